@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The board's life: made by the parent, claimed by children, read by anyone.
+ * APR only.  The layout is include/poolstat_board.h.
+ */
+#ifndef PST_BOARD_H
+#define PST_BOARD_H
+
+#include <apr_pools.h>
+#include "poolstat_board.h"
+
+/**
+ * A mapping of a board, with the geometry as this process knows it: never read
+ * back from shared memory.
+ */
+typedef struct pst_board_t {
+    void        *base;          /**< start of the mapping */
+    apr_size_t   size;          /**< its length */
+    apr_uint32_t header_size;
+    apr_uint32_t child_size;
+    apr_uint32_t child_count;
+    apr_uint32_t slot_count;
+    int          fd;            /**< the file, or -1 */
+} pst_board_t;
+
+/** What the header says of the server; texts are cut to their fields. */
+typedef struct pst_board_about_t {
+    const char *server;
+    const char *module;
+    const char *mpm;
+} pst_board_about_t;
+
+/**
+ * Parent: make a board of child_count blocks with slot_count slots each in a
+ * new file at path (mode 0600, made beside it and renamed over whatever is
+ * there, so that nothing old is trusted), map it and initialise it.
+ * The mapping and the descriptor last until pst_board_close(); no pool owns them.
+ * @return APR_SUCCESS, APR_EINVAL for a geometry out of range, else the system's error.
+ */
+apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t child_count,
+                              apr_uint32_t slot_count, const pst_board_about_t *about, apr_pool_t *scratch);
+
+/**
+ * Command and tests: map the file at path for reading only, after checking every
+ * number of its header against the file's size.
+ * @return APR_SUCCESS; APR_EMISMATCH if it is no board or of another version;
+ *         APR_EINCOMPLETE if it is shorter than it claims; else the system's error.
+ */
+apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch);
+
+/** Unmap and close. Any process; others' mappings stay. */
+void pst_board_close(pst_board_t *board);
+
+/**
+ * Any process: is the header still what we wrote (magic, version, geometry)?
+ * False after the file was truncated or overwritten under us.
+ */
+int pst_board_intact(const pst_board_t *board);
+
+/** The header. @note hostile to readers. */
+pst_shared_header_t *pst_board_header(const pst_board_t *board);
+
+/** Block i, 0 <= i < child_count. @note hostile to readers. */
+pst_shared_child_t *pst_board_child(const pst_board_t *board, apr_uint32_t i);
+
+/** Slot s of a block, 0 <= s < slot_count. @note hostile to readers. */
+pst_shared_slot_t *pst_board_slot(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t s);
+
+/**
+ * Child: claim a free block, zero it, fill in its head and mark it ready.
+ * Never blocks; looks at each block once.
+ * @return the block, or NULL if none is free (counted in the header's homeless).
+ */
+pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
+
+/** Parent: free every block that pid owns. Never blocks. @return how many. */
+int pst_board_release(const pst_board_t *board, apr_uint32_t pid);
+
+/**
+ * Writer of a slot: begin and end a change of its texts.  Between them readers
+ * retry. One writer per slot at a time.
+ */
+void pst_slot_begin(pst_shared_slot_t *slot);
+void pst_slot_end(pst_shared_slot_t *slot);
+
+/**
+ * Reader: copy a slot without a lock.
+ * @return 1 if the texts are of one moment, 0 if the writer never paused (or died
+ *         while writing): the figures are then good, the texts are emptied.
+ * @note Texts of the copy always end in a NUL; enums are checked, out of range ones become 0.
+ */
+int pst_slot_copy(pst_shared_slot_t *to, const pst_shared_slot_t *from);
+
+/** Relaxed atomic access to a figure on the board. */
+static APR_INLINE apr_uint64_t pst_load(const uint64_t *at)
+{
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+static APR_INLINE void pst_store(uint64_t *at, apr_uint64_t value)
+{
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);
+}
+static APR_INLINE apr_uint64_t pst_add(uint64_t *at, apr_int64_t delta)
+{
+    return __atomic_add_fetch(at, (apr_uint64_t)delta, __ATOMIC_RELAXED);
+}
+
+#endif /* PST_BOARD_H */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The snapshot: a private, checked copy of the board at one moment, with totals
+ * and order.  Every view prints from one of these and from nothing else, so all
+ * views agree.  APR only; used by the module and by the command.
+ */
+#ifndef PST_SNAPSHOT_H
+#define PST_SNAPSHOT_H
+
+#include "pst_board.h"
+
+/** A connection, copied: the slot as pst_slot_copy() leaves it. */
+typedef struct pst_row_t {
+    pst_shared_slot_t slot;
+    apr_uint64_t used_bytes;            /**< usage.reserved - usage.slack, never below 0 */
+    apr_uint64_t request_used_bytes;    /**< the same of the request */
+    apr_uint32_t pid;                   /**< its child */
+} pst_row_t;
+
+typedef struct pst_child_row_t {
+    pst_shared_child_t head;            /**< copied; reason ends in a NUL */
+    apr_uint64_t reserved_bytes;        /**< process + all connections: the whole child */
+    apr_uint64_t used_bytes;
+    apr_uint64_t slack_bytes;
+    apr_uint64_t pools;
+    apr_uint64_t growths;
+    apr_uint64_t connections_reserved_bytes; /**< connections, without their current requests */
+    apr_uint64_t requests_reserved_bytes;    /**< current requests */
+    apr_uint64_t retained_bytes;        /**< held - reserved - buckets, never below 0 */
+    apr_uint32_t rows;                  /**< connections with a slot, before any filter */
+    apr_uint32_t first;                 /**< index of its first row in pst_snapshot_t.rows */
+    apr_uint32_t shown;                 /**< rows that passed the filter, from first on */
+} pst_child_row_t;
+
+/** Sums over the children shown. */
+typedef struct pst_total_t {
+    apr_uint64_t children, connections, pools, reserved_bytes, used_bytes, slack_bytes, peak_bytes,
+                 process_reserved_bytes, connections_reserved_bytes, requests_reserved_bytes,
+                 bucket_bytes, retained_bytes, held_bytes, pools_created, pools_destroyed, growths,
+                 requests_finished, connections_opened, unslotted_connections;
+} pst_total_t;
+
+typedef enum {
+    PST_SORT_RESERVED = 0, PST_SORT_USED, PST_SORT_PEAK, PST_SORT_POOLS, PST_SORT_BUCKETS,
+    PST_SORT_RETAINED, PST_SORT_REQUESTS, PST_SORT_AGE, PST_SORT_CLIENT, PST_SORT_PID, PST_SORT_COUNT
+} pst_sort_e;
+
+/** What a view wants to see; all zero means everything, largest first. */
+typedef struct pst_filter_t {
+    pst_sort_e   sort;
+    apr_uint32_t pid;           /**< 0 = any */
+    int          kind;          /**< pst_kind_e, -1 = any */
+    const char  *vhost;         /**< NULL = any; compared without case */
+} pst_filter_t;
+
+typedef struct pst_snapshot_t {
+    apr_uint64_t taken;         /**< time, microseconds */
+    pst_shared_header_t about;  /**< copied; texts end in a NUL */
+    apr_uint32_t child_count;   /**< rows in children */
+    apr_uint32_t row_count;     /**< rows in rows, all children's */
+    pst_child_row_t *children;  /**< sorted */
+    pst_row_t *rows;            /**< each child's together, sorted within */
+    pst_total_t total;
+} pst_snapshot_t;
+
+/**
+ * Copy the board, check it, add up, filter and sort.  Any thread, any process;
+ * takes no lock, never waits.  The filter drops children (pid) and rows (kind, vhost);
+ * a child's own figures always count all its connections, so that filters never
+ * change a sum.
+ * @param snapshot filled in; everything it points to is of pool
+ * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
+ */
+apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
+                               const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
+
+#endif /* PST_SNAPSHOT_H */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The board: mod_poolstat's scoreboard in shared memory, as it lies in the
+ * file that PoolStatFile names.  This header IS the contract between the
+ * children that write it and everything that reads it: change it and raise
+ * PST_BOARD_VERSION.  docs/board.md explains it in words.
+ *
+ *   +--------------------------------------------------------------+ 0
+ *   | pst_shared_header_t       magic, version, geometry, server   |
+ *   +--------------------------------------------------------------+ header_size
+ *   | pst_shared_descriptor_t[] name, kind, unit, place of figures |   (inside the header's pages)
+ *   +--------------------------------------------------------------+ header_size (page aligned)
+ *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1   |
+ *   +--------------------------------------------------------------+ header_size + child_size
+ *   | child block 1 ...                                            |
+ *   +--------------------------------------------------------------+ header_size + child_count * child_size
+ *
+ * Who writes what: the parent writes the header once, before the MPM starts,
+ * and sets a block's owner back to 0 when that child is gone.  A child claims
+ * a block by compare-and-swap on owner and is the only writer of it from then
+ * on.  A slot's texts are written by the thread that serves the connection,
+ * under seq (odd while writing); figures are relaxed atomics, outside of seq.
+ *
+ * What a reader may trust: nothing.  Sizes and counts come from the reader's own
+ * knowledge (in httpd) or are checked against the file's size (the command);
+ * texts may lack their NUL; every figure may be nonsense.  There is no pointer
+ * and no index on the board.
+ *
+ * All integers are in the host's byte order; all sizes are in bytes; all times
+ * are microseconds since the epoch, 0 for never.
+ */
+#ifndef POOLSTAT_BOARD_H
+#define POOLSTAT_BOARD_H
+
+#include <stdint.h>
+
+#define PST_BOARD_MAGIC      "PSTBOARD"
+#define PST_BOARD_VERSION    1
+#define PST_BOARD_ALIGN      4096
+
+/** How a child's figures are taken. */
+typedef enum {
+    PST_LEVEL_PUBLIC = 0,   /**< public calls only: connections and requests are counted, bytes are not known */
+    PST_LEVEL_HOOKS  = 1,   /**< pool trees are walked at hooks: exact there, stale between */
+    PST_LEVEL_FULL   = 2    /**< every pool operation is seen: exact at every moment */
+} pst_level_e;
+
+typedef enum {
+    PST_KIND_CLIENT = 0,
+    PST_KIND_SECONDARY = 1, /**< a stream of HTTP/2: c->master is set */
+    PST_KIND_BACKEND = 2,   /**< made by mod_proxy and its like: c->outgoing is set */
+    PST_KIND_COUNT
+} pst_kind_e;
+
+typedef enum {
+    PST_STATE_READING = 0,  /**< waiting for, or reading, a request */
+    PST_STATE_HANDLER,      /**< the request was read, its handler runs */
+    PST_STATE_WRITING,      /**< output is on its way to the network */
+    PST_STATE_KEEPALIVE,    /**< between two requests */
+    PST_STATE_PARKED,       /**< handed back to the MPM by its handler, no thread */
+    PST_STATE_CLOSING,      /**< lingering close */
+    PST_STATE_COUNT
+} pst_state_e;
+
+typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME } pst_metric_kind_e;
+typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUESTS, PST_EVENTS,
+               PST_USEC } pst_metric_unit_e;
+
+/** Where a described figure lies: offsets are from the start of ... */
+typedef enum {
+    PST_AT_CHILD = 0,       /**< the child block */
+    PST_AT_USAGE,           /**< a usage: in the child block or a slot */
+    PST_AT_CONNECTION       /**< a slot */
+} pst_metric_at_e;
+
+/** The figures that process scope, connections and requests have in common. */
+typedef struct pst_shared_usage_t {
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) uint64_t field;
+#include "poolstat_metrics.def"
+} pst_shared_usage_t;
+
+#define PST_CLIENT_LEN    48    /* an IPv6 address with scope */
+#define PST_PROTOCOL_LEN  16
+#define PST_VHOST_LEN     64
+#define PST_LINE_LEN     160
+#define PST_HANDLER_LEN   32
+
+/** One connection, and its current request.  At most 512 bytes (the budget). */
+typedef struct pst_shared_slot_t {
+    uint32_t seq;               /**< odd while the owner writes texts or opens/closes */
+    uint8_t  in_use;            /**< 0 or 1 */
+    uint8_t  kind;              /**< pst_kind_e */
+    uint8_t  state;             /**< pst_state_e, written outside of seq */
+    uint8_t  has_request;       /**< 0 or 1: the request's part below is live */
+    uint64_t id;                /**< serial of the connection within its child, from 1 */
+    uint64_t master;            /**< id of the connection a secondary belongs to, else 0 */
+    uint64_t opened;            /**< time */
+    uint64_t request_started;   /**< time */
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) uint64_t field;
+#include "poolstat_metrics.def"
+    pst_shared_usage_t usage;   /**< the whole tree: connection, current and finishing requests */
+    pst_shared_usage_t request; /**< the current request alone */
+    char client[PST_CLIENT_LEN];
+    char protocol[PST_PROTOCOL_LEN];
+    char vhost[PST_VHOST_LEN];
+    char handler[PST_HANDLER_LEN];
+    char line[PST_LINE_LEN];    /**< the request line, cut at the end if longer */
+} pst_shared_slot_t;
+
+#define PST_REASON_LEN 160
+
+/** One child.  Its slots follow at PST_CHILD_HEAD. */
+typedef struct pst_shared_child_t {
+    uint32_t owner;             /**< pid, 0 = free; claimed by compare-and-swap */
+    uint32_t generation;        /**< httpd's: counts graceful restarts */
+    uint32_t level;             /**< pst_level_e */
+    uint32_t ready;             /**< 1 when the block was initialised by its owner */
+    uint64_t started;           /**< time */
+    char     reason[PST_REASON_LEN]; /**< why level is not PST_LEVEL_FULL, else empty */
+#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) uint64_t field;
+#include "poolstat_metrics.def"
+    pst_shared_usage_t process;     /**< process scope */
+    pst_shared_usage_t unslotted;   /**< connections that found no slot, requests included */
+} pst_shared_child_t;
+
+#define PST_ALIGN_UP(n, to) (((n) + (to) - 1) / (to) * (to))
+#define PST_CHILD_HEAD PST_ALIGN_UP(sizeof(pst_shared_child_t), 64)
+
+#define PST_METRIC_NAME_LEN 40
+#define PST_METRIC_PROM_LEN 56
+
+typedef struct pst_shared_descriptor_t {
+    char     name[PST_METRIC_NAME_LEN];
+    char     prom[PST_METRIC_PROM_LEN];
+    uint8_t  kind;              /**< pst_metric_kind_e */
+    uint8_t  unit;              /**< pst_metric_unit_e */
+    uint8_t  at;                /**< pst_metric_at_e */
+    uint8_t  reserved;
+    uint32_t offset;            /**< of the uint64_t, see pst_metric_at_e */
+} pst_shared_descriptor_t;
+
+#define PST_TEXT_LEN 96
+
+typedef struct pst_shared_header_t {
+    char     magic[8];          /**< PST_BOARD_MAGIC, no NUL; written last */
+    uint32_t version;           /**< PST_BOARD_VERSION */
+    uint32_t header_size;       /**< bytes before block 0 */
+    uint32_t child_size;        /**< bytes of one block, slots included */
+    uint32_t child_count;       /**< blocks */
+    uint32_t child_head;        /**< bytes before slot 0 in a block */
+    uint32_t slot_size;         /**< bytes of one slot */
+    uint32_t slot_count;        /**< slots of one block */
+    uint32_t descriptor_at;     /**< offset of the descriptors */
+    uint32_t descriptor_count;
+    uint32_t parent;            /**< pid of the httpd parent */
+    uint64_t created;           /**< time */
+    uint64_t homeless;          /**< children that found no free block, ever (atomic) */
+    char     server[PST_TEXT_LEN];    /**< httpd's version and build */
+    char     module[PST_TEXT_LEN];    /**< mod_poolstat's and APR's version */
+    char     mpm[PST_PROTOCOL_LEN];
+} pst_shared_header_t;
+
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+_Static_assert(sizeof(pst_shared_slot_t) <= 512, "a slot keeps to the budget of 512 bytes");
+_Static_assert(sizeof(pst_shared_slot_t) % 8 == 0, "slots are an array of aligned figures");
+_Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
+#endif
+
+#endif /* POOLSTAT_BOARD_H */
