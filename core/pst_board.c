@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The board's life: made by the parent, claimed by children, read by anyone.
+ *
+ * Place in the flow: gather -> BOARD -> snapshot -> view.
+ *
+ * Concurrency: a block belongs to the child whose pid stands in owner; a slot's
+ * texts belong to the thread that serves its connection.  Readers take no lock:
+ * they copy a slot and look whether its change counter moved meanwhile, a bounded
+ * number of times.  Whoever dies in mid-write leaves an odd counter and harms nobody.
+ */
+#include "pst_board.h"
+
+#include <apr_strings.h>
+#include <apr_time.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Bounds on the geometry: far above any httpd, low enough to multiply without
+ * overflow. */
+#define MAX_CHILDREN   65536u
+#define MAX_SLOTS      65536u
+#define MAX_BOARD_SIZE ((apr_uint64_t)1 << 36)
+
+/* How often a reader retries a slot that changes under it.  A writer's change
+ * is some 50 ns long: three tries in a row fail only if it died or never pauses. */
+#define COPY_TRIES 8
+
+static const pst_shared_descriptor_t descriptors[] = {
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_USAGE, 0, offsetof(pst_shared_usage_t, field) },
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_CONNECTION, 0, offsetof(pst_shared_slot_t, field) },
+#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_CHILD, 0, offsetof(pst_shared_child_t, field) },
+#include "poolstat_metrics.def"
+};
+
+#define DESCRIPTOR_COUNT ((apr_uint32_t)(sizeof(descriptors) / sizeof(descriptors[0])))
+
+static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, apr_uint32_t slot_count)
+{
+    apr_uint64_t child_size, size;
+
+    if (child_count == 0 || child_count > MAX_CHILDREN || slot_count == 0 || slot_count > MAX_SLOTS) {
+        return APR_EINVAL;
+    }
+    child_size = PST_CHILD_HEAD + (apr_uint64_t)slot_count * sizeof(pst_shared_slot_t);
+    child_size = PST_ALIGN_UP(child_size, PST_BOARD_ALIGN);
+    board->header_size = PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64) + sizeof(descriptors),
+                                      PST_BOARD_ALIGN);
+    size = board->header_size + child_size * child_count;
+    if (size > MAX_BOARD_SIZE) {
+        return APR_EINVAL;
+    }
+    board->child_size = (apr_uint32_t)child_size;
+    board->child_count = child_count;
+    board->slot_count = slot_count;
+    board->size = (apr_size_t)size;
+    return APR_SUCCESS;
+}
+
+/* The magic goes in last, so that a reader never sees half a header. */
+static void write_header(const pst_board_t *board, const pst_board_about_t *about)
+{
+    pst_shared_header_t *header = board->base;
+
+    header->version = PST_BOARD_VERSION;
+    header->header_size = board->header_size;
+    header->child_size = board->child_size;
+    header->child_count = board->child_count;
+    header->child_head = PST_CHILD_HEAD;
+    header->slot_size = sizeof(pst_shared_slot_t);
+    header->slot_count = board->slot_count;
+    header->descriptor_at = PST_ALIGN_UP(sizeof(pst_shared_header_t), 64);
+    header->descriptor_count = DESCRIPTOR_COUNT;
+    header->parent = (apr_uint32_t)getpid();
+    header->created = (apr_uint64_t)apr_time_now();
+    apr_cpystrn(header->server, about->server, sizeof(header->server));
+    apr_cpystrn(header->module, about->module, sizeof(header->module));
+    apr_cpystrn(header->mpm, about->mpm, sizeof(header->mpm));
+    memcpy((char *)board->base + header->descriptor_at, descriptors, sizeof(descriptors));
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    memcpy(header->magic, PST_BOARD_MAGIC, sizeof(header->magic));
+}
+
+/* A page of a sparse file on a full disk is a SIGBUS when first touched; asked for
+ * now it is an error that can be told. Boards of unusual size stay sparse. */
+#define PREALLOCATE_UP_TO ((apr_size_t)64 * 1024 * 1024)
+
+static apr_status_t fill_file(pst_board_t *board, const pst_board_about_t *about)
+{
+    int failed;
+
+    if (ftruncate(board->fd, (off_t)board->size) != 0) {
+        return errno;
+    }
+    if (board->size <= PREALLOCATE_UP_TO) {
+        failed = posix_fallocate(board->fd, 0, (off_t)board->size);
+        if (failed != 0 && failed != EINVAL && failed != EOPNOTSUPP) {
+            return failed;
+        }
+    }
+    board->base = mmap(NULL, board->size, PROT_READ | PROT_WRITE, MAP_SHARED, board->fd, 0);
+    if (board->base == MAP_FAILED) {
+        board->base = NULL;
+        return errno;
+    }
+    write_header(board, about);
+    return APR_SUCCESS;
+}
+
+apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t child_count,
+                              apr_uint32_t slot_count, const pst_board_about_t *about, apr_pool_t *scratch)
+{
+    const char *fresh = apr_psprintf(scratch, "%s.%ld.new", path, (long)getpid());
+    apr_status_t rv;
+
+    memset(board, 0, sizeof(*board));
+    board->fd = -1;
+    rv = set_geometry(board, child_count, slot_count);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    unlink(fresh);
+    board->fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (board->fd < 0) {
+        return errno;
+    }
+    rv = fill_file(board, about);
+    if (rv == APR_SUCCESS && rename(fresh, path) != 0) {
+        rv = errno;
+    }
+    if (rv != APR_SUCCESS) {
+        unlink(fresh);
+        pst_board_close(board);
+    }
+    return rv;
+}
+
+/* Are the numbers of this header those of a board of this version and size? */
+static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *header, apr_uint64_t file_size)
+{
+    apr_status_t rv;
+
+    if (memcmp(header->magic, PST_BOARD_MAGIC, sizeof(header->magic)) != 0
+        || header->version != PST_BOARD_VERSION || header->slot_size != sizeof(pst_shared_slot_t)
+        || header->child_head != PST_CHILD_HEAD) {
+        return APR_EMISMATCH;
+    }
+    rv = set_geometry(board, header->child_count, header->slot_count);
+    if (rv != APR_SUCCESS || header->header_size != board->header_size
+        || header->child_size != board->child_size) {
+        return APR_EMISMATCH;
+    }
+    return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
+}
+
+apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch)
+{
+    pst_shared_header_t header;
+    struct stat st;
+    apr_status_t rv = APR_SUCCESS;
+
+    (void)scratch;
+    memset(board, 0, sizeof(*board));
+    board->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (board->fd < 0) {
+        return errno;
+    }
+    if (fstat(board->fd, &st) != 0) {
+        rv = errno;
+    }
+    else if (!S_ISREG(st.st_mode)
+             || pread(board->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header)) {
+        rv = APR_EMISMATCH;
+    }
+    else {
+        rv = check_header(board, &header, (apr_uint64_t)st.st_size);
+    }
+    if (rv == APR_SUCCESS) {
+        board->base = mmap(NULL, board->size, PROT_READ, MAP_SHARED, board->fd, 0);
+        if (board->base == MAP_FAILED) {
+            board->base = NULL;
+            rv = errno;
+        }
+    }
+    if (rv != APR_SUCCESS) {
+        pst_board_close(board);
+    }
+    return rv;
+}
+
+void pst_board_close(pst_board_t *board)
+{
+    if (board->base) {
+        munmap(board->base, board->size);
+        board->base = NULL;
+    }
+    if (board->fd >= 0) {
+        close(board->fd);
+        board->fd = -1;
+    }
+}
+
+int pst_board_intact(const pst_board_t *board)
+{
+    const pst_shared_header_t *header = board->base;
+
+    return memcmp(header->magic, PST_BOARD_MAGIC, sizeof(header->magic)) == 0
+           && header->version == PST_BOARD_VERSION && header->header_size == board->header_size
+           && header->child_size == board->child_size && header->child_count == board->child_count
+           && header->slot_count == board->slot_count;
+}
+
+pst_shared_header_t *pst_board_header(const pst_board_t *board)
+{
+    return board->base;
+}
+
+pst_shared_child_t *pst_board_child(const pst_board_t *board, apr_uint32_t i)
+{
+    return (pst_shared_child_t *)((char *)board->base + board->header_size + (apr_size_t)i * board->child_size);
+}
+
+pst_shared_slot_t *pst_board_slot(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t s)
+{
+    (void)board;
+    return (pst_shared_slot_t *)((char *)child + PST_CHILD_HEAD) + s;
+}
+
+pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
+{
+    apr_uint32_t i;
+
+    for (i = 0; i < board->child_count; i++) {
+        pst_shared_child_t *child = pst_board_child(board, i);
+        apr_uint32_t nobody = 0;
+
+        if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) != 0
+            || !__atomic_compare_exchange_n(&child->owner, &nobody, pid, 0, __ATOMIC_ACQ_REL,
+                                            __ATOMIC_RELAXED)) {
+            continue;
+        }
+        __atomic_store_n(&child->ready, 0, __ATOMIC_RELEASE);
+        memset((char *)child + sizeof(child->owner), 0, board->child_size - sizeof(child->owner));
+        child->generation = generation;
+        child->started = (apr_uint64_t)apr_time_now();
+        __atomic_store_n(&child->ready, 1, __ATOMIC_RELEASE);
+        return child;
+    }
+    pst_add(&pst_board_header(board)->homeless, 1);
+    return NULL;
+}
+
+int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
+{
+    apr_uint32_t i;
+    int freed = 0;
+
+    for (i = 0; pid != 0 && i < board->child_count; i++) {
+        apr_uint32_t owner = pid;
+
+        freed += __atomic_compare_exchange_n(&pst_board_child(board, i)->owner, &owner, 0, 0,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
+    return freed;
+}
+
+void pst_slot_begin(pst_shared_slot_t *slot)
+{
+    /* Odd whatever it was: a counter left odd by a writer that died, or by a
+     * hostile child, must not turn the meaning round. */
+    __atomic_store_n(&slot->seq, (__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) + 1) | 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void pst_slot_end(pst_shared_slot_t *slot)
+{
+    __atomic_store_n(&slot->seq, (__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) | 1) + 1, __ATOMIC_RELEASE);
+}
+
+/* What a copy must satisfy before anyone prints or indexes with it. */
+static void disarm(pst_shared_slot_t *slot, int texts_good)
+{
+    if (!texts_good) {
+        slot->client[0] = slot->protocol[0] = slot->vhost[0] = slot->handler[0] = slot->line[0] = '\0';
+    }
+    slot->client[sizeof(slot->client) - 1] = '\0';
+    slot->protocol[sizeof(slot->protocol) - 1] = '\0';
+    slot->vhost[sizeof(slot->vhost) - 1] = '\0';
+    slot->handler[sizeof(slot->handler) - 1] = '\0';
+    slot->line[sizeof(slot->line) - 1] = '\0';
+    slot->in_use = slot->in_use == 1;
+    slot->has_request = slot->has_request == 1;
+    if (slot->kind >= PST_KIND_COUNT) {
+        slot->kind = 0;
+    }
+    if (slot->state >= PST_STATE_COUNT) {
+        slot->state = 0;
+    }
+}
+
+int pst_slot_copy(pst_shared_slot_t *to, const pst_shared_slot_t *from)
+{
+    int try, good = 0;
+
+    for (try = 0; try < COPY_TRIES && !good; try++) {
+        apr_uint32_t before = __atomic_load_n(&from->seq, __ATOMIC_ACQUIRE);
+
+        memcpy(to, from, sizeof(*to));
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        good = !(before & 1) && before == __atomic_load_n(&from->seq, __ATOMIC_RELAXED);
+    }
+    disarm(to, good);
+    return good;
+}
