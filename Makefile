@@ -1,0 +1,143 @@
+# mod_poolstat: live, exact pool memory of every httpd child
+#
+#   make             build build/mod_poolstat.so
+#   make run         start a private httpd with demo traffic and print the page's address
+#                    (PORT=8080, MPM=event|worker|prefork, TRAFFIC=no)
+#   make test        units, then the whole suite on prefork, worker and event
+#                    (MPMS="event" picks MPMs, TESTS="t/view" picks tests, VERBOSE=1 shows more)
+#   make unit        the C units alone
+#   make lint        warnings as errors, cppcheck, and what the documents promise
+#   make check-san   units and suite with AddressSanitizer and UBSan, on MPMS="event"
+#   make bench       what it costs, as ratios
+#   make install     module into httpd's own folder, by apxs (DESTDIR= goes before it)
+#   make deps        install the Debian packages that are missing; the others call it
+#   make clean       remove build/
+#   make help        this text
+#
+# APXS=/path/to/apxs picks another httpd.  SAN=1 builds with sanitizers, in build/san.
+# Nothing here asks apxs before `deps` has seen to it that there is one: the
+# flags below are looked up when the first recipe needs them, and once.
+
+APXS      ?= apxs
+APR       ?= apr-1-config
+APU       ?= apu-1-config
+PORT      ?= 8080
+MPM       ?= event
+SHELL      = /bin/sh
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+# name = command, run once, on first use
+once = $(eval $(1) := $$(shell $(2)))$($(1))
+HTTPD_FLAGS = $(call once,HTTPD_FLAGS,$(APXS) -q EXTRA_CPPFLAGS EXTRA_CFLAGS NOTEST_CPPFLAGS | tr ';' ' ') \
+              $(call once,HTTPD_INC,echo -I`$(APXS) -q INCLUDEDIR`)
+APR_FLAGS   = $(call once,APR_FLAGS,$(APR) --cppflags --includes; $(APU) --includes)
+APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)
+
+ifeq ($(SAN),)
+B         = build
+OPTIMISE  = -O2
+else
+B         = build/san
+OPTIMISE  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
+endif
+WARN      = -Wall -Wextra -Wformat -Werror=format-security
+CFLAGS   ?= -g $(OPTIMISE) -fstack-protector-strong
+ALL_FLAGS = -std=gnu11 $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude -Icore -Ihttpd
+SO_FLAGS  = $(if $(SAN),$(OPTIMISE)) -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
+LIBS      = -lpthread -ldl -lm
+
+CORE_SRC  = $(wildcard core/*.c)
+HTTPD_SRC = $(wildcard mod_poolstat.c httpd/*.c)
+UNIT_SRC  = $(wildcard t/unit/*.c)
+WEB_SRC   = $(filter-out web/embed.sh,$(wildcard web/*))
+WEB_OBJ   = $(if $(wildcard web/embed.sh),$(B)/obj/web_files.o)
+CORE_OBJ  = $(CORE_SRC:%.c=$(B)/obj/%.o) $(WEB_OBJ)
+HTTPD_OBJ = $(HTTPD_SRC:%.c=$(B)/obj/%.o)
+UNITS     = $(UNIT_SRC:t/unit/%.c=$(B)/unit/%)
+MODULE    = $(B)/mod_poolstat.so
+
+.PHONY: all module units deps deps-build run test unit lint check-san bench install clean help
+all: module
+module: $(MODULE)
+units: $(UNITS)
+
+$(MODULE): $(CORE_OBJ) $(HTTPD_OBJ)
+	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
+
+# core knows APR only: it does not even see httpd's headers
+$(B)/obj/core/%.o: core/%.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/obj/%.o: %.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $(HTTPD_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/web_files.c: web/embed.sh $(WEB_SRC)
+	@mkdir -p $(@D)
+	sh web/embed.sh $@ $(WEB_SRC)
+
+$(B)/obj/web_files.o: $(B)/web_files.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+
+# a unit is one file that prints TAP, linked with all of core
+$(B)/unit/%: t/unit/%.c $(CORE_OBJ) Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit -MMD -MP -MF $@.d -o $@ $< $(CORE_OBJ) $(APR_LIBS) $(LIBS)
+
+-include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/unit/*.d)
+
+deps-build:
+	@sh tool/deps build
+deps:
+	@sh tool/deps build run test lint
+
+run: export APXS := $(APXS)
+run:
+	@sh tool/deps build run
+	@$(MAKE) --no-print-directory module
+	@PORT='$(PORT)' MPM='$(MPM)' TRAFFIC='$(TRAFFIC)' exec sh tool/run/run $(B)
+
+test: export APXS := $(APXS)
+test:
+	@sh tool/deps build run test
+	@$(MAKE) --no-print-directory module units
+	@perl t/suite $(B)
+
+unit:
+	@$(MAKE) --no-print-directory units
+	@perl t/suite --units $(B)
+
+lint: export APXS := $(APXS)
+lint:
+	@sh tool/deps build lint
+	@$(MAKE) --no-print-directory module
+	@CC='$(CC)' FLAGS='$(ALL_FLAGS)' HTTPD_FLAGS='$(HTTPD_FLAGS)' APR_FLAGS='$(APR_FLAGS)' sh tool/lint $(B)
+
+check-san:
+	@$(MAKE) --no-print-directory test SAN=1 MPMS='$(or $(MPMS),event)'
+
+bench: export APXS := $(APXS)
+bench:
+	@sh tool/deps build run
+	@$(MAKE) --no-print-directory module
+	@test -f bench/run || { echo 'bench/run is not here yet'; exit 1; }
+	@bench/run
+
+install:
+	@$(MAKE) --no-print-directory module
+	mkdir -p "$(DESTDIR)`$(APXS) -q LIBEXECDIR`"
+	$(APXS) -S LIBEXECDIR="$(DESTDIR)`$(APXS) -q LIBEXECDIR`" -i -n poolstat $(MODULE)
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//; p' Makefile
