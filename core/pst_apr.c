@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Proof and use of the mirror of APR's private structs.
+ *
+ * The proof looks before it leaps: fields are compared in an order in which each
+ * comparison reads memory that the ones before have shown to be there.
+ */
+#include "pst_apr.h"
+
+#include <apr_thread_mutex.h>
+#include <dlfcn.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MISMATCH(sentence) do { *why = (sentence); return APR_EMISMATCH; } while (0)
+
+static apr_status_t nothing(void *data)
+{
+    (void)data;
+    return APR_SUCCESS;
+}
+
+static int no_abort(int code)
+{
+    return code;
+}
+
+/* parent, allocator, tag, abort function, user data, cleanups: what public calls set and get. */
+static apr_status_t prove_fields(apr_pool_t *pool, const char **why)
+{
+    static const char tag[] = "poolstat proof";
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+
+    if ((char *)p->self != (char *)pool - APR_MEMNODE_T_SIZE || p->active != p->self
+        || p->self_first_avail != p->self->first_avail || p->self->next != p->self) {
+        MISMATCH("a pool does not lie in its own first node as expected");
+    }
+    if (p->parent != apr_pool_parent_get(pool) || p->allocator != apr_pool_allocator_get(pool)
+        || p->child || p->cleanups || p->pre_cleanups || p->user_data || p->tag) {
+        MISMATCH("parent or allocator of a pool are not where expected");
+    }
+    apr_pool_tag(pool, tag);
+    apr_pool_abort_set(no_abort, pool);
+    if (p->tag != tag || p->abort_fn != no_abort || apr_pool_abort_get(pool) != no_abort) {
+        MISMATCH("tag or abort function of a pool are not where expected");
+    }
+    apr_pool_userdata_setn(tag, tag, NULL, pool);
+    apr_pool_cleanup_register(pool, tag, nothing, nothing);
+    if (!p->user_data || !p->cleanups || p->pre_cleanups) {
+        MISMATCH("user data or cleanups of a pool are not where expected");
+    }
+    apr_pool_pre_cleanup_register(pool, tag, nothing);
+    if (!p->pre_cleanups) {
+        MISMATCH("pre-cleanups of a pool are not where expected");
+    }
+    return APR_SUCCESS;
+}
+
+/* Children: the youngest first, each linked to the next older one. */
+static apr_status_t prove_tree(apr_pool_t *pool, const char **why)
+{
+    apr_pool_t *older, *younger;
+
+    if (apr_pool_create(&older, pool) != APR_SUCCESS || apr_pool_create(&younger, pool) != APR_SUCCESS) {
+        *why = "no memory for the proof";
+        return APR_ENOMEM;
+    }
+    if (pst_apr_pool(pool)->child != younger || pst_apr_pool(younger)->sibling != older
+        || pst_apr_pool(older)->sibling || pst_apr_pool(older)->parent != pool) {
+        MISMATCH("children of a pool are not linked as expected");
+    }
+    apr_pool_destroy(younger);
+    if (pst_apr_pool(pool)->child != older) {
+        MISMATCH("children of a pool are not unlinked as expected");
+    }
+    apr_pool_destroy(older);
+    return APR_SUCCESS;
+}
+
+/* Growth: the fresh node becomes active, first palloc at its start, all in one ring. */
+static apr_status_t prove_nodes(apr_pool_t *pool, const char **why)
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+    pst_apr_figures_t figures = { 0 };
+    apr_size_t budget = 16;
+    void *m;
+
+    m = apr_palloc(pool, 20000);
+    if (p->active == p->self || p->active->first_avail <= (char *)m
+        || pst_apr_node_size(p->active) != 20480) {
+        MISMATCH("a grown pool's fresh node is not active as expected");
+    }
+    apr_palloc(pool, 100000);
+    pst_apr_add_pool(&figures, pool, &budget);
+    if (figures.nodes != 3 || figures.cut || figures.reserved != 8192 + 20480 + 102400) {
+        MISMATCH("a pool's nodes do not form the expected ring");
+    }
+    return APR_SUCCESS;
+}
+
+/* Free lists: what clear gave back lies in them, and the limit's arithmetic says so. */
+static apr_status_t prove_allocator(apr_pool_t *pool, apr_allocator_t *allocator, const char **why)
+{
+    pst_apr_allocator_t *a = (pst_apr_allocator_t *)(void *)allocator;
+
+    if (a->owner != apr_allocator_owner_get(allocator) || a->owner != pool
+#if APR_HAS_THREADS
+        || a->mutex != (void *)apr_allocator_mutex_get(allocator)
+#endif
+        || a->max_free_index != 1024 || a->current_free_index > 1024) {
+        MISMATCH("owner or limit of an allocator are not where expected");
+    }
+    apr_pool_clear(pool);
+    if (pst_apr_pool(pool)->active != pst_apr_pool(pool)->self || !a->free[4] || !a->free[0]
+        || pst_apr_node_size(a->free[4]) != 20480 || pst_apr_node_size(a->free[0]) != 102400) {
+        MISMATCH("an allocator's free lists are not as expected");
+    }
+    if (pst_apr_retained(allocator, 1, 0) != pst_apr_retained(allocator, 0, 64)) {
+        MISMATCH("an allocator's limit does not count its free lists as expected");
+    }
+    return APR_SUCCESS;
+}
+
+/* Where the first palloc after creation and after clear lands, the same for all
+ * ways to make a pool; and whether the next one lies right behind it. */
+static apr_status_t prove_places(pst_apr_facts_t *facts, apr_pool_t *pool, const char **why)
+{
+    apr_pool_t *other;
+    char *first, *second, *again;
+
+    apr_pool_clear(pool);
+    first = apr_palloc(pool, 8);
+    second = apr_palloc(pool, 8);
+    facts->first = (apr_size_t)(first - (char *)pool);
+    facts->plain = second == first + 8 && pst_apr_pool(pool)->active->first_avail == second + 8
+                   && first == pst_apr_pool(pool)->self_first_avail;
+    apr_pool_clear(pool);
+    again = apr_palloc(pool, 8);
+    if (again != first || facts->first > 1024) {
+        MISMATCH("the first palloc after clear does not land where the first after creation did");
+    }
+    if (apr_pool_create_unmanaged_ex(&other, NULL, NULL) != APR_SUCCESS) {
+        *why = "no memory for the proof";
+        return APR_ENOMEM;
+    }
+    again = apr_palloc(other, 8);
+    if ((apr_size_t)(again - (char *)other) != facts->first || pst_apr_pool(other)->parent) {
+        *why = "unmanaged pools are laid out differently";
+    }
+    apr_pool_destroy(other);
+    return *why ? APR_EMISMATCH : APR_SUCCESS;
+}
+
+static int prove_buckets(apr_pool_t *pool)
+{
+    apr_bucket_alloc_t *list = apr_bucket_alloc_create(pool);
+    pst_apr_bucket_alloc_t *l = pst_apr_bucket_alloc(list);
+    pst_apr_bucket_head_t *head;
+    void *m;
+
+    if (l->pool != pool || l->allocator != apr_pool_allocator_get(pool) || l->freelist
+        || l->blocks != pst_apr_bucket_home(list) || pst_apr_node_size(l->blocks) != 8192) {
+        return 0;
+    }
+    m = apr_bucket_alloc(APR_BUCKET_ALLOC_SIZE, list);
+    head = (pst_apr_bucket_head_t *)(void *)((char *)m - PST_APR_BUCKET_HEAD);
+    if (head->alloc != list || head->memnode != l->blocks || head->size != PST_APR_SMALL_BUCKET) {
+        return 0;
+    }
+    apr_bucket_free(m);
+    if (l->freelist != head || head->next || apr_bucket_alloc(1, list) != m || l->freelist) {
+        return 0;
+    }
+    apr_bucket_free(m);
+    m = apr_bucket_alloc(APR_BUCKET_ALLOC_SIZE + 1, list);
+    head = (pst_apr_bucket_head_t *)(void *)((char *)m - PST_APR_BUCKET_HEAD);
+    if (head->alloc != list || head->memnode == l->blocks
+        || (char *)head != (char *)head->memnode + APR_MEMNODE_T_SIZE) {
+        return 0;
+    }
+    apr_bucket_free(m);
+    apr_bucket_alloc_destroy(list);
+    return 1;
+}
+
+static apr_status_t prove_all(pst_apr_facts_t *facts, apr_pool_t *pool, apr_allocator_t *allocator,
+                              const char **why)
+{
+    apr_status_t rv = prove_fields(pool, why);
+
+    if (rv == APR_SUCCESS) {
+        rv = prove_tree(pool, why);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = prove_nodes(pool, why);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = prove_allocator(pool, allocator, why);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = prove_places(facts, pool, why);
+    }
+    if (rv == APR_SUCCESS) {
+        facts->buckets = prove_buckets(pool);
+    }
+    return rv;
+}
+
+apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+    apr_status_t rv;
+
+    memset(facts, 0, sizeof(*facts));
+    *why = NULL;
+    if (dlsym(RTLD_DEFAULT, "apr_pool_num_bytes")) {
+        *why = "this APR was built with pool debugging, its pools have no nodes";
+        return APR_ENOTIMPL;
+    }
+    if (sysconf(_SC_PAGESIZE) != 4096) {
+        *why = "pages are not of 4096 bytes, for which the proof is not written";
+        return APR_EMISMATCH;
+    }
+    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
+        *why = "no memory for the proof";
+        return APR_ENOMEM;
+    }
+    apr_allocator_max_free_set(allocator, 1024 * 4096);
+    if (apr_pool_create_ex(&pool, NULL, NULL, allocator) != APR_SUCCESS) {
+        apr_allocator_destroy(allocator);
+        *why = "no memory for the proof";
+        return APR_ENOMEM;
+    }
+    apr_allocator_owner_set(allocator, pool);
+    rv = prove_all(facts, pool, allocator, why);
+    apr_pool_destroy(pool);
+    return rv;
+}
+
+void pst_apr_add_pool(pst_apr_figures_t *figures, apr_pool_t *pool, apr_size_t *budget)
+{
+    apr_memnode_t *self = pst_apr_pool(pool)->self, *node = self;
+
+    figures->pools++;
+    do {
+        if (*budget == 0) {
+            figures->cut = 1;
+            return;
+        }
+        --*budget;
+        figures->nodes++;
+        figures->reserved += pst_apr_node_size(node);
+        figures->slack += pst_apr_node_slack(node);
+        node = node->next;
+    } while (node != self);
+}
+
+void pst_apr_walk(apr_pool_t *top, pst_apr_visit_fn *visit, void *baton, apr_size_t *budget)
+{
+    apr_pool_t *pool = top;
+
+    while (*budget > 0) {
+        --*budget;
+        if (visit(baton, pool) && pst_apr_pool(pool)->child) {
+            pool = pst_apr_pool(pool)->child;
+            continue;
+        }
+        while (pool != top && !pst_apr_pool(pool)->sibling) {
+            pool = pst_apr_pool(pool)->parent;
+        }
+        if (pool == top) {
+            return;
+        }
+        pool = pst_apr_pool(pool)->sibling;
+    }
+}
+
+apr_pool_t *pst_apr_root(apr_pool_t *pool)
+{
+    while (apr_pool_parent_get(pool)) {
+        pool = apr_pool_parent_get(pool);
+    }
+    return pool;
+}
+
+apr_size_t pst_apr_retained(apr_allocator_t *allocator, int quick, apr_size_t budget)
+{
+    const pst_apr_allocator_t *a = (const pst_apr_allocator_t *)(void *)allocator;
+    const apr_memnode_t *node;
+    apr_size_t sum = 0, i;
+
+    if (quick && a->max_free_index != APR_ALLOCATOR_MAX_FREE_UNLIMITED) {
+        return (a->max_free_index - a->current_free_index) * 4096;
+    }
+    for (i = 0; i < PST_APR_FREE_LISTS; i++) {
+        for (node = a->free[i]; node && budget > 0; node = node->next, budget--) {
+            sum += pst_apr_node_size(node);
+        }
+    }
+    return sum;
+}

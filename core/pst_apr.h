@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The mirror of what APR and APR-util keep to themselves: the ONE place that
+ * knows their private structs.  Copied in shape (not in text) from
+ * memory/unix/apr_pools.c of APR 1.7.2, unchanged since 1.0 but for pre_cleanups
+ * (1.3), and buckets/apr_buckets_alloc.c of APR-util 1.6.3.
+ *
+ * Nothing here may be used before pst_apr_prove() said yes.
+ */
+#ifndef PST_APR_H
+#define PST_APR_H
+
+#include <apr_allocator.h>
+#include <apr_buckets.h>
+#include <apr_pools.h>
+
+/** apr_pool_t of a build without pool debugging. */
+typedef struct pst_apr_pool_t {
+    apr_pool_t       *parent;
+    apr_pool_t       *child;
+    apr_pool_t       *sibling;
+    apr_pool_t      **ref;
+    void             *cleanups;
+    void             *free_cleanups;
+    apr_allocator_t  *allocator;
+    void             *subprocesses;
+    apr_abortfunc_t   abort_fn;
+    void             *user_data;
+    const char       *tag;
+    apr_memnode_t    *active;
+    apr_memnode_t    *self;
+    char             *self_first_avail;
+    void             *pre_cleanups;
+} pst_apr_pool_t;
+
+#define PST_APR_FREE_LISTS 20   /* MAX_INDEX of apr_pools.c */
+
+typedef struct pst_apr_allocator_t {
+    apr_size_t        max_index;
+    apr_size_t        max_free_index;
+    apr_size_t        current_free_index;
+#if APR_HAS_THREADS
+    void             *mutex;
+#endif
+    apr_pool_t       *owner;
+    apr_memnode_t    *free[PST_APR_FREE_LISTS];
+} pst_apr_allocator_t;
+
+/** In front of everything that apr_bucket_alloc() hands out. */
+typedef struct pst_apr_bucket_head_t {
+    apr_size_t                    size;
+    apr_bucket_alloc_t           *alloc;
+    apr_memnode_t                *memnode;
+    struct pst_apr_bucket_head_t *next;
+} pst_apr_bucket_head_t;
+
+typedef struct pst_apr_bucket_alloc_t {
+    apr_pool_t            *pool;
+    apr_allocator_t       *allocator;
+    pst_apr_bucket_head_t *freelist;
+    apr_memnode_t         *blocks;
+} pst_apr_bucket_alloc_t;
+
+#define PST_APR_BUCKET_HEAD  APR_ALIGN_DEFAULT(sizeof(pst_apr_bucket_head_t))
+#define PST_APR_SMALL_BUCKET (APR_BUCKET_ALLOC_SIZE + PST_APR_BUCKET_HEAD)
+
+static APR_INLINE pst_apr_pool_t *pst_apr_pool(apr_pool_t *pool)
+{
+    return (pst_apr_pool_t *)(void *)pool;
+}
+
+static APR_INLINE pst_apr_bucket_alloc_t *pst_apr_bucket_alloc(apr_bucket_alloc_t *list)
+{
+    return (pst_apr_bucket_alloc_t *)(void *)list;
+}
+
+/** The node that a bucket allocator itself lies in: its first. */
+static APR_INLINE apr_memnode_t *pst_apr_bucket_home(apr_bucket_alloc_t *list)
+{
+    return (apr_memnode_t *)(void *)((char *)list - APR_MEMNODE_T_SIZE);
+}
+
+/** Bytes that a node takes from the operating system. */
+static APR_INLINE apr_size_t pst_apr_node_size(const apr_memnode_t *node)
+{
+    return (apr_size_t)(node->endp - (const char *)node);
+}
+
+static APR_INLINE apr_size_t pst_apr_node_slack(const apr_memnode_t *node)
+{
+    return (apr_size_t)(node->endp - node->first_avail);
+}
+
+/** Did m, just handed out by a pool whose active node is node, open that node? */
+static APR_INLINE int pst_apr_opened(const apr_memnode_t *node, const void *m)
+{
+    return (const char *)m == (const char *)node + APR_MEMNODE_T_SIZE;
+}
+
+/** What the proof found out. */
+typedef struct pst_apr_facts_t {
+    apr_size_t  first;          /**< distance from a pool to its first palloc after creation */
+    int         plain;          /**< pallocs lie back to back: no red zones, the fast path is allowed */
+    int         buckets;        /**< the mirror of apr_bucket_alloc_t holds */
+} pst_apr_facts_t;
+
+/**
+ * Hold the mirror against the running libapr and libaprutil: makes some pools,
+ * an allocator and a bucket allocator, and compares each private field with what
+ * public calls say.  Destroys all it made.
+ * Once per process, by one thread, before any other use of this header.
+ * @param facts  filled in on success
+ * @param why    set to a sentence (static) if the result is not APR_SUCCESS
+ * @return APR_SUCCESS, APR_ENOTIMPL (pool debugging), APR_EMISMATCH, APR_ENOMEM
+ */
+apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why);
+
+/** Figures of one pool or of a tree of them, taken by walking. */
+typedef struct pst_apr_figures_t {
+    apr_size_t pools;
+    apr_size_t nodes;
+    apr_size_t reserved;
+    apr_size_t slack;
+    int        cut;             /**< the walk hit its bound: the figures are too low */
+} pst_apr_figures_t;
+
+/**
+ * Add the nodes of one pool. Owner thread only.
+ * @param budget  nodes still allowed to be looked at; lowered by those looked at
+ */
+void pst_apr_add_pool(pst_apr_figures_t *figures, apr_pool_t *pool, apr_size_t *budget);
+
+/**
+ * Call visit for pool and all below it, parents first, at most *budget pools.
+ * Only where nobody changes the tree meanwhile. visit returns 0 to skip what is
+ * below the pool.
+ */
+typedef int pst_apr_visit_fn(void *baton, apr_pool_t *pool);
+void pst_apr_walk(apr_pool_t *top, pst_apr_visit_fn *visit, void *baton, apr_size_t *budget);
+
+/** The root of the tree that pool stands in: the global pool, unless unmanaged. */
+apr_pool_t *pst_apr_root(apr_pool_t *pool);
+
+/**
+ * Bytes in an allocator's free lists.  Owner thread only.  One subtraction where
+ * a limit (MaxMemFree) is set, otherwise a walk over at most budget nodes.
+ * @param quick  0: always walk, which checks the subtraction
+ */
+apr_size_t pst_apr_retained(apr_allocator_t *allocator, int quick, apr_size_t budget);
+
+#endif /* PST_APR_H */
