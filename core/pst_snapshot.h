@@ -9,17 +9,25 @@
 
 #include "pst_board.h"
 
-/** A connection, copied: the slot as pst_slot_copy() leaves it. */
+/*
+ * Every figure of a snapshot is at most INT64_MAX: one that is larger on the
+ * board (a counter that was taken below 0, or a hostile one) reads as 0, sums
+ * stop there instead of wrapping, differences stop at 0.
+ */
+
+/** A connection, copied: the slot as pst_slot_copy() leaves it, figures checked. */
 typedef struct pst_row_t {
     pst_shared_slot_t slot;
     apr_uint64_t used_bytes;            /**< usage.reserved - usage.slack, never below 0 */
     apr_uint64_t request_used_bytes;    /**< the same of the request */
-    apr_uint32_t pid;                   /**< its child */
+    apr_uint32_t pid;                   /**< its child's */
+    apr_uint32_t child;                 /**< its child: index in pst_snapshot_t.children */
+    int          listed;                /**< pst_snapshot_window() chose it */
 } pst_row_t;
 
 typedef struct pst_child_row_t {
     pst_shared_child_t head;            /**< copied; reason ends in a NUL */
-    apr_uint64_t reserved_bytes;        /**< process + all connections: the whole child */
+    apr_uint64_t reserved_bytes;        /**< process + all connections, unslotted too: the whole child */
     apr_uint64_t used_bytes;
     apr_uint64_t slack_bytes;
     apr_uint64_t pools;
@@ -27,12 +35,14 @@ typedef struct pst_child_row_t {
     apr_uint64_t connections_reserved_bytes; /**< connections, without their current requests */
     apr_uint64_t requests_reserved_bytes;    /**< current requests */
     apr_uint64_t retained_bytes;        /**< held - reserved - buckets, never below 0 */
-    apr_uint32_t rows;                  /**< connections with a slot, before any filter */
+    apr_uint32_t rows;                  /**< connections with a slot, before any filter; also those for which
+                                             the snapshot had no room, since they were opened meanwhile */
     apr_uint32_t first;                 /**< index of its first row in pst_snapshot_t.rows */
     apr_uint32_t shown;                 /**< rows that passed the filter, from first on */
 } pst_child_row_t;
 
-/** Sums over the children shown. */
+/** Sums over the children shown.  connections counts all open ones, with a slot or without; peak_bytes is the
+ *  sum of the children's peaks, which need not have been at one moment. */
 typedef struct pst_total_t {
     apr_uint64_t children, connections, pools, reserved_bytes, used_bytes, slack_bytes, peak_bytes,
                  process_reserved_bytes, connections_reserved_bytes, requests_reserved_bytes,
@@ -50,7 +60,7 @@ typedef struct pst_filter_t {
     pst_sort_e   sort;
     apr_uint32_t pid;           /**< 0 = any */
     int          kind;          /**< pst_kind_e, -1 = any */
-    const char  *vhost;         /**< NULL = any; compared without case */
+    const char  *vhost;         /**< NULL = any; compared without case, as far as a slot's text goes */
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
@@ -59,7 +69,7 @@ typedef struct pst_snapshot_t {
     apr_uint32_t child_count;   /**< rows in children */
     apr_uint32_t row_count;     /**< rows in rows, all children's */
     pst_child_row_t *children;  /**< sorted */
-    pst_row_t *rows;            /**< each child's together, sorted within */
+    pst_row_t **rows;           /**< each child's together, sorted within */
     pst_total_t total;
 } pst_snapshot_t;
 
@@ -69,9 +79,28 @@ typedef struct pst_snapshot_t {
  * a child's own figures always count all its connections, so that filters never
  * change a sum.
  * @param snapshot filled in; everything it points to is of pool
- * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
+ * Sizes are bounded by the board's geometry and by the slots in use; give it a
+ * pool with an allocator of its own, so that the child that asks does not grow.
+ * @return APR_SUCCESS, APR_ENOMEM, or APR_EINCOMPLETE if the board is not intact
  */
 apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
+
+/** Rows chosen over all children: what fits on a page. */
+typedef struct pst_window_t {
+    pst_row_t  **rows;          /**< in the order asked for, largest (or first) over all children first */
+    apr_uint32_t count;
+    apr_uint32_t from;          /**< rows that come before */
+    apr_uint32_t of;            /**< rows in all */
+} pst_window_t;
+
+/**
+ * Choose up to limit rows over all children, leaving out the first `from` of the order;
+ * sets their `listed`, clears it elsewhere.
+ * @param window filled in; rows is of pool
+ * @return APR_SUCCESS or APR_ENOMEM
+ */
+apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from,
+                                 apr_uint32_t limit, pst_window_t *window, apr_pool_t *pool);
 
 #endif /* PST_SNAPSHOT_H */

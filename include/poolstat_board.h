@@ -64,7 +64,7 @@ typedef enum {
 
 typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME } pst_metric_kind_e;
 typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUESTS, PST_EVENTS,
-               PST_USEC } pst_metric_unit_e;
+               PST_USEC, PST_CHILDREN } pst_metric_unit_e;
 
 /** Where a described figure lies: offsets are from the start of ... */
 typedef enum {

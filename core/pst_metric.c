@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The metric table as data.  See pst_metric.h.  Everything here is constant.
+ */
+#include <string.h>
+#include "pst_metric.h"
+
+const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
+#define ENTRY(field, kind, unit, prom, label, help) \
+    [PST_M_##field] = { #field, prom, label, help, PST_##kind, PST_##unit },
+#define PST_METRIC_USAGE ENTRY
+#define PST_METRIC_CONNECTION ENTRY
+#define PST_METRIC_CHILD ENTRY
+#define PST_METRIC_DERIVED ENTRY
+#include "poolstat_metrics.def"
+};
+
+#define LIST(name) \
+    const pst_metric_list_t pst_##name##_metrics = { name##_list, sizeof(name##_list) / sizeof(name##_list[0]) }
+
+static const pst_metric_e usage_list[] = {
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+    PST_M_used_bytes
+};
+LIST(usage);
+
+static const pst_metric_e row_list[] = {
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+    PST_M_used_bytes
+};
+LIST(row);
+
+static const pst_metric_e child_list[] = {
+    PST_M_pools, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_growths,
+    PST_M_process_reserved_bytes, PST_M_connections_reserved_bytes, PST_M_requests_reserved_bytes,
+    PST_M_child_retained_bytes,
+#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+};
+LIST(child);
+
+/* What pst_total_t has: what can be added up over children. */
+#define TOTAL_FIGURES(X) \
+    X(children, children) \
+    X(connections_open, connections) \
+    X(pools, pools) \
+    X(reserved_bytes, reserved_bytes) \
+    X(used_bytes, used_bytes) \
+    X(slack_bytes, slack_bytes) \
+    X(growths, growths) \
+    X(process_reserved_bytes, process_reserved_bytes) \
+    X(connections_reserved_bytes, connections_reserved_bytes) \
+    X(requests_reserved_bytes, requests_reserved_bytes) \
+    X(child_bucket_bytes, bucket_bytes) \
+    X(child_retained_bytes, retained_bytes) \
+    X(held_bytes, held_bytes) \
+    X(child_peak_bytes, peak_bytes) \
+    X(pools_created, pools_created) \
+    X(pools_destroyed, pools_destroyed) \
+    X(connections_opened, connections_opened) \
+    X(requests_finished, requests_finished) \
+    X(unslotted_connections, unslotted_connections)
+
+static const pst_metric_e total_list[] = {
+#define TOTAL_METRIC(metric, member) PST_M_##metric,
+    TOTAL_FIGURES(TOTAL_METRIC)
+};
+LIST(total);
+
+static apr_uint64_t used_of(const pst_shared_usage_t *usage)
+{
+    return usage->reserved_bytes > usage->slack_bytes ? usage->reserved_bytes - usage->slack_bytes : 0;
+}
+
+apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric)
+{
+    switch (metric) {
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) case PST_M_##field: return usage->field;
+#include "poolstat_metrics.def"
+    case PST_M_used_bytes: return used_of(usage);
+    default: return 0;
+    }
+}
+
+apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric)
+{
+    switch (metric) {
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) case PST_M_##field: return row->slot.usage.field;
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) case PST_M_##field: return row->slot.field;
+#include "poolstat_metrics.def"
+    case PST_M_used_bytes: return row->used_bytes;
+    default: return 0;
+    }
+}
+
+apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_pools: return child->pools;
+    case PST_M_reserved_bytes: return child->reserved_bytes;
+    case PST_M_used_bytes: return child->used_bytes;
+    case PST_M_slack_bytes: return child->slack_bytes;
+    case PST_M_growths: return child->growths;
+    case PST_M_process_reserved_bytes: return child->head.process.reserved_bytes;
+    case PST_M_connections_reserved_bytes: return child->connections_reserved_bytes;
+    case PST_M_requests_reserved_bytes: return child->requests_reserved_bytes;
+    case PST_M_child_retained_bytes: return child->retained_bytes;
+#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) case PST_M_##field: return child->head.field;
+#include "poolstat_metrics.def"
+    default: return 0;
+    }
+}
+
+apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric)
+{
+    switch (metric) {
+#define TOTAL_CASE(metric, member) case PST_M_##metric: return total->member;
+    TOTAL_FIGURES(TOTAL_CASE)
+    default: return 0;
+    }
+}
+
+const char *pst_metric_short_key(pst_metric_e metric)
+{
+    const char *key = pst_metrics[metric].key;
+
+    if (metric != PST_M_child_reserved_bytes && !strncmp(key, "child_", 6)) {
+        return key + 6;
+    }
+    return key;
+}
+
+static const char *const kinds[PST_KIND_COUNT] = {
+    [PST_KIND_CLIENT] = "client", [PST_KIND_SECONDARY] = "secondary", [PST_KIND_BACKEND] = "backend"
+};
+
+static const char *const states[PST_STATE_COUNT] = {
+    [PST_STATE_READING] = "reading", [PST_STATE_HANDLER] = "handler", [PST_STATE_WRITING] = "writing",
+    [PST_STATE_KEEPALIVE] = "keep-alive", [PST_STATE_PARKED] = "parked", [PST_STATE_CLOSING] = "closing"
+};
+
+static const char *const levels[] = {
+    [PST_LEVEL_PUBLIC] = "public", [PST_LEVEL_HOOKS] = "hooks", [PST_LEVEL_FULL] = "full"
+};
+
+const char *pst_kind_word(unsigned kind)
+{
+    return kind < PST_KIND_COUNT ? kinds[kind] : "?";
+}
+
+const char *pst_state_word(unsigned state)
+{
+    return state < PST_STATE_COUNT ? states[state] : "?";
+}
+
+const char *pst_level_word(unsigned level)
+{
+    return level <= PST_LEVEL_FULL ? levels[level] : "?";
+}
+
+int pst_kind_of(const char *word)
+{
+    for (int i = 0; i < PST_KIND_COUNT; i++) {
+        if (!strcmp(word, kinds[i])) {
+            return i;
+        }
+    }
+    return -1;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The metric table as data: names, labels, helps of every figure, indexed by
+ * an enum, and how to get each figure out of a snapshot's structs.  Expanded
+ * from include/poolstat_metrics.def; no name is written a second time, except
+ * in the lists that say which figures a thing has.
+ */
+#ifndef PST_METRIC_H
+#define PST_METRIC_H
+
+#include "pst_snapshot.h"
+
+/** Every figure: PST_M_<field>. */
+typedef enum {
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+    PST_METRIC_COUNT
+} pst_metric_e;
+
+typedef struct pst_metric_t {
+    const char *key;            /**< the field, and the JSON key */
+    const char *prom;
+    const char *label;
+    const char *help;
+    pst_metric_kind_e kind;
+    pst_metric_unit_e unit;
+} pst_metric_t;
+
+/** The table, PST_METRIC_COUNT entries, indexed by pst_metric_e. */
+extern const pst_metric_t pst_metrics[];
+
+/** A list of figures, in the order in which views show them. */
+typedef struct pst_metric_list_t {
+    const pst_metric_e *metrics;
+    unsigned count;
+} pst_metric_list_t;
+
+extern const pst_metric_list_t pst_usage_metrics;   /**< of process scope, of unslotted connections, of a request */
+extern const pst_metric_list_t pst_row_metrics;     /**< of a connection */
+extern const pst_metric_list_t pst_child_metrics;   /**< of a child, its scopes' own apart */
+extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown */
+
+/**
+ * The figure of one thing.  Any thread; pure.
+ * @return 0 for a figure that the thing does not have
+ */
+apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric);
+apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric);
+apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric);
+apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric);
+
+/**
+ * The key that a figure has inside the object of a child or of the total: there
+ * a prefix child_ would say nothing.  The exception is child_reserved_bytes,
+ * which stays apart from reserved_bytes, the sum over the scopes that it checks.
+ */
+const char *pst_metric_short_key(pst_metric_e metric);
+
+/** Words of the enums, as all views print them; "?" if out of range. */
+const char *pst_kind_word(unsigned kind);
+const char *pst_state_word(unsigned state);
+const char *pst_level_word(unsigned level);
+
+/** @return the pst_kind_e that word names, or -1. */
+int pst_kind_of(const char *word);
+
+#endif /* PST_METRIC_H */

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The snapshot: see pst_snapshot.h.  Everything is read from the board exactly
+ * once, into private memory, and checked on the way; sums, filters and sorting
+ * work on the copies alone.  Nothing here waits: a block that changes hands
+ * while it is copied is left out, as if it had been gone already.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "pst_snapshot.h"
+
+/* Slots may be opened between counting and copying; room for so many more. */
+#define ROOM_FOR_NEW 64
+
+typedef struct take_t {
+    pst_snapshot_t *snapshot;
+    const pst_board_t *board;
+    const pst_filter_t *filter;
+    pst_row_t *store;               /* where rows lie; snapshot->rows points into it */
+    apr_uint32_t room;              /* entries of store */
+    apr_uint32_t child_room;
+} take_t;
+
+typedef struct order_t {
+    apr_uint64_t key;               /* the larger comes first */
+    void *item;
+} order_t;
+
+static apr_uint64_t sane(apr_uint64_t figure)
+{
+    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
+}
+
+static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
+}
+
+static apr_uint64_t minus(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static void check_usage(pst_shared_usage_t *usage)
+{
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) usage->field = sane(usage->field);
+#include "poolstat_metrics.def"
+}
+
+static void load_usage(pst_shared_usage_t *to, const pst_shared_usage_t *from)
+{
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
+#include "poolstat_metrics.def"
+}
+
+/* @return 0 if the block is free or not ready yet. */
+static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
+{
+    to->owner = __atomic_load_n(&from->owner, __ATOMIC_ACQUIRE);
+    to->ready = __atomic_load_n(&from->ready, __ATOMIC_ACQUIRE);
+    if (!to->owner || !to->ready) {
+        return 0;
+    }
+    to->generation = __atomic_load_n(&from->generation, __ATOMIC_RELAXED);
+    to->level = __atomic_load_n(&from->level, __ATOMIC_RELAXED);
+    if (to->level > PST_LEVEL_FULL) {
+        to->level = PST_LEVEL_PUBLIC;
+    }
+    to->started = sane(pst_load(&from->started));
+    memcpy(to->reason, from->reason, sizeof(to->reason));
+    to->reason[sizeof(to->reason) - 1] = '\0';
+#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
+#include "poolstat_metrics.def"
+    load_usage(&to->process, &from->process);
+    load_usage(&to->unslotted, &from->unslotted);
+    return 1;
+}
+
+static void check_slot(pst_shared_slot_t *slot)
+{
+    slot->opened = sane(slot->opened);
+    slot->request_started = sane(slot->request_started);
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) slot->field = sane(slot->field);
+#include "poolstat_metrics.def"
+    check_usage(&slot->usage);
+    if (slot->has_request) {
+        slot->has_request = 1;
+        check_usage(&slot->request);
+    }
+    else {
+        memset(&slot->request, 0, sizeof(slot->request));
+        slot->line[0] = slot->handler[0] = '\0';
+    }
+}
+
+static int passes(const pst_filter_t *filter, const pst_shared_slot_t *slot)
+{
+    if (filter->kind >= 0 && slot->kind != filter->kind) {
+        return 0;
+    }
+    return !filter->vhost || !strncasecmp(filter->vhost, slot->vhost, PST_VHOST_LEN - 1);
+}
+
+static int slot_in_use(const pst_shared_slot_t *slot)
+{
+    return __atomic_load_n(&slot->in_use, __ATOMIC_RELAXED) != 0;
+}
+
+static void add_usage(pst_child_row_t *child, const pst_shared_usage_t *usage)
+{
+    child->reserved_bytes = plus(child->reserved_bytes, usage->reserved_bytes);
+    child->slack_bytes = plus(child->slack_bytes, usage->slack_bytes);
+    child->pools = plus(child->pools, usage->pools);
+    child->growths = plus(child->growths, usage->growths);
+}
+
+/* Every slot counts in its child's sums; those that pass the filter become rows. */
+static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slot_t *from)
+{
+    pst_snapshot_t *snapshot = take->snapshot;
+    int stored = snapshot->row_count < take->room;
+    pst_row_t spare, *row = stored ? &take->store[snapshot->row_count] : &spare;
+    const pst_shared_slot_t *slot = &row->slot;
+
+    pst_slot_copy(&row->slot, from);
+    if (!slot->in_use) {
+        return;
+    }
+    check_slot(&row->slot);
+    child->rows++;
+    add_usage(child, &slot->usage);
+    child->requests_reserved_bytes = plus(child->requests_reserved_bytes, slot->request.reserved_bytes);
+    child->connections_reserved_bytes = plus(child->connections_reserved_bytes,
+                                             minus(slot->usage.reserved_bytes, slot->request.reserved_bytes));
+    if (!stored || !passes(take->filter, slot)) {
+        return;
+    }
+    row->used_bytes = minus(slot->usage.reserved_bytes, slot->usage.slack_bytes);
+    row->request_used_bytes = minus(slot->request.reserved_bytes, slot->request.slack_bytes);
+    row->pid = child->head.owner;
+    row->listed = 0;
+    snapshot->rows[snapshot->row_count++] = row;
+    child->shown++;
+}
+
+static void take_child(take_t *take, pst_shared_child_t *from)
+{
+    pst_snapshot_t *snapshot = take->snapshot;
+    pst_child_row_t *child = &snapshot->children[snapshot->child_count];
+
+    memset(child, 0, sizeof(*child));
+    if (!load_head(&child->head, from)
+        || (take->filter->pid && child->head.owner != take->filter->pid)) {
+        return;
+    }
+    child->first = snapshot->row_count;
+    add_usage(child, &child->head.process);
+    add_usage(child, &child->head.unslotted);
+    child->connections_reserved_bytes = child->head.unslotted.reserved_bytes;
+    for (apr_uint32_t s = 0; s < take->board->slot_count; s++) {
+        const pst_shared_slot_t *slot = pst_board_slot(take->board, from, s);
+
+        if (slot_in_use(slot)) {
+            take_slot(take, child, slot);
+        }
+    }
+    if (__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE) != child->head.owner) {
+        snapshot->row_count = child->first;
+        return;
+    }
+    child->used_bytes = minus(child->reserved_bytes, child->slack_bytes);
+    child->retained_bytes = minus(child->head.held_bytes,
+                                  plus(child->reserved_bytes, child->head.child_bucket_bytes));
+    snapshot->child_count++;
+}
+
+static void add_child(pst_total_t *total, const pst_child_row_t *child)
+{
+#define ADD(member, value) total->member = plus(total->member, (value))
+    ADD(children, 1);
+    ADD(connections, child->head.connections_open);
+    ADD(pools, child->pools);
+    ADD(reserved_bytes, child->reserved_bytes);
+    ADD(used_bytes, child->used_bytes);
+    ADD(slack_bytes, child->slack_bytes);
+    ADD(peak_bytes, child->head.child_peak_bytes);
+    ADD(process_reserved_bytes, child->head.process.reserved_bytes);
+    ADD(connections_reserved_bytes, child->connections_reserved_bytes);
+    ADD(requests_reserved_bytes, child->requests_reserved_bytes);
+    ADD(bucket_bytes, child->head.child_bucket_bytes);
+    ADD(retained_bytes, child->retained_bytes);
+    ADD(held_bytes, child->head.held_bytes);
+    ADD(pools_created, child->head.pools_created);
+    ADD(pools_destroyed, child->head.pools_destroyed);
+    ADD(growths, child->growths);
+    ADD(requests_finished, child->head.requests_finished);
+    ADD(connections_opened, child->head.connections_opened);
+    ADD(unslotted_connections, child->head.unslotted_connections);
+#undef ADD
+}
+
+/* First eight bytes of a text as a key, so that most comparisons need no strcmp. */
+static apr_uint64_t text_key(const char *text)
+{
+    apr_uint64_t key = 0;
+
+    for (int i = 0; i < 8; i++) {
+        key = key << 8 | (unsigned char)*text;
+        text += *text != '\0';
+    }
+    return ~key;
+}
+
+static apr_uint64_t row_key(const pst_row_t *row, pst_sort_e sort)
+{
+    const pst_shared_slot_t *slot = &row->slot;
+
+    switch (sort) {
+    case PST_SORT_USED: return row->used_bytes;
+    case PST_SORT_PEAK: return slot->usage.peak_bytes;
+    case PST_SORT_POOLS: return slot->usage.pools;
+    case PST_SORT_BUCKETS: return slot->bucket_bytes;
+    case PST_SORT_RETAINED: return slot->retained_bytes;
+    case PST_SORT_REQUESTS: return slot->requests;
+    case PST_SORT_AGE: return ~slot->opened;
+    case PST_SORT_CLIENT: return text_key(slot->client);
+    case PST_SORT_PID: return ~(apr_uint64_t)row->pid;
+    default: return slot->usage.reserved_bytes;
+    }
+}
+
+static apr_uint64_t child_key(const pst_child_row_t *child, pst_sort_e sort)
+{
+    switch (sort) {
+    case PST_SORT_USED: return child->used_bytes;
+    case PST_SORT_PEAK: return child->head.child_peak_bytes;
+    case PST_SORT_POOLS: return child->pools;
+    case PST_SORT_BUCKETS: return child->head.child_bucket_bytes;
+    case PST_SORT_RETAINED: return child->retained_bytes;
+    case PST_SORT_REQUESTS: return child->head.requests_finished;
+    case PST_SORT_AGE: return ~child->head.started;
+    case PST_SORT_PID: return ~(apr_uint64_t)child->head.owner;
+    default: return child->reserved_bytes;
+    }
+}
+
+/* Equal keys are ordered by client, child and serial, so that reloading keeps the order. */
+static int compare_rows(const void *one, const void *two)
+{
+    const order_t *a = one, *b = two;
+    const pst_row_t *x = a->item, *y = b->item;
+    int by_client;
+
+    if (a->key != b->key) {
+        return a->key > b->key ? -1 : 1;
+    }
+    by_client = strcmp(x->slot.client, y->slot.client);
+    if (by_client) {
+        return by_client;
+    }
+    if (x->pid != y->pid) {
+        return x->pid < y->pid ? -1 : 1;
+    }
+    return (x->slot.id > y->slot.id) - (x->slot.id < y->slot.id);
+}
+
+static int compare_children(const void *one, const void *two)
+{
+    const order_t *a = one, *b = two;
+    const pst_child_row_t *x = a->item, *y = b->item;
+
+    if (a->key != b->key) {
+        return a->key > b->key ? -1 : 1;
+    }
+    return (x->head.owner > y->head.owner) - (x->head.owner < y->head.owner);
+}
+
+static void sort_rows(pst_row_t **rows, apr_uint32_t count, pst_sort_e sort, order_t *scratch)
+{
+    for (apr_uint32_t i = 0; i < count; i++) {
+        scratch[i].key = row_key(rows[i], sort);
+        scratch[i].item = rows[i];
+    }
+    qsort(scratch, count, sizeof(*scratch), compare_rows);
+    for (apr_uint32_t i = 0; i < count; i++) {
+        rows[i] = scratch[i].item;
+    }
+}
+
+static apr_status_t sort_children(pst_snapshot_t *snapshot, pst_sort_e sort, order_t *scratch, apr_pool_t *pool)
+{
+    apr_uint32_t count = snapshot->child_count;
+    pst_child_row_t *sorted = apr_palloc(pool, (count + 1) * sizeof(*sorted));
+
+    if (!sorted) {
+        return APR_ENOMEM;
+    }
+    for (apr_uint32_t i = 0; i < count; i++) {
+        scratch[i].key = child_key(&snapshot->children[i], sort);
+        scratch[i].item = &snapshot->children[i];
+    }
+    qsort(scratch, count, sizeof(*scratch), compare_children);
+    for (apr_uint32_t i = 0; i < count; i++) {
+        sorted[i] = *(pst_child_row_t *)scratch[i].item;
+        for (apr_uint32_t r = 0; r < sorted[i].shown; r++) {
+            snapshot->rows[sorted[i].first + r]->child = i;
+        }
+    }
+    snapshot->children = sorted;
+    return APR_SUCCESS;
+}
+
+/* Count first, so that memory follows what is in use and not what could be. */
+static apr_status_t make_room(take_t *take, apr_pool_t *pool)
+{
+    const pst_board_t *board = take->board;
+    apr_size_t children = 0, slots = 0;
+
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        pst_shared_child_t *child = pst_board_child(board, i);
+        apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_RELAXED);
+
+        if (!owner || (take->filter->pid && owner != take->filter->pid)) {
+            continue;
+        }
+        children++;
+        for (apr_uint32_t s = 0; s < board->slot_count; s++) {
+            slots += (apr_size_t)slot_in_use(pst_board_slot(board, child, s));
+        }
+    }
+    if (slots > APR_UINT32_MAX - ROOM_FOR_NEW) {
+        return APR_ENOMEM;
+    }
+    take->child_room = (apr_uint32_t)children;
+    take->room = (apr_uint32_t)slots + ROOM_FOR_NEW;
+    take->store = apr_palloc(pool, take->room * sizeof(*take->store));
+    take->snapshot->rows = apr_palloc(pool, take->room * sizeof(*take->snapshot->rows));
+    take->snapshot->children = apr_palloc(pool, (children + 1) * sizeof(*take->snapshot->children));
+    return take->store && take->snapshot->rows && take->snapshot->children ? APR_SUCCESS : APR_ENOMEM;
+}
+
+static void load_about(pst_shared_header_t *to, const pst_shared_header_t *from)
+{
+    *to = *from;
+    to->server[sizeof(to->server) - 1] = '\0';
+    to->module[sizeof(to->module) - 1] = '\0';
+    to->mpm[sizeof(to->mpm) - 1] = '\0';
+    to->created = sane(to->created);
+    to->homeless = sane(to->homeless);
+}
+
+apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
+                               const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool)
+{
+    take_t take = { .snapshot = snapshot, .board = board, .filter = filter };
+    order_t *scratch;
+    apr_status_t rv;
+
+    memset(snapshot, 0, sizeof(*snapshot));
+    if (!pst_board_intact(board)) {
+        return APR_EINCOMPLETE;
+    }
+    snapshot->taken = now;
+    load_about(&snapshot->about, pst_board_header(board));
+    rv = make_room(&take, pool);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    for (apr_uint32_t i = 0; i < board->child_count && snapshot->child_count < take.child_room; i++) {
+        take_child(&take, pst_board_child(board, i));
+    }
+    scratch = apr_palloc(pool, (board->slot_count + snapshot->child_count + 1) * sizeof(*scratch));
+    if (!scratch) {
+        return APR_ENOMEM;
+    }
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        add_child(&snapshot->total, child);
+        sort_rows(snapshot->rows + child->first, child->shown, filter->sort, scratch);
+    }
+    return sort_children(snapshot, filter->sort, scratch, pool);
+}
+
+apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from,
+                                 apr_uint32_t limit, pst_window_t *window, apr_pool_t *pool)
+{
+    apr_uint32_t count = snapshot->row_count;
+    pst_row_t **rows = apr_palloc(pool, (count + 1) * sizeof(*rows));
+    order_t *scratch = apr_palloc(pool, (count + 1) * sizeof(*scratch));
+
+    if (!rows || !scratch) {
+        return APR_ENOMEM;
+    }
+    for (apr_uint32_t i = 0; i < count; i++) {
+        rows[i] = snapshot->rows[i];
+        rows[i]->listed = 0;
+    }
+    sort_rows(rows, count, sort, scratch);
+    window->of = count;
+    window->from = from < count ? from : count;
+    window->rows = rows + window->from;
+    window->count = count - window->from < limit ? count - window->from : limit;
+    for (apr_uint32_t i = 0; i < window->count; i++) {
+        window->rows[i]->listed = 1;
+    }
+    return APR_SUCCESS;
+}
