@@ -61,13 +61,19 @@ CORE_OBJ  = $(CORE_SRC:%.c=$(B)/obj/%.o) $(WEB_OBJ)
 HTTPD_OBJ = $(HTTPD_SRC:%.c=$(B)/obj/%.o)
 UNITS     = $(UNIT_SRC:t/unit/%.c=$(B)/unit/%)
 MODULE    = $(B)/mod_poolstat.so
+PROBE     = $(B)/mod_poolprobe.so
 
-.PHONY: all module units deps deps-build run test unit lint check-san bench install clean help
+.PHONY: all module probe units deps deps-build run test unit lint check-san bench install clean help
 all: module
 module: $(MODULE)
+probe: $(PROBE)
 units: $(UNITS)
 
 $(MODULE): $(CORE_OBJ) $(HTTPD_OBJ)
+	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
+
+# the tests' probe, which make run and make bench use too
+$(PROBE): $(B)/obj/c-modules/poolprobe/mod_poolprobe.o
 	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
 
 # core knows APR only: it does not even see httpd's headers
@@ -92,7 +98,7 @@ $(B)/unit/%: t/unit/%.c $(CORE_OBJ) Makefile | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit -MMD -MP -MF $@.d -o $@ $< $(CORE_OBJ) $(APR_LIBS) $(LIBS)
 
--include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/unit/*.d)
+-include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/unit/*.d)
 
 deps-build:
 	@sh tool/deps build
@@ -102,13 +108,13 @@ deps:
 run: export APXS := $(APXS)
 run:
 	@sh tool/deps build run
-	@$(MAKE) --no-print-directory module
+	@$(MAKE) --no-print-directory module probe
 	@PORT='$(PORT)' MPM='$(MPM)' TRAFFIC='$(TRAFFIC)' exec sh tool/run/run $(B)
 
 test: export APXS := $(APXS)
 test:
 	@sh tool/deps build run test
-	@$(MAKE) --no-print-directory module units
+	@$(MAKE) --no-print-directory module probe units
 	@perl t/suite $(B)
 
 unit:
@@ -127,7 +133,7 @@ check-san:
 bench: export APXS := $(APXS)
 bench:
 	@sh tool/deps build run
-	@$(MAKE) --no-print-directory module
+	@$(MAKE) --no-print-directory module probe
 	@test -f bench/run || { echo 'bench/run is not here yet'; exit 1; }
 	@bench/run
 

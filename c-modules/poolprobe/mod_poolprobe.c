@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The probe: a handler that allocates exactly what it is asked to, from the
+ * pool it is asked to, waits while a test looks at it from elsewhere, and says
+ * what it did.  It is the tests' ground truth, so it shares no code with
+ * mod_poolstat and uses only what APR promises: a pool's nodes form a ring through
+ * apr_memnode_t.next, and the first of them lies APR_MEMNODE_T_SIZE before the pool.
+ *
+ * What to do stands in the query string; order of events in a request:
+ *
+ *   hold0=TOKEN      wait, with nothing allocated yet
+ *   pool= bytes= pieces= pace=US
+ *                    allocate: request connection child global  (from the pool itself)
+ *                    subpool connsub childsub globalsub unmanaged (from a new pool below it)
+ *                    buckets (from the connection's bucket allocator), or
+ *   grow=N           N pieces that need a node each, timed by tenths, or
+ *   printf=N         one string of N bytes by apr_psprintf, or
+ *   churn=N          make, fill, clear, destroy a pool below the request's N times
+ *   cpu=MS           compute without any input or output
+ *   subreq=URI       run a subrequest       redirect=URI  hand over by internal redirect
+ *   stream=N chunk=BYTES every=MS leak=request|connection
+ *                    send N chunks with a flush each; with leak=, allocate bytes= per chunk
+ *   early=1          send and flush something before the wait
+ *   hold=TOKEN       wait, holding it all; or hold=MS, a time
+ *   free=destroy|clear|keep
+ *                    what becomes of a new pool, or of buckets (keep: until the child ends)
+ *   hold2=TOKEN      wait, after that
+ *   output=report|none|N
+ *                    answer with the report (JSON), nothing, or N bytes
+ *
+ * And from another connection: release=TOKEN ends a wait (also one that has not
+ * begun), peek=TOKEN tells whether somebody waits there and what was reported.
+ * Tokens live in memory shared by all children and generations.  Every wait, loop and
+ * size is bounded (LIMIT_*), whatever is asked for.
+ */
+#include <httpd.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <apr_allocator.h>
+#include <apr_buckets.h>
+#include <apr_lib.h>
+#include <apr_shm.h>
+#include <apr_strings.h>
+#include <apr_thread_mutex.h>
+#include <util_script.h>
+#include <unistd.h>
+
+extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) poolprobe_module;
+
+#define LIMIT_WAIT     apr_time_from_sec(30)
+#define LIMIT_STREAM   apr_time_from_sec(120)
+#define LIMIT_BYTES    (1024 * 1024 * 1024)
+#define LIMIT_PIECES   200000
+#define LIMIT_CHURN    1000000
+#define POLL_EVERY     apr_time_from_msec(2)
+
+/* --- tokens ------------------------------------------------------------- */
+
+#define TOKENS         8192
+#define TOKEN_LEN      48
+#define REPORT_LEN     720
+
+typedef struct token_t {
+    apr_uint32_t taken;         /* 0 free, 1 being named, 2 named; never freed */
+    apr_uint32_t arrived;       /* waits begun here */
+    apr_uint32_t released;      /* 1: nobody waits here any more */
+    char name[TOKEN_LEN];
+    char report[REPORT_LEN];    /* written before arrived is raised */
+} token_t;
+
+static token_t *tokens;
+
+/* Find a token, or make it. Open addressing; a slot once named stays. NULL: bad name, or table full. */
+static token_t *token_find(const char *name)
+{
+    apr_uint32_t hash = 2166136261u, i;
+    const char *s;
+
+    if (!tokens || !*name || strlen(name) >= TOKEN_LEN) {
+        return NULL;
+    }
+    for (s = name; *s; s++) {
+        if (!apr_isalnum(*s) && *s != '-' && *s != '_') {
+            return NULL;
+        }
+        hash = (hash ^ (unsigned char)*s) * 16777619u;
+    }
+    for (i = 0; i < TOKENS; i++) {
+        token_t *t = &tokens[(hash + i) % TOKENS];
+        apr_uint32_t none = 0;
+        int spins = 0;
+
+        if (__atomic_compare_exchange_n(&t->taken, &none, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            apr_cpystrn(t->name, name, TOKEN_LEN);
+            __atomic_store_n(&t->taken, 2, __ATOMIC_RELEASE);
+            return t;
+        }
+        while (__atomic_load_n(&t->taken, __ATOMIC_ACQUIRE) != 2 && ++spins < 1000) {
+            apr_sleep(1000);
+        }
+        if (strcmp(t->name, name) == 0) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+/* --- what a request asks for -------------------------------------------- */
+
+typedef struct plan_t {
+    const char *hold0, *hold, *hold2, *subreq, *redirect, *pool, *free, *leak, *output;
+    apr_size_t bytes, chunk, print;
+    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early;
+} plan_t;
+
+static apr_int64_t number(apr_table_t *args, const char *key, apr_int64_t otherwise, apr_int64_t limit)
+{
+    const char *value = apr_table_get(args, key);
+    apr_int64_t n = value ? apr_atoi64(value) : otherwise;
+
+    return n < 0 ? 0 : n > limit ? limit : n;
+}
+
+static const char *text(request_rec *r, apr_table_t *args, const char *key, const char *otherwise)
+{
+    const char *value = apr_table_get(args, key);
+    char *copy;
+
+    if (!value) {
+        return otherwise;
+    }
+    copy = apr_pstrdup(r->pool, value);
+    return ap_unescape_url(copy) == OK ? copy : otherwise;
+}
+
+static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
+{
+    plan->hold0 = text(r, args, "hold0", NULL);
+    plan->hold = text(r, args, "hold", NULL);
+    plan->hold2 = text(r, args, "hold2", NULL);
+    plan->subreq = text(r, args, "subreq", NULL);
+    plan->redirect = text(r, args, "redirect", NULL);
+    plan->pool = text(r, args, "pool", "none");
+    plan->free = text(r, args, "free", "destroy");
+    plan->leak = text(r, args, "leak", "none");
+    plan->output = text(r, args, "output", "report");
+    plan->bytes = (apr_size_t)number(args, "bytes", 0, LIMIT_BYTES);
+    plan->chunk = (apr_size_t)number(args, "chunk", 64, 1024 * 1024);
+    plan->print = (apr_size_t)number(args, "printf", 0, 64 * 1024 * 1024);
+    plan->pieces = (long)number(args, "pieces", 1, LIMIT_PIECES);
+    plan->grow = (long)number(args, "grow", 0, LIMIT_PIECES);
+    plan->churn = (long)number(args, "churn", 0, LIMIT_CHURN);
+    plan->stream = (long)number(args, "stream", 0, LIMIT_PIECES);
+    plan->cpu_ms = (long)number(args, "cpu", 0, 30000);
+    plan->every_ms = (long)number(args, "every", 0, 1000);
+    plan->pace_us = (long)number(args, "pace", 0, 1000000);
+    plan->early = (long)number(args, "early", 0, 1);
+    if ((apr_int64_t)plan->bytes * plan->pieces > LIMIT_BYTES) {
+        plan->pieces = plan->bytes ? (long)(LIMIT_BYTES / plan->bytes) : 0;
+    }
+}
+
+/* --- what it did -------------------------------------------------------- */
+
+typedef struct ring_t {
+    unsigned long nodes;
+    apr_uint64_t reserved, used;
+} ring_t;
+
+/* A pool's own nodes, subpools not included. The caller owns the pool. */
+static ring_t ring_of(apr_pool_t *pool)
+{
+    ring_t sum = {0, 0, 0};
+    apr_memnode_t *first, *node;
+
+    if (!pool) {
+        return sum;
+    }
+    first = node = (apr_memnode_t *)((char *)pool - APR_MEMNODE_T_SIZE);
+    do {
+        sum.nodes++;
+        sum.reserved += (apr_uint64_t)(node->endp - (char *)node);
+        sum.used += (apr_uint64_t)(node->first_avail - ((char *)node + APR_MEMNODE_T_SIZE));
+        node = node->next;
+    } while (node != first);
+    return sum;
+}
+
+#define TENTHS 10
+
+typedef struct work_t {
+    request_rec *r;
+    const plan_t *plan;
+    apr_pool_t *pool;           /* what was allocated from, NULL for buckets or nothing */
+    int made;                   /* pool is ours to destroy */
+    void **buckets;             /* pieces taken from the bucket allocator */
+    long bucket_count;
+    ring_t before, after;
+    apr_uint64_t tenth_ns[TENTHS];
+    char report[REPORT_LEN];
+} work_t;
+
+static apr_pool_t *pchild;
+static apr_thread_mutex_t *pchild_lock;
+
+/* No allocation happens here: the report must not change what it reports. */
+static void report(work_t *w)
+{
+    ring_t request = ring_of(w->r->pool), connection = ring_of(w->r->connection->pool);
+    int i, n;
+
+    n = apr_snprintf(w->report, REPORT_LEN,
+                     "{\"pid\":%ld,\"pool\":\"%s\",\"bytes\":%" APR_SIZE_T_FMT ",\"pieces\":%ld,"
+                     "\"node_overhead\":%d,"
+                     "\"nodes_before\":%lu,\"reserved_before\":%" APR_UINT64_T_FMT ","
+                     "\"nodes_after\":%lu,\"reserved_after\":%" APR_UINT64_T_FMT ",\"used_after\":%" APR_UINT64_T_FMT ","
+                     "\"request_reserved\":%" APR_UINT64_T_FMT ",\"request_used\":%" APR_UINT64_T_FMT ","
+                     "\"connection_reserved\":%" APR_UINT64_T_FMT ",\"connection_used\":%" APR_UINT64_T_FMT ","
+                     "\"tenth_ns\":[",
+                     (long)getpid(), w->plan->pool, w->plan->bytes, w->plan->pieces, (int)APR_MEMNODE_T_SIZE,
+                     w->before.nodes, w->before.reserved, w->after.nodes, w->after.reserved, w->after.used,
+                     request.reserved, request.used, connection.reserved, connection.used);
+    for (i = 0; i < TENTHS && n < REPORT_LEN - 24; i++) {
+        n += apr_snprintf(w->report + n, REPORT_LEN - n, "%s%" APR_UINT64_T_FMT, i ? "," : "", w->tenth_ns[i]);
+    }
+    apr_cpystrn(w->report + n, "]}", REPORT_LEN - n);
+}
+
+/* --- doing it ----------------------------------------------------------- */
+
+static void spin(apr_interval_time_t how_long)
+{
+    apr_time_t until = apr_time_now() + how_long;
+    volatile unsigned long sink = 1;
+
+    while (apr_time_now() < until) {
+        int i;
+        for (i = 0; i < 1000; i++) {
+            sink = sink * 31 + 7;
+        }
+    }
+}
+
+/* Publish the report under the token and wait for its release; digits alone are milliseconds. */
+static void wait_for(work_t *w, const char *name)
+{
+    token_t *t;
+    apr_time_t until;
+
+    if (!name) {
+        return;
+    }
+    if (strspn(name, "0123456789") == strlen(name)) {
+        apr_interval_time_t rest = apr_time_from_msec(apr_atoi64(name));
+        apr_sleep(rest > LIMIT_WAIT ? LIMIT_WAIT : rest);
+        return;
+    }
+    t = token_find(name);
+    if (!t) {
+        return;
+    }
+    report(w);
+    memcpy(t->report, w->report, REPORT_LEN);
+    __atomic_add_fetch(&t->arrived, 1, __ATOMIC_RELEASE);
+    until = apr_time_now() + LIMIT_WAIT;
+    while (!__atomic_load_n(&t->released, __ATOMIC_ACQUIRE) && apr_time_now() < until) {
+        apr_sleep(POLL_EVERY);
+    }
+}
+
+static apr_pool_t *make_below(apr_pool_t *parent)
+{
+    apr_pool_t *pool = NULL;
+
+    apr_pool_create(&pool, parent);
+    apr_pool_tag(pool, "poolprobe");
+    return pool;
+}
+
+/* Which pool to take from. @return 0 for an unknown name. */
+static int choose(work_t *w)
+{
+    const char *name = w->plan->pool;
+    conn_rec *c = w->r->connection;
+
+    w->made = 1;
+    if (strcmp(name, "subpool") == 0) {
+        w->pool = make_below(w->r->pool);
+    }
+    else if (strcmp(name, "connsub") == 0) {
+        w->pool = make_below(c->pool);
+    }
+    else if (strcmp(name, "childsub") == 0) {
+        w->pool = make_below(pchild);
+    }
+    else if (strcmp(name, "globalsub") == 0) {
+        w->pool = make_below(NULL);
+    }
+    else if (strcmp(name, "unmanaged") == 0) {
+        apr_pool_create_unmanaged_ex(&w->pool, NULL, NULL);
+        apr_pool_tag(w->pool, "poolprobe-unmanaged");
+    }
+    else {
+        w->made = 0;
+        w->pool = strcmp(name, "request") == 0 ? w->r->pool
+                : strcmp(name, "connection") == 0 ? c->pool
+                : strcmp(name, "child") == 0 ? pchild
+                : NULL;
+        return w->pool || strcmp(name, "none") == 0 || strcmp(name, "buckets") == 0;
+    }
+    return w->pool != NULL;
+}
+
+static void take_pieces(work_t *w)
+{
+    long i;
+
+    for (i = 0; i < w->plan->pieces && w->plan->bytes; i++) {
+        if (w->buckets) {
+            w->buckets[w->bucket_count++] = apr_bucket_alloc(w->plan->bytes, w->r->connection->bucket_alloc);
+        }
+        else {
+            apr_palloc(w->pool, w->plan->bytes);
+        }
+        if (w->plan->pace_us) {
+            spin(w->plan->pace_us);
+        }
+    }
+}
+
+/* N pieces that leave no room for another: a node each, timed. */
+static void take_nodes(work_t *w)
+{
+    long i, each = (w->plan->grow + TENTHS - 1) / TENTHS;
+
+    for (i = 0; i < w->plan->grow; i++) {
+        apr_uint64_t *slot = &w->tenth_ns[i / each];
+        struct timespec a, b;
+
+        if (i % each == 0) {
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+            *slot = (apr_uint64_t)a.tv_sec * 1000000000u + (apr_uint64_t)a.tv_nsec;
+        }
+        apr_palloc(w->pool, 8192 - APR_MEMNODE_T_SIZE);
+        if (i % each == each - 1 || i == w->plan->grow - 1) {
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+            *slot = (apr_uint64_t)b.tv_sec * 1000000000u + (apr_uint64_t)b.tv_nsec - *slot;
+        }
+    }
+}
+
+static void take_churn(work_t *w)
+{
+    long i;
+
+    for (i = 0; i < w->plan->churn; i++) {
+        apr_pool_t *pool = make_below(w->r->pool);
+        apr_palloc(pool, w->plan->bytes);
+        apr_pool_clear(pool);
+        apr_palloc(pool, w->plan->bytes);
+        apr_pool_destroy(pool);
+    }
+}
+
+static void take(work_t *w)
+{
+    int lock = w->pool && w->pool == pchild;
+
+    if (lock) {
+        apr_thread_mutex_lock(pchild_lock);
+    }
+    w->before = ring_of(w->pool);
+    if (w->plan->grow && w->pool) {
+        take_nodes(w);
+    }
+    else if (w->plan->print && w->pool) {
+        apr_psprintf(w->pool, "%*s", (int)w->plan->print, "x");
+    }
+    else if (w->pool || w->buckets) {
+        take_pieces(w);
+    }
+    w->after = ring_of(w->pool);
+    if (lock) {
+        apr_thread_mutex_unlock(pchild_lock);
+    }
+    if (w->plan->churn) {
+        take_churn(w);
+    }
+}
+
+static void give_back(work_t *w)
+{
+    if (strcmp(w->plan->free, "keep") == 0) {
+        return;
+    }
+    while (w->bucket_count) {
+        apr_bucket_free(w->buckets[--w->bucket_count]);
+    }
+    if (w->made && strcmp(w->plan->free, "clear") == 0) {
+        apr_pool_clear(w->pool);
+    }
+    else if (w->made) {
+        apr_pool_destroy(w->pool);
+        w->made = 0;
+        w->pool = NULL;
+    }
+}
+
+static void stream(work_t *w)
+{
+    const plan_t *plan = w->plan;
+    apr_pool_t *leak = strcmp(plan->leak, "connection") == 0 ? w->r->connection->pool
+                     : strcmp(plan->leak, "request") == 0 ? w->r->pool : NULL;
+    apr_time_t until = apr_time_now() + LIMIT_STREAM;
+    char *chunk = apr_palloc(w->r->pool, plan->chunk + 1);
+    long i;
+
+    memset(chunk, '.', plan->chunk + 1);
+    for (i = 0; i < plan->stream && apr_time_now() < until && !w->r->connection->aborted; i++) {
+        if (leak) {
+            apr_palloc(leak, plan->bytes);
+        }
+        if (ap_rwrite(chunk, (int)plan->chunk, w->r) < 0 || ap_rflush(w->r) < 0) {
+            break;
+        }
+        if (plan->every_ms) {
+            apr_sleep(apr_time_from_msec(plan->every_ms));
+        }
+    }
+}
+
+static void answer(work_t *w)
+{
+    const char *output = w->plan->output;
+
+    if (strcmp(output, "report") == 0) {
+        ap_rputs(w->report, w->r);
+        ap_rputs("\n", w->r);
+    }
+    else if (strcmp(output, "none") != 0) {
+        apr_int64_t left = apr_atoi64(output);
+        static const char block[] = "................................................................";
+
+        for (left = left > LIMIT_BYTES ? LIMIT_BYTES : left; left > 0; left -= 64) {
+            if (ap_rwrite(block, left < 64 ? (int)left : 64, w->r) < 0) {
+                break;
+            }
+        }
+    }
+}
+
+/* release= and peek=: the other side of a wait. @return 1 if this was one. */
+static int token_command(request_rec *r, apr_table_t *args, int *status)
+{
+    const char *release = text(r, args, "release", NULL), *peek = text(r, args, "peek", NULL);
+    const char *name = release ? release : peek;
+    token_t *t;
+
+    if (!name) {
+        return 0;
+    }
+    t = token_find(name);
+    if (!t) {
+        *status = HTTP_BAD_REQUEST;
+        return 1;
+    }
+    if (release) {
+        __atomic_store_n(&t->released, 1, __ATOMIC_RELEASE);
+    }
+    ap_set_content_type(r, "application/json");
+    if (__atomic_load_n(&t->arrived, __ATOMIC_ACQUIRE)) {
+        ap_rprintf(r, "{\"arrived\":%u,\"report\":%s}\n", t->arrived, t->report);
+    }
+    else {
+        ap_rputs("{\"arrived\":0,\"report\":null}\n", r);
+    }
+    *status = OK;
+    return 1;
+}
+
+static int probe_handler(request_rec *r)
+{
+    apr_table_t *args;
+    plan_t plan;
+    work_t w;
+    int status;
+
+    if (!r->handler || strcmp(r->handler, "poolprobe") != 0) {
+        return DECLINED;
+    }
+    ap_args_to_table(r, &args);
+    if (token_command(r, args, &status)) {
+        return status;
+    }
+    memset(&w, 0, sizeof(w));
+    plan_read(&plan, r, args);
+    w.r = r;
+    w.plan = &plan;
+    ap_set_content_type(r, "application/json");
+    if (strcmp(plan.pool, "buckets") == 0) {
+        w.buckets = apr_palloc(r->pool, sizeof(void *) * (plan.pieces + 1));
+    }
+    wait_for(&w, plan.hold0);
+    if (!choose(&w)) {
+        return HTTP_BAD_REQUEST;
+    }
+    take(&w);
+    if (plan.cpu_ms) {
+        spin(apr_time_from_msec(plan.cpu_ms));
+    }
+    if (plan.redirect) {
+        ap_internal_redirect(plan.redirect, r);
+        return OK;
+    }
+    if (plan.subreq) {
+        request_rec *sub = ap_sub_req_lookup_uri(plan.subreq, r, NULL);
+        ap_run_sub_req(sub);
+        ap_destroy_sub_req(sub);
+    }
+    if (plan.stream) {
+        stream(&w);
+    }
+    if (plan.early) {
+        ap_rputs(" ", r);
+        ap_rflush(r);
+    }
+    wait_for(&w, plan.hold);
+    report(&w);
+    give_back(&w);
+    wait_for(&w, plan.hold2);
+    answer(&w);
+    return OK;
+}
+
+/* --- the module --------------------------------------------------------- */
+
+/* The tokens outlive configurations, so that a test can release what an older generation holds. */
+static int probe_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_pool_t *forever = s->process->pool;
+    void *known = NULL;
+
+    (void)pconf, (void)plog, (void)ptemp;
+    apr_pool_userdata_get(&known, "poolprobe-tokens", forever);
+    if (!known) {
+        apr_shm_t *shm;
+        apr_status_t rv = apr_shm_create(&shm, sizeof(token_t) * TOKENS, NULL, forever);
+
+        if (rv != APR_SUCCESS) {
+            ap_log_error(__FILE__, __LINE__, APLOG_NO_MODULE, APLOG_ERR, rv, s, "poolprobe: no shared memory for tokens");
+            return OK;
+        }
+        known = apr_shm_baseaddr_get(shm);
+        apr_pool_userdata_setn(known, "poolprobe-tokens", NULL, forever);
+    }
+    tokens = known;
+    return OK;
+}
+
+static void probe_child_init(apr_pool_t *pool, server_rec *s)
+{
+    (void)s;
+    pchild = pool;
+    apr_thread_mutex_create(&pchild_lock, APR_THREAD_MUTEX_DEFAULT, pool);
+}
+
+static void probe_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_post_config(probe_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(probe_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(probe_handler, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+AP_DECLARE_MODULE(poolprobe) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, probe_hooks, AP_MODULE_FLAG_NONE};

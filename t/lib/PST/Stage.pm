@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What a staged tree knows of itself: t/conf/stage.json, written by t/suite.
+package PST::Stage;
+use strict;
+use warnings;
+use Cwd ();
+use File::Basename ();
+use JSON::PP ();
+
+my $top = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../../..');
+my $stage;
+
+sub read_file {
+    my ($path) = @_;
+    open my $in, '<:raw', $path or die "$path: $!\n";
+    local $/;
+    return scalar <$in>;
+}
+
+sub write_file {
+    my ($path, $text) = @_;
+    open my $out, '>:raw', $path or die "$path: $!\n";
+    print {$out} $text or die "$path: $!\n";
+    close $out or die "$path: $!\n";
+}
+
+sub load {
+    $stage //= do {
+        my $s = JSON::PP::decode_json(read_file("$top/t/conf/stage.json"));
+        $s->{top} = $top;
+        $s;
+    };
+    return $stage;
+}
+
+# LoadModule lines for this MPM. mod_cgi forks from the child itself (also a
+# threaded one), mod_cgid from a daemon of its own: event has the daemon.
+sub load_modules {
+    my ($s) = @_;
+    my @names = (qw(authn_core authz_core authz_host alias mime dir headers env setenvif status rewrite
+        http2 proxy proxy_http reqtimeout unixd), $s->{mpm} eq 'event' ? 'cgid' : 'cgi');
+    my $text = "LoadModule mpm_$s->{mpm}_module $s->{libexec}/mod_mpm_$s->{mpm}.so\n";
+    for my $name (@names) {
+        my $file = "$s->{libexec}/mod_$name.so";
+        $text .= "LoadModule ${name}_module $file\n" if -e $file;    # unixd is built in on Debian
+    }
+    $text .= "LoadModule poolstat_module $s->{top}/mod_poolstat.so\n";
+    $text .= "LoadModule poolprobe_module $s->{top}/mod_poolprobe.so\n";
+    return $text;
+}
+
+1;
