@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Accounts: see the header.
+ *
+ * Place in the flow: gather -> ACCOUNTS -> board.
+ *
+ * What is private and what is shared: which slots are free, whose turn a slot is
+ * and where everything lies is kept here, in this process; the board is written
+ * and added to, never asked.  So another child that scribbles over the board spoils figures,
+ * not this process.
+ */
+#include "pst_account.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WORD_BITS 64u
+
+static struct {
+    const pst_board_t  *board;
+    pst_shared_child_t *block;
+    apr_uint32_t        slot_count;
+    apr_uint64_t       *taken;      /* a bit per slot, bits beyond the last set for good */
+    apr_uint32_t        words;
+    apr_uint32_t        hint;       /* where a free slot was last seen */
+    apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
+    apr_uint64_t        serial;
+    int                 muted;
+    pst_account_t       process;
+} g;
+
+static apr_status_t start_slots(apr_uint32_t slot_count)
+{
+    apr_uint32_t i;
+
+    g.slot_count = slot_count;
+    g.words = (slot_count + WORD_BITS - 1) / WORD_BITS;
+    g.taken = calloc(g.words, sizeof(*g.taken));
+    g.turns = calloc(slot_count, sizeof(*g.turns));
+    if (!g.taken || !g.turns) {
+        return APR_ENOMEM;
+    }
+    for (i = slot_count; i < g.words * WORD_BITS; i++) {
+        g.taken[i / WORD_BITS] |= (apr_uint64_t)1 << (i % WORD_BITS);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *block)
+{
+    g.board = board;
+    g.block = block ? block : calloc(1, board->child_size);
+    if (!g.block) {
+        return APR_ENOMEM;
+    }
+    g.muted = 0;
+    g.process.usage = &g.block->process;
+    g.process.scope = PST_SCOPE_PROCESS;
+    return start_slots(board->slot_count);
+}
+
+void pst_account_mute(void)
+{
+    g.muted = 1;
+}
+
+int pst_account_muted(void)
+{
+    return g.muted;
+}
+
+pst_shared_child_t *pst_account_block(void)
+{
+    return g.block;
+}
+
+pst_account_t *pst_account_process(void)
+{
+    return &g.process;
+}
+
+/* A peak only grows; the loop is bounded because the board may be scribbled on
+ * by others while we look. @return whether value is a new peak */
+static int raise_peak(uint64_t *peak, apr_uint64_t value)
+{
+    apr_uint64_t seen = pst_load(peak);
+    int tries;
+
+    for (tries = 0; tries < 4 && value > seen; tries++) {
+        if (__atomic_compare_exchange_n(peak, &seen, value, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static apr_uint64_t coarse_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+    return (apr_uint64_t)ts.tv_sec * 1000000 + (apr_uint64_t)ts.tv_nsec / 1000;
+}
+
+static APR_INLINE void apply(pst_shared_usage_t *usage, const pst_change_t *change, int sign)
+{
+    apr_uint64_t reserved;
+
+    if (change->pools) {
+        pst_add(&usage->pools, sign * change->pools);
+    }
+    if (change->slack) {
+        pst_add(&usage->slack_bytes, sign * change->slack);
+    }
+    if (change->growths && sign > 0) {
+        pst_add(&usage->growths, change->growths);
+    }
+    if (change->reserved) {
+        reserved = pst_add(&usage->reserved_bytes, sign * change->reserved);
+        if ((sign > 0) == (change->reserved > 0) && reserved > pst_load(&usage->peak_bytes)) {
+            raise_peak(&usage->peak_bytes, reserved);
+        }
+    }
+}
+
+static APR_INLINE void apply_all(pst_account_t *account, const pst_change_t *change, int sign)
+{
+    do {
+        if (account->usage) {
+            apply(account->usage, change, sign);
+        }
+        account = account->above;
+    } while (account);
+}
+
+void pst_account_charge(pst_account_t *account, const pst_change_t *change)
+{
+    apr_uint64_t reserved;
+
+    if (g.muted) {
+        return;
+    }
+    apply_all(account, change, 1);
+    if (change->reserved) {
+        reserved = pst_add(&g.block->child_reserved_bytes, change->reserved);
+        if (change->reserved > 0 && reserved > pst_load(&g.block->child_peak_bytes)
+            && raise_peak(&g.block->child_peak_bytes, reserved)) {
+            pst_store(&g.block->child_peak_time, coarse_now());
+        }
+    }
+}
+
+void pst_account_move(pst_account_t *from, pst_account_t *to, const pst_change_t *change)
+{
+    if (g.muted) {
+        return;
+    }
+    apply_all(to, change, 1);
+    apply_all(from, change, -1);
+}
+
+void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t reserved, apr_uint64_t slack)
+{
+    if (g.muted || !account->usage) {
+        return;
+    }
+    pst_store(&account->usage->pools, pools);
+    pst_store(&account->usage->reserved_bytes, reserved);
+    pst_store(&account->usage->slack_bytes, slack);
+    raise_peak(&account->usage->peak_bytes, reserved);
+}
+
+/* Lowest free slot near the hint; -1 if all are taken. Looks at each word once. */
+static apr_int32_t take_slot(void)
+{
+    apr_uint32_t i, start = __atomic_load_n(&g.hint, __ATOMIC_RELAXED);
+
+    for (i = 0; i < g.words; i++) {
+        apr_uint32_t word = (start + i) % g.words;
+        apr_uint64_t seen = __atomic_load_n(&g.taken[word], __ATOMIC_RELAXED);
+
+        while (~seen) {
+            apr_uint32_t bit = (apr_uint32_t)__builtin_ctzll(~seen);
+
+            if (__atomic_compare_exchange_n(&g.taken[word], &seen, seen | ((apr_uint64_t)1 << bit), 1,
+                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+                __atomic_store_n(&g.hint, word, __ATOMIC_RELAXED);
+                return (apr_int32_t)(word * WORD_BITS + bit);
+            }
+        }
+    }
+    return -1;
+}
+
+static void give_slot(apr_uint32_t index)
+{
+    __atomic_fetch_and(&g.taken[index / WORD_BITS], ~((apr_uint64_t)1 << (index % WORD_BITS)), __ATOMIC_RELEASE);
+    __atomic_store_n(&g.hint, index / WORD_BITS, __ATOMIC_RELAXED);
+}
+
+/* A tag is the slot's number and its turn, so that nodes freed after the
+ * connection ended are not charged to the next one in its slot. Never 0. */
+static apr_uint32_t make_tag(apr_uint32_t index)
+{
+    apr_uint16_t turn = __atomic_add_fetch(&g.turns[index], 1, __ATOMIC_RELAXED);
+
+    if (turn == 0) {
+        turn = __atomic_add_fetch(&g.turns[index], 1, __ATOMIC_RELAXED);
+    }
+    return index << 16 | turn;
+}
+
+/* Cut, always with a NUL; text may be NULL. Bytes are copied as they are:
+ * escaping is the emitter's. */
+static void set_text(char *to, apr_size_t size, const char *text)
+{
+    apr_size_t length = text ? strnlen(text, size - 1) : 0;
+
+    if (length) {
+        memcpy(to, text, length);
+    }
+    to[length] = '\0';
+}
+
+void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const pst_connection_info_t *info)
+{
+    apr_int32_t index = g.muted ? -1 : take_slot();
+    pst_shared_slot_t *slot;
+
+    memset(account, 0, sizeof(*account));
+    account->scope = PST_SCOPE_CONNECTION;
+    account->root = pool;
+    account->id = __atomic_add_fetch(&g.serial, 1, __ATOMIC_RELAXED);
+    account->master = info->master;
+    PST_COUNT(connections_opened, 1);
+    PST_COUNT(connections_open, 1);
+    if (index < 0) {
+        account->usage = &g.block->unslotted;
+        PST_COUNT(unslotted_connections, 1);
+        PST_COUNT(unslotted_opened, 1);
+        return;
+    }
+    account->tag = make_tag((apr_uint32_t)index);
+    account->slot = slot = pst_board_slot(g.board, g.block, (apr_uint32_t)index);
+    account->usage = &slot->usage;
+    pst_slot_begin(slot);
+    memset((char *)slot + offsetof(pst_shared_slot_t, in_use), 0,
+           offsetof(pst_shared_slot_t, client) - offsetof(pst_shared_slot_t, in_use));
+    slot->kind = (apr_byte_t)info->kind;
+    slot->state = PST_STATE_READING;
+    slot->id = account->id;
+    slot->master = info->master ? info->master->id : 0;
+    slot->opened = info->now;
+    set_text(slot->client, sizeof(slot->client), info->client);
+    set_text(slot->protocol, sizeof(slot->protocol), info->protocol);
+    set_text(slot->vhost, sizeof(slot->vhost), info->vhost);
+    slot->line[0] = slot->handler[0] = '\0';
+    slot->in_use = 1;
+    pst_slot_end(slot);
+}
+
+/* The slot turns to another request: the one before keeps only what is above it. */
+static void show_request(pst_account_t *connection, pst_account_t *request, apr_uint64_t now)
+{
+    pst_shared_slot_t *slot = connection->slot;
+
+    if (connection->current) {
+        connection->current->usage = NULL;
+        connection->current->slot = NULL;
+    }
+    connection->current = request;
+    pst_slot_begin(slot);
+    memset(&slot->request, 0, sizeof(slot->request));
+    slot->line[0] = slot->handler[0] = '\0';
+    slot->has_request = request != NULL;
+    slot->request_started = now;
+    pst_slot_end(slot);
+}
+
+void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_account_t *connection,
+                              apr_uint64_t now)
+{
+    memset(account, 0, sizeof(*account));
+    account->scope = PST_SCOPE_REQUEST;
+    account->root = pool;
+    account->above = connection;
+    if (connection->slot && !g.muted) {
+        account->slot = connection->slot;
+        account->usage = &connection->slot->request;
+        show_request(connection, account, now);
+    }
+}
+
+/* A stream's request counts for its own connection and for the one that carries it. */
+static void count_request(const pst_account_t *connection)
+{
+    for (; connection; connection = connection->master) {
+        if (connection->slot && !g.muted) {
+            pst_add(&connection->slot->requests, 1);
+        }
+    }
+}
+
+static void close_request(pst_account_t *account, const pst_account_t *original)
+{
+    PST_COUNT(requests_finished, 1);
+    count_request(account->above);
+    if (account->above->current == original) {
+        show_request(account->above, NULL, 0);
+    }
+}
+
+static void close_connection(const pst_account_t *account)
+{
+    PST_COUNT(connections_open, -1);
+    if (!account->slot) {
+        PST_COUNT(unslotted_connections, -1);
+        return;
+    }
+    if (g.muted) {
+        return;
+    }
+    pst_slot_begin(account->slot);
+    account->slot->in_use = 0;
+    account->slot->has_request = 0;
+    pst_slot_end(account->slot);
+    __atomic_add_fetch(&g.turns[account->tag >> 16], 1, __ATOMIC_RELAXED);
+    give_slot(account->tag >> 16);
+}
+
+void pst_account_close(pst_account_t *account, const pst_account_t *original)
+{
+    if (account->scope == PST_SCOPE_REQUEST) {
+        close_request(account, original);
+    }
+    else if (account->scope == PST_SCOPE_CONNECTION) {
+        close_connection(account);
+    }
+}
+
+void pst_account_describe(pst_account_t *connection, const char *line, const char *vhost,
+                          const char *protocol, const char *handler)
+{
+    pst_shared_slot_t *slot = connection->slot;
+
+    if (!slot || g.muted) {
+        return;
+    }
+    pst_slot_begin(slot);
+    if (line) {
+        set_text(slot->line, sizeof(slot->line), line);
+    }
+    if (vhost) {
+        set_text(slot->vhost, sizeof(slot->vhost), vhost);
+    }
+    if (protocol) {
+        set_text(slot->protocol, sizeof(slot->protocol), protocol);
+    }
+    if (handler) {
+        set_text(slot->handler, sizeof(slot->handler), handler);
+    }
+    pst_slot_end(slot);
+}
+
+void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes)
+{
+    apr_uint32_t index = tag >> 16;
+
+    if (g.muted) {
+        return;
+    }
+    pst_add(&g.block->child_bucket_bytes, bytes);
+    if (tag && index < g.slot_count
+        && __atomic_load_n(&g.turns[index], __ATOMIC_RELAXED) == (apr_uint16_t)tag) {
+        pst_add(&pst_board_slot(g.board, g.block, index)->bucket_bytes, bytes);
+    }
+}
+
+void pst_account_held(apr_int64_t bytes)
+{
+    if (!g.muted) {
+        pst_add(&g.block->held_bytes, bytes);
+    }
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Accounts: what the pools of a scope add up to, kept live on the board.
+ *
+ * An account is opened for the child (process scope), for each connection and
+ * for each request; whoever changes pools charges the account they belong to.
+ * A request's charges reach its connection too.  Figures are relaxed atomics on
+ * the board; this side only ever adds to them and never reads one back to decide.
+ *
+ * Gather side only: child processes.
+ */
+#ifndef PST_ACCOUNT_H
+#define PST_ACCOUNT_H
+
+#include <apr_pools.h>
+#include "pst_board.h"
+
+typedef enum { PST_SCOPE_PROCESS = 0, PST_SCOPE_CONNECTION, PST_SCOPE_REQUEST } pst_scope_e;
+
+/**
+ * One account.  The process's is static; a connection's or request's lies in the
+ * pool it was opened for (root) and goes with it.
+ */
+typedef struct pst_account_t {
+    pst_shared_usage_t   *usage;    /**< its figures on the board; NULL: only those above count */
+    struct pst_account_t *above;    /**< request: its connection; else NULL */
+    apr_pool_t           *root;     /**< the pool it was opened for; NULL for the process */
+    pst_shared_slot_t    *slot;     /**< connection: its slot or NULL; request: the slot while it shows the request */
+    struct pst_account_t *current;  /**< connection: the request its slot shows */
+    const struct pst_account_t *master; /**< secondary connection: the one that carries it; else NULL */
+    apr_uint64_t          id;       /**< connection: serial in this child, from 1 */
+    apr_uint32_t          tag;      /**< connection: its bucket tag, 0 = none */
+    pst_scope_e           scope;
+} pst_account_t;
+
+/** A change of what pools hold. */
+typedef struct pst_change_t {
+    apr_int64_t reserved;
+    apr_int64_t slack;
+    apr_int32_t pools;
+    apr_int32_t growths;
+} pst_change_t;
+
+/**
+ * Child, once, before any other call: count on this block of the board, or on a
+ * private one if block is NULL (then nobody sees it, but all else works).
+ * @return APR_SUCCESS or APR_ENOMEM
+ */
+apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *block);
+
+/** From now on charges go nowhere: in a process forked from a child. Async-signal-safe. */
+void pst_account_mute(void);
+int pst_account_muted(void);
+
+/** The child's block, never NULL after start. */
+pst_shared_child_t *pst_account_block(void);
+
+/** The account of the process scope. */
+pst_account_t *pst_account_process(void);
+
+/** Charge an account, those above it, and the child. Any thread. */
+void pst_account_charge(pst_account_t *account, const pst_change_t *change);
+
+/** The same change off one account and onto another: the child's sum stays. Any thread. */
+void pst_account_move(pst_account_t *from, pst_account_t *to, const pst_change_t *change);
+
+/** Set the figures of an account to walked ones (PST_LEVEL_HOOKS). Owner thread. */
+void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t reserved, apr_uint64_t slack);
+
+/** What the caller of pst_account_open_connection() knows of it; texts are cut. */
+typedef struct pst_connection_info_t {
+    pst_kind_e           kind;
+    const char          *client;
+    const char          *protocol;
+    const char          *vhost;
+    const pst_account_t *master;    /**< of a secondary, else NULL */
+    apr_uint64_t         now;       /**< time */
+} pst_connection_info_t;
+
+/**
+ * Open the account of a connection: in a slot if one is free, else among the
+ * unslotted.  Charges nothing yet.
+ * @param account  memory in pool, filled in
+ */
+void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const pst_connection_info_t *info);
+
+/**
+ * Open the account of a request on a connection's account.  Its slot shows this
+ * request from now on; one before it that is still being written stays charged to
+ * the connection alone.
+ */
+void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_account_t *connection,
+                              apr_uint64_t now);
+
+/**
+ * Close an account whose pool is gone or cleared and discharged: give back its
+ * slot, count it. The caller may pass a copy of the account made before the memory went;
+ * original is the address it had.
+ */
+void pst_account_close(pst_account_t *account, const pst_account_t *original);
+
+/** Texts of the request that a slot shows. Owner thread; NULL leaves a text as it is. */
+void pst_account_describe(pst_account_t *connection, const char *line, const char *vhost,
+                          const char *protocol, const char *handler);
+
+/** What the connection does now. Owner thread; one store. */
+static APR_INLINE void pst_account_state(pst_account_t *connection, pst_state_e state)
+{
+    if (connection->slot) {
+        __atomic_store_n(&connection->slot->state, (apr_byte_t)state, __ATOMIC_RELAXED);
+    }
+}
+
+/**
+ * Nodes taken straight from an allocator: charge the child and, if tag is that
+ * of a connection still open, the connection. Any thread.
+ */
+void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes);
+
+/** Nodes got from (bytes > 0) or given back to (< 0) the operating system. Any thread. */
+void pst_account_held(apr_int64_t bytes);
+
+/** One of the child's own counters (a field of pst_shared_child_t), plus n. */
+#define PST_COUNT(field, n) do { if (!pst_account_muted()) pst_add(&pst_account_block()->field, (n)); } while (0)
+
+#endif /* PST_ACCOUNT_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Redirect calls between loaded objects by rewriting their global offset tables.
+ * Knows ELF, not APR.  In this process only: call it in a child, never in the
+ * httpd parent (DESIGN.md 3.3).
+ */
+#ifndef PST_GOT_H
+#define PST_GOT_H
+
+#include <apr.h>
+#include <apr_errno.h>
+
+/** One function to redirect. */
+typedef struct pst_got_entry_t {
+    const char *name;       /**< symbol */
+    void       *wrapper;    /**< where calls shall go */
+    void       *real;       /**< where they went; set by the caller */
+    const void *only_in;    /**< rewrite only in the object that holds this address; NULL: in all */
+    unsigned    slots;      /**< slots that point to wrapper now; counted by pst_got_patch() */
+} pst_got_entry_t;
+
+#define PST_GOT_BACK 1      /**< restore: point slots to the real functions again */
+#define PST_GOT_LATE 2      /**< other threads run: leave an object that the loader may still be relocating */
+
+/**
+ * Redirect every slot of every loaded object that names one of the entries to
+ * its wrapper, or back to its real function.  Slots that stand right already are left alone, so
+ * calling it again after a dlopen() costs a walk over the relocations and changes
+ * only what is new.
+ *
+ * Takes the dynamic loader's lock for the walk.  One thread at a time.
+ * @param flags  PST_GOT_*
+ * @return APR_SUCCESS; APR_ENOTIMPL without ELF or on an unknown architecture;
+ *         APR_EAGAIN if objects were left for another time (PST_GOT_LATE);
+ *         else the error of the first slot that could not be made writable
+ *         (the others are rewritten all the same)
+ */
+apr_status_t pst_got_patch(pst_got_entry_t *entries, apr_size_t count, int flags);
+
+/**
+ * How many objects have been loaded since the process began (dlpi_adds); it
+ * moves when there may be something new to patch. 0 if unknown.
+ */
+apr_uint64_t pst_got_loads(void);
+
+/** Keep the object that holds address in memory until the process ends. @return 1 if done */
+int pst_got_pin(const void *address);
+
+#endif /* PST_GOT_H */

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Putting the wrappers to use: the table of calls to redirect, the start, the
+ * proof that it works, and the accounts' roots.
+ *
+ * Everything is proven in the running process before it is relied on: the mirror
+ * of APR, that calls from libapr to itself, from libaprutil and from here reach the
+ * wrappers, that nested pools are seen to die, that the sums come out to the byte.
+ * What fails is undone and reported.
+ */
+#include "pst_instrument.h"
+#include "pst_got.h"
+#include "pst_wrap.h"
+
+#include <apr_strings.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+/* Pools and nodes looked at when an account is opened or sampled: enough for what
+ * httpd has there, a bound for the rest. */
+#define WALK_POOLS 64
+#define WALK_NODES 4096
+
+/* The same at the child's start, where nobody waits yet. */
+#define START_POOLS 1000000
+#define START_NODES 10000000
+
+#define MAX_ALLOCATORS 256
+
+pst_real_t pst_real;
+
+static pst_got_entry_t calls[] = {
+    { "apr_palloc",                   (void *)pst_wrap_palloc, NULL, NULL, 0 },
+    { "apr_pvsprintf",                (void *)pst_wrap_pvsprintf, NULL, NULL, 0 },
+    { "apr_pool_create_ex",           (void *)pst_wrap_pool_create_ex, NULL, NULL, 0 },
+    { "apr_pool_create_unmanaged_ex", (void *)pst_wrap_pool_create_unmanaged_ex, NULL, NULL, 0 },
+    { "apr_pool_create_core_ex",      (void *)pst_wrap_pool_create_unmanaged_ex, NULL, NULL, 0 },
+    { "apr_pool_clear",               (void *)pst_wrap_pool_clear, NULL, NULL, 0 },
+    { "apr_pool_destroy",             (void *)pst_wrap_pool_destroy, NULL, NULL, 0 },
+    { "apr_allocator_alloc",          (void *)pst_wrap_allocator_alloc, NULL, NULL, 0 },
+    { "apr_allocator_free",           (void *)pst_wrap_allocator_free, NULL, NULL, 0 },
+    { "apr_bucket_alloc",             (void *)pst_wrap_bucket_alloc, NULL, NULL, 0 },
+};
+
+/* Where nodes come from: one of the two is in use, by how libapr was built. */
+static pst_got_entry_t os_by_mmap[] = {
+    { "mmap",   (void *)pst_wrap_mmap, NULL, NULL, 0 },
+    { "munmap", (void *)pst_wrap_munmap, NULL, NULL, 0 },
+};
+static pst_got_entry_t os_by_malloc[] = {
+    { "malloc", (void *)pst_wrap_malloc, NULL, NULL, 0 },
+    { "free",   (void *)pst_wrap_free, NULL, NULL, 0 },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct {
+    pst_apr_facts_t facts;
+    apr_uint64_t    loads;      /* of the loader when all slots were last known to be right */
+    int             refreshing;
+    int             mirror;     /* the proof of pst_apr.h held */
+    int             started;    /* calls are redirected */
+} g;
+
+/* Addresses as this module is linked, before its own slots are rewritten too. */
+static void find_real(void)
+{
+    pst_real.palloc = apr_palloc;
+    pst_real.pvsprintf = apr_pvsprintf;
+    pst_real.pool_create_ex = apr_pool_create_ex;
+    pst_real.pool_create_unmanaged_ex = apr_pool_create_unmanaged_ex;
+    pst_real.pool_clear = apr_pool_clear;
+    pst_real.pool_destroy = apr_pool_destroy;
+    pst_real.allocator_alloc = apr_allocator_alloc;
+    pst_real.allocator_free = apr_allocator_free;
+    pst_real.bucket_alloc = apr_bucket_alloc;
+    pst_real.mmap = mmap;
+    pst_real.munmap = munmap;
+    pst_real.malloc = malloc;
+    pst_real.free = free;
+    calls[0].real = (void *)pst_real.palloc;
+    calls[1].real = (void *)pst_real.pvsprintf;
+    calls[2].real = (void *)pst_real.pool_create_ex;
+    calls[3].real = (void *)pst_real.pool_create_unmanaged_ex;
+    calls[4].real = (void *)pst_real.pool_create_unmanaged_ex;
+    calls[5].real = (void *)pst_real.pool_clear;
+    calls[6].real = (void *)pst_real.pool_destroy;
+    calls[7].real = (void *)pst_real.allocator_alloc;
+    calls[8].real = (void *)pst_real.allocator_free;
+    calls[9].real = (void *)pst_real.bucket_alloc;
+    os_by_mmap[0].real = (void *)pst_real.mmap;
+    os_by_mmap[1].real = (void *)pst_real.munmap;
+    os_by_malloc[0].real = (void *)pst_real.malloc;
+    os_by_malloc[1].real = (void *)pst_real.free;
+    os_by_mmap[0].only_in = os_by_mmap[1].only_in = (const void *)pst_real.palloc;
+    os_by_malloc[0].only_in = os_by_malloc[1].only_in = (const void *)pst_real.palloc;
+    if (!g.facts.plain) {
+        calls[0].wrapper = (void *)pst_wrap_palloc_spaced;
+    }
+}
+
+/* -- the books at the start ----------------------------------------------- */
+
+typedef struct {
+    apr_allocator_t *allocators[MAX_ALLOCATORS];
+    apr_size_t       allocator_count;
+    apr_size_t       pools;
+    apr_size_t       reserved;
+    apr_size_t       slack;
+    apr_size_t       nodes_left;
+    int              adopt;
+} opening_t;
+
+static void note_allocator(opening_t *opening, apr_allocator_t *allocator)
+{
+    apr_size_t i;
+
+    for (i = 0; i < opening->allocator_count; i++) {
+        if (opening->allocators[i] == allocator) {
+            return;
+        }
+    }
+    if (opening->allocator_count < MAX_ALLOCATORS) {
+        opening->allocators[opening->allocator_count++] = allocator;
+    }
+}
+
+static int count_pool(void *baton, apr_pool_t *pool)
+{
+    (void)pool;
+    ++*(apr_size_t *)baton;
+    return 1;
+}
+
+static int open_pool(void *baton, apr_pool_t *pool)
+{
+    opening_t *opening = baton;
+    pst_apr_figures_t figures = { 0 };
+    pst_record_t *record = opening->adopt ? pst_record_adopt(pool) : NULL;
+
+    pst_apr_add_pool(&figures, pool, &opening->nodes_left);
+    opening->pools++;
+    opening->reserved += figures.reserved;
+    opening->slack += figures.slack;
+    note_allocator(opening, pst_apr_pool(pool)->allocator);
+    if (record) {
+        record->account = pst_account_process();
+        record->reserved = figures.reserved;
+        record->published = figures.slack;
+        record->left = figures.slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
+    }
+    return 1;
+}
+
+/* All pools there are, to the process scope; with them, what their allocators retain. */
+static void open_books(apr_pool_t *root, int adopt)
+{
+    opening_t opening = { .nodes_left = START_NODES, .adopt = adopt };
+    apr_size_t budget = START_POOLS, i, retained = 0;
+    pst_change_t change = { 0 };
+
+    pst_apr_walk(root, open_pool, &opening, &budget);
+    for (i = 0; i < opening.allocator_count; i++) {
+        retained += pst_apr_retained(opening.allocators[i], 0, START_NODES);
+    }
+    change.pools = (apr_int32_t)opening.pools;
+    change.reserved = (apr_int64_t)opening.reserved;
+    change.slack = (apr_int64_t)opening.slack;
+    pst_account_charge(pst_account_process(), &change);
+    if (adopt) {
+        pst_account_held((apr_int64_t)(opening.reserved + retained));
+    }
+}
+
+/* -- proof ---------------------------------------------------------------- */
+
+typedef struct {
+    apr_uint64_t reserved, pools, buckets, held;
+} books_t;
+
+static books_t books(void)
+{
+    const pst_shared_child_t *block = pst_account_block();
+    books_t now = { pst_load(&block->process.reserved_bytes), pst_load(&block->process.pools),
+                    pst_load(&block->child_bucket_bytes), pst_load(&block->held_bytes) };
+
+    return now;
+}
+
+/* Growth by libapr's own callers and by formatted printing, and nested pools:
+ * afterwards the account must say what the nodes say. */
+static int grow_and_compare(apr_pool_t *pool, const books_t *before)
+{
+    pst_apr_figures_t figures = { 0 };
+    apr_size_t budget = WALK_NODES;
+    apr_pool_t *below;
+    books_t now;
+
+    apr_pstrcat(pool, apr_psprintf(pool, "%9000s", ""), apr_psprintf(pool, "%90000s", ""), NULL);
+    memset(apr_palloc(pool, 30000), 0, 30000);
+    if (apr_pool_create(&below, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    apr_palloc(below, 50000);
+    pst_apr_add_pool(&figures, pool, &budget);
+    pst_apr_add_pool(&figures, below, &budget);
+    now = books();
+    return now.reserved - before->reserved == figures.reserved && now.pools - before->pools == figures.pools;
+}
+
+static int use_buckets(apr_pool_t *pool, const books_t *before)
+{
+    apr_bucket_alloc_t *list = apr_bucket_alloc_create(pool);
+    void *m = apr_bucket_alloc(20000, list);
+    books_t now = books();
+
+    apr_bucket_free(m);
+    return now.buckets - before->buckets == 8192 + 24576;
+}
+
+/* An allocator of its own, so that its nodes come from the system and go back there. */
+static const char *prove(apr_pool_t *parent)
+{
+    books_t before = books(), after;
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+    int grown, buckets;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
+        return "no memory for the proof";
+    }
+    if (apr_pool_create_ex(&pool, parent, NULL, allocator) != APR_SUCCESS) {
+        apr_allocator_destroy(allocator);
+        return "no memory for the proof";
+    }
+    apr_allocator_owner_set(allocator, pool);
+    grown = grow_and_compare(pool, &before);
+    buckets = use_buckets(pool, &before);
+    apr_pool_destroy(pool);
+    after = books();
+    if (!grown) {
+        return "not all calls of libapr to itself could be redirected";
+    }
+    if (!buckets) {
+        return "not all calls of libaprutil to libapr could be redirected";
+    }
+    if (memcmp(&before, &after, sizeof(before)) != 0) {
+        return "the end of nested pools, or what libapr returns to the system, could not be seen";
+    }
+    return NULL;
+}
+
+/* Which way does libapr take nodes from the system?  Ask by making it take one. */
+static int held_moves(pst_got_entry_t *os, apr_size_t count)
+{
+    apr_uint64_t before = books().held;
+    apr_allocator_t *allocator;
+    apr_memnode_t *node;
+    int moved = 0;
+
+    if (pst_got_patch(os, count, 0) == APR_SUCCESS && apr_allocator_create(&allocator) == APR_SUCCESS) {
+        node = pst_real.allocator_alloc(allocator, 1);
+        moved = node && books().held - before == pst_apr_node_size(node);
+        if (node) {
+            pst_real.allocator_free(allocator, node);
+        }
+        apr_allocator_destroy(allocator);
+    }
+    if (!moved) {
+        pst_got_patch(os, count, PST_GOT_BACK);
+    }
+    return moved;
+}
+
+/* -- start ---------------------------------------------------------------- */
+
+/* A process forked from this child (CGI) is not this child. */
+static void in_forked(void)
+{
+    pst_account_mute();
+}
+
+static const char *redirect(apr_pool_t *parent)
+{
+    const char *why;
+
+    if (!pst_got_pin((const void *)find_real)) {
+        return "this module could not be pinned in memory";
+    }
+    if (pthread_atfork(NULL, NULL, in_forked) != 0) {
+        return "no handler for forked processes could be set";
+    }
+    g.loads = pst_got_loads();
+    if (pst_got_patch(calls, g.facts.buckets ? COUNT(calls) : COUNT(calls) - 1, 0) != APR_SUCCESS) {
+        why = "calls between the loaded objects could not be redirected";
+    }
+    else if (!held_moves(os_by_mmap, COUNT(os_by_mmap)) && !held_moves(os_by_malloc, COUNT(os_by_malloc))) {
+        why = "libapr's calls to the system could not be redirected";
+    }
+    else {
+        why = prove(parent);
+    }
+    if (why) {
+        pst_got_patch(calls, COUNT(calls), PST_GOT_BACK);
+        pst_got_patch(os_by_mmap, COUNT(os_by_mmap), PST_GOT_BACK);
+        pst_got_patch(os_by_malloc, COUNT(os_by_malloc), PST_GOT_BACK);
+    }
+    return why;
+}
+
+static void start_secret(void)
+{
+    apr_uint32_t secret = 0;
+
+    if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) != (ssize_t)sizeof(secret)) {
+        secret = (apr_uint32_t)(apr_uintptr_t)&secret ^ (apr_uint32_t)pst_got_loads();
+    }
+    pst_wrap_nodes_start(secret);
+}
+
+pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const char **reason)
+{
+    apr_size_t pools = 0, budget = START_POOLS;
+    apr_pool_t *root;
+
+    *reason = NULL;
+    if (pst_apr_prove(&g.facts, reason) != APR_SUCCESS) {
+        return PST_LEVEL_PUBLIC;
+    }
+    g.mirror = 1;
+    root = pst_apr_root(pool);
+    if (wanted != PST_LEVEL_FULL) {
+        open_books(root, 0);
+        *reason = "PoolStatInstrument is Off";
+        return PST_LEVEL_HOOKS;
+    }
+    pst_apr_walk(root, count_pool, &pools, &budget);
+    if (pst_record_start(g.facts.first, pools) != APR_SUCCESS) {
+        *reason = "no memory for the table of pools";
+        return PST_LEVEL_PUBLIC;
+    }
+    start_secret();
+    find_real();
+    open_books(root, 1);
+    *reason = redirect(pool);
+    g.started = *reason == NULL;
+    return g.started ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
+}
+
+void pst_instrument_refresh(void)
+{
+    apr_uint64_t loads = pst_got_loads();
+
+    if (!g.started || pst_account_muted() || loads == g.loads
+        || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    if (pst_got_patch(calls, g.facts.buckets ? COUNT(calls) : COUNT(calls) - 1, PST_GOT_LATE) == APR_SUCCESS) {
+        g.loads = loads;
+    }
+    __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
+}
+
+/* -- roots and hook points ------------------------------------------------ */
+
+typedef struct {
+    pst_account_t *from, *to;
+} transfer_t;
+
+/* What belongs to another account already (a stream's) keeps it, with all below. */
+static int transfer(void *baton, apr_pool_t *pool)
+{
+    const transfer_t *t = baton;
+    pst_record_t *record = pst_record_find(pool);
+    pst_change_t change = { 0 };
+
+    if (!record || record->account != t->from) {
+        return 0;
+    }
+    change.pools = 1;
+    change.reserved = (apr_int64_t)record->reserved;
+    change.slack = (apr_int64_t)record->published;
+    pst_account_move(t->from, t->to, &change);
+    record->account = t->to;
+    return 1;
+}
+
+/* Without redirected calls the end of a pool is heard of by a cleanup. */
+static const char root_key[] = "mod_poolstat account";
+
+static apr_status_t on_root_end(void *data)
+{
+    pst_account_t *account = data;
+
+    pst_account_close(account, account);
+    return APR_SUCCESS;
+}
+
+void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_alloc_t *buckets)
+{
+    pst_record_t *record = g.started ? pst_wrap_record(pool) : NULL;
+    apr_size_t budget = WALK_POOLS;
+    transfer_t t;
+
+    if (!record) {
+        apr_pool_userdata_setn(account, root_key, NULL, pool);
+        apr_pool_pre_cleanup_register(pool, account, on_root_end);
+        return;
+    }
+    t.from = record->account;
+    t.to = account;
+    pst_apr_walk(pool, transfer, &t, &budget);
+    record->rooted = account;
+    if (buckets && g.facts.buckets && account->tag) {
+        pst_wrap_buckets_take(buckets, account->tag);
+    }
+}
+
+int pst_instrument_is_root(apr_pool_t *pool)
+{
+    const pst_record_t *record = g.started ? pst_record_find(pool) : NULL;
+    void *account = NULL;
+
+    if (!record) {
+        apr_pool_userdata_get(&account, root_key, pool);
+    }
+    return record ? record->rooted != NULL : account != NULL;
+}
+
+typedef struct {
+    pst_account_t *account;
+    apr_int64_t    slack;
+} sampling_t;
+
+static int sample_pool(void *baton, apr_pool_t *pool)
+{
+    sampling_t *sampling = baton;
+    pst_record_t *record = pst_record_find(pool);
+
+    if (!record || record->account != sampling->account) {
+        return 0;
+    }
+    sampling->slack += pst_wrap_publish(record, pool);
+    return 1;
+}
+
+static int add_pool(void *baton, apr_pool_t *pool)
+{
+    apr_size_t budget = WALK_NODES;
+
+    pst_apr_add_pool(baton, pool, &budget);
+    return 1;
+}
+
+/*
+ * PST_LEVEL_HOOKS: a request's pools are walked; a connection is its own pool and
+ * its request's.  Other pools below a connection are left out: with HTTP/2 they
+ * belong to other threads.
+ */
+static void sample_by_walking(pst_account_t *account)
+{
+    pst_account_t *connection = account->above ? account->above : account;
+    pst_account_t *request = account->above ? account : account->current;
+    pst_apr_figures_t figures = { 0 };
+    apr_size_t budget = WALK_POOLS;
+
+    if (!g.mirror) {
+        return;
+    }
+    if (request) {
+        pst_apr_walk(request->root, add_pool, &figures, &budget);
+        pst_account_set(request, figures.pools, figures.reserved, figures.slack);
+    }
+    add_pool(&figures, connection->root);
+    if (connection->slot) {
+        pst_account_set(connection, figures.pools, figures.reserved, figures.slack);
+    }
+}
+
+static void sample_retained(const pst_account_t *account)
+{
+    if (account->scope == PST_SCOPE_CONNECTION && account->slot && g.mirror) {
+        pst_store(&account->slot->retained_bytes,
+                  pst_apr_retained(pst_apr_pool(account->root)->allocator, 1, WALK_NODES));
+    }
+}
+
+void pst_instrument_sample(pst_account_t *account)
+{
+    sampling_t sampling = { account, 0 };
+    apr_size_t budget = WALK_POOLS;
+    pst_change_t change = { 0 };
+
+    sample_retained(account);
+    if (!g.started) {
+        sample_by_walking(account);
+        return;
+    }
+    pst_apr_walk(account->root, sample_pool, &sampling, &budget);
+    if (sampling.slack) {
+        change.slack = sampling.slack;
+        pst_account_charge(account, &change);
+    }
+}

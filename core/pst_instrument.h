@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The instrumented allocator: what the child's calls to APR go through, and how
+ * they get there.  It charges accounts; it knows nothing of httpd.
+ *
+ * Child processes only.
+ */
+#ifndef PST_INSTRUMENT_H
+#define PST_INSTRUMENT_H
+
+#include <apr_buckets.h>
+#include "pst_account.h"
+
+/**
+ * Child, once, after pst_account_start(), before other threads exist: prove the
+ * mirror, charge all pools there are to the process scope, redirect the calls, prove that
+ * they arrive and that the books balance.
+ * @param pool    any pool of the child's: its tree's root is where the count starts
+ * @param wanted  PST_LEVEL_FULL, or PST_LEVEL_HOOKS to leave calls alone
+ * @param reason  set to a sentence if less than PST_LEVEL_FULL came out, else NULL
+ * @return the level reached
+ */
+pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const char **reason);
+
+/** Redirect the calls of objects loaded since. Any thread; whoever comes second returns at once. */
+void pst_instrument_refresh(void);
+
+/**
+ * Open an account for a pool just made for a connection or request: what the
+ * pool and those below it hold moves to it.  From now on it ends when the
+ * pool is cleared or destroyed.  Owner thread.
+ * @param account  opened with pst_account_open_*(), memory in pool
+ * @param buckets  the connection's bucket allocator, or NULL: its nodes are charged to it too
+ */
+void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_alloc_t *buckets);
+
+/** Is an account open for this very pool? Owner thread. */
+int pst_instrument_is_root(apr_pool_t *pool);
+
+/**
+ * A hook point: publish what has been handed out of the account's pools since
+ * they last grew, and what its allocator retains. Owner thread; bounded.
+ */
+void pst_instrument_sample(pst_account_t *account);
+
+#endif /* PST_INSTRUMENT_H */

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records of pools: see the header.
+ *
+ * Concurrency: an inside record belongs to whoever owns the pool.  The side table
+ * is open addressing with atomic keys: inserts race by compare-and-swap, lookups
+ * never wait; what is deleted leaves a tombstone that the next insert on its way reuses.
+ */
+#include "pst_record.h"
+#include "pst_apr.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GONE ((apr_pool_t *)(void *)1)
+
+typedef struct {
+    apr_pool_t  *pool;      /* atomic: NULL = never used, GONE = free again */
+    pst_record_t record;
+} side_t;
+
+static struct {
+    apr_size_t   first;
+    apr_uint64_t secret;    /* nobody who feeds bytes into pools can forge a magic */
+    side_t      *side;
+    apr_size_t   mask;
+} g;
+
+static __thread pst_dying_t *dying_top;
+
+apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
+{
+    apr_size_t size = 1024;
+
+    g.first = first;
+    if (getrandom(&g.secret, sizeof(g.secret), GRND_NONBLOCK) != (ssize_t)sizeof(g.secret)) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        g.secret = (apr_uint64_t)ts.tv_nsec * 0x9e3779b97f4a7c15u ^ (apr_uint64_t)getpid() << 32
+                   ^ (apr_uint64_t)(apr_uintptr_t)&ts;
+    }
+    while (size < 4 * expected) {
+        size *= 2;
+    }
+    g.side = calloc(size, sizeof(*g.side));
+    g.mask = size - 1;
+    return g.side ? APR_SUCCESS : APR_ENOMEM;
+}
+
+static APR_INLINE apr_uint64_t magic_of(const void *pool)
+{
+    return ((apr_uint64_t)(apr_uintptr_t)pool ^ g.secret) * 0x9e3779b97f4a7c15u;
+}
+
+static APR_INLINE pst_record_t *inside(apr_pool_t *pool)
+{
+    return (pst_record_t *)(void *)((char *)pool + g.first);
+}
+
+/*
+ * By hand what apr_palloc() would do, and one thing more: the pool is told that
+ * its own first byte comes after the record, so that apr_pool_clear() (apr_pools.c,
+ * which resets first_avail to self_first_avail) leaves it in place.
+ */
+pst_record_t *pst_record_make(apr_pool_t *pool)
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+    pst_record_t *record = inside(pool);
+
+    p->self->first_avail = p->self_first_avail = (char *)record + APR_ALIGN_DEFAULT(sizeof(*record));
+    memset(record, 0, sizeof(*record));
+    record->magic = magic_of(pool);
+    return record;
+}
+
+static side_t *side_of(apr_pool_t *pool)
+{
+    apr_size_t i = magic_of(pool) >> 20 & g.mask, tries;
+
+    for (tries = 0; tries <= g.mask; tries++, i = (i + 1) & g.mask) {
+        apr_pool_t *key = __atomic_load_n(&g.side[i].pool, __ATOMIC_ACQUIRE);
+
+        if (key == pool) {
+            return &g.side[i];
+        }
+        if (!key) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static pst_record_t *find_elsewhere(apr_pool_t *pool)
+{
+    pst_dying_t *dying;
+    side_t *side;
+
+    for (dying = dying_top; dying; dying = dying->outer) {
+        if (dying->pool == pool) {
+            return &dying->record;
+        }
+    }
+    side = side_of(pool);
+    return side ? &side->record : NULL;
+}
+
+pst_record_t *pst_record_find(apr_pool_t *pool)
+{
+    pst_record_t *record = inside(pool);
+
+    return record->magic == magic_of(pool) ? record : find_elsewhere(pool);
+}
+
+pst_record_t *pst_record_adopt(apr_pool_t *pool)
+{
+    apr_size_t i = magic_of(pool) >> 20 & g.mask, tries;
+
+    for (tries = 0; tries <= g.mask; tries++, i = (i + 1) & g.mask) {
+        apr_pool_t *key = __atomic_load_n(&g.side[i].pool, __ATOMIC_RELAXED);
+
+        if ((!key || key == GONE)
+            && __atomic_compare_exchange_n(&g.side[i].pool, &key, pool, 0, __ATOMIC_ACQ_REL,
+                                           __ATOMIC_RELAXED)) {
+            memset(&g.side[i].record, 0, sizeof(g.side[i].record));
+            return &g.side[i].record;
+        }
+    }
+    return NULL;
+}
+
+void pst_record_dying_begin(pst_dying_t *dying, apr_pool_t *pool, pst_record_t *record)
+{
+    dying->pool = pool;
+    dying->record = *record;
+    dying->outer = dying_top;
+    dying_top = dying;
+    if (record == inside(pool)) {
+        record->magic = 0;
+    }
+    else {
+        side_t *side = side_of(pool);
+
+        if (side) {
+            __atomic_store_n(&side->pool, GONE, __ATOMIC_RELEASE);
+        }
+    }
+}
+
+void pst_record_dying_end(pst_dying_t *dying)
+{
+    dying_top = dying->outer;
+}

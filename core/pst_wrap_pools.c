@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Wrappers of the pool functions.
+ *
+ * Place in the flow: APR calls -> WRAPPERS -> accounts -> board.
+ *
+ * Each calls the real function and compares the pool before and after.  Nothing
+ * is counted on the common way of a palloc: what opens no node does not change
+ * what the pool holds.
+ *
+ * Concurrency: a pool's record is touched only by who may touch the pool, which
+ * APR already demands to be one thread at a time; charges are atomic.
+ */
+#include "pst_wrap.h"
+
+/* Nodes looked at when a pool is taken in late. */
+#define WALK_NODES 4096
+
+/* A pool without a record: made by code that is not instrumented (yet).  What it
+ * holds is in held already, since its nodes came through libapr's own calls. */
+static pst_record_t *take_in(apr_pool_t *pool)
+{
+    apr_pool_t *parent = pst_apr_pool(pool)->parent;
+    pst_apr_figures_t figures = { 0 };
+    pst_change_t change = { 0 };
+    apr_size_t budget = WALK_NODES;
+    pst_record_t *record = pst_record_adopt(pool), *above;
+
+    if (!record) {
+        return NULL;
+    }
+    above = parent ? pst_record_find(parent) : NULL;
+    pst_apr_add_pool(&figures, pool, &budget);
+    record->account = above ? above->account : pst_account_process();
+    record->reserved = figures.reserved;
+    record->published = figures.slack;
+    record->left = figures.slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
+    change.pools = 1;
+    change.reserved = (apr_int64_t)figures.reserved;
+    change.slack = (apr_int64_t)figures.slack;
+    pst_account_charge(record->account, &change);
+    PST_COUNT(unattributed_bytes, change.reserved);
+    return record;
+}
+
+pst_record_t *pst_wrap_record(apr_pool_t *pool)
+{
+    pst_record_t *record = pst_record_find(pool);
+
+    return record || pst_account_muted() ? record : take_in(pool);
+}
+
+apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool)
+{
+    apr_size_t slack = record->left + pst_apr_node_slack(pst_apr_pool(pool)->active);
+    apr_int64_t change = (apr_int64_t)(slack - record->published);
+
+    record->published = slack;
+    return change;
+}
+
+/*
+ * The active node changed while m was handed out.  APR moves to an older node
+ * with room as well as to a fresh one; only m at the very start of the node tells
+ * a fresh one, since a node in the ring is never empty (apr_palloc() and
+ * apr_pvsprintf() link it together with the bytes it was asked for).
+ */
+static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_t *before, const void *m)
+{
+    const apr_memnode_t *now = pst_apr_pool(pool)->active;
+    pst_record_t *record = pst_record_find(pool);
+    pst_change_t change = { 0 };
+
+    if (!record) {
+        pst_wrap_record(pool);
+        return;
+    }
+    record->left += pst_apr_node_slack(before);
+    if (pst_apr_opened(now, m)) {
+        change.reserved = (apr_int64_t)pst_apr_node_size(now);
+        change.growths = 1;
+        record->reserved += pst_apr_node_size(now);
+    }
+    else {
+        record->left -= (apr_size_t)(now->endp - (const char *)m);
+    }
+    change.slack = pst_wrap_publish(record, pool);
+    pst_account_charge(record->account, &change);
+}
+
+static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size_t size)
+{
+    const apr_memnode_t *before = pst_apr_pool(pool)->active;
+    void *m = pst_real.palloc(pool, size);
+
+    if (m && pst_apr_pool(pool)->active != before) {
+        moved(pool, before, m);
+    }
+    return m;
+}
+
+/* The common case of apr_palloc() itself, the same in effect: round up, refuse
+ * what wraps, take from the active node if it has room. */
+void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t in_size)
+{
+    apr_memnode_t *active = pst_apr_pool(pool)->active;
+    apr_size_t size = APR_ALIGN_DEFAULT(in_size);
+    char *m = active->first_avail;
+
+    if (PST_LIKELY(size <= (apr_size_t)(active->endp - m) && size >= in_size)) {
+        active->first_avail = m + size;
+        return m;
+    }
+    return palloc_by_real(pool, in_size);
+}
+
+void *pst_wrap_palloc_spaced(apr_pool_t *pool, apr_size_t size)
+{
+    return palloc_by_real(pool, size);
+}
+
+char *pst_wrap_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
+{
+    const apr_memnode_t *before = pst_apr_pool(pool)->active;
+    char *m = pst_real.pvsprintf(pool, format, ap);
+
+    if (PST_UNLIKELY(m && pst_apr_pool(pool)->active != before)) {
+        moved(pool, before, m);
+    }
+    return m;
+}
+
+static void born(apr_pool_t *pool, apr_pool_t *parent, const void *creator)
+{
+    pst_record_t *record = pst_record_make(pool), *above = parent ? pst_record_find(parent) : NULL;
+    const apr_memnode_t *self = pst_apr_pool(pool)->self;
+    pst_change_t change;
+
+    record->account = above ? above->account : pst_account_process();
+    record->creator = creator;
+    record->reserved = pst_apr_node_size(self);
+    record->published = pst_apr_node_slack(self);
+    change.reserved = (apr_int64_t)record->reserved;
+    change.slack = (apr_int64_t)record->published;
+    change.pools = 1;
+    change.growths = 0;
+    pst_account_charge(record->account, &change);
+    PST_COUNT(pools_created, 1);
+}
+
+apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
+                                     apr_allocator_t *allocator)
+{
+    apr_status_t rv = pst_real.pool_create_ex(pool, parent, abort_fn, allocator);
+
+    if (PST_LIKELY(rv == APR_SUCCESS)) {
+        born(*pool, parent, __builtin_return_address(0));
+    }
+    return rv;
+}
+
+apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_t abort_fn,
+                                               apr_allocator_t *allocator)
+{
+    apr_status_t rv = pst_real.pool_create_unmanaged_ex(pool, abort_fn, allocator);
+
+    if (PST_LIKELY(rv == APR_SUCCESS)) {
+        born(*pool, NULL, __builtin_return_address(0));
+    }
+    return rv;
+}
+
+/* The pool lives on, its account ends: the bare pool goes back to whom its
+ * parent is charged to. */
+static void unroot(pst_record_t *record, apr_pool_t *pool)
+{
+    apr_pool_t *parent = pst_apr_pool(pool)->parent;
+    pst_record_t *above = parent ? pst_record_find(parent) : NULL;
+    pst_account_t *account = record->rooted;
+    pst_change_t rest = { 0 };
+
+    rest.reserved = (apr_int64_t)record->reserved;
+    rest.slack = (apr_int64_t)record->published;
+    rest.pools = 1;
+    record->rooted = NULL;
+    record->account = above ? above->account : pst_account_process();
+    pst_account_move(account, record->account, &rest);
+    pst_account_close(account, account);
+}
+
+void pst_wrap_pool_clear(apr_pool_t *pool)
+{
+    pst_record_t *record = pst_wrap_record(pool);
+    pst_change_t change = { 0 };
+    apr_size_t self;
+
+    pst_real.pool_clear(pool);
+    if (PST_UNLIKELY(!record)) {
+        return;
+    }
+    self = pst_apr_node_size(pst_apr_pool(pool)->self);
+    change.reserved = (apr_int64_t)self - (apr_int64_t)record->reserved;
+    record->reserved = self;
+    record->left = 0;
+    change.slack = pst_wrap_publish(record, pool);
+    pst_account_charge(record->account, &change);
+    PST_COUNT(pools_cleared, 1);
+    if (record->rooted) {
+        unroot(record, pool);
+    }
+}
+
+/* An account lies in the pool it was opened for: it is used from a copy once the
+ * pool is gone. */
+static void destroy_rooted(apr_pool_t *pool, pst_record_t *record)
+{
+    const pst_account_t *original = record->rooted;
+    pst_account_t account;
+    pst_change_t change = { 0 };
+    pst_dying_t dying;
+
+    pst_record_dying_begin(&dying, pool, record);
+    account = *original;
+    pst_real.pool_destroy(pool);
+    pst_record_dying_end(&dying);
+    change.reserved = -(apr_int64_t)dying.record.reserved;
+    change.slack = -(apr_int64_t)dying.record.published;
+    change.pools = -1;
+    pst_account_charge(&account, &change);
+    pst_account_close(&account, original);
+    PST_COUNT(pools_destroyed, 1);
+}
+
+void pst_wrap_pool_destroy(apr_pool_t *pool)
+{
+    pst_record_t *record = pst_wrap_record(pool);
+    pst_change_t change = { 0 };
+    pst_dying_t dying;
+
+    if (PST_UNLIKELY(!record)) {
+        pst_real.pool_destroy(pool);
+        return;
+    }
+    if (record->rooted) {
+        destroy_rooted(pool, record);
+        return;
+    }
+    pst_record_dying_begin(&dying, pool, record);
+    pst_real.pool_destroy(pool);
+    pst_record_dying_end(&dying);
+    change.reserved = -(apr_int64_t)dying.record.reserved;
+    change.slack = -(apr_int64_t)dying.record.published;
+    change.pools = -1;
+    pst_account_charge(dying.record.account, &change);
+    PST_COUNT(pools_destroyed, 1);
+}
