@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The figures as Markdown: docs/bench.md.
+package Report;
+use strict;
+use warnings;
+
+my %HEAD = (plain => 'no module', control => 'control', on => 'Instrument On', off => 'Instrument Off',
+            status => 'ExtendedStatus On', log => 'access log');
+my @ORDER = qw(plain control on off status log);
+
+sub new {
+    my ($class, %about) = @_;
+    return bless { about => \%about, instructions => [], pairs => [], notes => [], level => [] }, $class;
+}
+sub note         { my ($s, $text) = @_; push @{$s->{notes}}, $text; print STDERR "bench: $text\n" }
+sub level        { my ($s, $text) = @_; push @{$s->{level}}, $text; print STDERR "bench: $text\n" }
+sub instructions { my ($s, $case, $figures) = @_; push @{$s->{instructions}}, [$case, $figures] }
+sub pairs        { my ($s, $setting, $ratios) = @_; push @{$s->{pairs}}, [$setting, $ratios] }
+sub growth       { my ($s, $figures) = @_; $s->{growth} = $figures }
+sub faces        { my ($s, $figures) = @_; $s->{faces} = $figures }
+
+sub median {
+    my @v = sort { $a <=> $b } @_ or return 0;
+    return @v % 2 ? $v[$#v / 2] : ($v[@v / 2 - 1] + $v[@v / 2]) / 2;
+}
+
+sub thousands { my $n = sprintf '%.0f', shift; 1 while $n =~ s/^(-?\d+)(\d{3})/$1,$2/; return $n }
+sub table { join('', map { '| ' . join(' | ', @$_) . " |\n" } $_[0], [map { '---' } @{$_[0]}], @_[1 .. $#_]) . "\n" }
+sub percent { my $p = sprintf '%+.2f', 100 * ($_[0] - 1); $p =~ s/^-(0\.00)$/$1/; return "$p %" }
+
+sub text {
+    my ($s) = @_;
+    my %a = %{$s->{about}};
+    my $t = "# What mod_poolstat costs\n\n"
+          . "Made by `make bench` on $a{date}; do not edit. All figures are of one run and only their ratios mean something\n"
+          . "elsewhere.\n\n"
+          . table(['', ''], ['machine', "$a{model}, $a{cores} cores, $a{arch}"],
+                  ['httpd', $a{httpd}], ['APR, APR-util', "$a{apr}, $a{apu}"], ['valgrind', $a{valgrind}],
+                  ['mod_poolstat', $a{commit} // 'not built']);
+    $t .= "The module says of itself in this run: " . join('; ', @{$s->{level}}) . ".\n\n" if @{$s->{level}};
+    $t .= "$_\n\n" for @{$s->{notes}};
+    $t .= $s->text_instructions if @{$s->{instructions}};
+    $t .= $s->text_pairs        if @{$s->{pairs}};
+    $t .= $s->text_growth       if $s->{growth};
+    $t .= $s->text_faces        if $s->{faces};
+    $t =~ s/\n+\z/\n/;
+    return $t;
+}
+
+sub text_instructions {
+    my ($s) = @_;
+    my $any = $s->{instructions}[0][1];
+    my @columns = grep { $any->{$_} } @ORDER;
+    my $times = 0;
+    my @rows = map {
+        my ($case, $figures) = @$_;
+        my $plain = median(@{$figures->{plain}});
+        my $worst = 0;
+        for my $f (values %$figures) {
+            my ($low, $high) = (sort { $a <=> $b } @$f)[0, -1];
+            $worst = ($high - $low) / $plain if $worst < ($high - $low) / $plain;
+            $times = @$f if $times < @$f;
+        }
+        [$case->{name}, thousands($plain), (map { percent(median(@{$figures->{$_}}) / $plain) } grep { $_ ne 'plain' } @columns),
+         sprintf '%.2f %%', 100 * $worst];
+    } @{$s->{instructions}};
+    return "## Instructions per request\n\n"
+         . table(['user-space instructions', map({ $HEAD{$_} } @columns), 'repeats differ by'], @rows)
+         . "A 12-byte file. callgrind on `httpd -X`, not as root, with `ab -c1` (`-k` for keep-alive) or `h2load -c1 -m1` on the\n"
+         . "same CPU: (instructions of a run with 1200 requests - of one with 200) / 1000. Medians of 2 repeats on prefork, 3\n"
+         . "on event, 5 over h2c; the last column is the largest distance between two repeats of one cell, in parts of the plain\n"
+         . "figure. The servers differ in the module's `LoadModule` and its one directive, in nothing else.\n\n";
+}
+
+sub text_pairs {
+    my ($s) = @_;
+    my @columns = grep { $s->{pairs}[0][1]{$_} } @ORDER;
+    my @rows;
+    for (@{$s->{pairs}}) {
+        my ($setting, $ratios) = @$_;
+        for my $what (['rate', 'requests a second'], ['cpu', 'CPU a request']) {
+            push @rows, [$setting->{name}, $what->[1], map {
+                my @v = sort { $a <=> $b } @{$ratios->{$_}{$what->[0]} || []};
+                @v ? sprintf('x %.3f (%.2f to %.2f)', median(@v), @v[0, -1]) : '' } @columns];
+        }
+    }
+    my $rounds = @{$s->{pairs}[0][1]{control}{rate}};
+    return "## Throughput and CPU per request\n\n"
+         . table(['', '', map { $HEAD{$_} } @columns], @rows)
+         . "Each figure is a ratio to a server without the module: median (smallest to largest) of $rounds rounds. Servers run side by\n"
+         . "side and are loaded in turn for a second each, plain A, then B, then A again; B is set against the mean of its two\n"
+         . "neighbours. CPU is utime + stime of the children. The control is a second plain server: what it shows is what this\n"
+         . "machine cannot tell from nothing. Client: `ab -k -c8`, for h2c `h2load -c8 -m4`.\n\n";
+}
+
+sub text_growth {
+    my ($s) = @_;
+    my $g = $s->{growth};
+    my @rows = map { my ($first, $last) = @{$g->{figure}{$_}};
+        [$HEAD{$_}, thousands($first), thousands($last), sprintf 'x %.3f', $last / $first] } grep { $g->{figure}{$_} } @ORDER;
+    return "## Growth of a pool\n\n"
+         . table(['user-space instructions a growth', 'the first ' . thousands($g->{step}) . ' nodes',
+                  'the last ' . thousands($g->{step}) . ' of ' . thousands($g->{nodes}), 'last to first'], @rows)
+         . "The probe module lets one pool of the child grow, a node for each piece; callgrind on prefork `-X`, by difference.\n\n";
+}
+
+sub text_faces {
+    my ($s) = @_;
+    my @rows = map {
+        my $r = $_;
+        my $micro = $r->{seconds} * 1e6;
+        [$r->{face}, $r->{board}, thousands($r->{instructions}), defined $r->{seconds} ? sprintf('%.1f', $micro) : '', thousands($r->{bytes})]
+    } @{$s->{faces}{rows}};
+    return "## Faces\n\n"
+         . table(['face', 'board of 400 x 64', 'instructions', 'us', 'bytes'], @rows)
+         . ($s->{faces}{note} || '') . "\n";
+}
+
+1;
