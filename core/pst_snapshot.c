@@ -79,6 +79,8 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
 
 static void check_slot(pst_shared_slot_t *slot)
 {
+    slot->id = sane(slot->id);
+    slot->master = sane(slot->master);
     slot->opened = sane(slot->opened);
     slot->request_started = sane(slot->request_started);
 #define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) slot->field = sane(slot->field);

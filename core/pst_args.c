@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Query strings.  See pst_args.h.  A table says which arguments there are; what
+ * is not in it is refused, so that a typing error never passes for an answer.
+ */
+#include <string.h>
+#include <apr_strings.h>
+#include "pst_args.h"
+#include "pst_metric.h"
+
+/* Longest value that can mean anything: a vhost's name. */
+#define VALUE_MAX 255
+/* How much of a client's text an error sentence repeats. */
+#define SHOWN_MAX 40
+
+static const char *const sorts[PST_SORT_COUNT] = {
+    [PST_SORT_RESERVED] = "reserved", [PST_SORT_USED] = "used", [PST_SORT_PEAK] = "peak",
+    [PST_SORT_POOLS] = "pools", [PST_SORT_BUCKETS] = "buckets", [PST_SORT_RETAINED] = "retained",
+    [PST_SORT_REQUESTS] = "requests", [PST_SORT_AGE] = "age", [PST_SORT_CLIENT] = "client",
+    [PST_SORT_PID] = "pid"
+};
+
+/* @param value decoded, not empty. @return NULL or what is accepted, to follow "must be" */
+typedef const char *(*setter_fn)(pst_args_t *args, const char *value, apr_pool_t *pool);
+
+static int number(apr_uint32_t *to, const char *value, apr_uint32_t low, apr_uint32_t high)
+{
+    apr_uint64_t n = 0;
+
+    for (const char *c = value; *c; c++) {
+        if (*c < '0' || *c > '9' || c - value > 9) {
+            return 0;
+        }
+        n = n * 10 + (apr_uint64_t)(*c - '0');
+    }
+    if (n < low || n > high) {
+        return 0;
+    }
+    *to = (apr_uint32_t)n;
+    return 1;
+}
+
+static const char *set_refresh(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    return number(&args->refresh, value, 1, PST_ARGS_REFRESH_MAX) ? NULL : "a number of seconds from 1 to 3600";
+}
+
+static const char *set_rows(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    return number(&args->rows, value, 1, PST_ARGS_ROWS_MAX) ? NULL : "a number from 1 to 1000";
+}
+
+static const char *set_from(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    return number(&args->from, value, 0, APR_INT32_MAX) ? NULL : "a whole number, 0 or more";
+}
+
+static const char *set_children_from(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    return number(&args->children_from, value, 0, APR_INT32_MAX) ? NULL : "a whole number, 0 or more";
+}
+
+static const char *set_pid(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    return number(&args->filter.pid, value, 1, APR_INT32_MAX) ? NULL : "the process id of a child";
+}
+
+static const char *set_kind(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    args->filter.kind = pst_kind_of(value);
+    return args->filter.kind >= 0 ? NULL : "client, secondary or backend";
+}
+
+static const char *set_vhost(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    args->filter.vhost = apr_pstrdup(pool, value);
+    return NULL;
+}
+
+static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    for (unsigned i = 0; i < PST_SORT_COUNT; i++) {
+        if (!strcmp(value, sorts[i])) {
+            args->filter.sort = (pst_sort_e)i;
+            return NULL;
+        }
+    }
+    return "reserved, used, peak, pools, buckets, retained, requests, age, client or pid";
+}
+
+static const struct {
+    const char *name;
+    setter_fn set;          /* NULL: a word without value */
+    int page_only;
+} table[] = {
+    { "auto", NULL, 1 },
+    { "refresh", set_refresh, 1 },
+    { "rows", set_rows, 1 },
+    { "from", set_from, 1 },
+    { "children_from", set_children_from, 1 },
+    { "sort", set_sort, 0 },
+    { "pid", set_pid, 0 },
+    { "kind", set_kind, 0 },
+    { "vhost", set_vhost, 0 }
+};
+#define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Decode into to, of room bytes. @return 0 for a broken escape, a NUL, or text that does not fit */
+static int decode(char *to, apr_size_t room, const char *from, apr_size_t len)
+{
+    apr_size_t n = 0;
+
+    for (apr_size_t i = 0; i < len; i++) {
+        int c = (unsigned char)from[i];
+
+        if (c == '+') {
+            c = ' ';
+        }
+        else if (c == '%') {
+            if (i + 2 >= len || hex(from[i + 1]) < 0 || hex(from[i + 2]) < 0) {
+                return 0;
+            }
+            c = hex(from[i + 1]) << 4 | hex(from[i + 2]);
+            i += 2;
+        }
+        if (!c || n + 1 >= room) {
+            return 0;
+        }
+        to[n++] = (char)c;
+    }
+    to[n] = '\0';
+    return 1;
+}
+
+static const char *shown(const char *text, apr_size_t len, apr_pool_t *pool)
+{
+    return len <= SHOWN_MAX ? apr_pstrmemdup(pool, text, len)
+                            : apr_pstrcat(pool, apr_pstrmemdup(pool, text, SHOWN_MAX), "...", NULL);
+}
+
+/* One name=value. @param seen a bit per argument that was given before */
+static const char *parse_pair(pst_args_t *args, const char *pair, apr_size_t len, pst_face_e face,
+                              unsigned *seen, apr_pool_t *pool)
+{
+    const char *equals = memchr(pair, '=', len);
+    apr_size_t name_len = equals ? (apr_size_t)(equals - pair) : len;
+    apr_size_t value_len = equals ? len - name_len - 1 : 0;
+    char value[VALUE_MAX + 1];
+    const char *accepted;
+    int i;
+
+    for (i = 0; i < TABLE_SIZE; i++) {
+        if (strlen(table[i].name) == name_len && !memcmp(table[i].name, pair, name_len)) {
+            break;
+        }
+    }
+    if (i == TABLE_SIZE || (table[i].page_only && face != PST_FACE_PAGE)) {
+        return apr_pstrcat(pool, "There is no argument \"", shown(pair, name_len, pool), "\" here.", NULL);
+    }
+    if (*seen & 1u << i) {
+        return apr_pstrcat(pool, "The argument \"", table[i].name, "\" is given more than once.", NULL);
+    }
+    *seen |= 1u << i;
+    if (!table[i].set) {
+        args->as_text = 1;
+        return value_len ? apr_pstrcat(pool, "The argument \"", table[i].name, "\" takes no value.", NULL) : NULL;
+    }
+    if (!value_len) {
+        return NULL;
+    }
+    if (!decode(value, sizeof(value), equals + 1, value_len)) {
+        return apr_pstrcat(pool, "The argument \"", table[i].name, "\" is too long or not properly encoded.", NULL);
+    }
+    accepted = table[i].set(args, value, pool);
+    if (accepted) {
+        return apr_pstrcat(pool, "The argument \"", table[i].name, "\" must be ", accepted, "; it is \"",
+                           shown(value, strlen(value), pool), "\".", NULL);
+    }
+    return NULL;
+}
+
+const char *pst_args_parse(pst_args_t *args, const char *query, pst_face_e face, apr_pool_t *pool)
+{
+    unsigned seen = 0;
+
+    memset(args, 0, sizeof(*args));
+    args->filter.kind = -1;
+    args->rows = PST_ARGS_ROWS;
+    while (query && *query) {
+        apr_size_t len = strcspn(query, "&");
+        const char *error = len ? parse_pair(args, query, len, face, &seen, pool) : NULL;
+
+        if (error) {
+            return error;
+        }
+        query += len + (query[len] == '&');
+    }
+    return NULL;
+}
+
+const char *pst_sort_word(unsigned sort)
+{
+    return sort < PST_SORT_COUNT ? sorts[sort] : "?";
+}
+
+static const char *encoded(const char *text, apr_pool_t *pool)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *to = apr_palloc(pool, 3 * strlen(text) + 1), *out = to;
+
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if ((*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z')
+            || strchr("-._~", *c)) {
+            *out++ = (char)*c;
+            continue;
+        }
+        *out++ = '%';
+        *out++ = digits[*c >> 4];
+        *out++ = digits[*c & 15];
+    }
+    *out = '\0';
+    return to;
+}
+
+const char *pst_args_query(const pst_args_t *args, apr_pool_t *pool)
+{
+    const char *q = "";
+    const pst_filter_t *filter = &args->filter;
+
+    if (filter->sort != PST_SORT_RESERVED) {
+        q = apr_pstrcat(pool, q, "&sort=", pst_sort_word(filter->sort), NULL);
+    }
+    if (filter->pid) {
+        q = apr_psprintf(pool, "%s&pid=%u", q, (unsigned)filter->pid);
+    }
+    if (filter->kind >= 0) {
+        q = apr_pstrcat(pool, q, "&kind=", pst_kind_word((unsigned)filter->kind), NULL);
+    }
+    if (filter->vhost) {
+        q = apr_pstrcat(pool, q, "&vhost=", encoded(filter->vhost, pool), NULL);
+    }
+    if (args->rows != PST_ARGS_ROWS) {
+        q = apr_psprintf(pool, "%s&rows=%u", q, (unsigned)args->rows);
+    }
+    if (args->from) {
+        q = apr_psprintf(pool, "%s&from=%u", q, (unsigned)args->from);
+    }
+    if (args->children_from) {
+        q = apr_psprintf(pool, "%s&children_from=%u", q, (unsigned)args->children_from);
+    }
+    if (args->refresh) {
+        q = apr_psprintf(pool, "%s&refresh=%u", q, (unsigned)args->refresh);
+    }
+    return *q ? apr_pstrcat(pool, "?", q + 1, NULL) : "?";
+}

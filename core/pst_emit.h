@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one emitter: a call per figure, three back ends.  Escaping happens here
+ * and only here; what it is given may be arbitrary bytes, what it writes is valid
+ * UTF-8 and cannot leave the place it was put in.
+ *
+ *   JSON   objects, arrays, keys
+ *   TEXT   a line "Key: value" per figure; the key is made of the objects it is
+ *          in: TotalReservedBytes, Child.4711.ProcessPools,
+ *          Child.4711.Connection.3.RequestReservedBytes
+ *   HTML   pieces of web/, whose {{names}} are filled in; a figure becomes the
+ *          piece set with pst_emit_cell()
+ *
+ * Output goes through a fixed buffer to a sink.  After the sink failed, every
+ * call does nothing: callers look once in a while, or at the end.
+ */
+#ifndef PST_EMIT_H
+#define PST_EMIT_H
+
+#include "pst_metric.h"
+
+/** Takes len bytes; not kept after it returns. Anything but APR_SUCCESS ends the output. */
+typedef apr_status_t (*pst_sink_fn)(void *baton, const char *data, apr_size_t len);
+
+typedef enum { PST_EMIT_JSON, PST_EMIT_TEXT, PST_EMIT_HTML } pst_emit_e;
+
+#define PST_EMIT_BUFFER 16384
+#define PST_EMIT_DEPTH  8
+#define PST_EMIT_PREFIX 256
+
+/** A piece of a file in web/, embedded at build time: trusted markup. */
+typedef struct pst_piece_t {
+    const char *text;
+    apr_size_t len;
+} pst_piece_t;
+
+/** What a {{name}} in a piece stands for. */
+typedef struct pst_field_t {
+    const char *name;
+    const char *text;       /**< escaped; NULL: value is printed instead, as digits */
+    apr_uint64_t value;
+} pst_field_t;
+
+/** Opaque in spirit; complete so that callers choose where it lives (it is large: not on a stack). */
+typedef struct pst_emit_t {
+    pst_emit_e to;
+    unsigned char mask;             /* classes of bytes that need escaping */
+    pst_sink_fn sink;
+    void *baton;
+    apr_status_t status;
+    const pst_piece_t *cell;        /* HTML: what a figure becomes */
+    unsigned share;                 /* HTML: {{share}} of the next figures */
+    int fresh;                      /* JSON: no comma before what comes next */
+    unsigned depth;
+    char closer[PST_EMIT_DEPTH];    /* JSON: how each level ends */
+    const char *one[PST_EMIT_DEPTH];         /* TEXT: what an element of the array is called */
+    apr_size_t prefix_was[PST_EMIT_DEPTH];   /* TEXT: length of the prefix outside of each level */
+    apr_size_t prefix_len;
+    char prefix[PST_EMIT_PREFIX];
+    apr_size_t used;
+    char buffer[PST_EMIT_BUFFER];
+} pst_emit_t;
+
+void pst_emit_init(pst_emit_t *emit, pst_emit_e to, pst_sink_fn sink, void *baton);
+
+/** Hand what is buffered to the sink. @return APR_SUCCESS, or what the sink said when it first failed */
+apr_status_t pst_emit_flush(pst_emit_t *emit);
+
+/* JSON and TEXT: structure.  A key of NULL is for the outermost object. */
+void pst_emit_object(pst_emit_t *emit, const char *key);
+/** @param one what TEXT calls an element, e.g. "Child" */
+void pst_emit_array(pst_emit_t *emit, const char *key, const char *one);
+/** An object in an array; id is its name in TEXT. */
+void pst_emit_element(pst_emit_t *emit, apr_uint64_t id);
+/** End the innermost object or array. */
+void pst_emit_end(pst_emit_t *emit);
+
+/* JSON and TEXT: values beside figures. */
+void pst_emit_text(pst_emit_t *emit, const char *key, const char *text);
+void pst_emit_number(pst_emit_t *emit, const char *key, apr_uint64_t value);
+void pst_emit_flag(pst_emit_t *emit, const char *key, int flag);
+/** A time or a span, in seconds with `decimals` (3 or 6) places. */
+void pst_emit_seconds(pst_emit_t *emit, const char *key, apr_uint64_t usec, int decimals);
+/** JSON null; no line in TEXT. */
+void pst_emit_null(pst_emit_t *emit, const char *key);
+
+/**
+ * All back ends: one figure of the metric table.  HTML fills the current cell: {{key}}, {{label}}, {{help}},
+ * {{value}} for people, {{exact}}, {{zero}} (a class name if it is 0), {{share}}.  Others print whole numbers, times as seconds since the epoch.
+ * @param key the metric's own or its short one
+ */
+void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e metric, apr_uint64_t value);
+
+/* HTML. */
+void pst_emit_cell(pst_emit_t *emit, const pst_piece_t *cell);
+/** How long the bars of the next figures are, in thousandths. */
+void pst_emit_share(pst_emit_t *emit, unsigned share);
+/** The heading of a figure: {{label}}, {{help}}, {{href}}. */
+void pst_emit_heading(pst_emit_t *emit, const pst_piece_t *piece, pst_metric_e metric, const char *href);
+/** Print a piece; a {{name}} without a field prints nothing. */
+void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_t *fields, unsigned count);
+
+/** TEXT: a sentence and a newline, escaped, without a key. */
+void pst_emit_sentence(pst_emit_t *emit, const char *sentence);
+
+#endif /* PST_EMIT_H */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * JSON and text.  See pst_view_tree.h.  Which figures a thing has is said in
+ * pst_metric.c; here stands only how things nest, and what is not a figure.
+ * Keys are part of the schema: add freely, rename never.
+ */
+#include "pst_view_tree.h"
+
+int pst_view_instrumented(const pst_snapshot_t *snapshot)
+{
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        if (snapshot->children[i].head.level != PST_LEVEL_FULL) {
+            return 0;
+        }
+    }
+    return snapshot->child_count > 0;
+}
+
+apr_uint64_t pst_view_age(const pst_snapshot_t *snapshot, apr_uint64_t since)
+{
+    return since && since < snapshot->taken ? snapshot->taken - since : 0;
+}
+
+static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
+{
+    pst_emit_object(emit, "server");
+    pst_emit_text(emit, "version", snapshot->about.server);
+    pst_emit_text(emit, "module", snapshot->about.module);
+    pst_emit_text(emit, "mpm", snapshot->about.mpm);
+    pst_emit_number(emit, "parent_pid", snapshot->about.parent);
+    pst_emit_seconds(emit, "started", snapshot->about.created, 6);
+    pst_emit_seconds(emit, "time", snapshot->taken, 6);
+    pst_emit_flag(emit, "instrumented", pst_view_instrumented(snapshot));
+    pst_emit_number(emit, "homeless_children", snapshot->about.homeless);
+    pst_emit_end(emit);
+}
+
+static void print_total(pst_emit_t *emit, const pst_total_t *total)
+{
+    pst_emit_object(emit, "total");
+    for (unsigned i = 0; i < pst_total_metrics.count; i++) {
+        pst_metric_e metric = pst_total_metrics.metrics[i];
+
+        pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_total_figure(total, metric));
+    }
+    pst_emit_end(emit);
+}
+
+static void print_usage(pst_emit_t *emit, const char *key, const pst_shared_usage_t *usage)
+{
+    pst_emit_object(emit, key);
+    for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
+        pst_metric_e metric = pst_usage_metrics.metrics[i];
+
+        pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_usage_figure(usage, metric));
+    }
+    pst_emit_end(emit);
+}
+
+static void print_request(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_slot_t *slot)
+{
+    if (!slot->has_request) {
+        pst_emit_null(emit, "request");
+        return;
+    }
+    pst_emit_object(emit, "request");
+    pst_emit_text(emit, "line", slot->line);
+    pst_emit_text(emit, "handler", slot->handler);
+    pst_emit_seconds(emit, "age_seconds", pst_view_age(snapshot, slot->request_started), 3);
+    for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
+        pst_metric_e metric = pst_usage_metrics.metrics[i];
+
+        pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_usage_figure(&slot->request, metric));
+    }
+    pst_emit_end(emit);
+}
+
+static void print_connection(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_row_t *row)
+{
+    const pst_shared_slot_t *slot = &row->slot;
+
+    pst_emit_element(emit, slot->id);
+    pst_emit_number(emit, "id", slot->id);
+    if (slot->master) {
+        pst_emit_number(emit, "master", slot->master);
+    }
+    else {
+        pst_emit_null(emit, "master");
+    }
+    pst_emit_text(emit, "kind", pst_kind_word(slot->kind));
+    pst_emit_text(emit, "state", pst_state_word(slot->state));
+    pst_emit_text(emit, "client", slot->client);
+    pst_emit_text(emit, "vhost", slot->vhost);
+    pst_emit_text(emit, "protocol", slot->protocol);
+    pst_emit_seconds(emit, "age_seconds", pst_view_age(snapshot, slot->opened), 3);
+    for (unsigned i = 0; i < pst_row_metrics.count; i++) {
+        pst_metric_e metric = pst_row_metrics.metrics[i];
+
+        pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_row_figure(row, metric));
+    }
+    print_request(emit, snapshot, slot);
+    pst_emit_end(emit);
+}
+
+static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                        int listed_only)
+{
+    pst_emit_element(emit, child->head.owner);
+    pst_emit_number(emit, "pid", child->head.owner);
+    pst_emit_number(emit, "generation", child->head.generation);
+    pst_emit_flag(emit, "instrumented", child->head.level == PST_LEVEL_FULL);
+    pst_emit_text(emit, "level", pst_level_word(child->head.level));
+    pst_emit_text(emit, "reason", child->head.reason);
+    pst_emit_seconds(emit, "age_seconds", pst_view_age(snapshot, child->head.started), 3);
+    for (unsigned i = 0; i < pst_child_metrics.count; i++) {
+        pst_metric_e metric = pst_child_metrics.metrics[i];
+
+        pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_child_figure(child, metric));
+    }
+    print_usage(emit, "process", &child->head.process);
+    print_usage(emit, "unslotted", &child->head.unslotted);
+    pst_emit_array(emit, "connections", "Connection");
+    for (apr_uint32_t i = 0; i < child->shown && emit->status == APR_SUCCESS; i++) {
+        const pst_row_t *row = snapshot->rows[child->first + i];
+
+        if (row->listed || !listed_only) {
+            print_connection(emit, snapshot, row);
+        }
+    }
+    pst_emit_end(emit);
+    pst_emit_end(emit);
+}
+
+apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int listed_only)
+{
+    pst_emit_object(emit, NULL);
+    pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
+    print_server(emit, snapshot);
+    print_total(emit, &snapshot->total);
+    pst_emit_array(emit, "children", "Child");
+    for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {
+        print_child(emit, snapshot, &snapshot->children[i], listed_only);
+    }
+    pst_emit_end(emit);
+    pst_emit_end(emit);
+    return emit->status;
+}

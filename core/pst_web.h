@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What web/embed.sh makes of the files in web/.  Constant; escaping and filling
+ * in is the emitter's.
+ */
+#ifndef PST_WEB_H
+#define PST_WEB_H
+
+#include "pst_emit.h"
+
+/* page.html, a name per piece, in the file's order */
+extern const pst_piece_t
+    pst_web_top, pst_web_refresh_on, pst_web_refresh_off, pst_web_top_end,
+    pst_web_note_level, pst_web_note_unslotted, pst_web_note_homeless,
+    pst_web_total, pst_web_tile, pst_web_total_bar, pst_web_segment, pst_web_total_legend, pst_web_legend,
+    pst_web_total_end,
+    pst_web_filter, pst_web_option_on, pst_web_option_off, pst_web_filter_vhost, pst_web_filter_end,
+    pst_web_children, pst_web_head_plain, pst_web_head_link, pst_web_head_current, pst_web_children_rows,
+    pst_web_child_open, pst_web_child_open_level, pst_web_child_figures, pst_web_cell, pst_web_child_close,
+    pst_web_children_end, pst_web_children_none, pst_web_section_end,
+    pst_web_pages, pst_web_pages_link, pst_web_pages_end,
+    pst_web_connections, pst_web_connections_sorted, pst_web_connections_table, pst_web_head_age_link,
+    pst_web_head_age_current, pst_web_connections_rows, pst_web_group_open,
+    pst_web_row_open, pst_web_row_open_master, pst_web_row_request, pst_web_row_idle, pst_web_row_figures,
+    pst_web_cell_bar, pst_web_cell_request, pst_web_request_none, pst_web_row_close, pst_web_group_close,
+    pst_web_connections_none, pst_web_connections_end, pst_web_bottom;
+
+/* style.css, and a checksum for its ETag */
+extern const pst_piece_t pst_web_style_css;
+extern const char pst_web_style_css_tag[];
+
+#endif /* PST_WEB_H */

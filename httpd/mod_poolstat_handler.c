@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The content handler: from a request to a face.  See mod_poolstat_handler.h.
+ *
+ * What a face needs (the snapshot, the emitter, links) lies in a pool with an
+ * allocator of its own, which keeps no free list and is destroyed before the
+ * handler returns: looking at a child must not make it grow.  Output leaves in
+ * pieces of PST_EMIT_BUFFER bytes, however many rows there are.
+ */
+#include <httpd.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <util_filter.h>
+#include <apr_strings.h>
+
+#include "mod_poolstat_handler.h"
+#include "pst_args.h"
+#include "pst_emit.h"
+#include "pst_runtime.h"
+#include "pst_view_page.h"
+#include "pst_view_tree.h"
+#include "pst_web.h"
+
+#define POLICY "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+/* Where output goes: down the filters, through one brigade. */
+typedef struct out_t {
+    request_rec *r;
+    apr_bucket_brigade *brigade;
+} out_t;
+
+static apr_status_t pass(out_t *out)
+{
+    apr_status_t rv = ap_pass_brigade(out->r->output_filters, out->brigade);
+
+    apr_brigade_cleanup(out->brigade);
+    if (rv == APR_SUCCESS && out->r->connection->aborted) {
+        rv = APR_ECONNABORTED;
+    }
+    return rv;
+}
+
+/* pst_sink_fn. A transient bucket: whoever below wants to keep the bytes copies them. */
+static apr_status_t sink(void *baton, const char *data, apr_size_t len)
+{
+    out_t *out = baton;
+    apr_bucket_alloc_t *buckets = out->r->connection->bucket_alloc;
+
+    APR_BRIGADE_INSERT_TAIL(out->brigade, apr_bucket_transient_create(data, len, buckets));
+    return pass(out);
+}
+
+static void open_output(out_t *out, request_rec *r)
+{
+    out->r = r;
+    out->brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+}
+
+/*
+ * The last of the output and the end of it in one brigade, so that a short
+ * answer gets its Content-Length.
+ */
+static void close_output(out_t *out, pst_emit_t *emit)
+{
+    apr_bucket_alloc_t *buckets = out->r->connection->bucket_alloc;
+
+    if (emit->status != APR_SUCCESS) {
+        return;
+    }
+    if (emit->used) {
+        APR_BRIGADE_INSERT_TAIL(out->brigade, apr_bucket_transient_create(emit->buffer, emit->used, buckets));
+        emit->used = 0;
+    }
+    APR_BRIGADE_INSERT_TAIL(out->brigade, apr_bucket_eos_create(buckets));
+    pass(out);
+}
+
+/* In err_headers_out, so that they also stand on answers that httpd writes for us. */
+static void set_headers(request_rec *r, const char *caching)
+{
+    apr_table_t *headers = r->err_headers_out;
+
+    apr_table_setn(headers, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(headers, "Content-Security-Policy", POLICY);
+    apr_table_setn(headers, "Referrer-Policy", "no-referrer");
+    apr_table_setn(headers, "Cache-Control", caching);
+}
+
+/* ---- which face ---- */
+
+/*
+ * Does path begin with prefix, at the end of a segment?
+ * @return what follows, or NULL
+ */
+static const char *below(const char *path, const char *prefix)
+{
+    apr_size_t len = strlen(prefix);
+
+    while (len && prefix[len - 1] == '/') {
+        len--;
+    }
+    if (strncmp(path, prefix, len) || (path[len] && path[len] != '/')) {
+        return NULL;
+    }
+    return path + len;
+}
+
+/*
+ * The part of the URI below the <Location> that set our handler.  path_info does
+ * not tell: it depends on which files exist.  So look for the longest plain
+ * <Location> of this server that names the handler.
+ * @return NULL if there is none: a pattern, a <Files>, a type
+ */
+static const char *below_location(request_rec *r)
+{
+    core_server_config *server = ap_get_core_module_config(r->server->module_config);
+    ap_conf_vector_t **sections = (ap_conf_vector_t **)server->sec_url->elts;
+    const char *rest = NULL;
+
+    for (int i = 0; i < server->sec_url->nelts; i++) {
+        core_dir_config *section = ap_get_core_module_config(sections[i]);
+        const char *found;
+
+        if (!section->handler || strcmp(section->handler, PST_HANDLER_NAME) || !section->d || section->r
+            || section->d_is_fnmatch) {
+            continue;
+        }
+        found = below(r->uri, section->d);
+        if (found && (!rest || found > rest)) {
+            rest = found;
+        }
+    }
+    return rest;
+}
+
+static int ends_with(const char *text, const char *end)
+{
+    apr_size_t len = strlen(text), end_len = strlen(end);
+
+    return len >= end_len && !strcmp(text + len - end_len, end);
+}
+
+typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_STYLE, SERVE_NOTHING } serve_e;
+
+static serve_e what_to_serve(request_rec *r)
+{
+    const char *rest = below_location(r);
+
+    if (!rest) {
+        return ends_with(r->uri, "/json") ? SERVE_JSON : ends_with(r->uri, "/style.css") ? SERVE_STYLE : SERVE_PAGE;
+    }
+    return !strcmp(rest, "") || !strcmp(rest, "/") ? SERVE_PAGE
+         : !strcmp(rest, "/json") ? SERVE_JSON
+         : !strcmp(rest, "/style.css") ? SERVE_STYLE : SERVE_NOTHING;
+}
+
+/*
+ * Links are relative, so that they hold behind a proxy that moves the page: from
+ * /x/pool-status they lead to pool-status/json, from /x/pool-status/ to json.
+ */
+static const char *link_base(request_rec *r, apr_pool_t *pool)
+{
+    const char *slash = strrchr(r->uri, '/');
+    const char *last = slash ? slash + 1 : r->uri;
+
+    return *last ? apr_pstrcat(pool, "./", ap_escape_path_segment(pool, last), "/", NULL) : "";
+}
+
+/* ---- the faces ---- */
+
+static int serve_style(request_rec *r)
+{
+    out_t out;
+    int status;
+
+    set_headers(r, "no-cache");
+    ap_set_content_type(r, "text/css; charset=utf-8");
+    apr_table_setn(r->headers_out, "ETag", apr_pstrcat(r->pool, "\"", pst_web_style_css_tag, "\"", NULL));
+    status = ap_meets_conditions(r);
+    if (status != OK) {
+        return status;
+    }
+    ap_set_content_length(r, (apr_off_t)pst_web_style_css.len);
+    if (!r->header_only) {
+        open_output(&out, r);
+        sink(&out, pst_web_style_css.text, pst_web_style_css.len);
+    }
+    return OK;
+}
+
+/* A sentence instead of a face, with a status of its own. */
+static int refuse(request_rec *r, int status, const char *sentence, apr_pool_t *pool)
+{
+    pst_emit_t *emit;
+    out_t out;
+
+    r->status = status;
+    r->status_line = NULL;
+    ap_set_content_type(r, "text/plain; charset=utf-8");
+    if (r->header_only) {
+        return OK;
+    }
+    emit = apr_palloc(pool, sizeof(*emit));
+    open_output(&out, r);
+    pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
+    pst_emit_sentence(emit, sentence);
+    close_output(&out, emit);
+    return OK;
+}
+
+static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_args_t *args, serve_e serve,
+                          apr_pool_t *pool)
+{
+    pst_snapshot_t *snapshot = apr_palloc(pool, sizeof(*snapshot));
+    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
+    pst_window_t window = { 0 };
+    pst_page_t page = { snapshot, &window, args, link_base(r, pool), pool };
+    apr_status_t rv = pst_snapshot_take(snapshot, board, &args->filter, (apr_uint64_t)apr_time_now(), pool);
+    out_t out;
+
+    if (rv == APR_SUCCESS && serve == SERVE_PAGE) {
+        rv = pst_snapshot_window(snapshot, args->filter.sort, args->from, args->rows, &window, pool);
+    }
+    if (rv != APR_SUCCESS) {
+        return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
+    }
+    open_output(&out, r);
+    if (serve == SERVE_JSON) {
+        pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
+        pst_view_tree(emit, snapshot, 0);
+    }
+    else if (args->as_text) {
+        pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
+        pst_view_tree(emit, snapshot, 1);
+    }
+    else {
+        pst_emit_init(emit, PST_EMIT_HTML, sink, &out);
+        pst_view_page(emit, &page);
+    }
+    close_output(&out, emit);
+    return OK;
+}
+
+static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
+{
+    const pst_board_t *board;
+    const char *error, *why = NULL;
+    pst_args_t args;
+
+    error = pst_args_parse(&args, r->args, serve == SERVE_JSON ? PST_FACE_JSON : PST_FACE_PAGE, pool);
+    if (error) {
+        return refuse(r, HTTP_BAD_REQUEST, error, pool);
+    }
+    board = pst_runtime_board(&why);
+    if (!board || !pst_board_intact(board)) {
+        return refuse(r, HTTP_SERVICE_UNAVAILABLE,
+                      !board && why ? why : "The board of mod_poolstat was damaged from outside: restart httpd.",
+                      pool);
+    }
+    ap_set_content_type(r, serve == SERVE_JSON ? "application/json"
+                           : args.as_text ? "text/plain; charset=utf-8" : "text/html; charset=utf-8");
+    if (args.refresh) {
+        apr_table_setn(r->headers_out, "Refresh", apr_psprintf(r->pool, "%u", (unsigned)args.refresh));
+    }
+    return r->header_only ? OK : serve_snapshot(r, board, &args, serve, pool);
+}
+
+/* Below r->pool, so that it is charged to this request, but with its own allocator. */
+static apr_pool_t *make_pool(request_rec *r)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
+        return NULL;
+    }
+    apr_allocator_max_free_set(allocator, 1);
+    if (apr_pool_create_ex(&pool, r->pool, NULL, allocator) != APR_SUCCESS) {
+        apr_allocator_destroy(allocator);
+        return NULL;
+    }
+    apr_allocator_owner_set(allocator, pool);
+    apr_pool_tag(pool, "pool-status");
+    return pool;
+}
+
+int pst_handler(request_rec *r)
+{
+    serve_e serve;
+    apr_pool_t *pool;
+    int status;
+
+    if (!r->handler || strcmp(r->handler, PST_HANDLER_NAME)) {
+        return DECLINED;
+    }
+    set_headers(r, "no-store");
+    if (r->method_number != M_GET) {
+        ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
+        return HTTP_METHOD_NOT_ALLOWED;
+    }
+    serve = what_to_serve(r);
+    if (serve == SERVE_NOTHING) {
+        return HTTP_NOT_FOUND;
+    }
+    if (serve == SERVE_STYLE) {
+        return serve_style(r);
+    }
+    pool = make_pool(r);
+    if (!pool) {
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    status = serve_face(r, serve, pool);
+    apr_pool_destroy(pool);
+    return status;
+}

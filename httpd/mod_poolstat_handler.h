@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The content handler: SetHandler pool-status.
+ */
+#ifndef MOD_POOLSTAT_HANDLER_H
+#define MOD_POOLSTAT_HANDLER_H
+
+#include <httpd.h>
+
+#define PST_HANDLER_NAME "pool-status"
+
+/**
+ * Hook: ap_hook_handler.  Serves, below the place where the handler is set,
+ *
+ *   (itself)     the page; with ?auto, the text
+ *   /json        JSON
+ *   /style.css   the page's style
+ *
+ * Runs on the request's thread, takes no lock, reads the board only; its memory
+ * is given back to the operating system before it returns.
+ * @return DECLINED for other handlers; OK, also when it answered 400 or 503 itself;
+ *         404 for another path below, 405 for a method other than GET and HEAD
+ */
+int pst_handler(request_rec *r);
+
+#endif /* MOD_POOLSTAT_HANDLER_H */
