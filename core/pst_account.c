@@ -340,7 +340,7 @@ void pst_account_close(pst_account_t *account, const pst_account_t *original)
     }
 }
 
-void pst_account_describe(pst_account_t *connection, const char *line, const char *vhost,
+void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const char *line, const char *vhost,
                           const char *protocol, const char *handler)
 {
     pst_shared_slot_t *slot = connection->slot;
@@ -349,6 +349,9 @@ void pst_account_describe(pst_account_t *connection, const char *line, const cha
         return;
     }
     pst_slot_begin(slot);
+    if (started) {
+        slot->request_started = started;
+    }
     if (line) {
         set_text(slot->line, sizeof(slot->line), line);
     }

@@ -99,8 +99,8 @@ void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_acco
  */
 void pst_account_close(pst_account_t *account, const pst_account_t *original);
 
-/** Texts of the request that a slot shows. Owner thread; NULL leaves a text as it is. */
-void pst_account_describe(pst_account_t *connection, const char *line, const char *vhost,
+/** Of the request that a slot shows: when it began, its texts. Owner thread; 0 and NULL leave things as they are. */
+void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const char *line, const char *vhost,
                           const char *protocol, const char *handler);
 
 /** What the connection does now. Owner thread; one store. */

@@ -153,6 +153,8 @@ typedef struct pst_shared_header_t {
     uint32_t descriptor_at;     /**< offset of the descriptors */
     uint32_t descriptor_count;
     uint32_t parent;            /**< pid of the httpd parent */
+    uint32_t complained;        /**< 1 once a child has logged why it is not instrumented (atomic) */
+    uint32_t unused;
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
     char     server[PST_TEXT_LEN];    /**< httpd's version and build */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the glue's parts share: the configuration, and who does what when.
+ */
+#ifndef MOD_POOLSTAT_PRIVATE_H
+#define MOD_POOLSTAT_PRIVATE_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_log.h>
+#include <ap_mpm.h>
+#include <mpm_common.h>
+
+#include "pst_board.h"
+
+extern module AP_MODULE_DECLARE_DATA poolstat_module;
+
+/* -- configuration (mod_poolstat_config.c) -------------------------------- */
+
+typedef struct pst_config_t {
+    int          instrument;    /**< PoolStatInstrument: 1 On, 0 Off */
+    apr_uint32_t connections;   /**< PoolStatConnections: slots per child; 0 = by the MPM's limits */
+    const char  *file;          /**< PoolStatFile as given; NULL = the default */
+} pst_config_t;
+
+extern const command_rec pst_config_directives[];
+
+/** create_server_config. */
+void *pst_config_create(apr_pool_t *pool, server_rec *s);
+
+/** The configuration: the directives are global, so there is one. */
+const pst_config_t *pst_config_get(const server_rec *main_server);
+
+/** PoolStatFile resolved against DefaultRuntimeDir; NULL if it cannot be. */
+const char *pst_config_file(const pst_config_t *config, apr_pool_t *pool);
+
+/* -- processes (mod_poolstat_process.c) ----------------------------------- */
+
+int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+void pst_process_child_init(apr_pool_t *pchild, server_rec *s);
+void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,
+                              mpm_child_status status);
+int pst_process_monitor(apr_pool_t *pool, server_rec *s);
+
+/** Child: does this process gather? The other hooks do nothing where it does not. */
+int pst_process_gathers(void);
+
+/* -- connections and requests (mod_poolstat_phases.c) ---------------------- */
+
+void pst_phases_register(apr_pool_t *pool);
+int pst_phase_pre_connection(conn_rec *c, void *csd);
+int pst_phase_create_request(request_rec *r);
+int pst_phase_post_read_request(request_rec *r);
+int pst_phase_handler(request_rec *r);
+int pst_phase_log_transaction(request_rec *r);
+int pst_phase_pre_close_connection(conn_rec *c);
+void pst_phase_suspend_connection(conn_rec *c, request_rec *r);
+void pst_phase_resume_connection(conn_rec *c, request_rec *r);
+
+#endif /* MOD_POOLSTAT_PRIVATE_H */

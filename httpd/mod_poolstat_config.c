@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The directives.  docs/directives.md has a paragraph for each; a test compares
+ * the two lists.
+ */
+#include "mod_poolstat.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#define DEFAULT_FILE    "poolstat.board"
+#define MAX_CONNECTIONS 65535   /* what a slot's bucket tag can name */
+
+void *pst_config_create(apr_pool_t *pool, server_rec *s)
+{
+    pst_config_t *config = apr_palloc(pool, sizeof(*config));
+
+    (void)s;
+    *config = (pst_config_t){
+        .instrument = 1,
+        .connections = 0,
+        .file = NULL,
+    };
+    return config;
+}
+
+const pst_config_t *pst_config_get(const server_rec *main_server)
+{
+    return ap_get_module_config(main_server->module_config, &poolstat_module);
+}
+
+const char *pst_config_file(const pst_config_t *config, apr_pool_t *pool)
+{
+    return ap_runtime_dir_relative(pool, config->file ? config->file : DEFAULT_FILE);
+}
+
+static pst_config_t *config_of(cmd_parms *cmd)
+{
+    return ap_get_module_config(cmd->server->module_config, &poolstat_module);
+}
+
+static const char *set_instrument(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    int on = ap_cstr_casecmp(arg, "On") == 0;
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (!on && ap_cstr_casecmp(arg, "Off") != 0) {
+        return apr_psprintf(cmd->pool, "PoolStatInstrument is '%s', but must be On or Off.", arg);
+    }
+    config_of(cmd)->instrument = on;
+    return NULL;
+}
+
+static const char *set_connections(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    char *end;
+    apr_int64_t n;
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    n = apr_strtoi64(arg, &end, 10);
+    if (!apr_isdigit(arg[0]) || *end || n < 1 || n > MAX_CONNECTIONS) {
+        return apr_psprintf(cmd->pool, "PoolStatConnections is '%s', but must be a number from 1 to %d: "
+                            "the connections of one child that get a row of their own.", arg, MAX_CONNECTIONS);
+    }
+    config_of(cmd)->connections = (apr_uint32_t)n;
+    return NULL;
+}
+
+static const char *set_file(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (!*arg || arg[strlen(arg) - 1] == '/' || !ap_runtime_dir_relative(cmd->pool, arg)) {
+        return apr_psprintf(cmd->pool, "PoolStatFile is '%s', but must be the name of a file, absolute or "
+                            "below DefaultRuntimeDir.", arg);
+    }
+    config_of(cmd)->file = apr_pstrdup(cmd->pool, arg);
+    return NULL;
+}
+
+const command_rec pst_config_directives[] = {
+    AP_INIT_TAKE1("PoolStatInstrument", set_instrument, NULL, RSRC_CONF,
+                  "On (default) to see every pool operation of a child, Off to look at pools at hooks only"),
+    AP_INIT_TAKE1("PoolStatConnections", set_connections, NULL, RSRC_CONF,
+                  "connections of one child that get a row of their own; default: by the MPM's limits"),
+    AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,
+                  "file behind the board, absolute or below DefaultRuntimeDir; default: " DEFAULT_FILE),
+    { NULL }
+};

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The phases of connections and requests: accounts are opened here, described,
+ * and sampled.  They close themselves with their pools.
+ *
+ * Concurrency: a connection is worked on by one thread at a time; all here runs
+ * on that thread.
+ */
+#include "mod_poolstat.h"
+#include "pst_instrument.h"
+
+#include <http_connection.h>
+#include <http_protocol.h>
+#include <util_filter.h>
+
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 116)
+#define IS_OUTGOING(c) ((c)->outgoing)
+#else
+#define IS_OUTGOING(c) (!(c)->sbh && !(c)->master)
+#endif
+
+#define OUT_FILTER "POOLSTAT_OUT"
+
+static ap_filter_rec_t *out_filter;
+
+/* Hangs on the connection's configuration; lies in its pool. */
+typedef struct {
+    pst_account_t     account;
+    const server_rec *shown;    /* whose name stands in the slot */
+    int               writing;
+} connection_t;
+
+static connection_t *connection_of(const conn_rec *c)
+{
+    return pst_process_gathers() ? ap_get_module_config(c->conn_config, &poolstat_module) : NULL;
+}
+
+static const char *name_of(const server_rec *s)
+{
+    return s->server_hostname ? s->server_hostname : "";
+}
+
+static void open_connection(conn_rec *c)
+{
+    connection_t *connection = apr_pcalloc(c->pool, sizeof(*connection)), *master;
+    pst_connection_info_t info;
+
+    master = c->master ? connection_of(c->master) : NULL;
+    info.kind = c->master ? PST_KIND_SECONDARY : IS_OUTGOING(c) ? PST_KIND_BACKEND : PST_KIND_CLIENT;
+    info.client = c->client_ip;
+    info.protocol = ap_get_protocol(c->master ? c->master : c);
+    info.vhost = name_of(c->base_server);
+    info.master = master ? &master->account : NULL;
+    info.now = (apr_uint64_t)apr_time_now();
+    connection->shown = c->base_server;
+    pst_account_open_connection(&connection->account, c->pool, &info);
+    pst_instrument_root(&connection->account, c->pool, c->bucket_alloc);
+    ap_set_module_config(c->conn_config, &poolstat_module, connection);
+    if (info.kind == PST_KIND_CLIENT && connection->account.slot) {
+        ap_add_output_filter_handle(out_filter, connection, NULL, c);
+    }
+}
+
+/* A connection that some modules make on a pool that has an account already (mod_proxy_connect
+ * does, on the client's) is part of that one. */
+int pst_phase_pre_connection(conn_rec *c, void *csd)
+{
+    (void)csd;
+    if (pst_process_gathers()) {
+        pst_instrument_refresh();
+        if (!pst_instrument_is_root(c->pool)) {
+            open_connection(c);
+        }
+    }
+    return OK;
+}
+
+/* While output is on its way to the network the connection is writing; what it was
+ * before, it is again after. */
+static apr_status_t note_writing(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    connection_t *connection = f->ctx;
+    apr_status_t rv;
+
+    pst_account_state(&connection->account, PST_STATE_WRITING);
+    rv = ap_pass_brigade(f->next, bb);
+    pst_account_state(&connection->account,
+                      connection->account.current ? PST_STATE_HANDLER : PST_STATE_READING);
+    return rv;
+}
+
+/*
+ * Is this the pool of a request of its own?  Subrequests have theirs below the
+ * main request's, internal redirects share it; r->main is not set yet here
+ * (make_sub_request() in server/request.c, 2.4.63).
+ */
+static int is_part_of_current(const pst_account_t *connection, apr_pool_t *pool)
+{
+    return connection->current && apr_pool_is_ancestor(connection->current->root, pool);
+}
+
+int pst_phase_create_request(request_rec *r)
+{
+    connection_t *connection = connection_of(r->connection);
+    pst_account_t *account;
+
+    if (!connection || r->main || r->prev || is_part_of_current(&connection->account, r->pool)) {
+        return OK;
+    }
+    account = apr_palloc(r->pool, sizeof(*account));
+    pst_account_open_request(account, r->pool, &connection->account, (apr_uint64_t)r->request_time);
+    pst_instrument_root(account, r->pool, NULL);
+    pst_account_state(&connection->account,
+                      r->connection->keepalives ? PST_STATE_KEEPALIVE : PST_STATE_READING);
+    return OK;
+}
+
+int pst_phase_post_read_request(request_rec *r)
+{
+    connection_t *connection = connection_of(r->connection);
+    const char *vhost = NULL;
+
+    if (!connection || r->main || r->prev) {
+        return DECLINED;
+    }
+    if (connection->shown != r->server) {
+        connection->shown = r->server;
+        vhost = name_of(r->server);
+    }
+    pst_account_state(&connection->account, PST_STATE_HANDLER);
+    pst_account_describe(&connection->account, (apr_uint64_t)r->request_time, r->the_request, vhost, NULL, NULL);
+    return DECLINED;
+}
+
+static void sample(connection_t *connection)
+{
+    if (connection->account.current) {
+        pst_instrument_sample(connection->account.current);
+    }
+    pst_instrument_sample(&connection->account);
+}
+
+/* First among the handlers, and none of them: tells who is about to handle. */
+int pst_phase_handler(request_rec *r)
+{
+    connection_t *connection = connection_of(r->connection);
+
+    if (connection && !r->main) {
+        pst_account_describe(&connection->account, 0, NULL, NULL, NULL, r->handler);
+        sample(connection);
+    }
+    return DECLINED;
+}
+
+int pst_phase_log_transaction(request_rec *r)
+{
+    connection_t *connection = connection_of(r->connection);
+
+    if (connection && !r->main) {
+        sample(connection);
+    }
+    return DECLINED;
+}
+
+int pst_phase_pre_close_connection(conn_rec *c)
+{
+    connection_t *connection = connection_of(c);
+
+    if (connection) {
+        pst_account_state(&connection->account, PST_STATE_CLOSING);
+    }
+    return OK;
+}
+
+static pst_state_e state_of(const conn_rec *c)
+{
+    switch (c->cs ? c->cs->state : CONN_STATE_SUSPENDED) {
+    case CONN_STATE_CHECK_REQUEST_LINE_READABLE:
+        return PST_STATE_KEEPALIVE;
+    case CONN_STATE_WRITE_COMPLETION:
+        return PST_STATE_WRITING;
+    case CONN_STATE_LINGER:
+    case CONN_STATE_LINGER_NORMAL:
+    case CONN_STATE_LINGER_SHORT:
+        return PST_STATE_CLOSING;
+    default:
+        return PST_STATE_PARKED;
+    }
+}
+
+void pst_phase_suspend_connection(conn_rec *c, request_rec *r)
+{
+    connection_t *connection = connection_of(c);
+
+    (void)r;
+    if (connection) {
+        sample(connection);
+        pst_account_state(&connection->account, state_of(c));
+    }
+}
+
+void pst_phase_resume_connection(conn_rec *c, request_rec *r)
+{
+    connection_t *connection = connection_of(c);
+
+    (void)r;
+    if (connection) {
+        pst_account_state(&connection->account,
+                          connection->account.current ? PST_STATE_HANDLER : PST_STATE_READING);
+    }
+}
+
+void pst_phases_register(apr_pool_t *pool)
+{
+    (void)pool;
+    out_filter = ap_register_output_filter(OUT_FILTER, note_writing, NULL, AP_FTYPE_NETWORK - 1);
+}

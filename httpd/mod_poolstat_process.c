@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Processes: the parent makes the board and frees the blocks of children that
+ * are gone; a child claims its block and instruments itself.
+ *
+ * The board outlives reloads of the configuration, and with them of this module:
+ * what the parent must remember lies in httpd's retained data.  In a child the
+ * module is pinned and stays.
+ */
+#include "mod_poolstat.h"
+#include "pst_apr.h"
+#include "pst_guard.h"
+#include "pst_instrument.h"
+#include "pst_runtime.h"
+
+#include <apr_strings.h>
+#include <apr_version.h>
+#include <ap_release.h>
+#include <http_core.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <unistd.h>
+
+APLOG_USE_MODULE(poolstat);
+
+#define RETAINED_KEY "mod_poolstat board"
+#define MODULE_VERSION "mod_poolstat/0.1.0"
+
+/* What the parent keeps across reloads. */
+typedef struct {
+    pst_board_t board;
+    char        path[PATH_MAX];
+    int         made;
+} retained_t;
+
+static struct {
+    const pst_board_t *board;
+    const char        *why_none;
+    int                gathers;
+    pst_level_e        level;
+    const char        *reason;
+    apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
+} g = { .why_none = "The board has not been made yet.", .level = PST_LEVEL_PUBLIC };
+
+const pst_board_t *pst_runtime_board(const char **why)
+{
+    *why = g.board ? NULL : g.why_none;
+    return g.board;
+}
+
+pst_level_e pst_runtime_level(const char **reason)
+{
+    *reason = g.reason;
+    return g.level;
+}
+
+int pst_process_gathers(void)
+{
+    return g.gathers;
+}
+
+static int query(int code, int otherwise)
+{
+    int result = 0;
+
+    return ap_mpm_query(code, &result) == APR_SUCCESS && result > 0 ? result : otherwise;
+}
+
+/* Old and new children live side by side during a graceful restart. */
+static apr_uint32_t wanted_blocks(void)
+{
+    int daemons = query(AP_MPMQ_HARD_LIMIT_DAEMONS, 1);
+
+    return (apr_uint32_t)(daemons < 32000 ? 2 * daemons + 2 : 65000);
+}
+
+/*
+ * One connection per thread, or three where the MPM keeps idle ones without a
+ * thread (AsyncRequestWorkerFactor 2, its default); and as many again as
+ * there are threads for HTTP/2's streams and connections to backends.
+ */
+static apr_uint32_t wanted_slots(const pst_config_t *config)
+{
+    int threads = query(AP_MPMQ_MAX_THREADS, 1), each = query(AP_MPMQ_IS_ASYNC, 0) ? 4 : 2;
+
+    if (config->connections) {
+        return config->connections;
+    }
+    if (!query(AP_MPMQ_IS_THREADED, 0)) {
+        return 16;
+    }
+    return (apr_uint32_t)(threads < 16000 ? threads * each + 28 : 64000);
+}
+
+static apr_status_t make_board(retained_t *retained, const char *path, apr_uint32_t blocks, apr_uint32_t slots,
+                               apr_pool_t *ptemp)
+{
+    pst_board_about_t about = {
+        .server = ap_get_server_description(),
+        .module = MODULE_VERSION " APR/" APR_VERSION_STRING,
+        .mpm = ap_show_mpm(),
+    };
+    apr_status_t rv = pst_board_create(&retained->board, path, blocks, slots, &about, ptemp);
+
+    retained->made = rv == APR_SUCCESS;
+    if (retained->made) {
+        apr_cpystrn(retained->path, path, sizeof(retained->path));
+    }
+    return rv;
+}
+
+static apr_status_t drop_guard(void *unused)
+{
+    (void)unused;
+    pst_guard_unset();
+    return APR_SUCCESS;
+}
+
+static int board_fits(const retained_t *retained, const char *path, apr_uint32_t blocks, apr_uint32_t slots)
+{
+    return retained->made && strcmp(retained->path, path) == 0 && retained->board.child_count == blocks
+           && retained->board.slot_count == slots && access(path, F_OK) == 0 && pst_board_intact(&retained->board);
+}
+
+/* The old board goes, unless it fits; children of the old configuration keep
+ * writing to theirs, unseen. */
+static void provide_board(retained_t *retained, const pst_config_t *config, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_uint32_t blocks = wanted_blocks(), slots = wanted_slots(config);
+    const char *path = pst_config_file(config, ptemp);
+    apr_status_t rv = APR_EBADPATH;
+
+    if (retained->made) {
+        pst_guard_set(&retained->board);
+    }
+    if (path && board_fits(retained, path, blocks, slots)) {
+        return;
+    }
+    if (retained->made) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0001: the board is made anew: its file, its size or its "
+                     "contents are not what they were. Children of the old configuration are no longer shown.");
+        pst_guard_unset();
+        pst_board_close(&retained->board);
+        retained->made = 0;
+    }
+    if (path && strlen(path) < sizeof(retained->path)) {
+        rv = make_board(retained, path, blocks, slots, ptemp);
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "PST0002: no board could be made in %s: nothing is gathered, "
+                     "pool-status answers 503. PoolStatFile names another place.", path ? path : "PoolStatFile");
+        return;
+    }
+    pst_guard_set(&retained->board);
+}
+
+/* Said once, by the parent: the mirror is the same in every child. */
+static void announce(const pst_config_t *config, server_rec *s)
+{
+    pst_apr_facts_t facts;
+    const char *why;
+
+    if (pst_apr_prove(&facts, &why) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0003: pools are not instrumented: %s. Connections and "
+                     "requests are counted, bytes are not known.", why);
+    }
+    else if (!config->instrument) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0004: pools are not instrumented: PoolStatInstrument is "
+                     "Off. Figures are taken at hooks.");
+    }
+}
+
+int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const pst_config_t *config = pst_config_get(s);
+    retained_t *retained = ap_retained_data_get(RETAINED_KEY);
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
+        || ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
+        return OK;
+    }
+    if (!retained) {
+        retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
+    }
+    provide_board(retained, config, ptemp, s);
+    apr_pool_cleanup_register(pconf, NULL, drop_guard, apr_pool_cleanup_null);
+    g.board = retained->made ? &retained->board : NULL;
+    g.why_none = "The board could not be made; the error log says why (PST0002).";
+    announce(config, s);
+    return OK;
+}
+
+/* What all children would say the same way is said by the first. */
+static void complain_once(pst_shared_header_t *header, server_rec *s, const char *reason)
+{
+    apr_uint32_t quiet = 0;
+
+    if (__atomic_compare_exchange_n(&header->complained, &quiet, 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0005: pools are not instrumented: %s. Figures are taken "
+                     "at hooks.", reason);
+    }
+}
+
+static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
+{
+    apr_uint32_t generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
+    pst_shared_child_t *block = pst_board_claim(g.board, g.pid, generation);
+
+    if (!block) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0006: no free block on the board: this child is not shown.");
+    }
+    if (pst_account_start(g.board, block) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_ENOMEM, s, "PST0007: this child gathers nothing.");
+        return;
+    }
+    g.level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, &g.reason);
+    block = pst_account_block();
+    block->level = g.level;
+    if (g.reason) {
+        apr_cpystrn(block->reason, g.reason, sizeof(block->reason));
+        if (config->instrument && g.level == PST_LEVEL_HOOKS) {
+            complain_once(pst_board_header(g.board), s, g.reason);
+        }
+    }
+    g.gathers = 1;
+}
+
+void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    apr_uint32_t pid = (apr_uint32_t)getpid();
+
+    if (!g.board) {
+        return;
+    }
+    pst_guard_set(g.board);
+    if (g.pid != pid) {
+        g.pid = pid;
+        set_up_child(pchild, s, pst_config_get(s));
+    }
+}
+
+/* The parent alone gets here: it outlives all others. */
+void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,
+                              mpm_child_status status)
+{
+    (void)s, (void)generation, (void)slot;
+    if (g.board && status == MPM_CHILD_EXITED && pid > 0) {
+        pst_guard_set(g.board);
+        pst_board_release(g.board, (apr_uint32_t)pid);
+    }
+}
+
+/* For children whose end nobody told of: a block whose owner does not exist is free.
+ * The pid is checked by the system, not believed. */
+int pst_process_monitor(apr_pool_t *pool, server_rec *s)
+{
+    apr_uint32_t i;
+
+    (void)pool, (void)s;
+    for (i = 0; g.board && i < g.board->child_count; i++) {
+        apr_uint32_t owner = __atomic_load_n(&pst_board_child(g.board, i)->owner, __ATOMIC_RELAXED);
+
+        if (owner != 0 && (owner > INT_MAX || (kill((pid_t)owner, 0) != 0 && errno == ESRCH))) {
+            pst_board_release(g.board, owner);
+        }
+    }
+    return DECLINED;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mod_poolstat: live, exact pool memory of every httpd child.
+ *
+ * The table of contents: the hooks in the order in which httpd runs them, and
+ * the module record.
+ */
+#include "mod_poolstat.h"
+#include "mod_poolstat_handler.h"
+
+#include <http_config.h>
+#include <http_connection.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+static void register_hooks(apr_pool_t *pool)
+{
+    /* the parent */
+    ap_hook_post_config(pst_process_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_status(pst_process_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(pst_process_monitor, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* a child: before any other module makes threads or pools of its own */
+    ap_hook_child_init(pst_process_child_init, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* a connection */
+    ap_hook_pre_connection(pst_phase_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_suspend_connection(pst_phase_suspend_connection, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_resume_connection(pst_phase_resume_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_close_connection(pst_phase_pre_close_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* a request */
+    ap_hook_create_request(pst_phase_create_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_post_read_request(pst_phase_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(pst_phase_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(pst_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(pst_phase_log_transaction, NULL, NULL, APR_HOOK_REALLY_LAST);
+
+    pst_phases_register(pool);
+}
+
+AP_DECLARE_MODULE(poolstat) = {
+    STANDARD20_MODULE_STUFF,
+    NULL,                       /* per-directory configuration: none */
+    NULL,
+    pst_config_create,
+    NULL,                       /* the directives are global */
+    pst_config_directives,
+    register_hooks
+};
