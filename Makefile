@@ -34,8 +34,7 @@ endif
 
 # name = command, run once, on first use
 once = $(eval $(1) := $$(shell $(2)))$($(1))
-HTTPD_FLAGS = $(call once,HTTPD_FLAGS,$(APXS) -q EXTRA_CPPFLAGS EXTRA_CFLAGS NOTEST_CPPFLAGS | tr ';' ' ') \
-              $(call once,HTTPD_INC,echo -I`$(APXS) -q INCLUDEDIR`)
+HTTPD_FLAGS = $(call once,HTTPD_FLAGS,$(APXS) -q EXTRA_CPPFLAGS EXTRA_CFLAGS NOTEST_CPPFLAGS | tr ';' ' '; echo -I`$(APXS) -q INCLUDEDIR`)
 APR_FLAGS   = $(call once,APR_FLAGS,$(APR) --cppflags --includes; $(APU) --includes)
 APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)
 

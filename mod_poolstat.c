@@ -46,5 +46,6 @@ AP_DECLARE_MODULE(poolstat) = {
     pst_config_create,
     NULL,                       /* the directives are global */
     pst_config_directives,
-    register_hooks
+    register_hooks,
+    AP_MODULE_FLAG_NONE
 };
