@@ -27,6 +27,7 @@ sub need {
 # Make the work directory and fill in %Server::env. Returns whether the module is there.
 sub prepare {
     my ($top) = @_;
+    my $build = $ENV{BUILD} || "$top/build";
     my $apxs = $ENV{APXS} || 'apxs';
     chomp(my ($sbin, $name, $modules) = map { `$apxs -q $_` } qw(SBINDIR PROGNAME LIBEXECDIR));
     -x "$sbin/$name" && -d $modules or die "bench: $apxs knows of no httpd\n";
@@ -36,7 +37,7 @@ sub prepare {
     Server::write_file("$work/htdocs/small.txt", "hello world\n");
     Server::write_file("$work/mime.types", "text/plain txt\ntext/html html\n");
     for my $so (qw(mod_poolstat.so mod_poolprobe.so)) {
-        copy("$top/build/$so", "$work/$so") if -f "$top/build/$so";
+        copy("$build/$so", "$work/$so") if -f "$build/$so";
     }
     my ($cpu) = Server::read_file('/proc/self/status') =~ /^Cpus_allowed_list:\s*(?:.*[,-])?(\d+)$/m;
     my ($user) = grep { defined getpwnam $_ } qw(nobody daemon);
