@@ -1,0 +1,50 @@
+# The directives: good values pass, bad ones stop the check with one clear sentence.
+use strict;
+use warnings;
+use PST;
+use PST::Server;
+use Test::More;
+
+my $s = PST::Server->new('config');
+
+my @good = ('', 'PoolStatInstrument On', 'PoolStatInstrument off', 'PoolStatConnections 1', 'PoolStatConnections 4096',
+    'PoolStatFile other.board', "PoolStatFile $s->{dir}/run/abs.board", "PoolStatInstrument Off\nPoolStatConnections 9\nPoolStatFile x");
+for my $conf (@good) {
+    $s->write_conf(conf => "$conf\n");
+    my ($status, $out) = $s->check;
+    is($status, 0, "good: $conf" =~ s/\n/, /gr) or diag($out);
+    like($out, qr/Syntax OK/, 'says so');
+    ok(!-e $s->board, 'and a check makes no board');
+}
+
+my @bad = (
+    'PoolStatInstrument', 'PoolStatInstrument Maybe', 'PoolStatInstrument On Off', 'PoolStatInstrument 1', 'PoolStatInstrument ""',
+    'PoolStatConnections', 'PoolStatConnections 0', 'PoolStatConnections -5', 'PoolStatConnections many', 'PoolStatConnections 1k',
+    'PoolStatConnections 1.5', 'PoolStatConnections 99999999999999999999', 'PoolStatConnections 4294967297', 'PoolStatConnections 10 20',
+    'PoolStatConnections ""', 'PoolStatConnections " 5"',
+    'PoolStatFile', 'PoolStatFile ""', 'PoolStatFile a b', "PoolStatFile $s->{dir}/run/",
+);
+for my $conf (@bad) {
+    $s->write_conf(conf => "$conf\n");
+    my ($status, $out) = $s->check;
+    my ($name) = $conf =~ /^(\S+)/;
+    isnt($status, 0, "bad: $conf");
+    $out =~ s/^AH00558.*\n//mg;
+    my @said = grep !/^AH0\d+: Syntax error on line|^Action '-t' failed|^The Apache error log/, grep length, split /\n/, $out;
+    is(scalar @said, 1, 'one sentence') or diag($out);
+    like($said[0] // '', qr/^$name\b/, 'that names the directive');
+    my ($value) = $conf =~ /^\S+ "?([^"]+?)"?$/;
+    like($said[0], qr/\Q$value\E/, 'and what it got') if defined $value && $said[0] !~ /takes one argument/;
+}
+
+for my $where ('<Location /x>', '<Directory />', '<VirtualHost *:*>') {
+    my ($end) = $where =~ /^<(\w+)/;
+    for my $directive ('PoolStatInstrument On', 'PoolStatConnections 5', 'PoolStatFile x') {
+        $s->write_conf(conf => "$where\n$directive\n</$end>\n");
+        my ($status, $out) = $s->check;
+        isnt($status, 0, "$directive does not belong into $where");
+        my ($name) = split / /, $directive;
+        like($out, qr/$name not allowed|$name cannot occur/, 'and is told so');
+    }
+}
+done_testing;

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: the emitter's three back ends, and what arbitrary bytes become in each.
+ */
+#include <stdlib.h>
+#include "tap.h"
+#include "pst_emit.h"
+
+static char out[1 << 20];
+static size_t out_len, sink_calls, sink_largest;
+static int sink_fails;
+static pst_emit_t emit;
+
+static apr_status_t sink(void *baton, const char *data, apr_size_t len)
+{
+    (void)baton;
+    sink_calls++;
+    sink_largest = len > sink_largest ? len : sink_largest;
+    if (sink_fails) {
+        return APR_EGENERAL;
+    }
+    memcpy(out + out_len, data, len);
+    out_len += len;
+    out[out_len] = '\0';
+    return APR_SUCCESS;
+}
+
+static void begin(pst_emit_e to)
+{
+    out_len = sink_calls = sink_largest = 0;
+    out[0] = '\0';
+    pst_emit_init(&emit, to, sink, NULL);
+}
+
+static void printed(const char *expected, const char *what)
+{
+    pst_emit_flush(&emit);
+    is_text(out, expected, what);
+}
+
+static void json(void)
+{
+    begin(PST_EMIT_JSON);
+    pst_emit_object(&emit, NULL);
+    pst_emit_number(&emit, "n", 0);
+    pst_emit_object(&emit, "empty");
+    pst_emit_end(&emit);
+    pst_emit_array(&emit, "list", "One");
+    pst_emit_element(&emit, 7);
+    pst_emit_flag(&emit, "yes", 1);
+    pst_emit_null(&emit, "nothing");
+    pst_emit_end(&emit);
+    pst_emit_element(&emit, 8);
+    pst_emit_seconds(&emit, "age", 1500000, 3);
+    pst_emit_end(&emit);
+    pst_emit_end(&emit);
+    pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, 8192);
+    pst_emit_figure(&emit, "peak_time", PST_M_child_peak_time, 1500000);
+    pst_emit_end(&emit);
+    printed("{\"n\":0,\"empty\":{},\"list\":[{\"yes\":true,\"nothing\":null},{\"age\":1.500}],"
+            "\"reserved_bytes\":8192,\"peak_time\":1.500000}\n", "JSON nests and puts its commas");
+}
+
+static void text(void)
+{
+    begin(PST_EMIT_TEXT);
+    pst_emit_object(&emit, NULL);
+    pst_emit_number(&emit, "schema", 1);
+    pst_emit_object(&emit, "total");
+    pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, 8192);
+    pst_emit_end(&emit);
+    pst_emit_array(&emit, "children", "Child");
+    pst_emit_element(&emit, 4711);
+    pst_emit_object(&emit, "process");
+    pst_emit_figure(&emit, "pools", PST_M_pools, 3);
+    pst_emit_end(&emit);
+    pst_emit_null(&emit, "request");
+    pst_emit_text(&emit, "level", "full");
+    pst_emit_end(&emit);
+    pst_emit_end(&emit);
+    pst_emit_flag(&emit, "last", 0);
+    pst_emit_end(&emit);
+    printed("Schema: 1\nTotalReservedBytes: 8192\nChild.4711.ProcessPools: 3\nChild.4711.Level: full\nLast: false\n",
+            "TEXT names a line by what it is in");
+}
+
+static void one_text(pst_emit_e to, const char *in, const char *expected, const char *what)
+{
+    static const pst_piece_t piece = { "{{t}}", 5 };
+    const pst_field_t field = { "t", in, 0 };
+
+    begin(to);
+    if (to == PST_EMIT_HTML) {
+        pst_emit_piece(&emit, &piece, &field, 1);
+    }
+    else if (to == PST_EMIT_TEXT) {
+        pst_emit_sentence(&emit, in);
+    }
+    else {
+        pst_emit_text(&emit, NULL, in);
+    }
+    printed(expected, what);
+}
+
+#define BAD "\xef\xbf\xbd"
+
+static void escaping(void)
+{
+    one_text(PST_EMIT_HTML, "<a href=\"x\">&'", "&lt;a href=&quot;x&quot;&gt;&amp;&#39;", "HTML marks");
+    one_text(PST_EMIT_HTML, "a\r\n\x7f", "a\xe2\x90\x8d\xe2\x90\x8a\xe2\x90\xa1", "HTML shows controls");
+    one_text(PST_EMIT_HTML, "\xe2\x80\xae" "fdp.exe", BAD "fdp.exe", "HTML: nothing turns direction");
+    one_text(PST_EMIT_HTML, "\xc2\x85\xc2\xa0", BAD "\xc2\xa0", "HTML: no C1 controls");
+    one_text(PST_EMIT_JSON, "\"\\/\x01\n\x7f", "\"\\\"\\\\/\\u0001\\u000a\\u007f\"", "JSON marks and controls");
+    one_text(PST_EMIT_JSON, "\xe2\x80\xae", "\"\xe2\x80\xae\"", "JSON keeps what is valid");
+    one_text(PST_EMIT_TEXT, "a\nServerVersion: x\\", "a\\x0aServerVersion: x\\\\\n", "TEXT: no line of a client's own");
+    one_text(PST_EMIT_JSON, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"",
+             "valid UTF-8 of two, three, four bytes");
+    one_text(PST_EMIT_JSON, "\x80" "a\xff", "\"" BAD "a" BAD "\"", "stray bytes");
+    one_text(PST_EMIT_JSON, "\xc3", "\"" BAD "\"", "cut after one of two");
+    one_text(PST_EMIT_JSON, "\xe2\x82", "\"" BAD BAD "\"", "cut after two of three");
+    one_text(PST_EMIT_JSON, "\xf0\x9f\x98\"", "\"" BAD BAD BAD "\\\"\"", "cut before a quote, which stays escaped");
+    one_text(PST_EMIT_JSON, "\xc0\xaf", "\"" BAD BAD "\"", "overlong, two bytes");
+    one_text(PST_EMIT_JSON, "\xe0\x80\xaf", "\"" BAD BAD BAD "\"", "overlong, three bytes");
+    one_text(PST_EMIT_JSON, "\xed\xa0\x80", "\"" BAD BAD BAD "\"", "a surrogate");
+    one_text(PST_EMIT_JSON, "\xf4\x90\x80\x80", "\"" BAD BAD BAD BAD "\"", "beyond U+10FFFF");
+}
+
+static void html(void)
+{
+    static const char with_help[] = "{{value}}|{{share}}|{{help}}";
+    static const char with_title[] = "<td title=\"{{exact}}\" class=\"{{key}}{{zero}}\">{{value}}";
+    static const pst_piece_t helped = { with_help, sizeof(with_help) - 1 };
+    static const pst_piece_t titled = { with_title, sizeof(with_title) - 1 };
+    static const pst_piece_t odd = { "{{no}}{{a}}{{", 13 };
+    const pst_field_t field = { "a", NULL, 5 };
+
+    begin(PST_EMIT_HTML);
+    pst_emit_figure(&emit, "pools", PST_M_pools, 3);
+    printed("", "without a cell a figure prints nothing");
+    pst_emit_cell(&emit, &helped);
+    pst_emit_share(&emit, 17);
+    pst_emit_figure(&emit, "pools", PST_M_pools, 1234);
+    printed("1,234|17|Live APR pools charged to this scope.", "a figure fills its cell");
+    begin(PST_EMIT_HTML);
+    pst_emit_cell(&emit, &titled);
+    pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, 0);
+    pst_emit_figure(&emit, "peak_bytes", PST_M_peak_bytes, APR_UINT64_MAX);
+    printed("<td title=\"0 bytes\" class=\"reserved_bytes zero\">0 B"
+            "<td title=\"18,446,744,073,709,551,615 bytes\" class=\"peak_bytes\">16.0 EiB", "for people, and exact");
+    begin(PST_EMIT_HTML);
+    pst_emit_piece(&emit, &odd, &field, 1);
+    printed("5{{", "a name without a field is empty; an open brace at the end stays");
+}
+
+/* Text much larger than the buffer passes through it in pieces. */
+static void streaming(void)
+{
+    static char large[200000];
+    size_t expected = sizeof(large) - 1 + 2;
+
+    memset(large, 'x', sizeof(large) - 1);
+    begin(PST_EMIT_JSON);
+    pst_emit_text(&emit, NULL, large);
+    pst_emit_flush(&emit);
+    is_number(out_len, expected, "all of a large text arrives");
+    ok(sink_largest <= PST_EMIT_BUFFER && sink_calls == expected / PST_EMIT_BUFFER + 1, "in pieces of the buffer's size");
+    for (size_t i = 0; i < sizeof(large) - 1; i++) {
+        large[i] = "<\xff\n\"a"[i % 5];
+    }
+    begin(PST_EMIT_JSON);
+    pst_emit_text(&emit, NULL, large);
+    is_number(pst_emit_flush(&emit), APR_SUCCESS, "escapes cross the buffer's end");
+    sink_fails = 1;
+    begin(PST_EMIT_JSON);
+    pst_emit_text(&emit, NULL, large);
+    is_number(pst_emit_flush(&emit), APR_EGENERAL, "what the sink said comes back");
+    is_number(sink_calls, 1, "and a sink that failed is left alone");
+    sink_fails = 0;
+}
+
+/* A mistake of a view must not become a write beyond the arrays. */
+static void too_deep(void)
+{
+    begin(PST_EMIT_TEXT);
+    for (int i = 0; i < 100; i++) {
+        pst_emit_array(&emit, "a", "an_element_with_a_very_long_name_indeed");
+        pst_emit_element(&emit, APR_UINT64_MAX);
+        pst_emit_object(&emit, "an_object");
+    }
+    for (int i = 0; i < 400; i++) {
+        pst_emit_end(&emit);
+    }
+    pst_emit_number(&emit, "after", 1);
+    printed("After: 1\n", "too deep a nest, and too many ends, do no harm");
+}
+
+int main(void)
+{
+    json();
+    text();
+    escaping();
+    html();
+    streaming();
+    too_deep();
+    return done();
+}

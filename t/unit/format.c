@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: figures as text, at their edges.
+ */
+#include "tap.h"
+#include "pst_format.h"
+
+static void size(apr_uint64_t bytes, const char *expected)
+{
+    char to[PST_FORMAT_LEN];
+
+    is_text(pst_format_size(to, bytes), expected, "size");
+}
+
+static void age(apr_uint64_t usec, const char *expected)
+{
+    char to[PST_FORMAT_LEN];
+
+    is_text(pst_format_age(to, usec), expected, "age");
+}
+
+static void moment(apr_uint64_t usec, const char *expected)
+{
+    char to[PST_FORMAT_LEN];
+
+    is_text(pst_format_time(to, usec), expected, "time");
+}
+
+int main(void)
+{
+    const apr_uint64_t s = 1000000, most = APR_UINT64_MAX;
+    char to[PST_FORMAT_LEN];
+
+    size(0, "0 B");
+    size(1, "1 B");
+    size(1023, "1023 B");
+    size(1024, "1.0 KiB");
+    size(8192, "8.0 KiB");
+    size(102348, "99.9 KiB");
+    size(102399, "100 KiB");
+    size(1047961, "1023 KiB");
+    size(1048575, "1.0 MiB");
+    size(1048576, "1.0 MiB");
+    size(14ull << 30, "14.0 GiB");
+    size(1ull << 60, "1.0 EiB");
+    size(INT64_MAX, "8.0 EiB");
+    size(most, "16.0 EiB");
+
+    age(0, "0.0 s");
+    age(999999, "0.9 s");
+    age(9999999, "9.9 s");
+    age(10 * s, "10 s");
+    age(59 * s, "59 s");
+    age(60 * s, "1 min 00 s");
+    age(3599 * s, "59 min 59 s");
+    age(3600 * s, "1 h 00 min");
+    age(86399 * s, "23 h 59 min");
+    age(86400 * s, "1 d 0 h");
+    age(most, "213503982 d 8 h");
+
+    moment(0, "never");
+    moment(most, "never");
+    moment(INT64_MAX, "never");
+    moment(s, "1970-01-01 00:00:01 UTC");
+    moment(1738367947 * s, "2025-01-31 23:59:07 UTC");
+    moment(253402300799 * s, "9999-12-31 23:59:59 UTC");
+
+    is_text(pst_format_count(to, 0), "0", "count");
+    is_text(pst_format_count(to, 999), "999", "count");
+    is_text(pst_format_count(to, 1000), "1,000", "count");
+    is_text(pst_format_count(to, 1048576), "1,048,576", "count");
+    is_text(pst_format_count(to, most), "18,446,744,073,709,551,615", "count");
+    is_number(pst_format_digits(to, most), 20, "digits of the largest");
+    is_text(to, "18446744073709551615", "digits");
+    pst_format_seconds(to, 12345678, 3);
+    is_text(to, "12.345", "seconds with three decimals");
+    is_number(pst_format_seconds(to, 12000001, 6), 9, "length of seconds");
+    is_text(to, "12.000001", "seconds with six decimals");
+    return done();
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TAP for units in C: checks print a line each, done() prints the plan and is
+ * main()'s result.  Header only: a unit is one file.
+ */
+#ifndef PST_TAP_H
+#define PST_TAP_H
+
+#include <stdio.h>
+#include <string.h>
+
+static int tap_count, tap_failed;
+
+static inline int ok(int good, const char *what)
+{
+    tap_count++;
+    tap_failed += !good;
+    printf("%sok %d - %s\n", good ? "" : "not ", tap_count, what);
+    return good;
+}
+
+static inline int is_text(const char *got, const char *expected, const char *what)
+{
+    int good = got == expected || (got && expected && !strcmp(got, expected));
+
+    ok(good, what);
+    if (!good) {
+        printf("#      got: %s\n# expected: %s\n", got ? got : "(null)", expected ? expected : "(null)");
+    }
+    return good;
+}
+
+static inline int is_number(unsigned long long got, unsigned long long expected, const char *what)
+{
+    ok(got == expected, what);
+    if (got != expected) {
+        printf("#      got: %llu\n# expected: %llu\n", got, expected);
+    }
+    return got == expected;
+}
+
+static inline int done(void)
+{
+    printf("1..%d\n", tap_count);
+    return tap_failed != 0;
+}
+
+#endif /* PST_TAP_H */
