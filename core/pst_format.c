@@ -53,7 +53,7 @@ char *pst_format_size(char *to, apr_uint64_t bytes)
     }
     /* One unit below the one to show, so that a decimal is left and ten times it cannot overflow. */
     while (bytes >> 20 && unit < 5) {
-        bytes = (bytes + 512) >> 10;
+        bytes = (bytes >> 10) + (bytes >> 9 & 1);
         unit++;
     }
     tenths = (bytes * 10 + 512) >> 10;

@@ -53,11 +53,11 @@ static const column_t row_columns[] = {
 };
 
 static const pst_metric_e request_columns[] = {
-    PST_M_reserved_bytes, PST_M_used_bytes, PST_M_peak_bytes, PST_M_pools
+    PST_M_reserved_bytes, PST_M_peak_bytes, PST_M_pools
 };
 
-/* connection, state, request, age beside the figures */
-#define ROW_COLUMNS (4 + COUNT(row_columns) + COUNT(request_columns))
+/* connection, state and age, request beside the figures */
+#define ROW_COLUMNS (3 + COUNT(row_columns) + COUNT(request_columns))
 
 /* Part of a whole in thousandths; whole may be hostile, and 0. */
 static unsigned permille(apr_uint64_t part, apr_uint64_t whole)
@@ -176,23 +176,23 @@ static apr_uint64_t figure_of_all(const void *of, pst_metric_e metric)
     return pst_total_figure(of, metric);
 }
 
-/* A bar's segments, one per scope, on a scale where `whole` is all of it. */
+/* A bar's segments, one per scope, on a scale where `whole` is all of it: each ends where the sum so far ends. */
 static void print_segments(pst_emit_t *emit, apr_uint64_t (*figure)(const void *, pst_metric_e), const void *of,
                            apr_uint64_t whole)
 {
+    apr_uint64_t eighths = 0;
     unsigned x = 0;
 
     for (unsigned i = 0; i < COUNT(scopes); i++) {
-        unsigned width = permille(figure(of, scopes[i]), whole);
+        unsigned end;
 
-        if (width > 1000 - x) {
-            width = 1000 - x;
-        }
-        if (width) {
+        eighths += figure(of, scopes[i]) / 8;
+        end = permille(eighths, whole / 8);
+        if (end > x) {
             PIECE(emit, &pst_web_segment, TEXT("key", pst_metrics[scopes[i]].key), NUMBER("x", x),
-                  NUMBER("width", width));
+                  NUMBER("width", end - x));
         }
-        x += width;
+        x = end;
     }
 }
 
@@ -342,8 +342,6 @@ static void print_children(pst_emit_t *emit, const pst_page_t *page)
 
 static void print_connection_headings(pst_emit_t *emit, const pst_page_t *page)
 {
-    PIECE(emit, page->args->filter.sort == PST_SORT_AGE ? &pst_web_head_age_current : &pst_web_head_age_link,
-          TEXT("href", sort_link(page, PST_SORT_AGE)));
     for (unsigned i = 0; i < COUNT(row_columns); i++) {
         print_heading(emit, page, &row_columns[i]);
     }
@@ -358,15 +356,14 @@ static void print_row_texts(pst_emit_t *emit, const pst_page_t *page, const pst_
     const pst_shared_slot_t *slot = &row->slot;
     char age[PST_FORMAT_LEN];
 
+    pst_format_age(age, pst_view_age(page->snapshot, slot->opened));
     PIECE(emit, slot->master ? &pst_web_row_open_master : &pst_web_row_open, NUMBER("id", slot->id),
           TEXT("kind", pst_kind_word(slot->kind)), NUMBER("master", slot->master), TEXT("client", slot->client),
-          TEXT("state", pst_state_word(slot->state)));
+          TEXT("state", pst_state_word(slot->state)), TEXT("age", age));
     pst_format_age(age, pst_view_age(page->snapshot, slot->request_started));
     PIECE(emit, slot->has_request ? &pst_web_row_request : &pst_web_row_idle, TEXT("line", slot->line),
           TEXT("vhost", slot->vhost), TEXT("protocol", slot->protocol), TEXT("age", age),
           TEXT("handler", slot->handler[0] ? slot->handler : "no handler yet"));
-    pst_format_age(age, pst_view_age(page->snapshot, slot->opened));
-    PIECE(emit, &pst_web_row_figures, TEXT("age", age));
 }
 
 static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t *row, apr_uint64_t largest)
@@ -426,7 +423,8 @@ static void print_connections(pst_emit_t *emit, const pst_page_t *page)
     PIECE(emit, page->args->filter.sort == PST_SORT_RESERVED ? &pst_web_connections : &pst_web_connections_sorted,
           TEXT("sort", pst_sort_word(page->args->filter.sort)));
     PIECE(emit, &pst_web_connections_table, TEXT("client", sort_link(page, PST_SORT_CLIENT)),
-          NUMBER("figures", 1 + COUNT(row_columns)), NUMBER("request_figures", COUNT(request_columns)));
+          TEXT("age", sort_link(page, PST_SORT_AGE)), NUMBER("figures", COUNT(row_columns)),
+          NUMBER("request_figures", COUNT(request_columns)));
     print_connection_headings(emit, page);
     for (apr_uint32_t i = 0; i < window->count; i++) {
         apr_uint64_t reserved = window->rows[i]->slot.usage.reserved_bytes;

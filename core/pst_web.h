@@ -19,9 +19,9 @@ extern const pst_piece_t
     pst_web_child_open, pst_web_child_open_level, pst_web_child_figures, pst_web_cell, pst_web_child_close,
     pst_web_children_end, pst_web_children_none, pst_web_section_end,
     pst_web_pages, pst_web_pages_link, pst_web_pages_end,
-    pst_web_connections, pst_web_connections_sorted, pst_web_connections_table, pst_web_head_age_link,
-    pst_web_head_age_current, pst_web_connections_rows, pst_web_group_open,
-    pst_web_row_open, pst_web_row_open_master, pst_web_row_request, pst_web_row_idle, pst_web_row_figures,
+    pst_web_connections, pst_web_connections_sorted, pst_web_connections_table, pst_web_connections_rows,
+    pst_web_group_open,
+    pst_web_row_open, pst_web_row_open_master, pst_web_row_request, pst_web_row_idle,
     pst_web_cell_bar, pst_web_cell_request, pst_web_request_none, pst_web_row_close, pst_web_group_close,
     pst_web_connections_none, pst_web_connections_end, pst_web_bottom;
 

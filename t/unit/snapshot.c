@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: the snapshot's sums, filters and orders, and what it makes of a board
+ * that someone filled with lies.
+ */
+#include "tap.h"
+#include "board_double.h"
+#include "pst_snapshot.h"
+
+static apr_pool_t *pool;
+static pst_board_t board;
+static pst_snapshot_t snap;
+static pst_filter_t filter = { .kind = -1 };
+
+static void take(const char *what)
+{
+    is_number((unsigned)pst_snapshot_take(&snap, &board, &filter, NOW, pool), APR_SUCCESS, what);
+}
+
+/* Two children: 100 with three connections, 200 with one. */
+static void fill(void)
+{
+    pst_shared_child_t *one = add_child(&board, 100), *two = add_child(&board, 200);
+
+    add_connection(&board, one, 0, 8000, PST_KIND_CLIENT, "a.example");
+    add_connection(&board, one, 2, 40000, PST_KIND_SECONDARY, "B.example");
+    add_connection(&board, one, 3, 16000, PST_KIND_CLIENT, "b.example");
+    one->held_bytes = 80000 + 64000 + 500 + 5000 + 1234;
+    one->child_bucket_bytes = 500;
+    one->unslotted.reserved_bytes = 5000;
+    one->unslotted.pools = 4;
+    one->unslotted_connections = 1;
+    one->connections_open++;
+    add_connection(&board, two, 1, 400000, PST_KIND_BACKEND, "");
+}
+
+static void sums(void)
+{
+    const pst_child_row_t *one;
+
+    take("taken");
+    is_number(snap.child_count, 2, "two children");
+    is_number(snap.row_count, 4, "four rows");
+    is_number(snap.children[0].head.owner, 200, "the largest child first");
+    one = &snap.children[1];
+    is_number(one->reserved_bytes, 80000 + 64000 + 5000, "a child's reserved is all its scopes, unslotted too");
+    is_number(one->requests_reserved_bytes, 16000, "in requests");
+    is_number(one->connections_reserved_bytes, 64000 - 16000 + 5000, "in connections, requests apart");
+    is_number(one->used_bytes, one->reserved_bytes - 1300, "used is reserved without slack");
+    is_number(one->pools, 10 + 6 + 4, "pools");
+    is_number(one->retained_bytes, 1234, "retained closes the books");
+    is_number(one->rows, 3, "rows of a child");
+    is_number(snap.rows[one->first]->slot.usage.reserved_bytes, 40000, "the largest connection first");
+    is_number(snap.rows[one->first + 2]->slot.usage.reserved_bytes, 8000, "the smallest last");
+    is_number(snap.rows[one->first]->child, 1, "a row knows its child");
+    is_number(snap.total.reserved_bytes, 149000 + 480000, "total");
+    is_number(snap.total.process_reserved_bytes + snap.total.connections_reserved_bytes
+                  + snap.total.requests_reserved_bytes, snap.total.reserved_bytes, "scopes add up to reserved");
+    is_number(snap.total.connections, 5, "connections with and without slot");
+    is_text(snap.about.mpm, "event", "the server's texts");
+}
+
+static void filters(void)
+{
+    filter.pid = 100;
+    take("by pid");
+    ok(snap.child_count == 1 && snap.row_count == 3 && snap.total.children == 1, "one child remains");
+    filter.pid = 300;
+    take("by a pid that is not there");
+    ok(snap.child_count == 0 && snap.row_count == 0, "nothing remains");
+    filter.pid = 0;
+    filter.kind = PST_KIND_CLIENT;
+    take("by kind");
+    is_number(snap.row_count, 2, "clients alone");
+    is_number(snap.total.reserved_bytes, 149000 + 480000, "a filter of rows changes no sum");
+    is_number(snap.children[1].rows, 3, "rows before the filter stay known");
+    filter.vhost = "b.EXAMPLE";
+    take("by kind and vhost");
+    is_number(snap.row_count, 1, "case does not matter");
+    filter.kind = -1;
+    take("by vhost");
+    is_number(snap.row_count, 2, "both kinds");
+    filter.vhost = "b.exampl";
+    take("by the beginning of a vhost");
+    is_number(snap.row_count, 0, "is no match");
+    filter.vhost = NULL;
+}
+
+static apr_uint64_t first_row(pst_sort_e sort)
+{
+    pst_window_t window;
+
+    filter.sort = sort;
+    pst_snapshot_take(&snap, &board, &filter, NOW, pool);
+    pst_snapshot_window(&snap, sort, 0, 1, &window, pool);
+    return window.rows[0]->slot.usage.reserved_bytes;
+}
+
+static void orders(void)
+{
+    pst_window_t window;
+
+    pst_board_slot(&board, pst_board_child(&board, 0), 0)->bucket_bytes = 9;
+    pst_board_slot(&board, pst_board_child(&board, 0), 0)->usage.pools = 9;
+    pst_board_slot(&board, pst_board_child(&board, 0), 3)->retained_bytes = 9;
+    pst_board_slot(&board, pst_board_child(&board, 0), 3)->requests = 9;
+    is_number(first_row(PST_SORT_RESERVED), 400000, "by reserved");
+    is_number(first_row(PST_SORT_USED), 400000, "by used");
+    is_number(first_row(PST_SORT_PEAK), 400000, "by peak");
+    is_number(first_row(PST_SORT_POOLS), 8000, "by pools");
+    is_number(first_row(PST_SORT_BUCKETS), 8000, "by buckets");
+    is_number(first_row(PST_SORT_RETAINED), 16000, "by retained");
+    is_number(first_row(PST_SORT_REQUESTS), 16000, "by requests");
+    is_number(first_row(PST_SORT_AGE), 16000, "by age: the oldest first");
+    is_number(first_row(PST_SORT_CLIENT), 16000, "by client: in the alphabet's order");
+    is_number(first_row(PST_SORT_PID), 16000, "by pid, then by client");
+    ok(snap.children[0].head.owner == 100 && snap.children[1].head.owner == 200, "children by pid");
+    filter.sort = PST_SORT_RESERVED;
+    take("again");
+    pst_snapshot_window(&snap, filter.sort, 1, 2, &window, pool);
+    ok(window.count == 2 && window.of == 4 && window.from == 1, "a window in the middle");
+    is_number(window.rows[0]->slot.usage.reserved_bytes, 40000, "begins after what was left out");
+    is_number((unsigned)(snap.rows[0]->listed + snap.rows[1]->listed + snap.rows[2]->listed + snap.rows[3]->listed),
+              2, "its rows are marked");
+    pst_snapshot_window(&snap, filter.sort, 100, 2, &window, pool);
+    ok(window.count == 0 && window.from == 4, "a window beyond the end is empty");
+}
+
+static void lies(void)
+{
+    pst_shared_child_t *child = pst_board_child(&board, 0);
+    pst_shared_slot_t *slot = pst_board_slot(&board, child, 0);
+
+    child->process.reserved_bytes = (apr_uint64_t)-8192;
+    take("a figure below 0");
+    is_number(snap.children[1].head.process.reserved_bytes, 0, "counts as 0");
+    child->process.reserved_bytes = INT64_MAX;
+    slot->usage.reserved_bytes = INT64_MAX;
+    slot->request.reserved_bytes = 5;
+    take("figures too large to add");
+    is_number(snap.total.reserved_bytes, INT64_MAX, "the sum stops");
+    is_number(snap.children[0].retained_bytes, 0, "and a difference stops at 0");
+    child->level = 77;
+    memset(child->reason, 'r', sizeof(child->reason));
+    memset(slot->line, 'l', sizeof(slot->line));
+    slot->kind = slot->state = 200;
+    slot->has_request = 9;
+    take("texts without an end, enums out of range");
+    is_number(strlen(snap.children[0].head.reason), PST_REASON_LEN - 1, "a text ends");
+    is_number(snap.children[0].head.level, PST_LEVEL_PUBLIC, "a level that is none promises nothing");
+    slot->has_request = 0;
+    take("a slot without a request");
+    for (apr_uint32_t i = 0; i < snap.row_count; i++) {
+        const pst_shared_slot_t *s = &snap.rows[i]->slot;
+
+        if (!s->has_request) {
+            ok(!s->request.reserved_bytes && !s->line[0], "shows nothing of the last one");
+        }
+    }
+    child->ready = 0;
+    take("a block that is not ready");
+    is_number(snap.child_count, 1, "is left out");
+    child->owner = 0;
+    take("a free block");
+    is_number(snap.child_count, 1, "is left out");
+}
+
+/* Blocks full of random bytes: every read must stay inside what was allocated (run under ASan). */
+static void noise(void)
+{
+    int taken = 0;
+
+    srand(1);
+    for (int round = 0; round < 200; round++) {
+        pst_window_t window;
+        apr_pool_t *p;
+
+        for (char *c = (char *)pst_board_child(&board, 0); c < (char *)board.base + board.size; c++) {
+            *c = (char)rand();
+        }
+        for (apr_uint32_t i = 0; i < board.child_count; i++) {
+            pst_board_child(&board, i)->ready = 1;
+        }
+        apr_pool_create(&p, pool);
+        filter.sort = (pst_sort_e)(round % PST_SORT_COUNT);
+        taken += pst_snapshot_take(&snap, &board, &filter, NOW, p) == APR_SUCCESS
+                 && pst_snapshot_window(&snap, filter.sort, 3, 20, &window, p) == APR_SUCCESS
+                 && snap.total.reserved_bytes <= INT64_MAX && snap.child_count == board.child_count;
+        apr_pool_destroy(p);
+    }
+    is_number((unsigned)taken, 200, "random bytes on the board are survived");
+}
+
+int main(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    make_board(&board, 4, 8, pool);
+    take("an empty board");
+    is_number(snap.child_count, 0, "shows nothing");
+    fill();
+    sums();
+    filters();
+    orders();
+    lies();
+    noise();
+    memset(board.base, 'x', sizeof(pst_shared_header_t));
+    is_number((unsigned)pst_snapshot_take(&snap, &board, &filter, NOW, pool), APR_EINCOMPLETE,
+              "a header that was overwritten is noticed");
+    pst_board_close(&board);
+    apr_terminate();
+    return done();
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: the faces of one snapshot.  They show the same figures; a client's bytes
+ * stay text in each of them; JSON stays JSON and everything stays UTF-8,
+ * whatever lies on the board.
+ */
+#include "tap.h"
+#include "board_double.h"
+#include "pst_format.h"
+#include "pst_view_page.h"
+#include "pst_view_tree.h"
+
+static apr_pool_t *pool;
+static pst_board_t board;
+static char *out;
+static size_t out_len, out_room;
+
+static apr_status_t sink(void *baton, const char *data, apr_size_t len)
+{
+    (void)baton;
+    if (out_len + len + 1 > out_room) {
+        out_room = (out_len + len + 1) * 2;
+        out = realloc(out, out_room);
+    }
+    memcpy(out + out_len, data, len);
+    out_len += len;
+    out[out_len] = '\0';
+    return APR_SUCCESS;
+}
+
+static const char *face(pst_emit_e to, const char *query)
+{
+    static pst_emit_t emit;
+    pst_snapshot_t snapshot;
+    pst_window_t window;
+    pst_args_t args;
+    apr_pool_t *p;
+
+    apr_pool_create(&p, pool);
+    out_len = 0;
+    pst_args_parse(&args, query, PST_FACE_PAGE, p);
+    pst_snapshot_take(&snapshot, &board, &args.filter, NOW, p);
+    pst_snapshot_window(&snapshot, args.filter.sort, args.from, args.rows, &window, p);
+    pst_emit_init(&emit, to, sink, NULL);
+    if (to == PST_EMIT_HTML) {
+        const pst_page_t page = { &snapshot, &window, &args, "./pool-status/", p };
+
+        pst_view_page(&emit, &page);
+    }
+    else {
+        pst_view_tree(&emit, &snapshot, to == PST_EMIT_TEXT);
+    }
+    pst_emit_flush(&emit);
+    apr_pool_destroy(p);
+    return out;
+}
+
+/* ---- a JSON checker: enough of RFC 8259 to refuse what is not JSON ---- */
+
+static const char *json_value(const char *s, int depth);
+
+static const char *json_string(const char *s)
+{
+    for (s++; *s != '"'; s++) {
+        if ((unsigned char)*s < 0x20) {
+            return NULL;
+        }
+        if (*s == '\\') {
+            s++;
+            if (*s == 'u') {
+                if (strspn(s + 1, "0123456789abcdefABCDEF") < 4) {
+                    return NULL;
+                }
+                s += 4;
+            }
+            else if (!*s || !strchr("\"\\/bfnrt", *s)) {
+                return NULL;
+            }
+        }
+    }
+    return s + 1;
+}
+
+static const char *json_many(const char *s, char closer, int depth)
+{
+    if (*++s == closer) {
+        return s + 1;
+    }
+    for (;;) {
+        if (closer == '}') {
+            s = *s == '"' ? json_string(s) : NULL;
+            if (!s || *s++ != ':') {
+                return NULL;
+            }
+        }
+        s = json_value(s, depth + 1);
+        if (!s) {
+            return NULL;
+        }
+        if (*s == closer) {
+            return s + 1;
+        }
+        if (*s++ != ',') {
+            return NULL;
+        }
+    }
+}
+
+static const char *json_value(const char *s, int depth)
+{
+    char *end;
+
+    if (depth > 20) {
+        return NULL;
+    }
+    switch (*s) {
+    case '{': return json_many(s, '}', depth);
+    case '[': return json_many(s, ']', depth);
+    case '"': return json_string(s);
+    case 't': return strncmp(s, "true", 4) ? NULL : s + 4;
+    case 'f': return strncmp(s, "false", 5) ? NULL : s + 5;
+    case 'n': return strncmp(s, "null", 4) ? NULL : s + 4;
+    default:
+        if (*s < '0' || *s > '9' || (*s == '0' && s[1] >= '0' && s[1] <= '9')) {
+            return NULL;
+        }
+        strtod(s, &end);
+        return end;
+    }
+}
+
+static int is_json(const char *s)
+{
+    const char *end = json_value(s, 0);
+
+    return end && !strcmp(end, "\n");
+}
+
+static int is_utf8(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    while (*s) {
+        int more = *s < 0x80 ? 0 : *s >= 0xc2 && *s < 0xe0 ? 1 : *s >= 0xe0 && *s < 0xf0 ? 2
+                 : *s >= 0xf0 && *s < 0xf5 ? 3 : -1;
+
+        if (more < 0) {
+            return 0;
+        }
+        for (s++; more--; s++) {
+            if ((*s & 0xc0) != 0x80) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+/* Every tag is opened and closed as a piece of web/ writes it: quotes are even inside each. */
+static int is_markup(const char *s)
+{
+    while ((s = strchr(s, '<'))) {
+        int quotes = 0;
+
+        for (s++; *s != '>' || quotes % 2; s++) {
+            quotes += *s == '"';
+            if (!*s || *s == '<') {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+static unsigned times(const char *text, const char *what)
+{
+    unsigned n = 0;
+
+    while ((text = strstr(text, what))) {
+        n++;
+        text += strlen(what);
+    }
+    return n;
+}
+
+static void agree(void)
+{
+    pst_shared_child_t *child = add_child(&board, 4711);
+    pst_shared_slot_t *slot;
+
+    slot = add_connection(&board, child, 3, 1234567, PST_KIND_CLIENT, "www.example.org");
+    slot->usage.peak_bytes = 7654321;
+    slot->request.reserved_bytes = 333333;
+    add_connection(&board, child, 4, 22222, PST_KIND_BACKEND, "")->has_request = 0;
+    child->held_bytes = 99999999;
+
+    ok(is_json(face(PST_EMIT_JSON, "")), "JSON");
+    ok(strstr(out, "{\"schema\":1,\"server\":{\"version\":\"Apache/2.4.0 (Unit)\"") == out, "begins with its schema");
+    ok(strstr(out, "\"id\":4,\"master\":null,\"kind\":\"client\",\"state\":\"handler\"") != NULL, "JSON: a connection");
+    ok(strstr(out, "\"age_seconds\":4.000,") != NULL, "JSON: its age");
+    ok(strstr(out, "\"reserved_bytes\":1234567,") && strstr(out, "\"peak_bytes\":7654321,")
+       && strstr(out, "\"held_bytes\":99999999,") && strstr(out, "\"reserved_bytes\":333333,"), "JSON: the figures");
+    ok(strstr(out, "\"request\":null") != NULL, "JSON: no request is null");
+    ok(strstr(face(PST_EMIT_TEXT, "auto"), "\nChild.4711.Connection.4.ReservedBytes: 1234567\n") != NULL
+       && strstr(out, "\nChild.4711.Connection.4.PeakBytes: 7654321\n") && strstr(out, "\nTotalHeldBytes: 99999999\n")
+       && strstr(out, "\nChild.4711.Connection.4.RequestReservedBytes: 333333\n"), "text: the same figures");
+    ok(strstr(face(PST_EMIT_HTML, ""), "title=\"1,234,567 bytes\"") && strstr(out, "title=\"7,654,321 bytes\"")
+       && strstr(out, "title=\"99,999,999 bytes\"") && strstr(out, "title=\"333,333 bytes\""), "page: the same figures");
+    ok(is_markup(out), "page: markup");
+    ok(!strstr(out, "{{") && !strstr(out, " style=") && !strstr(out, "<script"),
+       "page: all names filled in, no style attribute, no script");
+    is_number(times(out, "<th") - times(out, "<thead"), times(out, "</th>"), "page: cells are closed");
+    is_number(times(out, "<tr>") + times(out, "<tr class"), times(out, "</tr>"), "page: rows are closed");
+    ok(strstr(out, "href=\"./pool-status/style.css\"") != NULL, "page: links lead to its own place");
+}
+
+static void pages(void)
+{
+    pst_shared_child_t *child = add_child(&board, 5000);
+
+    for (apr_uint32_t s = 0; s < 8; s++) {
+        add_connection(&board, child, s, 1000000 * (s + 1), PST_KIND_CLIENT, "pages.example");
+    }
+    is_number(times(face(PST_EMIT_HTML, "rows=3&vhost=pages.example"), "<span class=\"id\">"), 3, "a page shows its rows");
+    ok(strstr(out, "1 to 3 of 8") && strstr(out, "rows=3&amp;from=3\">next"), "and leads to the next");
+    is_number(times(face(PST_EMIT_HTML, "rows=3&from=6&vhost=pages.example"), "<span class=\"id\">"), 2, "the last shows the rest");
+    ok(strstr(out, "7 to 8 of 8") && strstr(out, "from=3\">previous") && !strstr(out, ">next"), "and leads back");
+    is_number(times(face(PST_EMIT_TEXT, "auto&rows=3&pid=5000"), ".State: "), 3, "text shows the same window");
+    ok(strstr(out, "Child.5000.Connection.8.") != NULL, "the largest of it");
+    ok(strstr(face(PST_EMIT_HTML, "pid=1"), "No child of this pid") && strstr(out, "No connection matches"),
+       "nothing to show is said");
+}
+
+static void hostile(void)
+{
+    static const char evil[] = "</td><script>alert(1)</script>\"'><img src=x onerror=y>{{line}}\r\nTotalPools: 0\r\n\xff\xc3";
+    pst_shared_child_t *child = add_child(&board, 6000);
+    pst_shared_slot_t *slot = add_connection(&board, child, 0, 50, PST_KIND_CLIENT, evil);
+
+    apr_cpystrn(slot->line, evil, sizeof(slot->line));
+    apr_cpystrn(slot->client, evil, sizeof(slot->client));
+    apr_cpystrn(slot->handler, evil, sizeof(slot->handler));
+    apr_cpystrn(slot->protocol, evil, sizeof(slot->protocol));
+    apr_cpystrn(child->reason, evil, sizeof(child->reason));
+    child->level = PST_LEVEL_HOOKS;
+    face(PST_EMIT_HTML, "vhost=%3Cscript%3E%22'&pid=6000");
+    ok(!strstr(out, "<script") && !strstr(out, "<img") && is_markup(out) && is_utf8(out),
+       "page: neither the board nor the query gets out of its place");
+    face(PST_EMIT_HTML, "pid=6000");
+    ok(!strstr(out, "<script") && !strstr(out, "<img") && is_markup(out) && is_utf8(out), "page: nor a row");
+    ok(strstr(out, "alert(1)") != NULL, "page: the text is there to be read");
+    ok(is_json(face(PST_EMIT_JSON, "")) && is_utf8(out), "JSON stays JSON");
+    ok(is_utf8(face(PST_EMIT_TEXT, "auto&pid=6000")) && times(out, "\nTotalPools: ") == 1,
+       "text: a client adds no line");
+}
+
+static void noise(void)
+{
+    int good = 0;
+
+    srand(2);
+    for (int round = 0; round < 60; round++) {
+        for (char *c = (char *)pst_board_child(&board, 0); c < (char *)board.base + board.size; c++) {
+            *c = (char)rand();
+        }
+        for (apr_uint32_t i = 0; i < board.child_count; i++) {
+            pst_board_child(&board, i)->ready = 1;
+            for (apr_uint32_t s = 0; s < board.slot_count; s++) {
+                pst_board_slot(&board, pst_board_child(&board, i), s)->seq &= ~1u;
+            }
+        }
+        good += is_json(face(PST_EMIT_JSON, "")) && is_utf8(out) && is_utf8(face(PST_EMIT_TEXT, "auto"))
+                && is_utf8(face(PST_EMIT_HTML, "")) && is_markup(out) && !strstr(out, "<script");
+    }
+    is_number((unsigned)good, 60, "random bytes on the board: every face keeps its form");
+}
+
+int main(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    make_board(&board, 4, 8, pool);
+    agree();
+    pages();
+    hostile();
+    noise();
+    pst_board_close(&board);
+    free(out);
+    apr_terminate();
+    return done();
+}
