@@ -50,7 +50,8 @@ static apr_status_t prove_fields(apr_pool_t *pool, const char **why)
         MISMATCH("user data or cleanups of a pool are not where expected");
     }
     apr_pool_pre_cleanup_register(pool, tag, nothing);
-    if (!p->pre_cleanups) {
+    if (!p->pre_cleanups || p->pre_cleanups->next || p->pre_cleanups->data != tag
+        || p->pre_cleanups->plain_fn != nothing) {
         MISMATCH("pre-cleanups of a pool are not where expected");
     }
     return APR_SUCCESS;
@@ -273,6 +274,17 @@ void pst_apr_walk(apr_pool_t *top, pst_apr_visit_fn *visit, void *baton, apr_siz
             return;
         }
         pool = pst_apr_pool(pool)->sibling;
+    }
+}
+
+void pst_apr_run_pre_cleanups(apr_pool_t *pool)
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+    pst_apr_cleanup_t *cleanup;
+
+    while ((cleanup = p->pre_cleanups) != NULL) {
+        p->pre_cleanups = cleanup->next;
+        cleanup->plain_fn((void *)(apr_uintptr_t)cleanup->data);
     }
 }
 

@@ -14,13 +14,21 @@
 #include <apr_buckets.h>
 #include <apr_pools.h>
 
+/** A cleanup that waits to be run; the lists hang on the pool. */
+typedef struct pst_apr_cleanup_t {
+    struct pst_apr_cleanup_t *next;
+    const void               *data;
+    apr_status_t            (*plain_fn)(void *data);
+    apr_status_t            (*child_fn)(void *data);
+} pst_apr_cleanup_t;
+
 /** apr_pool_t of a build without pool debugging. */
 typedef struct pst_apr_pool_t {
     apr_pool_t       *parent;
     apr_pool_t       *child;
     apr_pool_t       *sibling;
     apr_pool_t      **ref;
-    void             *cleanups;
+    pst_apr_cleanup_t *cleanups;
     void             *free_cleanups;
     apr_allocator_t  *allocator;
     void             *subprocesses;
@@ -30,7 +38,7 @@ typedef struct pst_apr_pool_t {
     apr_memnode_t    *active;
     apr_memnode_t    *self;
     char             *self_first_avail;
-    void             *pre_cleanups;
+    pst_apr_cleanup_t *pre_cleanups;
 } pst_apr_pool_t;
 
 #define PST_APR_FREE_LISTS 20   /* MAX_INDEX of apr_pools.c */
@@ -137,6 +145,12 @@ void pst_apr_add_pool(pst_apr_figures_t *figures, apr_pool_t *pool, apr_size_t *
  */
 typedef int pst_apr_visit_fn(void *baton, apr_pool_t *pool);
 void pst_apr_walk(apr_pool_t *top, pst_apr_visit_fn *visit, void *baton, apr_size_t *budget);
+
+/**
+ * What apr_pool_destroy() does first of all: run and unlink the pre-cleanups
+ * (run_cleanups() of apr_pools.c). Whoever is about to destroy the pool.
+ */
+void pst_apr_run_pre_cleanups(apr_pool_t *pool);
 
 /** The root of the tree that pool stands in: the global pool, unless unmanaged. */
 apr_pool_t *pst_apr_root(apr_pool_t *pool);

@@ -290,10 +290,16 @@ apr_uint64_t pst_got_loads(void)
 
 int pst_got_pin(const void *address)
 {
+    struct link_map *program = dlopen(NULL, RTLD_LAZY);
     Dl_info info;
 
-    return dladdr(address, &info) && info.dli_fname
-           && dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
+    if (!dladdr(address, &info) || !info.dli_fname) {
+        return 0;
+    }
+    if (program && (ElfW(Addr))info.dli_fbase == program->l_addr) {
+        return 1;       /* linked into the program itself: it goes nowhere */
+    }
+    return dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
 }
 
 #else

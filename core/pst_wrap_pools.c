@@ -210,6 +210,23 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
     }
 }
 
+/*
+ * apr_pool_destroy() calls itself for the pools below, directly and not through a
+ * table that could be redirected (Debian's libapr 1.7.2). So what it does first is done here
+ * first, in the same order: pre-cleanups, then the pools below; the real one then
+ * finds neither, runs the cleanups and frees the nodes.
+ */
+static void destroy(apr_pool_t *pool)
+{
+    if (PST_UNLIKELY(pst_apr_pool(pool)->pre_cleanups)) {
+        pst_apr_run_pre_cleanups(pool);
+    }
+    while (pst_apr_pool(pool)->child) {
+        pst_wrap_pool_destroy(pst_apr_pool(pool)->child);
+    }
+    pst_real.pool_destroy(pool);
+}
+
 /* An account lies in the pool it was opened for: it is used from a copy once the
  * pool is gone. */
 static void destroy_rooted(apr_pool_t *pool, pst_record_t *record)
@@ -221,7 +238,7 @@ static void destroy_rooted(apr_pool_t *pool, pst_record_t *record)
 
     pst_record_dying_begin(&dying, pool, record);
     account = *original;
-    pst_real.pool_destroy(pool);
+    destroy(pool);
     pst_record_dying_end(&dying);
     change.reserved = -(apr_int64_t)dying.record.reserved;
     change.slack = -(apr_int64_t)dying.record.published;
@@ -238,7 +255,7 @@ void pst_wrap_pool_destroy(apr_pool_t *pool)
     pst_dying_t dying;
 
     if (PST_UNLIKELY(!record)) {
-        pst_real.pool_destroy(pool);
+        destroy(pool);
         return;
     }
     if (record->rooted) {
@@ -246,7 +263,7 @@ void pst_wrap_pool_destroy(apr_pool_t *pool)
         return;
     }
     pst_record_dying_begin(&dying, pool, record);
-    pst_real.pool_destroy(pool);
+    destroy(pool);
     pst_record_dying_end(&dying);
     change.reserved = -(apr_int64_t)dying.record.reserved;
     change.slack = -(apr_int64_t)dying.record.published;

@@ -13,7 +13,8 @@
 
 #include "pst_board.h"
 
-extern module AP_MODULE_DECLARE_DATA poolstat_module;
+/* The one symbol of ours that others see. */
+extern module AP_MODULE_DECLARE_DATA poolstat_module __attribute__((visibility("default")));
 
 /* -- configuration (mod_poolstat_config.c) -------------------------------- */
 
