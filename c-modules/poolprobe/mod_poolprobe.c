@@ -554,7 +554,7 @@ static int probe_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pt
             return OK;
         }
         known = apr_shm_baseaddr_get(shm);
-        apr_pool_userdata_setn(known, "poolprobe-tokens", NULL, forever);
+        apr_pool_userdata_set(known, "poolprobe-tokens", NULL, forever); /* copies the key: we are unloaded, it stays */
     }
     tokens = known;
     return OK;
