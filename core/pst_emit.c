@@ -43,7 +43,8 @@ apr_status_t pst_emit_flush(pst_emit_t *emit)
     return emit->status;
 }
 
-static void put(pst_emit_t *emit, const char *data, apr_size_t len)
+/* The rare case: more than there is room for. */
+static void put_across(pst_emit_t *emit, const char *data, apr_size_t len)
 {
     while (len > PST_EMIT_BUFFER - emit->used) {
         apr_size_t part = PST_EMIT_BUFFER - emit->used;
@@ -60,14 +61,27 @@ static void put(pst_emit_t *emit, const char *data, apr_size_t len)
     emit->used += len;
 }
 
+static inline void put(pst_emit_t *emit, const char *data, apr_size_t len)
+{
+    if (len > PST_EMIT_BUFFER - emit->used) {
+        put_across(emit, data, len);
+        return;
+    }
+    memcpy(emit->buffer + emit->used, data, len);
+    emit->used += len;
+}
+
 static void put_string(pst_emit_t *emit, const char *text)
 {
     put(emit, text, strlen(text));
 }
 
-static void put_char(pst_emit_t *emit, char c)
+static inline void put_char(pst_emit_t *emit, char c)
 {
-    put(emit, &c, 1);
+    if (emit->used == PST_EMIT_BUFFER) {
+        pst_emit_flush(emit);
+    }
+    emit->buffer[emit->used++] = c;
 }
 
 static void put_digits(pst_emit_t *emit, apr_uint64_t value)
@@ -261,7 +275,7 @@ static void enter(pst_emit_t *emit, const char *key, char opener, char closer)
 void pst_emit_object(pst_emit_t *emit, const char *key)
 {
     enter(emit, key, '{', '}');
-    if (key) {
+    if (key && emit->to == PST_EMIT_TEXT) {
         emit->prefix_len += camel(emit->prefix + emit->prefix_len, PST_EMIT_PREFIX - emit->prefix_len, key);
     }
 }
@@ -281,6 +295,9 @@ void pst_emit_element(pst_emit_t *emit, apr_uint64_t id)
     int n;
 
     enter(emit, NULL, '{', '}');
+    if (emit->to != PST_EMIT_TEXT) {
+        return;
+    }
     pst_format_digits(digits, id);
     n = snprintf(emit->prefix + emit->prefix_len, PST_EMIT_PREFIX - emit->prefix_len, "%s.%s.",
                  one ? one : "", digits);

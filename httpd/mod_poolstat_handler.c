@@ -107,6 +107,17 @@ static const char *below(const char *path, const char *prefix)
     return path + len;
 }
 
+/* SetHandler's argument is an expression, a constant one as a rule (server/core.c, set_sethandler(), 2.4.71). */
+static int sets_our_handler(request_rec *r, const core_dir_config *section)
+{
+    const char *error = NULL, *handler = section->handler;
+
+    if (section->expr_handler) {
+        handler = ap_expr_str_exec(r, section->expr_handler, &error);
+    }
+    return !error && handler && !strcmp(handler, PST_HANDLER_NAME);
+}
+
 /*
  * The part of the URI below the <Location> that set our handler.  path_info does
  * not tell: it depends on which files exist.  So look for the longest plain
@@ -123,12 +134,11 @@ static const char *below_location(request_rec *r)
         core_dir_config *section = ap_get_core_module_config(sections[i]);
         const char *found;
 
-        if (!section->handler || strcmp(section->handler, PST_HANDLER_NAME) || !section->d || section->r
-            || section->d_is_fnmatch) {
+        if (!section->d || section->r || section->d_is_fnmatch) {
             continue;
         }
         found = below(r->uri, section->d);
-        if (found && (!rest || found > rest)) {
+        if (found && (!rest || found > rest) && sets_our_handler(r, section)) {
             rest = found;
         }
     }
