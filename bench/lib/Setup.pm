@@ -44,6 +44,7 @@ sub prepare {
     %Server::env = (work => $work, modules => $modules, httpd => "$sbin/$name", so => "$work/mod_poolstat.so",
                     cpu => $cpu // 0, user => $user);
     Server::own($work);
+    $ENV{TMPDIR} = $work;     # valgrind wants to write there too, as that user
     print STDERR "bench: work files in $work\n" if $ENV{KEEP};
     return Server::read_file($Server::env{so}) =~ /\0poolstat_module\0/;
 }
