@@ -370,9 +370,10 @@ void pst_emit_null(pst_emit_t *emit, const char *key)
 /* A figure for people, and exactly, with its unit. */
 static void figure_texts(const pst_metric_t *metric, apr_uint64_t value, char *people, char *exact)
 {
-    static const char *const units[] = {
-        [PST_BYTES] = "bytes", [PST_POOLS] = "pools", [PST_NODES] = "nodes", [PST_CONNECTIONS] = "connections",
-        [PST_REQUESTS] = "requests", [PST_EVENTS] = "times", [PST_USEC] = "", [PST_CHILDREN] = "children"
+    static const char *const units[][2] = {
+        [PST_BYTES] = { "bytes", "byte" }, [PST_POOLS] = { "pools", "pool" }, [PST_NODES] = { "nodes", "node" },
+        [PST_CONNECTIONS] = { "connections", "connection" }, [PST_REQUESTS] = { "requests", "request" },
+        [PST_EVENTS] = { "times", "time" }, [PST_USEC] = { "", "" }, [PST_CHILDREN] = { "children", "child" }
     };
     char count[PST_FORMAT_LEN];
 
@@ -382,7 +383,7 @@ static void figure_texts(const pst_metric_t *metric, apr_uint64_t value, char *p
         return;
     }
     pst_format_count(count, value);
-    snprintf(exact, 2 * PST_FORMAT_LEN, "%s %s", count, units[metric->unit]);
+    snprintf(exact, 2 * PST_FORMAT_LEN, "%s %s", count, units[metric->unit][value == 1]);
     if (metric->unit == PST_BYTES) {
         pst_format_size(people, value);
     }

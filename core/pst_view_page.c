@@ -39,7 +39,7 @@ static const pst_metric_e scopes[] = {
 
 static const column_t child_columns[] = {
     { PST_M_held_bytes, -1 }, { PST_M_reserved_bytes, PST_SORT_RESERVED }, { PST_M_used_bytes, PST_SORT_USED },
-    { PST_M_process_reserved_bytes, -1 }, { PST_M_connections_reserved_bytes, -1 },
+    { PST_M_slack_bytes, -1 }, { PST_M_process_reserved_bytes, -1 }, { PST_M_connections_reserved_bytes, -1 },
     { PST_M_requests_reserved_bytes, -1 }, { PST_M_child_bucket_bytes, PST_SORT_BUCKETS },
     { PST_M_child_retained_bytes, PST_SORT_RETAINED }, { PST_M_child_peak_bytes, PST_SORT_PEAK },
     { PST_M_pools, PST_SORT_POOLS }, { PST_M_connections_open, -1 }, { PST_M_requests_finished, PST_SORT_REQUESTS }
@@ -47,7 +47,7 @@ static const column_t child_columns[] = {
 
 static const column_t row_columns[] = {
     { PST_M_reserved_bytes, PST_SORT_RESERVED }, { PST_M_used_bytes, PST_SORT_USED },
-    { PST_M_peak_bytes, PST_SORT_PEAK }, { PST_M_pools, PST_SORT_POOLS },
+    { PST_M_slack_bytes, -1 }, { PST_M_peak_bytes, PST_SORT_PEAK }, { PST_M_pools, PST_SORT_POOLS },
     { PST_M_bucket_bytes, PST_SORT_BUCKETS }, { PST_M_retained_bytes, PST_SORT_RETAINED },
     { PST_M_requests, PST_SORT_REQUESTS }
 };

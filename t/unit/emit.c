@@ -144,8 +144,9 @@ static void html(void)
     begin(PST_EMIT_HTML);
     pst_emit_cell(&emit, &titled);
     pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, 0);
+    pst_emit_figure(&emit, "pools", PST_M_pools, 1);
     pst_emit_figure(&emit, "peak_bytes", PST_M_peak_bytes, APR_UINT64_MAX);
-    printed("<td title=\"0 bytes\" class=\"reserved_bytes zero\">0 B"
+    printed("<td title=\"0 bytes\" class=\"reserved_bytes zero\">0 B<td title=\"1 pool\" class=\"pools\">1"
             "<td title=\"18,446,744,073,709,551,615 bytes\" class=\"peak_bytes\">16.0 EiB", "for people, and exact");
     begin(PST_EMIT_HTML);
     pst_emit_piece(&emit, &odd, &field, 1);
