@@ -40,7 +40,7 @@ APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)
 
 ifeq ($(SAN),)
 B         = build
-OPTIMISE  = -O2
+OPTIMISE  = -O2 -flto=auto
 else
 B         = build/san
 OPTIMISE  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
@@ -48,7 +48,7 @@ endif
 WARN      = -Wall -Wextra -Wformat -Werror=format-security
 CFLAGS   ?= -g $(OPTIMISE) -fstack-protector-strong
 ALL_FLAGS = -std=gnu11 $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude -Icore -Ihttpd
-SO_FLAGS  = $(if $(SAN),$(OPTIMISE)) -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
+SO_FLAGS  = $(CFLAGS) -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
 LIBS      = -lpthread -ldl -lm
 
 CORE_SRC  = $(wildcard core/*.c)

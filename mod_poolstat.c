@@ -6,7 +6,6 @@
  * the module record.
  */
 #include "mod_poolstat.h"
-#include "mod_poolstat_handler.h"
 
 #include <http_config.h>
 #include <http_connection.h>
@@ -33,8 +32,6 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_create_request(pst_phase_create_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_post_read_request(pst_phase_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(pst_phase_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_handler(pst_handler, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_log_transaction(pst_phase_log_transaction, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     pst_phases_register(pool);
 }

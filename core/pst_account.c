@@ -152,9 +152,29 @@ void pst_account_charge(pst_account_t *account, const pst_change_t *change)
     }
 }
 
+void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
+                       apr_int64_t requests)
+{
+    if (g.muted) {
+        return;
+    }
+    if (requests && request->usage) {
+        pst_add(&request->usage->slack_bytes, requests);
+    }
+    if (own + requests) {
+        pst_add(&connection->usage->slack_bytes, own + requests);
+    }
+}
+
 void pst_account_move(pst_account_t *from, pst_account_t *to, const pst_change_t *change)
 {
     if (g.muted) {
+        return;
+    }
+    if (to->above == from) {            /* what moves stays with the connection */
+        if (to->usage) {
+            apply(to->usage, change, 1);
+        }
         return;
     }
     apply_all(to, change, 1);

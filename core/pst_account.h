@@ -26,6 +26,7 @@ typedef struct pst_account_t {
     struct pst_account_t *above;    /**< request: its connection; else NULL */
     apr_pool_t           *root;     /**< the pool it was opened for; NULL for the process */
     pst_shared_slot_t    *slot;     /**< connection: its slot or NULL; request: the slot while it shows the request */
+    struct pst_record_t  *record;   /**< of root; NULL where pools are not instrumented */
     struct pst_account_t *current;  /**< connection: the request its slot shows */
     const struct pst_account_t *master; /**< secondary connection: the one that carries it; else NULL */
     apr_uint64_t          id;       /**< connection: serial in this child, from 1 */
@@ -60,6 +61,10 @@ pst_account_t *pst_account_process(void);
 
 /** Charge an account, those above it, and the child. Any thread. */
 void pst_account_charge(pst_account_t *account, const pst_change_t *change);
+
+/** Slack published anew: own of a connection, and of its current request (NULL: none). Any thread. */
+void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
+                       apr_int64_t requests);
 
 /** The same change off one account and onto another: the child's sum stays. Any thread. */
 void pst_account_move(pst_account_t *from, pst_account_t *to, const pst_change_t *change);

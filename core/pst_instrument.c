@@ -408,7 +408,9 @@ void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_al
     transfer_t t;
 
     if (!record) {
-        apr_pool_userdata_setn(account, root_key, NULL, pool);
+        if (account->scope == PST_SCOPE_CONNECTION) {
+            apr_pool_userdata_setn(account, root_key, NULL, pool);
+        }
         apr_pool_pre_cleanup_register(pool, account, on_root_end);
         return;
     }
@@ -416,6 +418,7 @@ void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_al
     t.to = account;
     pst_apr_walk(pool, transfer, &t, &budget);
     record->rooted = account;
+    account->record = record;
     if (buckets && g.facts.buckets && account->tag) {
         pst_wrap_buckets_take(buckets, account->tag);
     }
@@ -433,8 +436,8 @@ int pst_instrument_is_root(apr_pool_t *pool)
 }
 
 typedef struct {
-    pst_account_t *account;
-    apr_int64_t    slack;
+    const pst_account_t *account;
+    apr_int64_t          slack;
 } sampling_t;
 
 static int sample_pool(void *baton, apr_pool_t *pool)
@@ -462,16 +465,12 @@ static int add_pool(void *baton, apr_pool_t *pool)
  * its request's.  Other pools below a connection are left out: with HTTP/2 they
  * belong to other threads.
  */
-static void sample_by_walking(pst_account_t *account)
+static void sample_by_walking(pst_account_t *connection)
 {
-    pst_account_t *connection = account->above ? account->above : account;
-    pst_account_t *request = account->above ? account : account->current;
+    pst_account_t *request = connection->current;
     pst_apr_figures_t figures = { 0 };
     apr_size_t budget = WALK_POOLS;
 
-    if (!g.mirror) {
-        return;
-    }
     if (request) {
         pst_apr_walk(request->root, add_pool, &figures, &budget);
         pst_account_set(request, figures.pools, figures.reserved, figures.slack);
@@ -482,28 +481,34 @@ static void sample_by_walking(pst_account_t *account)
     }
 }
 
-static void sample_retained(const pst_account_t *account)
-{
-    if (account->scope == PST_SCOPE_CONNECTION && account->slot && g.mirror) {
-        pst_store(&account->slot->retained_bytes,
-                  pst_apr_retained(pst_apr_pool(account->root)->allocator, 1, WALK_NODES));
-    }
-}
-
-void pst_instrument_sample(pst_account_t *account)
+/* The change in slack of an account's own pools. */
+static apr_int64_t sample_pools(const pst_account_t *account)
 {
     sampling_t sampling = { account, 0 };
     apr_size_t budget = WALK_POOLS;
-    pst_change_t change = { 0 };
 
-    sample_retained(account);
-    if (!g.started) {
-        sample_by_walking(account);
+    if (pst_apr_pool(account->root)->child) {
+        pst_apr_walk(account->root, sample_pool, &sampling, &budget);
+        return sampling.slack;
+    }
+    return pst_wrap_publish(account->record, account->root);
+}
+
+void pst_instrument_sample(pst_account_t *connection)
+{
+    pst_account_t *request = connection->current;
+
+    if (!g.mirror) {
         return;
     }
-    pst_apr_walk(account->root, sample_pool, &sampling, &budget);
-    if (sampling.slack) {
-        change.slack = sampling.slack;
-        pst_account_charge(account, &change);
+    if (connection->slot) {
+        pst_store(&connection->slot->retained_bytes,
+                  pst_apr_retained(pst_apr_pool(connection->root)->allocator, 1, WALK_NODES));
     }
+    if (!connection->record) {
+        sample_by_walking(connection);
+        return;
+    }
+    pst_account_slack(connection, sample_pools(connection), request,
+                      request && request->record ? sample_pools(request) : 0);
 }

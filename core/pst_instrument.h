@@ -38,9 +38,10 @@ void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_al
 int pst_instrument_is_root(apr_pool_t *pool);
 
 /**
- * A hook point: publish what has been handed out of the account's pools since
- * they last grew, and what its allocator retains. Owner thread; bounded.
+ * A hook point: publish what has been handed out of the pools of a connection and
+ * of its current request since they last grew, and what the connection's allocator retains.
+ * Owner thread; bounded.
  */
-void pst_instrument_sample(pst_account_t *account);
+void pst_instrument_sample(pst_account_t *connection);
 
 #endif /* PST_INSTRUMENT_H */

@@ -29,7 +29,9 @@ static struct {
     apr_size_t   mask;
 } g;
 
-static __thread pst_dying_t *dying_top;
+/* Initial-exec: a plain load instead of a call into the loader; 8 bytes of the
+ * room that the loader keeps for this. */
+static __thread pst_dying_t *dying_top __attribute__((tls_model("initial-exec")));
 
 apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
 {
@@ -115,7 +117,7 @@ pst_record_t *pst_record_find(apr_pool_t *pool)
     return record->magic == magic_of(pool) ? record : find_elsewhere(pool);
 }
 
-pst_record_t *pst_record_adopt(apr_pool_t *pool)
+static pst_record_t *adopt_aside(apr_pool_t *pool)
 {
     apr_size_t i = magic_of(pool) >> 20 & g.mask, tries;
 
@@ -130,6 +132,20 @@ pst_record_t *pst_record_adopt(apr_pool_t *pool)
         }
     }
     return NULL;
+}
+
+/* Nothing allocated yet, or all of it cleared away: there is room inside. */
+static int is_virgin(apr_pool_t *pool)
+{
+    const pst_apr_pool_t *p = pst_apr_pool(pool);
+
+    return p->active == p->self && p->self->first_avail == p->self_first_avail
+           && p->self_first_avail == (char *)inside(pool) && pst_apr_node_slack(p->self) > sizeof(pst_record_t);
+}
+
+pst_record_t *pst_record_adopt(apr_pool_t *pool)
+{
+    return is_virgin(pool) ? pst_record_make(pool) : adopt_aside(pool);
 }
 
 void pst_record_dying_begin(pst_dying_t *dying, apr_pool_t *pool, pst_record_t *record)

@@ -37,8 +37,9 @@ pst_record_t *pst_record_make(apr_pool_t *pool);
 pst_record_t *pst_record_find(apr_pool_t *pool);
 
 /**
- * Put a pool that has no record into the side table.
- * @return its empty record; NULL if the table is full
+ * Give a pool that has no record one: inside if nothing has been allocated from
+ * the pool yet, else in the side table.
+ * @return the record, empty but for the magic; NULL if the table is full
  */
 pst_record_t *pst_record_adopt(apr_pool_t *pool);
 

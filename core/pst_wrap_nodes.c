@@ -26,6 +26,9 @@
 
 static apr_uint64_t secret;
 
+/* While a bucket allocator takes a node: whom it works for, plus one. */
+static __thread apr_uint64_t taking_for __attribute__((tls_model("initial-exec")));
+
 void pst_wrap_nodes_start(apr_uint32_t random)
 {
     secret = (apr_uint64_t)random << 16 | 1;
@@ -67,7 +70,7 @@ apr_memnode_t *pst_wrap_allocator_alloc(apr_allocator_t *allocator, apr_size_t s
     apr_memnode_t *node = pst_real.allocator_alloc(allocator, size);
 
     if (PST_LIKELY(node != NULL)) {
-        apr_uint32_t tag = tag_of_owner(allocator);
+        apr_uint32_t tag = taking_for ? (apr_uint32_t)(taking_for - 1) : tag_of_owner(allocator);
 
         mark(node, tag);
         pst_account_buckets(tag, (apr_int64_t)pst_apr_node_size(node));
@@ -112,19 +115,14 @@ static void hand_over(apr_memnode_t *node, apr_uint32_t tag)
  * node: for the bucket alone if that is large, else for many. */
 static __attribute__((noinline)) void *bucket_by_real(apr_size_t size, apr_bucket_alloc_t *list)
 {
-    apr_memnode_t *before = pst_apr_bucket_alloc(list)->blocks, *node;
-    void *m = pst_real.bucket_alloc(size, list);
     apr_uint32_t tag;
+    void *m;
 
-    if (m) {
-        node = pst_apr_bucket_alloc(list)->blocks;
-        if (size > APR_BUCKET_ALLOC_SIZE) {
-            node = ((pst_apr_bucket_head_t *)(void *)((char *)m - PST_APR_BUCKET_HEAD))->memnode;
-        }
-        if (node != before && read_mark(pst_apr_bucket_home(list), &tag)) {
-            hand_over(node, tag);
-        }
+    if (read_mark(pst_apr_bucket_home(list), &tag)) {
+        taking_for = (apr_uint64_t)tag + 1;
     }
+    m = pst_real.bucket_alloc(size, list);
+    taking_for = 0;
     return m;
 }
 

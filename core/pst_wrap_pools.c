@@ -99,19 +99,21 @@ static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size
     return m;
 }
 
-/* The common case of apr_palloc() itself, the same in effect: round up, refuse
- * what wraps, take from the active node if it has room. */
-void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t in_size)
+/*
+ * The common case of apr_palloc() itself, the same in effect: take from the active
+ * node if it has room.  Both ends of a node's room are aligned, so comparing the
+ * size as asked for decides the same as comparing it rounded up, and no size can wrap.
+ */
+void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t size)
 {
     apr_memnode_t *active = pst_apr_pool(pool)->active;
-    apr_size_t size = APR_ALIGN_DEFAULT(in_size);
     char *m = active->first_avail;
 
-    if (PST_LIKELY(size <= (apr_size_t)(active->endp - m) && size >= in_size)) {
-        active->first_avail = m + size;
+    if (PST_LIKELY(size <= (apr_size_t)(active->endp - m))) {
+        active->first_avail = m + APR_ALIGN_DEFAULT(size);
         return m;
     }
-    return palloc_by_real(pool, in_size);
+    return palloc_by_real(pool, size);
 }
 
 void *pst_wrap_palloc_spaced(apr_pool_t *pool, apr_size_t size)
@@ -198,13 +200,15 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
     if (PST_UNLIKELY(!record)) {
         return;
     }
-    self = pst_apr_node_size(pst_apr_pool(pool)->self);
-    change.reserved = (apr_int64_t)self - (apr_int64_t)record->reserved;
-    record->reserved = self;
-    record->left = 0;
-    change.slack = pst_wrap_publish(record, pool);
-    pst_account_charge(record->account, &change);
     PST_COUNT(pools_cleared, 1);
+    self = pst_apr_node_size(pst_apr_pool(pool)->self);
+    record->left = 0;
+    if (record->reserved != self) {
+        change.reserved = (apr_int64_t)self - (apr_int64_t)record->reserved;
+        change.slack = pst_wrap_publish(record, pool);
+        record->reserved = self;
+        pst_account_charge(record->account, &change);
+    }
     if (record->rooted) {
         unroot(record, pool);
     }

@@ -7,6 +7,7 @@
  * on that thread.
  */
 #include "mod_poolstat.h"
+#include "mod_poolstat_handler.h"
 #include "pst_instrument.h"
 
 #include <http_connection.h>
@@ -107,6 +108,7 @@ int pst_phase_create_request(request_rec *r)
     if (!connection || r->main || r->prev || is_part_of_current(&connection->account, r->pool)) {
         return OK;
     }
+    pst_instrument_sample(&connection->account);    /* the request before is gone now */
     account = apr_palloc(r->pool, sizeof(*account));
     pst_account_open_request(account, r->pool, &connection->account, (apr_uint64_t)r->request_time);
     pst_instrument_root(account, r->pool, NULL);
@@ -132,34 +134,16 @@ int pst_phase_post_read_request(request_rec *r)
     return DECLINED;
 }
 
-static void sample(connection_t *connection)
-{
-    if (connection->account.current) {
-        pst_instrument_sample(connection->account.current);
-    }
-    pst_instrument_sample(&connection->account);
-}
-
-/* First among the handlers, and none of them: tells who is about to handle. */
+/* First among the handlers: tells who is about to handle, and handles what is ours. */
 int pst_phase_handler(request_rec *r)
 {
     connection_t *connection = connection_of(r->connection);
 
     if (connection && !r->main) {
         pst_account_describe(&connection->account, 0, NULL, NULL, NULL, r->handler);
-        sample(connection);
+        pst_instrument_sample(&connection->account);
     }
-    return DECLINED;
-}
-
-int pst_phase_log_transaction(request_rec *r)
-{
-    connection_t *connection = connection_of(r->connection);
-
-    if (connection && !r->main) {
-        sample(connection);
-    }
-    return DECLINED;
+    return pst_handler(r);
 }
 
 int pst_phase_pre_close_connection(conn_rec *c)
@@ -194,7 +178,7 @@ void pst_phase_suspend_connection(conn_rec *c, request_rec *r)
 
     (void)r;
     if (connection) {
-        sample(connection);
+        pst_instrument_sample(&connection->account);
         pst_account_state(&connection->account, state_of(c));
     }
 }
