@@ -76,6 +76,7 @@ static void refused(void)
     bad("refresh= 1", "refresh");
     bad("rows=0", "rows");
     bad("rows=1001", "rows");
+    bad("pid=18446744073709551617", "pid");
     bad("pid=0", "pid");
     bad("pid=2147483648", "pid");
     bad("sort=Reserved", "sort");
