@@ -232,9 +232,10 @@ static void begin_value(pst_emit_t *emit, const char *key)
 {
     if (emit->to == PST_EMIT_TEXT) {
         char line_key[64];
+        apr_size_t len = camel(line_key, sizeof(line_key), key);
 
         put(emit, emit->prefix, emit->prefix_len);
-        put(emit, line_key, camel(line_key, sizeof(line_key), key));
+        put(emit, line_key, len);
         put(emit, ": ", 2);
         return;
     }

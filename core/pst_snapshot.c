@@ -18,7 +18,7 @@ typedef struct take_t {
     const pst_board_t *board;
     const pst_filter_t *filter;
     pst_row_t *store;               /* where rows lie; snapshot->rows points into it */
-    apr_uint32_t room;              /* entries of store */
+    apr_uint32_t room;              /* entries of store; one more follows, for those that do not fit */
     apr_uint32_t child_room;
 } take_t;
 
@@ -122,7 +122,7 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
 {
     pst_snapshot_t *snapshot = take->snapshot;
     int stored = snapshot->row_count < take->room;
-    pst_row_t spare, *row = stored ? &take->store[snapshot->row_count] : &spare;
+    pst_row_t *row = &take->store[stored ? snapshot->row_count : take->room];
     const pst_shared_slot_t *slot = &row->slot;
 
     pst_slot_copy(&row->slot, from);
@@ -336,7 +336,7 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
     }
     take->child_room = (apr_uint32_t)children;
     take->room = (apr_uint32_t)slots + ROOM_FOR_NEW;
-    take->store = apr_palloc(pool, take->room * sizeof(*take->store));
+    take->store = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->store));
     take->snapshot->rows = apr_palloc(pool, take->room * sizeof(*take->snapshot->rows));
     take->snapshot->children = apr_palloc(pool, (children + 1) * sizeof(*take->snapshot->children));
     return take->store && take->snapshot->rows && take->snapshot->children ? APR_SUCCESS : APR_ENOMEM;
