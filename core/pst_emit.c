@@ -87,8 +87,9 @@ static inline void put_char(pst_emit_t *emit, char c)
 static void put_digits(pst_emit_t *emit, apr_uint64_t value)
 {
     char digits[PST_FORMAT_LEN];
+    apr_size_t len = pst_format_digits(digits, value);
 
-    put(emit, digits, pst_format_digits(digits, value));
+    put(emit, digits, len);
 }
 
 /* How many bytes at s are one valid UTF-8 character of more than one byte; 0 if none (RFC 3629). */
