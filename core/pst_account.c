@@ -104,52 +104,67 @@ static apr_uint64_t coarse_now(void)
     return (apr_uint64_t)ts.tv_sec * 1000000 + (apr_uint64_t)ts.tv_nsec / 1000;
 }
 
-static APR_INLINE void apply(pst_shared_usage_t *usage, const pst_change_t *change, int sign)
+static APR_INLINE void apply(pst_shared_usage_t *usage, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
 {
-    apr_uint64_t reserved;
+    apr_uint64_t now;
 
-    if (change->pools) {
-        pst_add(&usage->pools, sign * change->pools);
+    if (pools) {
+        pst_add(&usage->pools, pools);
     }
-    if (change->slack) {
-        pst_add(&usage->slack_bytes, sign * change->slack);
+    if (slack) {
+        pst_add(&usage->slack_bytes, slack);
     }
-    if (change->growths && sign > 0) {
-        pst_add(&usage->growths, change->growths);
-    }
-    if (change->reserved) {
-        reserved = pst_add(&usage->reserved_bytes, sign * change->reserved);
-        if ((sign > 0) == (change->reserved > 0) && reserved > pst_load(&usage->peak_bytes)) {
-            raise_peak(&usage->peak_bytes, reserved);
+    if (reserved) {
+        now = pst_add(&usage->reserved_bytes, reserved);
+        if (reserved > 0 && now > pst_load(&usage->peak_bytes)) {
+            raise_peak(&usage->peak_bytes, now);
         }
     }
 }
 
-static APR_INLINE void apply_all(pst_account_t *account, const pst_change_t *change, int sign)
+static APR_INLINE void apply_all(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
 {
     do {
         if (account->usage) {
-            apply(account->usage, change, sign);
+            apply(account->usage, reserved, slack, pools);
         }
         account = account->above;
     } while (account);
 }
 
-void pst_account_charge(pst_account_t *account, const pst_change_t *change)
+static __attribute__((noinline)) void note_child_peak(apr_uint64_t reserved)
 {
-    apr_uint64_t reserved;
+    if (raise_peak(&g.block->child_peak_bytes, reserved)) {
+        pst_store(&g.block->child_peak_time, coarse_now());
+    }
+}
+
+void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
+{
+    apr_uint64_t now;
 
     if (g.muted) {
         return;
     }
-    apply_all(account, change, 1);
-    if (change->reserved) {
-        reserved = pst_add(&g.block->child_reserved_bytes, change->reserved);
-        if (change->reserved > 0 && reserved > pst_load(&g.block->child_peak_bytes)
-            && raise_peak(&g.block->child_peak_bytes, reserved)) {
-            pst_store(&g.block->child_peak_time, coarse_now());
+    apply_all(account, reserved, slack, pools);
+    if (reserved) {
+        now = pst_add(&g.block->child_reserved_bytes, reserved);
+        if (reserved > 0 && now > pst_load(&g.block->child_peak_bytes)) {
+            note_child_peak(now);
         }
     }
+}
+
+void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack)
+{
+    pst_account_t *each;
+
+    for (each = account; each && !g.muted; each = each->above) {
+        if (each->usage) {
+            pst_add(&each->usage->growths, 1);
+        }
+    }
+    pst_account_charge(account, reserved, slack, 0);
 }
 
 void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
@@ -166,19 +181,20 @@ void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t
     }
 }
 
-void pst_account_move(pst_account_t *from, pst_account_t *to, const pst_change_t *change)
+void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserved, apr_int64_t slack,
+                      apr_int64_t pools)
 {
     if (g.muted) {
         return;
     }
     if (to->above == from) {            /* what moves stays with the connection */
         if (to->usage) {
-            apply(to->usage, change, 1);
+            apply(to->usage, reserved, slack, pools);
         }
         return;
     }
-    apply_all(to, change, 1);
-    apply_all(from, change, -1);
+    apply_all(to, reserved, slack, pools);
+    apply_all(from, -reserved, -slack, -pools);
 }
 
 void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t reserved, apr_uint64_t slack)

@@ -30,17 +30,10 @@ typedef struct pst_account_t {
     struct pst_account_t *current;  /**< connection: the request its slot shows */
     const struct pst_account_t *master; /**< secondary connection: the one that carries it; else NULL */
     apr_uint64_t          id;       /**< connection: serial in this child, from 1 */
+    apr_uint32_t          below;    /**< about how many pools besides root are charged to it; a hint */
     apr_uint32_t          tag;      /**< connection: its bucket tag, 0 = none */
     pst_scope_e           scope;
 } pst_account_t;
-
-/** A change of what pools hold. */
-typedef struct pst_change_t {
-    apr_int64_t reserved;
-    apr_int64_t slack;
-    apr_int32_t pools;
-    apr_int32_t growths;
-} pst_change_t;
 
 /**
  * Child, once, before any other call: count on this block of the board, or on a
@@ -59,15 +52,22 @@ pst_shared_child_t *pst_account_block(void);
 /** The account of the process scope. */
 pst_account_t *pst_account_process(void);
 
-/** Charge an account, those above it, and the child. Any thread. */
-void pst_account_charge(pst_account_t *account, const pst_change_t *change);
+/**
+ * Charge an account, those above it, and the child with what pools hold more
+ * (less, if negative): bytes reserved, of these slack, pools. Any thread.
+ */
+void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools);
+
+/** The same for a pool that got one more node: a growth. Any thread. */
+void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack);
 
 /** Slack published anew: own of a connection, and of its current request (NULL: none). Any thread. */
 void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
                        apr_int64_t requests);
 
-/** The same change off one account and onto another: the child's sum stays. Any thread. */
-void pst_account_move(pst_account_t *from, pst_account_t *to, const pst_change_t *change);
+/** Off one account and onto another: the child's sum stays. Any thread. */
+void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserved, apr_int64_t slack,
+                      apr_int64_t pools);
 
 /** Set the figures of an account to walked ones (PST_LEVEL_HOOKS). Owner thread. */
 void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t reserved, apr_uint64_t slack);

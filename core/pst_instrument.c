@@ -160,16 +160,13 @@ static void open_books(apr_pool_t *root, int adopt)
 {
     opening_t opening = { .nodes_left = START_NODES, .adopt = adopt };
     apr_size_t budget = START_POOLS, i, retained = 0;
-    pst_change_t change = { 0 };
 
     pst_apr_walk(root, open_pool, &opening, &budget);
     for (i = 0; i < opening.allocator_count; i++) {
         retained += pst_apr_retained(opening.allocators[i], 0, START_NODES);
     }
-    change.pools = (apr_int32_t)opening.pools;
-    change.reserved = (apr_int64_t)opening.reserved;
-    change.slack = (apr_int64_t)opening.slack;
-    pst_account_charge(pst_account_process(), &change);
+    pst_account_charge(pst_account_process(), (apr_int64_t)opening.reserved, (apr_int64_t)opening.slack,
+                       (apr_int64_t)opening.pools);
     if (adopt) {
         pst_account_held((apr_int64_t)(opening.reserved + retained));
     }
@@ -377,16 +374,13 @@ static int transfer(void *baton, apr_pool_t *pool)
 {
     const transfer_t *t = baton;
     pst_record_t *record = pst_record_find(pool);
-    pst_change_t change = { 0 };
 
     if (!record || record->account != t->from) {
         return 0;
     }
-    change.pools = 1;
-    change.reserved = (apr_int64_t)record->reserved;
-    change.slack = (apr_int64_t)record->published;
-    pst_account_move(t->from, t->to, &change);
+    pst_account_move(t->from, t->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     record->account = t->to;
+    t->to->below += pool != t->to->root;
     return 1;
 }
 
@@ -417,6 +411,9 @@ void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_al
     t.from = record->account;
     t.to = account;
     pst_apr_walk(pool, transfer, &t, &budget);
+    if (t.from->below) {
+        t.from->below--;                /* pool itself, counted when it was made */
+    }
     record->rooted = account;
     account->record = record;
     if (buckets && g.facts.buckets && account->tag) {
@@ -482,19 +479,19 @@ static void sample_by_walking(pst_account_t *connection)
 }
 
 /* The change in slack of an account's own pools. */
-static apr_int64_t sample_pools(const pst_account_t *account)
+static apr_int64_t sample_pools(const pst_account_t *account, int deep)
 {
     sampling_t sampling = { account, 0 };
     apr_size_t budget = WALK_POOLS;
 
-    if (pst_apr_pool(account->root)->child) {
+    if (deep && account->below) {
         pst_apr_walk(account->root, sample_pool, &sampling, &budget);
         return sampling.slack;
     }
     return pst_wrap_publish(account->record, account->root);
 }
 
-void pst_instrument_sample(pst_account_t *connection)
+void pst_instrument_sample(pst_account_t *connection, int deep)
 {
     pst_account_t *request = connection->current;
 
@@ -509,6 +506,6 @@ void pst_instrument_sample(pst_account_t *connection)
         sample_by_walking(connection);
         return;
     }
-    pst_account_slack(connection, sample_pools(connection), request,
-                      request && request->record ? sample_pools(request) : 0);
+    pst_account_slack(connection, sample_pools(connection, deep), request,
+                      request && request->record ? sample_pools(request, deep) : 0);
 }

@@ -38,10 +38,12 @@ void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_al
 int pst_instrument_is_root(apr_pool_t *pool);
 
 /**
- * A hook point: publish what has been handed out of the pools of a connection and
- * of its current request since they last grew, and what the connection's allocator retains.
- * Owner thread; bounded.
+ * A hook point: publish what has been handed out of the pool of a connection and
+ * of that of its current request since it last grew, and what the connection's allocator retains.
+ * @param deep  also of the pools below them (bounded); they publish by
+ *              themselves when they grow
+ * Owner thread.
  */
-void pst_instrument_sample(pst_account_t *connection);
+void pst_instrument_sample(pst_account_t *connection, int deep);
 
 #endif /* PST_INSTRUMENT_H */

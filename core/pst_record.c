@@ -23,11 +23,11 @@ typedef struct {
 } side_t;
 
 static struct {
-    apr_size_t   first;
-    apr_uint64_t secret;    /* nobody who feeds bytes into pools can forge a magic */
-    side_t      *side;
-    apr_size_t   mask;
+    side_t     *side;
+    apr_size_t  mask;
 } g;
+
+pst_record_place_t pst_record_place;
 
 /* Initial-exec: a plain load instead of a call into the loader; 8 bytes of the
  * room that the loader keeps for this. */
@@ -37,12 +37,12 @@ apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
 {
     apr_size_t size = 1024;
 
-    g.first = first;
-    if (getrandom(&g.secret, sizeof(g.secret), GRND_NONBLOCK) != (ssize_t)sizeof(g.secret)) {
+    pst_record_place.first = first;
+    if (getrandom(&pst_record_place.secret, sizeof(pst_record_place.secret), GRND_NONBLOCK) != (ssize_t)sizeof(pst_record_place.secret)) {
         struct timespec ts;
 
         clock_gettime(CLOCK_MONOTONIC, &ts);
-        g.secret = (apr_uint64_t)ts.tv_nsec * 0x9e3779b97f4a7c15u ^ (apr_uint64_t)getpid() << 32
+        pst_record_place.secret = (apr_uint64_t)ts.tv_nsec * 0x9e3779b97f4a7c15u ^ (apr_uint64_t)getpid() << 32
                    ^ (apr_uint64_t)(apr_uintptr_t)&ts;
     }
     while (size < 4 * expected) {
@@ -53,14 +53,9 @@ apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
     return g.side ? APR_SUCCESS : APR_ENOMEM;
 }
 
-static APR_INLINE apr_uint64_t magic_of(const void *pool)
+static apr_size_t hash_of(const apr_pool_t *pool)
 {
-    return ((apr_uint64_t)(apr_uintptr_t)pool ^ g.secret) * 0x9e3779b97f4a7c15u;
-}
-
-static APR_INLINE pst_record_t *inside(apr_pool_t *pool)
-{
-    return (pst_record_t *)(void *)((char *)pool + g.first);
+    return (apr_size_t)(pst_record_magic(pool) * 0x9e3779b97f4a7c15u >> 20) & g.mask;
 }
 
 /*
@@ -71,17 +66,17 @@ static APR_INLINE pst_record_t *inside(apr_pool_t *pool)
 pst_record_t *pst_record_make(apr_pool_t *pool)
 {
     pst_apr_pool_t *p = pst_apr_pool(pool);
-    pst_record_t *record = inside(pool);
+    pst_record_t *record = pst_record_inside(pool);
 
     p->self->first_avail = p->self_first_avail = (char *)record + APR_ALIGN_DEFAULT(sizeof(*record));
     memset(record, 0, sizeof(*record));
-    record->magic = magic_of(pool);
+    record->magic = pst_record_magic(pool);
     return record;
 }
 
 static side_t *side_of(apr_pool_t *pool)
 {
-    apr_size_t i = magic_of(pool) >> 20 & g.mask, tries;
+    apr_size_t i = hash_of(pool), tries;
 
     for (tries = 0; tries <= g.mask; tries++, i = (i + 1) & g.mask) {
         apr_pool_t *key = __atomic_load_n(&g.side[i].pool, __ATOMIC_ACQUIRE);
@@ -96,7 +91,7 @@ static side_t *side_of(apr_pool_t *pool)
     return NULL;
 }
 
-static pst_record_t *find_elsewhere(apr_pool_t *pool)
+pst_record_t *pst_record_find_elsewhere(apr_pool_t *pool)
 {
     pst_dying_t *dying;
     side_t *side;
@@ -110,16 +105,9 @@ static pst_record_t *find_elsewhere(apr_pool_t *pool)
     return side ? &side->record : NULL;
 }
 
-pst_record_t *pst_record_find(apr_pool_t *pool)
-{
-    pst_record_t *record = inside(pool);
-
-    return record->magic == magic_of(pool) ? record : find_elsewhere(pool);
-}
-
 static pst_record_t *adopt_aside(apr_pool_t *pool)
 {
-    apr_size_t i = magic_of(pool) >> 20 & g.mask, tries;
+    apr_size_t i = hash_of(pool), tries;
 
     for (tries = 0; tries <= g.mask; tries++, i = (i + 1) & g.mask) {
         apr_pool_t *key = __atomic_load_n(&g.side[i].pool, __ATOMIC_RELAXED);
@@ -140,7 +128,7 @@ static int is_virgin(apr_pool_t *pool)
     const pst_apr_pool_t *p = pst_apr_pool(pool);
 
     return p->active == p->self && p->self->first_avail == p->self_first_avail
-           && p->self_first_avail == (char *)inside(pool) && pst_apr_node_slack(p->self) > sizeof(pst_record_t);
+           && p->self_first_avail == (char *)pst_record_inside(pool) && pst_apr_node_slack(p->self) > sizeof(pst_record_t);
 }
 
 pst_record_t *pst_record_adopt(apr_pool_t *pool)
@@ -154,7 +142,7 @@ void pst_record_dying_begin(pst_dying_t *dying, apr_pool_t *pool, pst_record_t *
     dying->record = *record;
     dying->outer = dying_top;
     dying_top = dying;
-    if (record == inside(pool)) {
+    if (record == pst_record_inside(pool)) {
         record->magic = 0;
     }
     else {

@@ -31,10 +31,35 @@ apr_status_t pst_record_start(apr_size_t first, apr_size_t expected);
 /** The record of a fresh pool: made inside of it, empty but for the magic. Its maker's thread. */
 pst_record_t *pst_record_make(apr_pool_t *pool);
 
-/**
- * The record of a pool, or NULL if it has none. Any thread that may use the pool.
- */
-pst_record_t *pst_record_find(apr_pool_t *pool);
+/* Where inside a pool its record is, and what makes its magic; set by start. */
+typedef struct pst_record_place_t {
+    apr_size_t   first;
+    apr_uint64_t secret;        /**< nobody who feeds bytes into pools can forge a magic */
+} pst_record_place_t;
+
+extern pst_record_place_t pst_record_place;
+
+static APR_INLINE pst_record_t *pst_record_inside(apr_pool_t *pool)
+{
+    return (pst_record_t *)(void *)((char *)pool + pst_record_place.first);
+}
+
+static APR_INLINE apr_uint64_t pst_record_magic(const apr_pool_t *pool)
+{
+    return (apr_uint64_t)(apr_uintptr_t)pool ^ pst_record_place.secret;
+}
+
+/** Where else a record may be: of a dying pool, in the side table. */
+pst_record_t *pst_record_find_elsewhere(apr_pool_t *pool);
+
+/** The record of a pool, or NULL if it has none. Any thread that may use the pool. */
+static APR_INLINE pst_record_t *pst_record_find(apr_pool_t *pool)
+{
+    pst_record_t *record = pst_record_inside(pool);
+
+    return __builtin_expect(record->magic == pst_record_magic(pool), 1) ? record
+                                                                       : pst_record_find_elsewhere(pool);
+}
 
 /**
  * Give a pool that has no record one: inside if nothing has been allocated from

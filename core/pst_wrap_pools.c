@@ -22,7 +22,6 @@ static pst_record_t *take_in(apr_pool_t *pool)
 {
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
     pst_apr_figures_t figures = { 0 };
-    pst_change_t change = { 0 };
     apr_size_t budget = WALK_NODES;
     pst_record_t *record = pst_record_adopt(pool), *above;
 
@@ -35,11 +34,8 @@ static pst_record_t *take_in(apr_pool_t *pool)
     record->reserved = figures.reserved;
     record->published = figures.slack;
     record->left = figures.slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
-    change.pools = 1;
-    change.reserved = (apr_int64_t)figures.reserved;
-    change.slack = (apr_int64_t)figures.slack;
-    pst_account_charge(record->account, &change);
-    PST_COUNT(unattributed_bytes, change.reserved);
+    pst_account_charge(record->account, (apr_int64_t)figures.reserved, (apr_int64_t)figures.slack, 1);
+    PST_COUNT(unattributed_bytes, (apr_int64_t)figures.reserved);
     return record;
 }
 
@@ -69,7 +65,7 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
 {
     const apr_memnode_t *now = pst_apr_pool(pool)->active;
     pst_record_t *record = pst_record_find(pool);
-    pst_change_t change = { 0 };
+    apr_size_t size;
 
     if (!record) {
         pst_wrap_record(pool);
@@ -77,15 +73,14 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
     }
     record->left += pst_apr_node_slack(before);
     if (pst_apr_opened(now, m)) {
-        change.reserved = (apr_int64_t)pst_apr_node_size(now);
-        change.growths = 1;
-        record->reserved += pst_apr_node_size(now);
+        size = pst_apr_node_size(now);
+        record->reserved += size;
+        pst_account_charge_growth(record->account, (apr_int64_t)size, pst_wrap_publish(record, pool));
     }
     else {
         record->left -= (apr_size_t)(now->endp - (const char *)m);
+        pst_account_charge(record->account, 0, pst_wrap_publish(record, pool), 0);
     }
-    change.slack = pst_wrap_publish(record, pool);
-    pst_account_charge(record->account, &change);
 }
 
 static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size_t size)
@@ -132,21 +127,26 @@ char *pst_wrap_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
     return m;
 }
 
-static void born(apr_pool_t *pool, apr_pool_t *parent, const void *creator)
+/* A hint, not a figure: no need for it to be exact when threads meet. */
+static APR_INLINE void note_below(pst_account_t *account, apr_uint32_t more)
+{
+    if (account->root) {
+        __atomic_store_n(&account->below, __atomic_load_n(&account->below, __ATOMIC_RELAXED) + more,
+                         __ATOMIC_RELAXED);
+    }
+}
+
+static APR_INLINE void born(apr_pool_t *pool, apr_pool_t *parent, const void *creator)
 {
     pst_record_t *record = pst_record_make(pool), *above = parent ? pst_record_find(parent) : NULL;
     const apr_memnode_t *self = pst_apr_pool(pool)->self;
-    pst_change_t change;
 
     record->account = above ? above->account : pst_account_process();
     record->creator = creator;
     record->reserved = pst_apr_node_size(self);
     record->published = pst_apr_node_slack(self);
-    change.reserved = (apr_int64_t)record->reserved;
-    change.slack = (apr_int64_t)record->published;
-    change.pools = 1;
-    change.growths = 0;
-    pst_account_charge(record->account, &change);
+    note_below(record->account, 1);
+    pst_account_charge(record->account, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     PST_COUNT(pools_created, 1);
 }
 
@@ -179,22 +179,17 @@ static void unroot(pst_record_t *record, apr_pool_t *pool)
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
     pst_record_t *above = parent ? pst_record_find(parent) : NULL;
     pst_account_t *account = record->rooted;
-    pst_change_t rest = { 0 };
 
-    rest.reserved = (apr_int64_t)record->reserved;
-    rest.slack = (apr_int64_t)record->published;
-    rest.pools = 1;
     record->rooted = NULL;
     record->account = above ? above->account : pst_account_process();
-    pst_account_move(account, record->account, &rest);
+    pst_account_move(account, record->account, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     pst_account_close(account, account);
 }
 
 void pst_wrap_pool_clear(apr_pool_t *pool)
 {
     pst_record_t *record = pst_wrap_record(pool);
-    pst_change_t change = { 0 };
-    apr_size_t self;
+    apr_size_t self, before;
 
     pst_real.pool_clear(pool);
     if (PST_UNLIKELY(!record)) {
@@ -203,11 +198,11 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
     PST_COUNT(pools_cleared, 1);
     self = pst_apr_node_size(pst_apr_pool(pool)->self);
     record->left = 0;
-    if (record->reserved != self) {
-        change.reserved = (apr_int64_t)self - (apr_int64_t)record->reserved;
-        change.slack = pst_wrap_publish(record, pool);
+    before = record->reserved;
+    if (before != self) {
         record->reserved = self;
-        pst_account_charge(record->account, &change);
+        pst_account_charge(record->account, (apr_int64_t)self - (apr_int64_t)before,
+                           pst_wrap_publish(record, pool), 0);
     }
     if (record->rooted) {
         unroot(record, pool);
@@ -231,47 +226,44 @@ static void destroy(apr_pool_t *pool)
     pst_real.pool_destroy(pool);
 }
 
+static void discharge(pst_account_t *account, const pst_record_t *record)
+{
+    pst_account_charge(account, -(apr_int64_t)record->reserved, -(apr_int64_t)record->published, -1);
+    PST_COUNT(pools_destroyed, 1);
+}
+
 /* An account lies in the pool it was opened for: it is used from a copy once the
  * pool is gone. */
 static void destroy_rooted(apr_pool_t *pool, pst_record_t *record)
 {
     const pst_account_t *original = record->rooted;
     pst_account_t account;
-    pst_change_t change = { 0 };
     pst_dying_t dying;
 
     pst_record_dying_begin(&dying, pool, record);
     account = *original;
     destroy(pool);
     pst_record_dying_end(&dying);
-    change.reserved = -(apr_int64_t)dying.record.reserved;
-    change.slack = -(apr_int64_t)dying.record.published;
-    change.pools = -1;
-    pst_account_charge(&account, &change);
+    discharge(&account, &dying.record);
     pst_account_close(&account, original);
-    PST_COUNT(pools_destroyed, 1);
 }
 
 void pst_wrap_pool_destroy(apr_pool_t *pool)
 {
     pst_record_t *record = pst_wrap_record(pool);
-    pst_change_t change = { 0 };
     pst_dying_t dying;
 
     if (PST_UNLIKELY(!record)) {
         destroy(pool);
-        return;
     }
-    if (record->rooted) {
+    else if (record->rooted) {
         destroy_rooted(pool, record);
-        return;
     }
-    pst_record_dying_begin(&dying, pool, record);
-    destroy(pool);
-    pst_record_dying_end(&dying);
-    change.reserved = -(apr_int64_t)dying.record.reserved;
-    change.slack = -(apr_int64_t)dying.record.published;
-    change.pools = -1;
-    pst_account_charge(dying.record.account, &change);
-    PST_COUNT(pools_destroyed, 1);
+    else {
+        note_below(record->account, (apr_uint32_t)-1);
+        pst_record_dying_begin(&dying, pool, record);
+        destroy(pool);
+        pst_record_dying_end(&dying);
+        discharge(dying.record.account, &dying.record);
+    }
 }

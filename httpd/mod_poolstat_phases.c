@@ -108,7 +108,7 @@ int pst_phase_create_request(request_rec *r)
     if (!connection || r->main || r->prev || is_part_of_current(&connection->account, r->pool)) {
         return OK;
     }
-    pst_instrument_sample(&connection->account);    /* the request before is gone now */
+    pst_instrument_sample(&connection->account, 0);     /* the request before is gone now */
     account = apr_palloc(r->pool, sizeof(*account));
     pst_account_open_request(account, r->pool, &connection->account, (apr_uint64_t)r->request_time);
     pst_instrument_root(account, r->pool, NULL);
@@ -141,7 +141,7 @@ int pst_phase_handler(request_rec *r)
 
     if (connection && !r->main) {
         pst_account_describe(&connection->account, 0, NULL, NULL, NULL, r->handler);
-        pst_instrument_sample(&connection->account);
+        pst_instrument_sample(&connection->account, 0);
     }
     return pst_handler(r);
 }
@@ -178,7 +178,7 @@ void pst_phase_suspend_connection(conn_rec *c, request_rec *r)
 
     (void)r;
     if (connection) {
-        pst_instrument_sample(&connection->account);
+        pst_instrument_sample(&connection->account, 1);
         pst_account_state(&connection->account, state_of(c));
     }
 }
