@@ -65,31 +65,47 @@ sub simulate {
     return { instructions => ($three - $one) / 2, bytes => $bytes, seconds => $seconds, held => $held };
 }
 
-# server-status, idle and with busy rows.
+# server-status, idle and with busy rows. It has a row for each thread that ever served, so instructions and
+# bytes are of the second page that a fresh server gives.
 sub peer {
     my ($say) = @_;
     my $sum = $CHILDREN * $SLOTS;
-    my $limits = "ServerLimit $CHILDREN\nThreadLimit $SLOTS\nMaxRequestWorkers $sum\n"
-               . "MinSpareThreads $SLOTS\nMaxSpareThreads $sum\n";
-    my $status = "<Location /server-status>\nSetHandler server-status\n</Location>\n";
     # worker: a keep-alive connection keeps its thread, and so its row
-    my $case = { mpm => 'worker', client => 'ab', keep => 1, threads => $SLOTS, limits => $limits, extra => $status };
+    my $case = { mpm => 'worker', client => 'ab', threads => $SLOTS,
+                 limits => "ServerLimit $CHILDREN\nThreadLimit $SLOTS\nMaxRequestWorkers $sum\n"
+                         . "MinSpareThreads 1\nMaxSpareThreads $sum\n",
+                 extra => "<Location /server-status>\nSetHandler server-status\n</Location>\n" };
+    my $held = $SLOTS - 4;
     my @rows;
-    for my $face (['server-status', '/server-status'], ['server-status?auto', '/server-status?auto']) {
-        my ($name, $path) = @$face;
-        my $idle = Instructions::per_request($case, 'status', path => $path, few => 2, many => 12);
-        my ($time, $bytes) = timed($case, $path);
-        $say->(sprintf 'faces: %s, %d idle slots: %.2f M instructions', $name, $sum, $idle / 1e6);
-        push @rows, { face => $name, board => 'idle', rows => 0, instructions => $idle, seconds => $time, bytes => $bytes };
+    for my $path ('/server-status', '/server-status?auto') {
+        my ($name) = $path =~ m{/(.*)};
+        my $idle = second_page($case, $path, 0);
+        $say->(sprintf 'faces: %s, %d idle slots: %.2f M instructions', $name, $sum, $idle->{instructions} / 1e6);
+        push @rows, { face => $name, board => 'idle', %$idle };
         next if $path =~ /auto/;
-        my $busy = $SLOTS - 4;
-        my $hold = sub { hold($_[0], $busy) };
-        my $some = Instructions::per_request($case, 'status', path => $path, few => 2, many => 12, before => $hold);
-        my ($btime, $bbytes) = timed($case, $path, $hold);
-        push @rows, { face => $name, board => 'a busy row more', rows => 1, instructions => ($some - $idle) / $busy,
-                      seconds => ($btime - $time) / $busy, bytes => ($bbytes - $bytes) / $busy };
+        my $busy = second_page($case, $path, $held);
+        push @rows, { face => $name, board => 'a busy row more',
+                      map { $_ => ($busy->{$_} - $idle->{$_}) / $held } qw(instructions bytes) };
     }
     return @rows;
+}
+
+sub second_page {
+    my ($case, $path, $held) = @_;
+    my %how = (path => $path, before => sub { hold($_[0], $held) });
+    my $instructions = Instructions::per_request($case, 'status', %how, few => 1, many => 2);
+    my $server = Server->new(%$case, variant => 'status')->start(single => 1);
+    my $connections = hold($server, $held);
+    my (@seconds, $size);
+    for (1 .. 100) {
+        my $start = time;
+        my ($status, $body) = $server->get($path);
+        push @seconds, time - $start;
+        $size = length $body if @seconds == 2;
+        die "$path answered $status\n" unless $status == 200;
+    }
+    $server->stop;
+    return { instructions => $instructions, seconds => (sort { $a <=> $b } @seconds)[0], bytes => $size };
 }
 
 # n keep-alive connections, each with one request done; they last as long as what is returned.
@@ -103,23 +119,6 @@ sub hold {
         push @held, $c;
     }
     return \@held;
-}
-
-# The fastest wall time of a page without callgrind, and its size.
-sub timed {
-    my ($case, $path, $before) = @_;
-    my $server = Server->new(%$case, variant => 'status')->start(single => 1);
-    my $held = $before ? $before->($server) : undef;
-    my (@seconds, $size);
-    for (1 .. 100) {
-        my $start = time;
-        my ($status, $body) = $server->get($path);
-        push @seconds, time - $start;
-        $size = length $body;
-        die "$path answered $status\n" unless $status == 200;
-    }
-    $server->stop;
-    return ((sort { $a <=> $b } @seconds)[0], $size);
 }
 
 1;

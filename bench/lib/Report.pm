@@ -109,14 +109,14 @@ sub text_faces {
     my ($s) = @_;
     my @rows = map {
         my $r = $_;
-        my $micro = $r->{seconds} * 1e6;
-        [$r->{face}, $r->{board}, thousands($r->{instructions}), sprintf("%.1f", $micro), thousands($r->{bytes}),
+        my $micro = ($r->{seconds} || 0) * 1e6;
+        [$r->{face}, $r->{board}, thousands($r->{instructions}), defined $r->{seconds} ? sprintf("%.1f", $micro) : "", thousands($r->{bytes}),
          $r->{held} ? thousands($r->{held}) : ""]
     } @{$s->{faces}{rows}};
     return "## Faces\n\n"
          . table(['face', 'board of 400 x 64', "instructions", "us", "bytes", "memory"], @rows)
          . "server-status: requests to `httpd -X` (worker, `ServerLimit 400`, `ThreadLimit 64`) by difference, httpd's own part of a\n"
-         . "request included; time over the network, the fastest of 100; one busy row more: 60 keep-alive connections, against none.\n"
+         . "request included; time over the network, the fastest of 100; a busy row more: 60 keep-alive connections, against none.\n"
          . "Ours: `bench/faces.c` does for a simulated board what the handler does, into a sink that counts; instructions by\n"
          . "difference, time the fastest of 10, memory what the face's pool held. Idle: 400 children without connections; busy: 64\n"
          . "connections each, 25,600 in all. The page and its `?auto` show the largest 100 rows (a row more: 1,000 against 100),\n"
