@@ -30,6 +30,7 @@ static apr_status_t prove_fields(apr_pool_t *pool, const char **why)
 {
     static const char tag[] = "poolstat proof";
     pst_apr_pool_t *p = pst_apr_pool(pool);
+    const pst_apr_cleanup_t *cleanup;
 
     if ((char *)p->self != (char *)pool - APR_MEMNODE_T_SIZE || p->active != p->self
         || p->self_first_avail != p->self->first_avail || p->self->next != p->self) {
@@ -45,9 +46,15 @@ static apr_status_t prove_fields(apr_pool_t *pool, const char **why)
         MISMATCH("tag or abort function of a pool are not where expected");
     }
     apr_pool_userdata_setn(tag, tag, NULL, pool);
-    apr_pool_cleanup_register(pool, tag, nothing, nothing);
-    if (!p->user_data || !p->cleanups || p->pre_cleanups) {
+    apr_pool_cleanup_register(pool, tag, nothing, apr_pool_cleanup_null);
+    cleanup = p->cleanups;
+    if (!p->user_data || !cleanup || p->pre_cleanups || p->free_cleanups || cleanup->data != tag
+        || cleanup->plain_fn != nothing || cleanup->child_fn != apr_pool_cleanup_null) {
         MISMATCH("user data or cleanups of a pool are not where expected");
+    }
+    apr_pool_cleanup_kill(pool, tag, nothing);
+    if (p->cleanups == cleanup || p->free_cleanups != cleanup) {
+        MISMATCH("killed cleanups of a pool are not where expected");
     }
     apr_pool_pre_cleanup_register(pool, tag, nothing);
     if (!p->pre_cleanups || p->pre_cleanups->next || p->pre_cleanups->data != tag

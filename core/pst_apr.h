@@ -29,7 +29,7 @@ typedef struct pst_apr_pool_t {
     apr_pool_t       *sibling;
     apr_pool_t      **ref;
     pst_apr_cleanup_t *cleanups;
-    void             *free_cleanups;
+    pst_apr_cleanup_t *free_cleanups;
     apr_allocator_t  *allocator;
     void             *subprocesses;
     apr_abortfunc_t   abort_fn;

@@ -45,6 +45,14 @@ static pst_got_entry_t calls[] = {
     { "apr_bucket_alloc",             (void *)pst_wrap_bucket_alloc, NULL, NULL, 0 },
 };
 
+/* Not needed to count, only to save: where pallocs lie back to back. */
+static pst_got_entry_t savings[] = {
+    { "apr_pmemdup",    (void *)pst_wrap_pmemdup, NULL, NULL, 0 },
+    { "apr_pstrdup",    (void *)pst_wrap_pstrdup, NULL, NULL, 0 },
+    { "apr_pstrmemdup", (void *)pst_wrap_pstrmemdup, NULL, NULL, 0 },
+    { "apr_pool_cleanup_register", (void *)pst_wrap_pool_cleanup_register, NULL, NULL, 0 },
+};
+
 /* Where nodes come from: one of the two is in use, by how libapr was built. */
 static pst_got_entry_t os_by_mmap[] = {
     { "mmap",   (void *)pst_wrap_mmap, NULL, NULL, 0 },
@@ -91,6 +99,10 @@ static void find_real(void)
     calls[7].real = (void *)pst_real.allocator_alloc;
     calls[8].real = (void *)pst_real.allocator_free;
     calls[9].real = (void *)pst_real.bucket_alloc;
+    savings[0].real = (void *)apr_pmemdup;
+    savings[1].real = (void *)apr_pstrdup;
+    savings[2].real = (void *)apr_pstrmemdup;
+    savings[3].real = (void *)apr_pool_cleanup_register;
     os_by_mmap[0].real = (void *)pst_real.mmap;
     os_by_mmap[1].real = (void *)pst_real.munmap;
     os_by_malloc[0].real = (void *)pst_real.malloc;
@@ -197,7 +209,7 @@ static int grow_and_compare(apr_pool_t *pool, const books_t *before)
     books_t now;
 
     apr_pstrcat(pool, apr_psprintf(pool, "%9000s", ""), apr_psprintf(pool, "%90000s", ""), NULL);
-    memset(apr_palloc(pool, 30000), 0, 30000);
+    apr_pstrdup(pool, apr_pstrmemdup(pool, apr_pcalloc(pool, 30000), 20000));
     if (apr_pool_create(&below, pool) != APR_SUCCESS) {
         return 0;
     }
@@ -282,6 +294,15 @@ static void in_forked(void)
     pst_account_mute();
 }
 
+/* All calls but those to the system, which come from libapr alone and never change. */
+static apr_status_t patch(int flags)
+{
+    apr_status_t rv = pst_got_patch(calls, g.facts.buckets ? COUNT(calls) : COUNT(calls) - 1, flags);
+    apr_status_t saved = g.facts.plain ? pst_got_patch(savings, COUNT(savings), flags) : APR_SUCCESS;
+
+    return rv != APR_SUCCESS ? rv : saved;
+}
+
 static const char *redirect(apr_pool_t *parent)
 {
     const char *why;
@@ -293,7 +314,7 @@ static const char *redirect(apr_pool_t *parent)
         return "no handler for forked processes could be set";
     }
     g.loads = pst_got_loads();
-    if (pst_got_patch(calls, g.facts.buckets ? COUNT(calls) : COUNT(calls) - 1, 0) != APR_SUCCESS) {
+    if (patch(0) != APR_SUCCESS) {
         why = "calls between the loaded objects could not be redirected";
     }
     else if (!held_moves(os_by_mmap, COUNT(os_by_mmap)) && !held_moves(os_by_malloc, COUNT(os_by_malloc))) {
@@ -303,7 +324,7 @@ static const char *redirect(apr_pool_t *parent)
         why = prove(parent);
     }
     if (why) {
-        pst_got_patch(calls, COUNT(calls), PST_GOT_BACK);
+        patch(PST_GOT_BACK);
         pst_got_patch(os_by_mmap, COUNT(os_by_mmap), PST_GOT_BACK);
         pst_got_patch(os_by_malloc, COUNT(os_by_malloc), PST_GOT_BACK);
     }
@@ -357,7 +378,7 @@ void pst_instrument_refresh(void)
         || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
         return;
     }
-    if (pst_got_patch(calls, g.facts.buckets ? COUNT(calls) : COUNT(calls) - 1, PST_GOT_LATE) == APR_SUCCESS) {
+    if (patch(PST_GOT_LATE) == APR_SUCCESS) {
         g.loads = loads;
     }
     __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
@@ -508,4 +529,16 @@ void pst_instrument_sample(pst_account_t *connection, int deep)
     }
     pst_account_slack(connection, sample_pools(connection, deep), request,
                       request && request->record ? sample_pools(request, deep) : 0);
+}
+
+void pst_instrument_sample_request(pst_account_t *connection)
+{
+    pst_account_t *request = connection->current;
+
+    if (request && request->record) {
+        pst_account_slack(connection, 0, request, pst_wrap_publish(request->record, request->root));
+    }
+    else if (!connection->record && g.mirror) {
+        sample_by_walking(connection);
+    }
 }

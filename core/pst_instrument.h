@@ -46,4 +46,7 @@ int pst_instrument_is_root(apr_pool_t *pool);
  */
 void pst_instrument_sample(pst_account_t *connection, int deep);
 
+/** The same for the pool of the current request alone. Owner thread. */
+void pst_instrument_sample_request(pst_account_t *connection);
+
 #endif /* PST_INSTRUMENT_H */

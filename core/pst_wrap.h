@@ -13,7 +13,7 @@
 #include "pst_apr.h"
 #include "pst_record.h"
 
-/** The real functions; filled in before the first wrapper is reached. */
+/** The real functions that wrappers call; filled in before the first wrapper is reached. */
 typedef struct pst_real_t {
     void          *(*palloc)(apr_pool_t *, apr_size_t);
     char          *(*pvsprintf)(apr_pool_t *, const char *, va_list);
@@ -38,6 +38,11 @@ extern pst_real_t pst_real;
 /* pst_wrap_pools.c: same contracts as the functions they are named after. */
 void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t size);
 void *pst_wrap_palloc_spaced(apr_pool_t *pool, apr_size_t size);   /* for an APR that puts red zones between */
+void *pst_wrap_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size);
+char *pst_wrap_pstrdup(apr_pool_t *pool, const char *from);
+char *pst_wrap_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length);
+void pst_wrap_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
+                                    apr_status_t (*child_fn)(void *));
 char *pst_wrap_pvsprintf(apr_pool_t *pool, const char *format, va_list ap);
 apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
                                      apr_allocator_t *allocator);

@@ -13,12 +13,14 @@
  */
 #include "pst_wrap.h"
 
+#include <string.h>
+
 /* Nodes looked at when a pool is taken in late. */
 #define WALK_NODES 4096
 
 /* A pool without a record: made by code that is not instrumented (yet).  What it
  * holds is in held already, since its nodes came through libapr's own calls. */
-static pst_record_t *take_in(apr_pool_t *pool)
+static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
 {
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
     pst_apr_figures_t figures = { 0 };
@@ -43,7 +45,7 @@ pst_record_t *pst_wrap_record(apr_pool_t *pool)
 {
     pst_record_t *record = pst_record_find(pool);
 
-    return record || pst_account_muted() ? record : take_in(pool);
+    return PST_LIKELY(record != NULL) || pst_account_muted() ? record : take_in(pool);
 }
 
 apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool)
@@ -99,7 +101,7 @@ static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size
  * node if it has room.  Both ends of a node's room are aligned, so comparing the
  * size as asked for decides the same as comparing it rounded up, and no size can wrap.
  */
-void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t size)
+static APR_INLINE void *take(apr_pool_t *pool, apr_size_t size)
 {
     apr_memnode_t *active = pst_apr_pool(pool)->active;
     char *m = active->first_avail;
@@ -109,6 +111,59 @@ void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t size)
         return m;
     }
     return palloc_by_real(pool, size);
+}
+
+void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t size)
+{
+    return take(pool, size);
+}
+
+/* What a request calls most beside apr_palloc() itself: each a palloc and a few
+ * stores in libapr too (strings/apr_strings.c, apr_pools.c), here without the calls between. */
+void *pst_wrap_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size)
+{
+    void *to = from ? take(pool, size) : NULL;
+
+    return to ? memcpy(to, from, size) : NULL;
+}
+
+char *pst_wrap_pstrdup(apr_pool_t *pool, const char *from)
+{
+    return from ? pst_wrap_pmemdup(pool, from, strlen(from) + 1) : NULL;
+}
+
+char *pst_wrap_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
+{
+    char *to = from ? take(pool, length + 1) : NULL;
+
+    if (to) {
+        memcpy(to, from, length);
+        to[length] = '\0';
+    }
+    return to;
+}
+
+void pst_wrap_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
+                                    apr_status_t (*child_fn)(void *))
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+    pst_apr_cleanup_t *cleanup;
+
+    if (!pool) {
+        return;
+    }
+    cleanup = p->free_cleanups;
+    if (cleanup) {
+        p->free_cleanups = cleanup->next;
+    }
+    else {
+        cleanup = take(pool, sizeof(*cleanup));
+    }
+    cleanup->data = data;
+    cleanup->plain_fn = plain_fn;
+    cleanup->child_fn = child_fn;
+    cleanup->next = p->cleanups;
+    p->cleanups = cleanup;
 }
 
 void *pst_wrap_palloc_spaced(apr_pool_t *pool, apr_size_t size)

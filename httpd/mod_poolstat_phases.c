@@ -141,7 +141,7 @@ int pst_phase_handler(request_rec *r)
 
     if (connection && !r->main) {
         pst_account_describe(&connection->account, 0, NULL, NULL, NULL, r->handler);
-        pst_instrument_sample(&connection->account, 0);
+        pst_instrument_sample_request(&connection->account);
     }
     return pst_handler(r);
 }
