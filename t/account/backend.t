@@ -30,6 +30,6 @@ my @wrong;
 wait_for(sub { @wrong = books_balance(json_now()); !@wrong }, 10);
 is("@wrong", '', 'the books balance');
 my @left = grep { $_->{kind} eq 'backend' } rows(json_now());
-is(scalar(grep { $_->{request} } @left), 0, 'no backend row has a request');
+is(scalar(grep { serves($_) } @left), 0, 'no backend row has a request');
 cmp_ok(scalar @left, '<=', 50, 'backend rows do not pile up: ' . @left);
 done_testing;

@@ -71,7 +71,7 @@ subtest 'a client that does not read' => sub {
     my $conn = PST::Conn->new(stage()->{port_short});
     $conn->get("/poolprobe?output=200000000&n=$name", host => 'short.example');
     my $row;
-    ok(wait_for(sub { ($row) = grep { $_->{vhost} eq 'short.example' && $_->{request} } rows(json_now()); $row }, 10), 'a row');
+    ok(wait_for(sub { ($row) = grep { $_->{vhost} eq 'short.example' && serves($_) } rows(json_now()); $row }, 10), 'a row');
     ok(gone($row->{pid}, $row->{id}, 30), 'gone after the timeout to write') if $row;
     balanced();
     $conn->close;
@@ -85,7 +85,7 @@ subtest 'a request that is refused' => sub {
         cmp_ok($conn->response->{status}, '>=', 400, substr($request, 0, 20) =~ s/[^ -~]/./gr);
         $conn->close;
     }
-    ok(wait_for(sub { !grep { $_->{state} ne 'handler' && $_->{kind} eq 'client' && $_->{state} ne 'closing' && $_->{request} } rows(json_now()) }, 15),
+    ok(wait_for(sub { !grep { serves($_) && $_->{request}{line} !~ m{^GET /pool-status/json} } rows(json_now()) }, 15),
         'no request is left behind');
     balanced();
 };

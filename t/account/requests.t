@@ -15,7 +15,7 @@ for my $how (qw(subreq redirect)) {
         my $name = token($how);
         my $inner = "/poolprobe?pool=request&bytes=$BYTES&hold0=$t0&hold=$t1";
         my $conn = PST::Conn->new(port);
-        $conn->get("/poolprobe?pool=request&bytes=$BYTES&$how=" . uri($inner) . "&n=$name");
+        $conn->get("/poolprobe?n=$name&pool=request&bytes=$BYTES&$how=" . uri($inner));
         my $at = sub {
             my ($t) = @_;
             my $seen;
@@ -30,15 +30,15 @@ for my $how (qw(subreq redirect)) {
         my ($b, $rb) = $at->($t1);
         is($b->{request}{reserved_bytes} - $a->{request}{reserved_bytes}, $NODE, "the inner one's bytes are the main request's");
         is($b->{reserved_bytes} - $a->{reserved_bytes}, $NODE, 'and the connection has them too');
-        like($b->{request}{line}, qr/^GET \/poolprobe\?pool=request&bytes=$BYTES&$how=/, 'the line is the one that was sent');
+        like($b->{request}{line}, qr/^GET \/poolprobe\?n=$name&pool=request&bytes=$BYTES&$how=/, 'the line is the one that was sent');
         is($b->{requests}, 0, 'no request has finished on it');
         fetch("/poolprobe?release=$t1");
         is($conn->response->{status}, 200, 'answered');
         my $after;
-        ok(wait_for(sub { $after = row_by_id(json_now(), $b->{pid}, $b->{id}); $after && !$after->{request} }, 10),
+        ok(wait_for(sub { $after = row_by_id(json_now(), $b->{pid}, $b->{id}); $after && !serves($after) }, 10),
             'the row has no request afterwards');
         is($after->{requests}, 1, 'one request was finished, not two');
-        is($after->{state}, 'keep-alive', 'the connection is kept');
+        ok(wait_for(sub { $after = row_by_id(json_now(), $b->{pid}, $b->{id}); $after && $after->{state} eq 'keep-alive' }, 10), 'the connection is kept');
         my $next = PST::Probe->start('pool=none', conn => $conn, hold => ['hold']);
         $next->arrived('hold');
         my $row = row_of(json_now(), $next->name);

@@ -83,7 +83,7 @@ for my $name (sort keys %scope) {
         is($b->{row}{state}, 'handler', 'state');
         like($b->{row}{client}, qr/^127\.0\.0\.1/, 'client');
         is($b->{row}{vhost}, 'main.example', 'vhost');
-        is($b->{row}{protocol}, 'HTTP/1.1', 'protocol');
+        is($b->{row}{protocol}, 'http/1.1', 'protocol, by the name ALPN gives it');
         is($b->{row}{request}{handler}, 'poolprobe', 'handler');
         cmp_ok($_->{used_bytes}, '<=', $_->{reserved_bytes}, 'used is part of reserved') for $b->{row}, $b->{row}{request};
     };

@@ -16,8 +16,8 @@ SKIP: {
     subtest 'eight connections' => sub {
         my @p = map { PST::Probe->start('pool=request&bytes=12000000', port => $s->port, ask => $s->port) } 1 .. 8;
         my @r = map { $_->arrived('hold') } @p;
-        my $json = $s->json;
-        my ($child) = @{ $json->{children} };
+        my ($json, $child);
+        wait_for(sub { $json = $s->json; ($child) = @{ $json->{children} }; $child->{connections_open} == 9 }, 10);
         is(scalar(@{ $child->{connections} }), 2, 'two rows');
         is($child->{connections_open}, 9, 'nine connections are open, the one that asks included');
         is($child->{unslotted_connections}, 7, 'seven have no slot');

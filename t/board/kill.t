@@ -16,7 +16,7 @@ for my $n (1 .. 20) {
     wait_for(sub { $json = eval { $s->json(timeout => 5) }; $json && @{ $json->{children} } }, 15) or last;
     # the first, the last, one in between; when it can be, one in the middle of a request
     my @pids = sort { $a <=> $b } map { $_->{pid} } @{ $json->{children} };
-    my @busy = map { $_->{pid} } grep { $_->{request} } rows($json);
+    my @busy = map { $_->{pid} } grep { serves($_) } rows($json);
     my $victim = $n % 2 && @busy ? $busy[ $n % @busy ] : $pids[ $n % @pids ];
     kill KILL => $victim;
     $vanished++ if wait_for(sub {

@@ -17,7 +17,7 @@ use Test::More ();
 use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(stage mpm port wait_for token json_of json_now fetch node_size aligned rows row_of row_by_id
-    child_of books_balance same_slow);
+    child_of books_balance serves);
 
 sub stage { PST::Stage::load() }
 sub mpm   { stage()->{mpm} }
@@ -49,15 +49,34 @@ sub fetch {
     return $conn->response(head => $method eq 'HEAD', timeout => $o{timeout});
 }
 
+# The same on a connection that is kept: the observer then neither opens nor closes
+# anything between two looks, so that they differ only by what is looked at.
+my %kept;
+
+sub fetch_kept {
+    my ($path, %o) = @_;
+    my $port = $o{port} // port();
+    for my $try (1, 2) {
+        my $conn = $kept{"$$ $port"} //= PST::Conn->new($port) // last;
+        if ($conn->get($path)) {
+            my $r = $conn->response(timeout => $o{timeout});
+            delete $kept{"$$ $port"} if !$r->{complete} || ($r->{headers}{connection} // '') =~ /close/i;
+            return $r if $r->{status};
+        }
+        delete $kept{"$$ $port"};    # timed out meanwhile: once more
+    }
+    return { status => 0, body => '', headers => {} };
+}
+
 sub json_of {
     my ($text) = @_;
     return eval { JSON::PP->new->utf8->decode($text) };
 }
 
-# The snapshot, taken now, from a connection of its own.
+# The snapshot, taken now, from the observer's connection; port => from one of its own there.
 sub json_now {
     my (%o) = @_;
-    my $r = fetch('/pool-status/json' . ($o{query} ? "?$o{query}" : ''), %o);
+    my $r = ($o{port} ? \&fetch : \&fetch_kept)->('/pool-status/json' . ($o{query} ? "?$o{query}" : ''), %o);
     die "the JSON face answered $r->{status}: " . substr($r->{body}, 0, 300) . "\n" if $r->{status} != 200;
     my $json = json_of($r->{body}) or die "the JSON face sent no JSON: " . substr($r->{body}, 0, 300) . "\n";
     return $json;
@@ -130,6 +149,8 @@ sub books_balance {
     return @wrong;
 }
 
-sub same_slow { return stage()->{san} }
+# Does the row serve a request? prefork and worker make the next request's pool
+# before they wait for its line: until that has come there is no request to speak of.
+sub serves { my ($row) = @_; return $row->{request} && length $row->{request}{line} }
 
 1;

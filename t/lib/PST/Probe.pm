@@ -13,10 +13,11 @@ use PST::Conn;
 
 sub start {
     my ($class, $query, %o) = @_;
-    my $self = bless { name => PST::token('p'), port => $o{port} // PST::port(), ask => $o{ask} // PST::port() }, $class;
+    # waits are named apart from the request, so that peek= and release= are not taken for it
+    my $self = bless { name => PST::token('p'), wait => PST::token('w'), port => $o{port} // PST::port(), ask => $o{ask} // PST::port() }, $class;
     my @holds = @{ $o{hold} // ['hold'] };
     $self->{holds} = [@holds];
-    my $all = join '&', $query, map("$_=" . $self->token($_), @holds), "n=$self->{name}";
+    my $all = join '&', "n=$self->{name}", $query, map "$_=" . $self->token($_), @holds;
     $self->{path} = ($o{path} // '/poolprobe') . "?$all";
     $self->{conn} = $o{conn} // PST::Conn->new($self->{port}) // die "no connection to $self->{port}\n";
     $self->{conn}->get($self->{path}, host => $o{host}) unless $o{quiet};
@@ -24,13 +25,14 @@ sub start {
 }
 
 # hold0, hold, hold2 wait under these names; the request line is found by name.
-sub token { my ($self, $hold) = @_; return "$self->{name}-$hold" }
+sub token { my ($self, $hold) = @_; return "$self->{wait}-$hold" }
 sub name  { $_[0]{name} }
 sub conn  { $_[0]{conn} }
 
 sub _ask {
     my ($self, $what, $hold) = @_;
-    my $r = PST::fetch("/poolprobe?$what=" . $self->token($hold), port => $self->{ask});
+    my $path = "/poolprobe?$what=" . $self->token($hold);
+    my $r = $self->{ask} == PST::port() ? PST::fetch_kept($path) : PST::fetch($path, port => $self->{ask});
     return PST::json_of($r->{body});
 }
 

@@ -23,6 +23,8 @@ sub new {
     my $dir   = "$stage->{top}/t/logs/servers/$name";
     remove_tree($dir);
     make_path("$dir/run", { mode => 0755 });
+    mkdir "$dir/cores";
+    chmod 01777, "$dir/cores";
     my $self = bless { name => $name, dir => $dir, stage => $stage, flags => $o{flags} // [] }, $class;
     $self->{port} = $o{port} // _free_port();
     $self->write_conf(%o);
@@ -49,6 +51,7 @@ sub write_conf {
 ServerRoot "$dir"
 DefaultRuntimeDir "$dir/run"
 PidFile "$dir/httpd.pid"
+CoreDumpDirectory "$dir/cores"
 ErrorLog "$dir/error_log"
 LogLevel info
 ServerName 127.0.0.1:$self->{port}
