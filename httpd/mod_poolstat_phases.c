@@ -27,8 +27,9 @@ static ap_filter_rec_t *out_filter;
 /* Hangs on the connection's configuration; lies in its pool. */
 typedef struct {
     pst_account_t     account;
+    conn_rec         *c;
     const server_rec *shown;    /* whose name stands in the slot */
-    int               writing;
+    int               named;    /* a protocol without requests of its own (HTTP/2) was looked for */
 } connection_t;
 
 static connection_t *connection_of(const conn_rec *c)
@@ -53,6 +54,7 @@ static void open_connection(conn_rec *c)
     info.vhost = name_of(c->base_server);
     info.master = master ? &master->account : NULL;
     info.now = (apr_uint64_t)apr_time_now();
+    connection->c = c;
     connection->shown = c->base_server;
     pst_account_open_connection(&connection->account, c->pool, &info);
     pst_instrument_root(&connection->account, c->pool, c->bucket_alloc);
@@ -76,6 +78,14 @@ int pst_phase_pre_connection(conn_rec *c, void *csd)
     return OK;
 }
 
+/* HTTP/2 comes by ALPN, upgrade or its preface, all after the connection was opened; it is
+ * recognised when there is output but no request on the connection itself. */
+static void name_protocol(connection_t *connection)
+{
+    connection->named = 1;
+    pst_account_describe(&connection->account, 0, NULL, NULL, ap_get_protocol(connection->c), NULL);
+}
+
 /* While output is on its way to the network the connection is writing; what it was
  * before, it is again after. */
 static apr_status_t note_writing(ap_filter_t *f, apr_bucket_brigade *bb)
@@ -83,6 +93,9 @@ static apr_status_t note_writing(ap_filter_t *f, apr_bucket_brigade *bb)
     connection_t *connection = f->ctx;
     apr_status_t rv;
 
+    if (!connection->account.current && !connection->named) {
+        name_protocol(connection);
+    }
     pst_account_state(&connection->account, PST_STATE_WRITING);
     rv = ap_pass_brigade(f->next, bb);
     pst_account_state(&connection->account,
