@@ -30,6 +30,9 @@
 
 #define MAX_ALLOCATORS 256
 
+/* How often to look for objects loaded since, at most; microseconds. */
+#define REFRESH_EVERY 1000000
+
 pst_real_t pst_real;
 
 static pst_got_entry_t calls[] = {
@@ -68,6 +71,7 @@ static pst_got_entry_t os_by_malloc[] = {
 static struct {
     pst_apr_facts_t facts;
     apr_uint64_t    loads;      /* of the loader when all slots were last known to be right */
+    apr_uint64_t    refreshed;  /* when somebody last looked */
     int             refreshing;
     int             mirror;     /* the proof of pst_apr.h held */
     int             started;    /* calls are redirected */
@@ -370,18 +374,21 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     return g.started ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
 }
 
-void pst_instrument_refresh(void)
+void pst_instrument_refresh(apr_uint64_t now)
 {
-    apr_uint64_t loads = pst_got_loads();
+    apr_uint64_t last = __atomic_load_n(&g.refreshed, __ATOMIC_RELAXED), loads;
 
-    if (!g.started || pst_account_muted() || loads == g.loads
-        || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+    if (now - last < REFRESH_EVERY || !g.started || pst_account_muted()
+        || !__atomic_compare_exchange_n(&g.refreshed, &last, now, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
         return;
     }
-    if (patch(PST_GOT_LATE) == APR_SUCCESS) {
-        g.loads = loads;
+    loads = pst_got_loads();
+    if (loads != g.loads && !__atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+        if (patch(PST_GOT_LATE) == APR_SUCCESS) {
+            g.loads = loads;
+        }
+        __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
     }
-    __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
 }
 
 /* -- roots and hook points ------------------------------------------------ */

@@ -22,8 +22,11 @@
  */
 pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const char **reason);
 
-/** Redirect the calls of objects loaded since. Any thread; whoever comes second returns at once. */
-void pst_instrument_refresh(void);
+/**
+ * Redirect the calls of objects loaded since, if a second has passed since anybody looked.
+ * Any thread; never waits for another that is at it.
+ */
+void pst_instrument_refresh(apr_uint64_t now);
 
 /**
  * Open an account for a pool just made for a connection or request: what the

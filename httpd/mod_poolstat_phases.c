@@ -29,7 +29,7 @@ typedef struct {
     pst_account_t     account;
     conn_rec         *c;
     const server_rec *shown;    /* whose name stands in the slot */
-    int               named;    /* a protocol without requests of its own (HTTP/2) was looked for */
+    int               named;    /* the protocol is known: requests came, or it was looked for */
 } connection_t;
 
 static connection_t *connection_of(const conn_rec *c)
@@ -59,6 +59,7 @@ static void open_connection(conn_rec *c)
     pst_account_open_connection(&connection->account, c->pool, &info);
     pst_instrument_root(&connection->account, c->pool, c->bucket_alloc);
     ap_set_module_config(c->conn_config, &poolstat_module, connection);
+    pst_instrument_refresh(info.now);
     if (info.kind == PST_KIND_CLIENT && connection->account.slot) {
         ap_add_output_filter_handle(out_filter, connection, NULL, c);
     }
@@ -70,7 +71,6 @@ int pst_phase_pre_connection(conn_rec *c, void *csd)
 {
     (void)csd;
     if (pst_process_gathers()) {
-        pst_instrument_refresh();
         if (!pst_instrument_is_root(c->pool)) {
             open_connection(c);
         }
@@ -122,6 +122,7 @@ int pst_phase_create_request(request_rec *r)
         return OK;
     }
     pst_instrument_sample(&connection->account, 0);     /* the request before is gone now */
+    connection->named = 1;
     account = apr_palloc(r->pool, sizeof(*account));
     pst_account_open_request(account, r->pool, &connection->account, (apr_uint64_t)r->request_time);
     pst_instrument_root(account, r->pool, NULL);
