@@ -64,9 +64,9 @@ PROBE     = $(B)/mod_poolprobe.so
 
 .PHONY: all module probe units deps deps-build run test unit lint check-san bench install clean help
 all: module
-module: $(MODULE)
-probe: $(PROBE)
-units: $(UNITS)
+module: $(MODULE) ; @:
+probe: $(PROBE) ; @:
+units: $(UNITS) ; @:
 
 $(MODULE): $(CORE_OBJ) $(HTTPD_OBJ)
 	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
