@@ -9,6 +9,7 @@
 #   make lint        warnings as errors, cppcheck, and what the documents promise
 #   make check-san   units and suite with AddressSanitizer and UBSan, on MPMS="event"
 #   make bench       what it costs, as ratios
+#   make docs        the pages of the manual that are made from the sources
 #   make install     module into httpd's own folder, by apxs (DESTDIR= goes before it)
 #   make deps        install the Debian packages that are missing; the others call it
 #   make clean       remove build/
@@ -62,7 +63,7 @@ UNITS     = $(UNIT_SRC:t/unit/%.c=$(B)/unit/%)
 MODULE    = $(B)/mod_poolstat.so
 PROBE     = $(B)/mod_poolprobe.so
 
-.PHONY: all module probe units deps deps-build run test unit lint check-san bench install clean help
+.PHONY: all module probe units deps deps-build run test unit lint check-san bench docs install clean help
 all: module
 module: $(MODULE) ; @:
 probe: $(PROBE) ; @:
@@ -123,7 +124,7 @@ unit:
 lint: export APXS := $(APXS)
 lint:
 	@sh tool/deps build lint
-	@$(MAKE) --no-print-directory module
+	@$(MAKE) --no-print-directory module $(B)/describe
 	@CC='$(CC)' FLAGS='$(ALL_FLAGS)' HTTPD_FLAGS='$(HTTPD_FLAGS)' APR_FLAGS='$(APR_FLAGS)' sh tool/lint $(B)
 
 check-san:
@@ -135,6 +136,13 @@ bench:
 	@$(MAKE) --no-print-directory module probe
 	@test -f bench/run || { echo 'bench/run is not here yet'; exit 1; }
 	@bench/run
+
+$(B)/describe: tool/describe.c include/poolstat_metrics.def Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARN) -Iinclude -o $@ $<
+
+docs: $(B)/describe
+	$(B)/describe > docs/metrics.md
 
 install:
 	@$(MAKE) --no-print-directory module

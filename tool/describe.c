@@ -3,11 +3,23 @@
  * Prints docs/metrics.md from the metric table.  `make docs` runs it; lint
  * complains if what is committed differs.
  */
+#include <ctype.h>
 #include <stdio.h>
+
+static void lower(const char *word)
+{
+    for (; *word; word++) {
+        putchar(tolower((unsigned char)*word));
+    }
+}
 
 static void row(const char *field, const char *kind, const char *unit, const char *prom, const char *help)
 {
-    printf("| `%s` | %s | %s | `%s` | %s |\n", field, kind, unit, prom, help);
+    printf("| `%s` | ", field);
+    lower(kind);
+    printf(" | ");
+    lower(unit);
+    printf(" | `%s` | %s |\n", prom, help);
 }
 
 static void heading(const char *title, const char *where)
