@@ -30,6 +30,16 @@ our %VARIANT = (
 my @COMMON = qw(authz_core authz_host mime dir log_config reqtimeout);
 
 my $serial = 0;
+my %running;     # pid => 1
+my $owner = $$;  # not its children
+
+# However the bench ends, no server of its own stays.
+END {
+    if ($$ == $owner) {
+        local $?;
+        kill 'TERM', keys %running if %running;
+    }
+}
 
 # new(variant => ..., mpm => prefork|worker|event, h2c => 0|1, children => N,
 #     threads => N, limits => "ServerLimit ...", extra => "more directives")
@@ -99,12 +109,16 @@ sub start {
     # when the server looks for it is then no matter of chance.
     unshift @cmd, 'taskset', '-c', $env{cpu} if $how{callgrind};
     $s->{pid} = spawn("$s->{dir}/output", @cmd);
+    $running{$s->{pid}} = 1;
     for (1 .. 600) {
         if (my $c = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $s->{port})) {
             close $c;
             return $s;
         }
-        last if waitpid($s->{pid}, WNOHANG) == $s->{pid};
+        if (waitpid($s->{pid}, WNOHANG) == $s->{pid}) {
+            delete $running{delete $s->{pid}};
+            last;
+        }
         sleep 0.05;
     }
     my $why = read_file("$s->{dir}/output") . read_file("$s->{dir}/error.log");
@@ -116,11 +130,15 @@ sub stop {
     my $pid = delete $s->{pid} or return;
     kill 'TERM', $pid;
     for (1 .. 400) {
-        return if waitpid($pid, WNOHANG) == $pid;
+        if (waitpid($pid, WNOHANG) == $pid) {
+            delete $running{$pid};
+            return;
+        }
         sleep 0.05;
     }
     kill 'KILL', $pid;
     waitpid $pid, 0;
+    delete $running{$pid};
     die "the $s->{variant} server ($s->{mpm}) did not stop within 20 s\n";
 }
 
