@@ -310,7 +310,7 @@ static void show_request(pst_account_t *connection, pst_account_t *request, apr_
     pst_slot_begin(slot);
     memset(&slot->request, 0, sizeof(slot->request));
     slot->line[0] = slot->handler[0] = '\0';
-    slot->has_request = request != NULL;
+    slot->has_request = 0;
     slot->request_started = now;
     pst_slot_end(slot);
 }
@@ -344,6 +344,7 @@ static void close_request(pst_account_t *account, const pst_account_t *original)
     PST_COUNT(requests_finished, 1);
     count_request(account->above);
     if (account->above->current == original) {
+        account->above->current = NULL;     /* gone, not to be touched */
         show_request(account->above, NULL, 0);
     }
 }
@@ -390,6 +391,7 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
     }
     if (line) {
         set_text(slot->line, sizeof(slot->line), line);
+        slot->has_request = 1;
     }
     if (vhost) {
         set_text(slot->vhost, sizeof(slot->vhost), vhost);

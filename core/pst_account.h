@@ -91,7 +91,8 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
 
 /**
  * Open the account of a request on a connection's account.  Its slot shows this
- * request from now on; one before it that is still being written stays charged to
+ * request as soon as its line is told (pst_account_describe(); httpd makes the pool, then waits for
+ * the line); one before it that is still being written stays charged to
  * the connection alone.
  */
 void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_account_t *connection,

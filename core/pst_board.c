@@ -170,7 +170,7 @@ apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *sc
 
     (void)scratch;
     memset(board, 0, sizeof(*board));
-    board->fd = open(path, O_RDONLY | O_CLOEXEC);
+    board->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);   /* a pipe must not hold us */
     if (board->fd < 0) {
         return errno;
     }

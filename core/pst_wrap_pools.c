@@ -227,40 +227,53 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
     return rv;
 }
 
-/* The pool lives on, its account ends: the bare pool goes back to whom its
- * parent is charged to. */
-static void unroot(pst_record_t *record, apr_pool_t *pool)
+/* The pool is back to its own first node. */
+static void clear(apr_pool_t *pool, pst_record_t *record, pst_account_t *account)
+{
+    apr_size_t self = pst_apr_node_size(pst_apr_pool(pool)->self), before = record->reserved;
+
+    PST_COUNT(pools_cleared, 1);
+    record->left = 0;
+    if (before != self) {
+        record->reserved = self;
+        pst_account_charge(account, (apr_int64_t)self - (apr_int64_t)before, pst_wrap_publish(record, pool), 0);
+    }
+}
+
+/*
+ * The pool lives on, its account ends: the bare pool goes back to whom its parent
+ * is charged to.  The account lies in the pool, maybe in a node that clear gives
+ * back, and is used from a copy.
+ */
+static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_t *record)
 {
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
     pst_record_t *above = parent ? pst_record_find(parent) : NULL;
-    pst_account_t *account = record->rooted;
+    const pst_account_t *original = record->rooted;
+    pst_account_t account = *original;
 
+    pst_real.pool_clear(pool);
+    clear(pool, record, &account);
     record->rooted = NULL;
     record->account = above ? above->account : pst_account_process();
-    pst_account_move(account, record->account, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
-    pst_account_close(account, account);
+    pst_account_move(&account, record->account, (apr_int64_t)record->reserved,
+                     (apr_int64_t)record->published, 1);
+    pst_account_close(&account, original);
 }
 
 void pst_wrap_pool_clear(apr_pool_t *pool)
 {
     pst_record_t *record = pst_wrap_record(pool);
-    apr_size_t self, before;
 
-    pst_real.pool_clear(pool);
     if (PST_UNLIKELY(!record)) {
-        return;
+        pst_real.pool_clear(pool);
     }
-    PST_COUNT(pools_cleared, 1);
-    self = pst_apr_node_size(pst_apr_pool(pool)->self);
-    record->left = 0;
-    before = record->reserved;
-    if (before != self) {
-        record->reserved = self;
-        pst_account_charge(record->account, (apr_int64_t)self - (apr_int64_t)before,
-                           pst_wrap_publish(record, pool), 0);
+    else if (record->rooted) {
+        clear_rooted(pool, record);
     }
-    if (record->rooted) {
-        unroot(record, pool);
+    else {
+        pst_real.pool_clear(pool);
+        clear(pool, record, record->account);
     }
 }
 

@@ -141,7 +141,9 @@ static void provide_board(retained_t *retained, const pst_config_t *config, apr_
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0001: the board is made anew: its file, its size or its "
                      "contents are not what they were. Children of the old configuration are no longer shown.");
         pst_guard_unset();
-        pst_board_close(&retained->board);
+        if (!g.gathers) {               /* -X: this process is the child that writes to it */
+            pst_board_close(&retained->board);
+        }
         retained->made = 0;
     }
     if (path && strlen(path) < sizeof(retained->path)) {

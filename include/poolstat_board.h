@@ -91,7 +91,7 @@ typedef struct pst_shared_slot_t {
     uint8_t  in_use;            /**< 0 or 1 */
     uint8_t  kind;              /**< pst_kind_e */
     uint8_t  state;             /**< pst_state_e, written outside of seq */
-    uint8_t  has_request;       /**< 0 or 1: the request's part below is live */
+    uint8_t  has_request;       /**< 0 or 1: the line of a request was read, the request's part below is live */
     uint64_t id;                /**< serial of the connection within its child, from 1 */
     uint64_t master;            /**< id of the connection a secondary belongs to, else 0 */
     uint64_t opened;            /**< time */
