@@ -126,18 +126,33 @@ static __attribute__((noinline)) void *bucket_by_real(apr_size_t size, apr_bucke
     return m;
 }
 
-/* The common case of apr_bucket_alloc() itself: a small bucket from the list of
- * those given back. */
+/* The common cases of apr_bucket_alloc() itself: a small bucket, from the list of
+ * those given back or from the current node while it has more than enough room. */
 void *pst_wrap_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
 {
     pst_apr_bucket_alloc_t *l = pst_apr_bucket_alloc(list);
     pst_apr_bucket_head_t *head = l->freelist;
+    apr_memnode_t *node;
+    char *end;
 
-    if (PST_LIKELY(head && size <= APR_BUCKET_ALLOC_SIZE)) {
+    if (PST_UNLIKELY(size > APR_BUCKET_ALLOC_SIZE)) {
+        return bucket_by_real(size, list);
+    }
+    if (PST_LIKELY(head != NULL)) {
         l->freelist = head->next;
         return (char *)head + PST_APR_BUCKET_HEAD;
     }
-    return bucket_by_real(size, list);
+    node = l->blocks;
+    end = node->first_avail + PST_APR_SMALL_BUCKET;
+    if (PST_UNLIKELY(end >= node->endp)) {
+        return bucket_by_real(size, list);
+    }
+    head = (pst_apr_bucket_head_t *)(void *)node->first_avail;
+    head->alloc = list;
+    head->memnode = node;
+    head->size = PST_APR_SMALL_BUCKET;
+    node->first_avail = end;
+    return (char *)head + PST_APR_BUCKET_HEAD;
 }
 
 void pst_wrap_buckets_take(apr_bucket_alloc_t *list, apr_uint32_t tag)

@@ -143,27 +143,51 @@ char *pst_wrap_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
     return to;
 }
 
-void pst_wrap_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
-                                    apr_status_t (*child_fn)(void *))
+static APR_INLINE void link_cleanup(pst_apr_pool_t *p, pst_apr_cleanup_t *cleanup, const void *data,
+                                    apr_status_t (*plain_fn)(void *), apr_status_t (*child_fn)(void *))
 {
-    pst_apr_pool_t *p = pst_apr_pool(pool);
-    pst_apr_cleanup_t *cleanup;
-
-    if (!pool) {
-        return;
-    }
-    cleanup = p->free_cleanups;
-    if (cleanup) {
-        p->free_cleanups = cleanup->next;
-    }
-    else {
-        cleanup = take(pool, sizeof(*cleanup));
-    }
     cleanup->data = data;
     cleanup->plain_fn = plain_fn;
     cleanup->child_fn = child_fn;
     cleanup->next = p->cleanups;
     p->cleanups = cleanup;
+}
+
+static __attribute__((noinline)) void cleanup_by_real(apr_pool_t *pool, const void *data,
+                                                      apr_status_t (*plain_fn)(void *),
+                                                      apr_status_t (*child_fn)(void *))
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+    pst_apr_cleanup_t *cleanup = p->free_cleanups;
+
+    if (cleanup) {
+        p->free_cleanups = cleanup->next;
+    }
+    else {
+        cleanup = palloc_by_real(pool, sizeof(*cleanup));
+    }
+    link_cleanup(p, cleanup, data, plain_fn, child_fn);
+}
+
+void pst_wrap_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
+                                    apr_status_t (*child_fn)(void *))
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+    apr_memnode_t *active;
+    char *m;
+
+    if (!pool) {
+        return;
+    }
+    active = p->active;
+    m = active->first_avail;
+    if (PST_LIKELY(!p->free_cleanups && sizeof(pst_apr_cleanup_t) <= (apr_size_t)(active->endp - m))) {
+        active->first_avail = m + sizeof(pst_apr_cleanup_t);
+        link_cleanup(p, (pst_apr_cleanup_t *)(void *)m, data, plain_fn, child_fn);
+    }
+    else {
+        cleanup_by_real(pool, data, plain_fn, child_fn);
+    }
 }
 
 void *pst_wrap_palloc_spaced(apr_pool_t *pool, apr_size_t size)
