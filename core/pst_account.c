@@ -345,7 +345,9 @@ static void close_request(pst_account_t *account, const pst_account_t *original)
     count_request(account->above);
     if (account->above->current == original) {
         account->above->current = NULL;     /* gone, not to be touched */
-        show_request(account->above, NULL, 0);
+        if (!g.muted) {
+            show_request(account->above, NULL, 0);
+        }
     }
 }
 

@@ -112,7 +112,7 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
 /** What the connection does now. Owner thread; one store. */
 static APR_INLINE void pst_account_state(pst_account_t *connection, pst_state_e state)
 {
-    if (connection->slot) {
+    if (connection->slot && !pst_account_muted()) {
         __atomic_store_n(&connection->slot->state, (apr_byte_t)state, __ATOMIC_RELAXED);
     }
 }

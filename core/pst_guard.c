@@ -36,8 +36,9 @@ static void repair(void)
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
     char *at = info->si_addr;
+    int is_fault = info->si_code > 0;       /* else somebody sent it, and there is no address */
 
-    if (g.base && at >= g.base && at < g.base + g.size) {
+    if (is_fault && g.base && at >= g.base && at < g.base + g.size) {
         repair();
         return;
     }
@@ -49,6 +50,9 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
     }
     else {
         sigaction(signal, &g.before, NULL);     /* the fault comes again, to the default */
+        if (!is_fault) {
+            raise(signal);
+        }
     }
 }
 

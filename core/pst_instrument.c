@@ -523,7 +523,7 @@ void pst_instrument_sample(pst_account_t *connection, int deep)
 {
     pst_account_t *request = connection->current;
 
-    if (!g.mirror) {
+    if (!g.mirror || pst_account_muted()) {
         return;
     }
     if (connection->slot) {
