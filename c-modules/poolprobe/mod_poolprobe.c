@@ -16,6 +16,7 @@
  *   grow=N           N pieces that need a node each, timed by tenths, or
  *   printf=N         one string of N bytes by apr_psprintf, or
  *   churn=N          make, fill, clear, destroy a pool below the request's N times
+ *   fork=1           ... in a forked process, which then ends, instead of in this one
  *   cpu=MS           compute without any input or output
  *   subreq=URI       run a subrequest       redirect=URI  hand over by internal redirect
  *   stream=N chunk=BYTES every=MS leak=request|connection
@@ -46,6 +47,7 @@
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 #include <util_script.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) poolprobe_module;
@@ -113,7 +115,7 @@ static token_t *token_find(const char *name)
 typedef struct plan_t {
     const char *hold0, *hold, *hold2, *subreq, *redirect, *pool, *free, *leak, *output;
     apr_size_t bytes, chunk, print;
-    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early;
+    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork;
 } plan_t;
 
 static apr_int64_t number(apr_table_t *args, const char *key, apr_int64_t otherwise, apr_int64_t limit)
@@ -158,6 +160,7 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->every_ms = (long)number(args, "every", 0, 1000);
     plan->pace_us = (long)number(args, "pace", 0, 1000000);
     plan->early = (long)number(args, "early", 0, 1);
+    plan->fork = (long)number(args, "fork", 0, 1);
     if ((apr_int64_t)plan->bytes * plan->pieces > LIMIT_BYTES) {
         plan->pieces = plan->bytes ? (long)(LIMIT_BYTES / plan->bytes) : 0;
     }
@@ -391,6 +394,21 @@ static void take(work_t *w)
     }
 }
 
+/* As a module might that forks without exec: allocate in the copy, and end it without any cleanup. */
+static int take_in_copy(work_t *w)
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        if (choose(w)) {
+            take(w);
+        }
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 static void give_back(work_t *w)
 {
     if (strcmp(w->plan->free, "keep") == 0) {
@@ -504,10 +522,17 @@ static int probe_handler(request_rec *r)
         w.buckets = apr_palloc(r->pool, sizeof(void *) * (plan.pieces + 1));
     }
     wait_for(&w, plan.hold0);
-    if (!choose(&w)) {
+    if (plan.fork) {
+        if (!take_in_copy(&w)) {
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    else if (!choose(&w)) {
         return HTTP_BAD_REQUEST;
     }
-    take(&w);
+    else {
+        take(&w);
+    }
     if (plan.cpu_ms) {
         spin(apr_time_from_msec(plan.cpu_ms));
     }

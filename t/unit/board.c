@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: the board's protocol.  What is made, what is refused; claims that race;
+ * a writer and readers that race; writers that die in mid-write; lies in every field.
+ */
+#include "tap.h"
+#include "apart.h"
+#include "board_double.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static apr_pool_t *pool;
+static char path[256], other[300];
+static const pst_board_about_t about = { "Apache/2.4.0 (Unit)", "mod_poolstat/unit", "event" };
+
+static apr_status_t create(pst_board_t *board, apr_uint32_t children, apr_uint32_t slots)
+{
+    return pst_board_create(board, path, children, slots, &about, pool);
+}
+
+static apr_off_t file_size(const char *name)
+{
+    struct stat st;
+
+    return lstat(name, &st) == 0 ? st.st_size : -1;
+}
+
+/* ---- making ------------------------------------------------------------- */
+
+static void refused_geometry(apr_uint32_t children, apr_uint32_t slots)
+{
+    pst_board_t board;
+
+    unlink(path);
+    is_number((unsigned)create(&board, children, slots), APR_EINVAL,
+              apr_psprintf(pool, "%u blocks of %u slots are refused", children, slots));
+    ok(file_size(path) == -1 && board.fd == -1 && !board.base, "and nothing is left of the attempt");
+}
+
+static void places(pst_board_t *board)
+{
+    char *end = (char *)board->base + board->size;
+    int aligned = 1, apart_from = 1;
+
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        pst_shared_child_t *child = pst_board_child(board, i);
+        char *next = i + 1 < board->child_count ? (char *)pst_board_child(board, i + 1) : end;
+
+        aligned &= ((char *)child - (char *)board->base) % PST_BOARD_ALIGN == 0;
+        apart_from &= (char *)pst_board_slot(board, child, 0) >= (char *)(child + 1)
+                      && (char *)(pst_board_slot(board, child, board->slot_count - 1) + 1) <= next;
+    }
+    ok(aligned, "blocks begin on pages");
+    ok(apart_from, "slots lie behind their block's head and before the next block");
+    ok((char *)pst_board_child(board, 0) == (char *)board->base + board->header_size
+       && board->header_size >= sizeof(pst_shared_header_t), "block 0 lies behind the header");
+}
+
+static void making(void)
+{
+    static const char treasure[] = "treasure";
+    char back[sizeof(treasure)] = "";
+    pst_board_t board;
+    struct stat st;
+    int fd;
+
+    refused_geometry(0, 1);
+    refused_geometry(1, 0);
+    refused_geometry(65537, 1);
+    refused_geometry(1, 65537);
+    refused_geometry(0xffffffff, 0xffffffff);
+    refused_geometry(65536, 65536);
+    fd = open(other, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    ok(fd >= 0 && write(fd, treasure, sizeof(treasure)) > 0 && close(fd) == 0 && symlink(other, path) == 0,
+       "a link lies where the board shall be");
+    is_number((unsigned)create(&board, 3, 5), APR_SUCCESS, "made");
+    ok(lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == 0600, "a file for its owner alone");
+    fd = open(other, O_RDONLY);
+    ok(fd >= 0 && read(fd, back, sizeof(back)) > 0 && !strcmp(back, treasure), "the link was not followed");
+    close(fd);
+    unlink(other);
+    is_number((unsigned long long)file_size(path), board.size, "as long as the board");
+    ok(file_size(apr_psprintf(pool, "%s.%ld.new", path, (long)getpid())) == -1, "no other file is left");
+    places(&board);
+    ok(pst_board_intact(&board), "intact");
+    is_text(pst_board_header(&board)->server, about.server, "it says whose it is");
+    is_number(pst_board_header(&board)->parent, (unsigned)getpid(), "and who made it");
+    pst_board_close(&board);
+    ok(!board.base && board.fd == -1, "closed");
+    pst_board_close(&board);
+    is_number((unsigned)pst_board_create(&board, "/nowhere/at/all/board", 1, 1, &about, pool), ENOENT,
+              "no folder: the system's error");
+}
+
+/* ---- opening ------------------------------------------------------------ */
+
+static char *image;
+static apr_size_t image_size;
+
+static void put(const void *bytes, apr_size_t size)
+{
+    int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    if (fd < 0 || (size && write(fd, bytes, size) != (ssize_t)size) || close(fd) != 0) {
+        printf("Bail out! cannot write %s\n", other);
+        exit(1);
+    }
+}
+
+static apr_status_t opened(const void *bytes, apr_size_t size)
+{
+    pst_board_t board;
+    apr_status_t rv;
+
+    put(bytes, size);
+    rv = pst_board_open(&board, other, pool);
+    if (rv != APR_SUCCESS && (board.base || board.fd != -1)) {
+        return -1;
+    }
+    pst_board_close(&board);
+    return rv;
+}
+
+/* Look at all of a board whose file holds these bytes. @return 0 refused, 1 read, 2 beyond the file */
+static int look_at_all(void *size)
+{
+    pst_shared_slot_t slot;
+    pst_board_t board;
+
+    if (pst_board_open(&board, other, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    if (board.size > *(apr_size_t *)size) {
+        return 2;
+    }
+    for (apr_uint32_t i = 0; i < board.child_count; i++) {
+        pst_shared_child_t *child = pst_board_child(&board, i);
+
+        for (apr_uint32_t s = 0; s < board.slot_count; s++) {
+            const pst_shared_slot_t *at = pst_board_slot(&board, child, s);
+
+            if ((const char *)(at + 1) > (char *)child + board.child_size) {
+                return 2;
+            }
+            pst_slot_copy(&slot, at);
+        }
+    }
+    return 1;
+}
+
+/* child_count may only get smaller, slot_count only within the block's padding. */
+static int may_open(const pst_shared_header_t *was, const pst_shared_header_t *now)
+{
+    return memcmp(was->magic, now->magic, sizeof(was->magic)) == 0 && was->version == now->version
+           && was->header_size == now->header_size && was->child_size == now->child_size
+           && was->child_head == now->child_head && was->slot_size == now->slot_size && now->child_count > 0
+           && now->child_count <= was->child_count && now->slot_count > 0
+           && PST_ALIGN_UP(PST_CHILD_HEAD + (apr_uint64_t)now->slot_count * sizeof(pst_shared_slot_t), PST_BOARD_ALIGN)
+                  == was->child_size;
+}
+
+static int wrong_answers(pst_shared_header_t *header, const pst_shared_header_t *was)
+{
+    apr_status_t rv;
+
+    if (memcmp(header, was, sizeof(*was)) == 0) {
+        return 0;
+    }
+    rv = opened(image, image_size);
+    if (may_open(was, header) ? rv != APR_SUCCESS || apart(look_at_all, &image_size) != 1
+                              : rv != APR_EMISMATCH && rv != APR_EINCOMPLETE) {
+        printf("# status %d for a header with %u %u %u %u %u %u %u\n", rv, header->version, header->header_size,
+               header->child_size, header->child_count, header->child_head, header->slot_size, header->slot_count);
+        return 1;
+    }
+    return 0;
+}
+
+static void lies(void)
+{
+    static const struct { const char *name; apr_size_t at; } fields[] = {
+#define FIELD(name) { #name, offsetof(pst_shared_header_t, name) }
+        FIELD(magic), FIELD(version), FIELD(header_size), FIELD(child_size), FIELD(child_count), FIELD(child_head),
+        FIELD(slot_size), FIELD(slot_count)
+    };
+    static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
+    pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;
+    unsigned wrong;
+
+    memcpy(&was, header, sizeof(was));
+    for (unsigned f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
+        uint32_t *field = (uint32_t *)(void *)(image + fields[f].at), right = *field;
+
+        wrong = 0;
+        for (unsigned v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
+            *field = values[v];
+            wrong += (unsigned)wrong_answers(header, &was);
+            *field = right + values[v];
+            wrong += (unsigned)wrong_answers(header, &was);
+            *field = right - values[v];
+            wrong += (unsigned)wrong_answers(header, &was);
+        }
+        *field = right;
+        is_number(wrong, 0, apr_psprintf(pool, "a header that lies in %s is refused, or harmless", fields[f].name));
+    }
+    header->child_count = was.child_count + 1;
+    is_number((unsigned)opened(image, image_size), APR_EINCOMPLETE, "more blocks than the file holds");
+    header->child_count = was.child_count;
+    header->version++;
+    is_number((unsigned)opened(image, image_size), APR_EMISMATCH, "another version");
+    header->version--;
+    header->descriptor_at = header->descriptor_count = header->parent = 0xffffffff;
+    memset(header->server, 0xff, sizeof(header->server) + sizeof(header->module) + sizeof(header->mpm));
+    put(image, image_size);
+    is_number((unsigned)apart(look_at_all, &image_size), 1, "what is no geometry may be anything");
+    *header = was;
+}
+
+static void noise(void)
+{
+    pst_shared_header_t was;
+    unsigned wrong = 0;
+    char *bytes = malloc(image_size);
+
+    memcpy(&was, image, sizeof(was));
+    srand(7);
+    for (int round = 0; round < 200; round++) {
+        apr_size_t size = (apr_size_t)rand() % image_size;
+
+        for (apr_size_t i = 0; i < size; i++) {
+            bytes[i] = (char)rand();
+        }
+        wrong += opened(bytes, size) != APR_EMISMATCH;
+    }
+    is_number(wrong, 0, "random files are no boards");
+    memcpy(bytes, image, image_size);
+    wrong = 0;
+    for (int round = 0; round < 300; round++) {
+        uint32_t *header = (uint32_t *)(void *)bytes;
+
+        memcpy(bytes, &was, sizeof(was));
+        header[3 + rand() % 6] = (uint32_t)rand() >> rand() % 31;
+        header[3 + rand() % 6] += (uint32_t)(rand() % 5) - 2;
+        put(bytes, image_size);
+        wrong += apart(look_at_all, &image_size) > 1;
+    }
+    is_number(wrong, 0, "whatever is opened lies in its file");
+    free(bytes);
+}
+
+static int open_fifo(void *unused)
+{
+    pst_board_t board;
+
+    (void)unused;
+    alarm(3);
+    return pst_board_open(&board, other, pool) == APR_SUCCESS ? 1 : 0;
+}
+
+static int write_to_opened(void *unused)
+{
+    pst_board_t board;
+
+    (void)unused;
+    signal(SIGSEGV, SIG_DFL);
+    if (pst_board_open(&board, path, pool) == APR_SUCCESS) {
+        pst_board_header(&board)->parent = 1;
+    }
+    return 0;
+}
+
+static void opening(void)
+{
+    pst_board_t board, reader;
+    static const apr_size_t none[] = { 0, 1, 7, 8, 9, 40, sizeof(pst_shared_header_t) - 1 };
+    unsigned i, wrong = 0;
+
+    create(&board, 3, 5);
+    image_size = board.size;
+    image = malloc(image_size);
+    memcpy(image, board.base, image_size);
+    is_number((unsigned)pst_board_open(&reader, path, pool), APR_SUCCESS, "opened");
+    ok(reader.size == board.size && reader.child_count == 3 && reader.slot_count == 5
+       && reader.child_size == board.child_size && reader.header_size == board.header_size, "as it was made");
+    pst_board_child(&board, 2)->held_bytes = 12345;
+    is_number(pst_board_child(&reader, 2)->held_bytes, 12345, "a reader sees what is written");
+    pst_board_close(&reader);
+    is_number((unsigned)-apart(write_to_opened, NULL), SIGSEGV, "and cannot write itself");
+    is_number((unsigned)pst_board_open(&reader, "/nowhere/at/all/board", pool), ENOENT, "no file");
+    is_number((unsigned)pst_board_open(&reader, "/", pool), APR_EMISMATCH, "a folder");
+    for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        wrong += opened(image, none[i]) != APR_EMISMATCH;
+    }
+    is_number(wrong, 0, "less than a header is no board");
+    is_number((unsigned)opened(image, sizeof(pst_shared_header_t)), APR_EINCOMPLETE, "a header alone");
+    is_number((unsigned)opened(image, image_size - 1), APR_EINCOMPLETE, "a byte is missing");
+    is_number((unsigned)opened(image, image_size), APR_SUCCESS, "all of it");
+    lies();
+    noise();
+    unlink(other);
+    ok(mkfifo(other, 0600) == 0 && apart(open_fifo, NULL) == 0, "a pipe is no board, and does not hold the reader up");
+    unlink(other);
+    free(image);
+    pst_board_close(&board);
+}
+
+static void intact(void)
+{
+    pst_board_t board;
+    pst_shared_header_t was, *header;
+    uint32_t *fields;
+    unsigned missed = 0;
+
+    create(&board, 3, 5);
+    header = pst_board_header(&board);
+    fields = (uint32_t *)(void *)header;
+    was = *header;
+    for (unsigned i = 0; i < offsetof(pst_shared_header_t, descriptor_at) / sizeof(uint32_t); i++) {
+        if (i == offsetof(pst_shared_header_t, child_head) / sizeof(uint32_t)
+            || i == offsetof(pst_shared_header_t, slot_size) / sizeof(uint32_t)) {
+            continue;       /* constants of the version */
+        }
+        for (unsigned bit = 0; bit < 32; bit++) {
+            fields[i] ^= 1u << bit;
+            missed += pst_board_intact(&board) != 0;
+            fields[i] ^= 1u << bit;
+        }
+    }
+    is_number(missed, 0, "every bit of magic, version and geometry matters");
+    memset(header, 0, sizeof(*header));
+    ok(!pst_board_intact(&board), "zeros are not intact");
+    *header = was;
+    ok(pst_board_intact(&board), "put back, it is again");
+    pst_board_close(&board);
+}
+
+/* ---- claims ------------------------------------------------------------- */
+
+static void claims(void)
+{
+    pst_shared_child_t *child[3], *again;
+    pst_board_t board;
+    unsigned dirty = 0;
+
+    create(&board, 3, 5);
+    for (apr_uint32_t i = 0; i < 3; i++) {
+        child[i] = pst_board_claim(&board, 100 + i, 7);
+    }
+    ok(child[0] && child[1] && child[2] && child[0] != child[1] && child[1] != child[2] && child[0] != child[2],
+       "three blocks for three");
+    ok(child[0]->owner == 100 && child[0]->generation == 7 && child[0]->ready == 1 && child[0]->started,
+       "the head is filled in");
+    ok(!pst_board_claim(&board, 103, 7) && pst_board_header(&board)->homeless == 1, "the fourth is homeless, and counted");
+    is_number((unsigned)pst_board_release(&board, 0), 0, "nobody's blocks are not released");
+    is_number((unsigned)pst_board_release(&board, 99), 0, "a stranger owns nothing");
+    ok(child[0]->owner == 100 && child[1]->owner == 101 && child[2]->owner == 102, "all as it was");
+    memset((char *)child[1] + sizeof(child[1]->owner), 0xff, board.child_size - sizeof(child[1]->owner));
+    is_number((unsigned)pst_board_release(&board, 101), 1, "released by pid");
+    ok(child[0]->owner == 100 && child[1]->owner == 0 && child[2]->owner == 102, "its own and no other");
+    again = pst_board_claim(&board, 200, 8);
+    ok(again == child[1] && again->owner == 200 && again->generation == 8, "the free one is found");
+    again->owner = again->generation = again->ready = 0;
+    again->started = 0;
+    for (apr_size_t i = 0; i < board.child_size; i++) {
+        dirty += ((const char *)again)[i] != 0;
+    }
+    is_number(dirty, 0, "nothing is left of the one before, slots included");
+    pst_board_release(&board, 100);
+    pst_board_claim(&board, 102, 1);
+    is_number((unsigned)pst_board_release(&board, 102), 2, "all blocks of a pid go at once");
+    pst_board_close(&board);
+}
+
+#define CLAIMERS 6
+#define BLOCKS 64
+
+typedef struct {
+    unsigned go, claimed, spoiled;
+} race_t;
+
+static pst_board_t raced;
+static race_t *race;
+
+static void claimer(apr_uint32_t me, int churn)
+{
+    pst_shared_child_t *child;
+
+    while (!__atomic_load_n(&race->go, __ATOMIC_ACQUIRE)) {
+        sched_yield();
+    }
+    while (churn-- > 0) {
+        while ((child = pst_board_claim(&raced, me, 1))) {
+            __atomic_add_fetch(&race->claimed, 1, __ATOMIC_RELAXED);
+            if (pst_add(&child->held_bytes, me) != me || child->owner != me) {
+                __atomic_add_fetch(&race->spoiled, 1, __ATOMIC_RELAXED);
+            }
+            if (churn && rand() % 4 == 0) {
+                pst_board_release(&raced, me);
+            }
+        }
+        if (churn) {
+            pst_board_release(&raced, me);
+        }
+    }
+}
+
+static void run_claimers(int churn)
+{
+    pid_t pids[CLAIMERS];
+
+    fflush(stdout);
+    memset(race, 0, sizeof(*race));
+    for (apr_uint32_t i = 0; i < CLAIMERS; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            alarm(APART_SECONDS);
+            srand(i);
+            claimer(1000 + i, churn);
+            _exit(0);
+        }
+    }
+    __atomic_store_n(&race->go, 1, __ATOMIC_RELEASE);
+    for (int i = 0; i < CLAIMERS; i++) {
+        race->spoiled += apart_wait(pids[i]) != 0;
+    }
+}
+
+static void racing_claims(void)
+{
+    unsigned total = 0, spoiled = 0;
+
+    race = mmap(NULL, sizeof(*race), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    create(&raced, BLOCKS, 2);
+    for (int round = 0; round < 20; round++) {
+        run_claimers(1);
+        total += race->claimed;
+        spoiled += race->spoiled;
+        for (apr_uint32_t i = 0; i < CLAIMERS; i++) {
+            pst_board_release(&raced, 1000 + i);
+        }
+    }
+    is_number(total, 20 * BLOCKS, "processes race for blocks: each goes to one");
+    is_number(spoiled, 0, "and stays its own");
+    run_claimers(30);
+    ok(race->claimed > BLOCKS && race->spoiled == 0, "so too while they claim and release");
+    munmap(race, sizeof(*race));
+    pst_board_close(&raced);
+}
+
+/* ---- a writer and readers ----------------------------------------------- */
+
+/* Texts and what else lies under the change counter are a function of one number. */
+static void write_moment(pst_shared_slot_t *slot, apr_uint64_t n)
+{
+    int length = (int)(n % (PST_LINE_LEN - 30));
+
+    pst_slot_begin(slot);
+    slot->id = n;
+    snprintf(slot->client, sizeof(slot->client), "%" APR_UINT64_T_FMT, n);
+    snprintf(slot->protocol, sizeof(slot->protocol), "%" APR_UINT64_T_FMT, n);
+    snprintf(slot->vhost, sizeof(slot->vhost), "%" APR_UINT64_T_FMT, n);
+    snprintf(slot->handler, sizeof(slot->handler), "%" APR_UINT64_T_FMT, n);
+    memset(slot->line, 'a' + (int)(n % 26), (size_t)length);
+    snprintf(slot->line + length, sizeof(slot->line) - (size_t)length, "%" APR_UINT64_T_FMT, n);
+    slot->opened = n;
+    pst_slot_end(slot);
+}
+
+static int of_one_moment(const pst_shared_slot_t *slot)
+{
+    size_t length = slot->id % (PST_LINE_LEN - 30);
+    char n[24];
+
+    snprintf(n, sizeof(n), "%" APR_UINT64_T_FMT, (apr_uint64_t)slot->id);
+    for (size_t i = 0; i < length; i++) {
+        if (slot->line[i] != (char)('a' + (int)(slot->id % 26))) {
+            return 0;
+        }
+    }
+    return slot->opened == slot->id && !strcmp(slot->client, n) && !strcmp(slot->protocol, n) && !strcmp(slot->vhost, n)
+           && !strcmp(slot->handler, n) && !strcmp(slot->line + length, n);
+}
+
+static int is_emptied(const pst_shared_slot_t *slot)
+{
+    return !slot->client[0] && !slot->protocol[0] && !slot->vhost[0] && !slot->handler[0] && !slot->line[0];
+}
+
+static pst_shared_slot_t *written;
+static int stop;
+static unsigned long writes, good, given_up, torn;
+
+static void *writer(void *unused)
+{
+    unsigned long n = 1;
+
+    (void)unused;
+    for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n++) {
+        write_moment(written, n * 0x9e3779b97f4a7c15u >> 20);
+        if (n % 16 == 0) {
+            for (volatile int pause = 0; pause < 2000; pause++) {
+            }
+        }
+    }
+    writes = n;
+    return NULL;
+}
+
+static void *reader(void *unused)
+{
+    pst_shared_slot_t slot;
+
+    (void)unused;
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        if (pst_slot_copy(&slot, written)) {
+            __atomic_add_fetch(&good, 1, __ATOMIC_RELAXED);
+            __atomic_add_fetch(&torn, !of_one_moment(&slot), __ATOMIC_RELAXED);
+        }
+        else {
+            __atomic_add_fetch(&given_up, 1, __ATOMIC_RELAXED);
+            __atomic_add_fetch(&torn, !is_emptied(&slot), __ATOMIC_RELAXED);
+        }
+    }
+    return NULL;
+}
+
+static void racing_readers(pst_board_t *board)
+{
+    pthread_t threads[4];
+    const struct timespec a_second = { 1, 0 };
+
+    written = pst_board_slot(board, pst_board_child(board, 0), 0);
+    write_moment(written, 1);
+    for (int i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, i ? reader : writer, NULL);
+    }
+    nanosleep(&a_second, NULL);
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    printf("# %lu writes, %lu good copies, %lu given up\n", writes, good, given_up);
+    ok(writes > 1000 && good > 1000, "a writer and three readers were busy with one slot");
+    is_number(torn, 0, "every copy called good is of one moment, every other has no texts");
+}
+
+static int die_writing(void *slot)
+{
+    pst_shared_slot_t *s = slot;
+
+    pst_slot_begin(s);
+    s->in_use = 1;
+    pst_store(&s->usage.reserved_bytes, 123456);
+    strcpy(s->line, "half a li");
+    raise(SIGKILL);
+    return 0;
+}
+
+static int write_for_ever(void *slot)
+{
+    for (apr_uint64_t n = 1; ; n++) {
+        write_moment(slot, n);
+    }
+    return 0;
+}
+
+static void dying_writers(pst_board_t *board)
+{
+    pst_shared_slot_t *slot = pst_board_slot(board, pst_board_child(board, 0), 1), copy;
+    unsigned wrong = 0, halves = 0;
+
+    write_moment(slot, 41);
+    is_number((unsigned)-apart(die_writing, slot), SIGKILL, "a writer is killed in mid-write");
+    is_number((unsigned)pst_slot_copy(&copy, slot), 0, "its texts are not called good");
+    ok(is_emptied(&copy), "and not shown");
+    ok(copy.in_use == 1 && copy.usage.reserved_bytes == 123456, "its figures are");
+    write_moment(slot, 42);
+    ok(pst_slot_copy(&copy, slot) == 1 && of_one_moment(&copy) && copy.id == 42, "the next writer heals the slot");
+    for (int round = 0; round < 60; round++) {
+        const struct timespec a_moment = { 0, 200000 + rand() % 1000000 };
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            _exit(write_for_ever(slot));
+        }
+        nanosleep(&a_moment, NULL);
+        kill(pid, SIGKILL);
+        apart_wait(pid);
+        if (pst_slot_copy(&copy, slot)) {
+            wrong += !of_one_moment(&copy);
+        }
+        else {
+            halves++;
+            wrong += !is_emptied(&copy);
+        }
+        write_moment(slot, 1000 + (apr_uint64_t)round);
+        wrong += !pst_slot_copy(&copy, slot) || !of_one_moment(&copy) || copy.id != 1000 + (apr_uint64_t)round;
+    }
+    printf("# %u of 60 died in mid-write\n", halves);
+    is_number(wrong, 0, "killed at any moment, they do no harm");
+}
+
+/* ---- lies in a slot ------------------------------------------------------ */
+
+static void hostile(pst_board_t *board)
+{
+    pst_shared_slot_t *slot = pst_board_slot(board, pst_board_child(board, 0), 2), copy;
+    unsigned wrong = 0;
+
+    memset(slot, 0xff, sizeof(*slot));
+    ok(!pst_slot_copy(&copy, slot) && is_emptied(&copy), "all ones: no texts");
+    slot->seq = 0xfffffffe;
+    is_number((unsigned)pst_slot_copy(&copy, slot), 1, "an even counter is as good as any");
+    ok(strlen(copy.client) == PST_CLIENT_LEN - 1 && strlen(copy.protocol) == PST_PROTOCOL_LEN - 1
+       && strlen(copy.vhost) == PST_VHOST_LEN - 1 && strlen(copy.handler) == PST_HANDLER_LEN - 1
+       && strlen(copy.line) == PST_LINE_LEN - 1, "every text ends within its field");
+    write_moment(slot, 5);
+    ok(slot->seq == 0 && pst_slot_copy(&copy, slot) == 1 && of_one_moment(&copy), "the counter may wrap");
+    for (int value = 0; value < 256; value++) {
+        slot->in_use = slot->kind = slot->state = slot->has_request = (uint8_t)value;
+        pst_slot_copy(&copy, slot);
+        wrong += copy.in_use != (value == 1) || copy.has_request != (value == 1)
+                 || copy.kind != (value < PST_KIND_COUNT ? value : 0) || copy.state != (value < PST_STATE_COUNT ? value : 0);
+    }
+    is_number(wrong, 0, "flags are 0 or 1, kind and state are in range, whatever stands there");
+}
+
+int main(void)
+{
+    const char *dir = NULL;
+    pst_board_t board;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    apr_temp_dir_get(&dir, pool);
+    snprintf(path, sizeof(path), "%s/poolstat-unit-%ld.protocol", dir ? dir : ".", (long)getpid());
+    snprintf(other, sizeof(other), "%s.other", path);
+    making();
+    opening();
+    intact();
+    claims();
+    racing_claims();
+    create(&board, 1, 4);
+    racing_readers(&board);
+    dying_writers(&board);
+    hostile(&board);
+    pst_board_close(&board);
+    unlink(path);
+    apr_terminate();
+    return done();
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: mappings that are not nodes are known exactly as long as they live, also
+ * when there are more than the table has room for.
+ */
+#include "tap.h"
+#include "pst_maps.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define MANY 60000
+
+static const void *page(uintptr_t n)
+{
+    return (const void *)(0x7f0000000000 + (n << 12));
+}
+
+static void few(void)
+{
+    unsigned wrong = 0;
+
+    is_number((unsigned)pst_maps_remove(page(1)), 0, "what was never added is not known");
+    is_number((unsigned)pst_maps_add(page(1)), 1, "added");
+    is_number((unsigned)pst_maps_remove(page(2)), 0, "another is not known");
+    is_number((unsigned)pst_maps_remove(page(1)), 1, "it is");
+    is_number((unsigned)pst_maps_remove(page(1)), 0, "once");
+    for (uintptr_t n = 0; n < 4000; n++) {
+        wrong += pst_maps_add(page(n * 3)) != 1;
+    }
+    for (uintptr_t n = 0; n < 12000; n++) {
+        wrong += pst_maps_remove(page(n)) != (n % 3 == 0);
+    }
+    is_number(wrong, 0, "4,000 at once, and only those");
+}
+
+static void more_than_there_is_room_for(void)
+{
+    static char added[MANY];
+    unsigned known = 0, wrong = 0;
+
+    for (uintptr_t n = 0; n < MANY; n++) {
+        added[n] = (char)pst_maps_add(page(n * 7));
+        known += (unsigned)added[n];
+    }
+    printf("# room for %u\n", known);
+    ok(known > 4096 && known < MANY, "at some time there is no room");
+    for (uintptr_t n = 0; n < MANY; n++) {
+        wrong += pst_maps_remove(page(n * 7)) != added[n];
+    }
+    is_number(wrong, 0, "what found none is not known, all else is");
+    for (uintptr_t n = 0; n < MANY; n++) {
+        wrong += pst_maps_remove(page(n * 7));
+    }
+    is_number(wrong, 0, "nothing is left");
+    for (uintptr_t n = 0; n < 4000; n++) {
+        wrong += pst_maps_add(page(n)) != 1 || pst_maps_remove(page(n)) != 1;
+    }
+    is_number(wrong, 0, "and the room is there again");
+}
+
+static void *add_and_remove(void *first)
+{
+    uintptr_t base = (uintptr_t)first, wrong = 0;
+
+    for (uintptr_t round = 0; round < 200; round++) {
+        for (uintptr_t n = 0; n < 300; n++) {
+            wrong += pst_maps_add(page(base + n * 4)) != 1;
+        }
+        for (uintptr_t n = 0; n < 300; n++) {
+            wrong += pst_maps_remove(page(base + n * 4)) != 1;
+        }
+    }
+    return (void *)wrong;
+}
+
+static void many_threads(void)
+{
+    pthread_t threads[4];
+    uintptr_t wrong = 0;
+    void *result;
+
+    for (uintptr_t i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, add_and_remove, (void *)i);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], &result);
+        wrong += (uintptr_t)result;
+    }
+    is_number(wrong, 0, "four threads side by side each find their own");
+}
+
+int main(void)
+{
+    few();
+    more_than_there_is_room_for();
+    many_threads();
+    return done();
+}
