@@ -111,8 +111,7 @@ static void hand_over(apr_memnode_t *node, apr_uint32_t tag)
     }
 }
 
-/* With nothing of the right size left on its list, a bucket allocator takes a
- * node: for the bucket alone if that is large, else for many. */
+/* The current node is full: the bucket allocator takes another, for many buckets. */
 static __attribute__((noinline)) void *bucket_by_real(apr_size_t size, apr_bucket_alloc_t *list)
 {
     apr_uint32_t tag;
@@ -126,6 +125,29 @@ static __attribute__((noinline)) void *bucket_by_real(apr_size_t size, apr_bucke
     return m;
 }
 
+/* A large bucket has a node of its own, which goes back when the bucket does. */
+static __attribute__((noinline)) void *large_bucket(apr_size_t size, apr_bucket_alloc_t *list)
+{
+    pst_apr_bucket_head_t *head;
+    apr_memnode_t *node;
+    apr_uint32_t tag;
+
+    if (size > APR_SIZE_MAX - PST_APR_BUCKET_HEAD || !read_mark(pst_apr_bucket_home(list), &tag)) {
+        return bucket_by_real(size, list);
+    }
+    node = pst_real.allocator_alloc(pst_apr_bucket_alloc(list)->allocator, size + PST_APR_BUCKET_HEAD);
+    if (!node) {
+        return NULL;
+    }
+    mark(node, tag);
+    pst_account_buckets(tag, (apr_int64_t)pst_apr_node_size(node));
+    head = (pst_apr_bucket_head_t *)(void *)node->first_avail;
+    head->alloc = list;
+    head->memnode = node;
+    head->size = size + PST_APR_BUCKET_HEAD;
+    return (char *)head + PST_APR_BUCKET_HEAD;
+}
+
 /* The common cases of apr_bucket_alloc() itself: a small bucket, from the list of
  * those given back or from the current node while it has more than enough room. */
 void *pst_wrap_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
@@ -136,7 +158,7 @@ void *pst_wrap_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
     char *end;
 
     if (PST_UNLIKELY(size > APR_BUCKET_ALLOC_SIZE)) {
-        return bucket_by_real(size, list);
+        return large_bucket(size, list);
     }
     if (PST_LIKELY(head != NULL)) {
         l->freelist = head->next;

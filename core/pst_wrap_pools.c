@@ -107,7 +107,7 @@ static APR_INLINE void *take(apr_pool_t *pool, apr_size_t size)
     char *m = active->first_avail;
 
     if (PST_LIKELY(size <= (apr_size_t)(active->endp - m))) {
-        active->first_avail = m + APR_ALIGN_DEFAULT(size);
+        active->first_avail = (char *)APR_ALIGN_DEFAULT((apr_uintptr_t)m + size);
         return m;
     }
     return palloc_by_real(pool, size);
