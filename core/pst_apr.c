@@ -285,13 +285,12 @@ void pst_apr_walk(apr_pool_t *top, pst_apr_visit_fn *visit, void *baton, apr_siz
     }
 }
 
-void pst_apr_run_pre_cleanups(apr_pool_t *pool)
+void pst_apr_run_cleanups(pst_apr_cleanup_t **list)
 {
-    pst_apr_pool_t *p = pst_apr_pool(pool);
     pst_apr_cleanup_t *cleanup;
 
-    while ((cleanup = p->pre_cleanups) != NULL) {
-        p->pre_cleanups = cleanup->next;
+    while ((cleanup = *list) != NULL) {
+        *list = cleanup->next;
         cleanup->plain_fn((void *)(apr_uintptr_t)cleanup->data);
     }
 }

@@ -146,11 +146,8 @@ void pst_apr_add_pool(pst_apr_figures_t *figures, apr_pool_t *pool, apr_size_t *
 typedef int pst_apr_visit_fn(void *baton, apr_pool_t *pool);
 void pst_apr_walk(apr_pool_t *top, pst_apr_visit_fn *visit, void *baton, apr_size_t *budget);
 
-/**
- * What apr_pool_destroy() does first of all: run and unlink the pre-cleanups
- * (run_cleanups() of apr_pools.c). Whoever is about to destroy the pool.
- */
-void pst_apr_run_pre_cleanups(apr_pool_t *pool);
+/** The cleanups of one kind: run each and unlink it first (run_cleanups() of apr_pools.c). */
+void pst_apr_run_cleanups(pst_apr_cleanup_t **list);
 
 /** The root of the tree that pool stands in: the global pool, unless unmanaged. */
 apr_pool_t *pst_apr_root(apr_pool_t *pool);

@@ -317,7 +317,7 @@ static const char *redirect(apr_pool_t *parent)
     if (pthread_atfork(NULL, NULL, in_forked) != 0) {
         return "no handler for forked processes could be set";
     }
-    g.loads = pst_got_loads();
+    g.loads = pst_wrap_loads_at_start = pst_got_loads();
     if (patch(0) != APR_SUCCESS) {
         why = "calls between the loaded objects could not be redirected";
     }

@@ -29,10 +29,6 @@ static struct {
 
 pst_record_place_t pst_record_place;
 
-/* Initial-exec: a plain load instead of a call into the loader; 8 bytes of the
- * room that the loader keeps for this. */
-static __thread pst_dying_t *dying_top __attribute__((tls_model("initial-exec")));
-
 apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
 {
     apr_size_t size = 1024;
@@ -91,17 +87,10 @@ static side_t *side_of(apr_pool_t *pool)
     return NULL;
 }
 
-pst_record_t *pst_record_find_elsewhere(apr_pool_t *pool)
+pst_record_t *pst_record_find_aside(apr_pool_t *pool)
 {
-    pst_dying_t *dying;
-    side_t *side;
+    side_t *side = side_of(pool);
 
-    for (dying = dying_top; dying; dying = dying->outer) {
-        if (dying->pool == pool) {
-            return &dying->record;
-        }
-    }
-    side = side_of(pool);
     return side ? &side->record : NULL;
 }
 
@@ -136,25 +125,16 @@ pst_record_t *pst_record_adopt(apr_pool_t *pool)
     return is_virgin(pool) ? pst_record_make(pool) : adopt_aside(pool);
 }
 
-void pst_record_dying_begin(pst_dying_t *dying, apr_pool_t *pool, pst_record_t *record)
+void pst_record_drop(apr_pool_t *pool, pst_record_t *record)
 {
-    dying->pool = pool;
-    dying->record = *record;
-    dying->outer = dying_top;
-    dying_top = dying;
+    side_t *side;
+
     if (record == pst_record_inside(pool)) {
         record->magic = 0;
+        return;
     }
-    else {
-        side_t *side = side_of(pool);
-
-        if (side) {
-            __atomic_store_n(&side->pool, GONE, __ATOMIC_RELEASE);
-        }
+    side = side_of(pool);
+    if (side) {
+        __atomic_store_n(&side->pool, GONE, __ATOMIC_RELEASE);
     }
-}
-
-void pst_record_dying_end(pst_dying_t *dying)
-{
-    dying_top = dying->outer;
 }

@@ -49,8 +49,8 @@ static APR_INLINE apr_uint64_t pst_record_magic(const apr_pool_t *pool)
     return (apr_uint64_t)(apr_uintptr_t)pool ^ pst_record_place.secret;
 }
 
-/** Where else a record may be: of a dying pool, in the side table. */
-pst_record_t *pst_record_find_elsewhere(apr_pool_t *pool);
+/** The record of a pool that has none inside: in the side table, or NULL. */
+pst_record_t *pst_record_find_aside(apr_pool_t *pool);
 
 /** The record of a pool, or NULL if it has none. Any thread that may use the pool. */
 static APR_INLINE pst_record_t *pst_record_find(apr_pool_t *pool)
@@ -58,7 +58,7 @@ static APR_INLINE pst_record_t *pst_record_find(apr_pool_t *pool)
     pst_record_t *record = pst_record_inside(pool);
 
     return __builtin_expect(record->magic == pst_record_magic(pool), 1) ? record
-                                                                       : pst_record_find_elsewhere(pool);
+                                                                       : pst_record_find_aside(pool);
 }
 
 /**
@@ -69,18 +69,9 @@ static APR_INLINE pst_record_t *pst_record_find(apr_pool_t *pool)
 pst_record_t *pst_record_adopt(apr_pool_t *pool);
 
 /**
- * A pool on its way out.  Its cleanups may still allocate from it and make children,
- * but when they are done its memory may be gone, and an inside record left behind could be taken for
- * that of another pool.  So from begin to end the record is this copy on the
- * destroyer's stack.
+ * The pool is about to be freed: its record is no more.  Left behind, one inside
+ * could be taken for that of the next pool in the same node.
  */
-typedef struct pst_dying_t {
-    apr_pool_t         *pool;
-    pst_record_t        record;
-    struct pst_dying_t *outer;
-} pst_dying_t;
-
-void pst_record_dying_begin(pst_dying_t *dying, apr_pool_t *pool, pst_record_t *record);
-void pst_record_dying_end(pst_dying_t *dying);
+void pst_record_drop(apr_pool_t *pool, pst_record_t *record);
 
 #endif /* PST_RECORD_H */

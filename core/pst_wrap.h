@@ -51,6 +51,9 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
 void pst_wrap_pool_clear(apr_pool_t *pool);
 void pst_wrap_pool_destroy(apr_pool_t *pool);
 
+/** pst_got_loads() when calls were first redirected. */
+extern apr_uint64_t pst_wrap_loads_at_start;
+
 /** The record of a pool; a pool without one is taken in and charged. NULL if that failed. */
 pst_record_t *pst_wrap_record(apr_pool_t *pool);
 

@@ -11,15 +11,27 @@
  * Concurrency: a pool's record is touched only by who may touch the pool, which
  * APR already demands to be one thread at a time; charges are atomic.
  */
+#include "pst_got.h"
 #include "pst_wrap.h"
 
 #include <string.h>
 
+apr_uint64_t pst_wrap_loads_at_start;
+
 /* Nodes looked at when a pool is taken in late. */
 #define WALK_NODES 4096
 
-/* A pool without a record: made by code that is not instrumented (yet).  What it
- * holds is in held already, since its nodes came through libapr's own calls. */
+/* What a pool born before this child was instrumented holds was never counted as
+ * held, unless the walk at the start found the pool; nor what its allocator keeps. */
+static apr_size_t missing_in_held(apr_pool_t *pool, apr_size_t reserved)
+{
+    apr_allocator_t *allocator = pst_apr_pool(pool)->allocator;
+
+    return reserved + (apr_allocator_owner_get(allocator) == pool ? pst_apr_retained(allocator, 0, WALK_NODES) : 0);
+}
+
+/* A pool without a record: made by code that is not instrumented (yet), or before the
+ * start and in no tree.  If no object has come since the start it must be the latter. */
 static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
 {
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
@@ -38,6 +50,9 @@ static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
     record->left = figures.slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
     pst_account_charge(record->account, (apr_int64_t)figures.reserved, (apr_int64_t)figures.slack, 1);
     PST_COUNT(unattributed_bytes, (apr_int64_t)figures.reserved);
+    if (pst_got_loads() == pst_wrap_loads_at_start) {
+        pst_account_held((apr_int64_t)missing_in_held(pool, figures.reserved));
+    }
     return record;
 }
 
@@ -70,7 +85,6 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
     apr_size_t size;
 
     if (!record) {
-        pst_wrap_record(pool);
         return;
     }
     record->left += pst_apr_node_slack(before);
@@ -85,10 +99,14 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
     }
 }
 
+/* A pool without a record is taken in before it changes, not after. */
 static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size_t size)
 {
     const apr_memnode_t *before = pst_apr_pool(pool)->active;
-    void *m = pst_real.palloc(pool, size);
+    void *m;
+
+    pst_wrap_record(pool);
+    m = pst_real.palloc(pool, size);
 
     if (m && pst_apr_pool(pool)->active != before) {
         moved(pool, before, m);
@@ -198,8 +216,10 @@ void *pst_wrap_palloc_spaced(apr_pool_t *pool, apr_size_t size)
 char *pst_wrap_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
 {
     const apr_memnode_t *before = pst_apr_pool(pool)->active;
-    char *m = pst_real.pvsprintf(pool, format, ap);
+    char *m;
 
+    pst_wrap_record(pool);
+    m = pst_real.pvsprintf(pool, format, ap);
     if (PST_UNLIKELY(m && pst_apr_pool(pool)->active != before)) {
         moved(pool, before, m);
     }
@@ -251,8 +271,26 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
     return rv;
 }
 
+/*
+ * What apr_pool_destroy() and apr_pool_clear() do first is done here first, in the
+ * same order, through the wrappers: pre-cleanups, then the pools below.
+ * apr_pool_destroy() calls itself for these, directly and not through a table that
+ * could be redirected (Debian's libapr 1.7.2); the real function then finds none.
+ */
+static APR_INLINE void empty(apr_pool_t *pool)
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+
+    if (PST_UNLIKELY(p->pre_cleanups)) {
+        pst_apr_run_cleanups(&p->pre_cleanups);
+    }
+    while (p->child) {
+        pst_wrap_pool_destroy(p->child);
+    }
+}
+
 /* The pool is back to its own first node. */
-static void clear(apr_pool_t *pool, pst_record_t *record, pst_account_t *account)
+static void cleared(apr_pool_t *pool, pst_record_t *record, pst_account_t *account)
 {
     apr_size_t self = pst_apr_node_size(pst_apr_pool(pool)->self), before = record->reserved;
 
@@ -276,10 +314,12 @@ static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_
     const pst_account_t *original = record->rooted;
     pst_account_t account = *original;
 
+    empty(pool);
     pst_real.pool_clear(pool);
-    clear(pool, record, &account);
+    cleared(pool, record, &account);
     record->rooted = NULL;
     record->account = above ? above->account : pst_account_process();
+    note_below(record->account, 1);
     pst_account_move(&account, record->account, (apr_int64_t)record->reserved,
                      (apr_int64_t)record->published, 1);
     pst_account_close(&account, original);
@@ -296,66 +336,64 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
         clear_rooted(pool, record);
     }
     else {
+        empty(pool);
         pst_real.pool_clear(pool);
-        clear(pool, record, record->account);
+        cleared(pool, record, record->account);
     }
 }
 
 /*
- * apr_pool_destroy() calls itself for the pools below, directly and not through a
- * table that could be redirected (Debian's libapr 1.7.2). So what it does first is done here
- * first, in the same order: pre-cleanups, then the pools below; the real one then
- * finds neither, runs the cleanups and frees the nodes.
+ * Cleanups are run here too, not by the real function: they may allocate from the
+ * pool, make pools below it, or wait for another thread that does, and all of that must
+ * still find the record.  Then nothing is left that could.
  */
-static void destroy(apr_pool_t *pool)
+static APR_INLINE void finish(apr_pool_t *pool)
 {
-    if (PST_UNLIKELY(pst_apr_pool(pool)->pre_cleanups)) {
-        pst_apr_run_pre_cleanups(pool);
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+
+    empty(pool);
+    if (p->cleanups) {
+        pst_apr_run_cleanups(&p->cleanups);
+        empty(pool);
     }
-    while (pst_apr_pool(pool)->child) {
-        pst_wrap_pool_destroy(pst_apr_pool(pool)->child);
-    }
-    pst_real.pool_destroy(pool);
 }
 
-static void discharge(pst_account_t *account, const pst_record_t *record)
+/* The account lies in the pool: it is used from a copy once that is gone. */
+static void destroy(apr_pool_t *pool, pst_record_t *record, pst_account_t *account)
 {
-    pst_account_charge(account, -(apr_int64_t)record->reserved, -(apr_int64_t)record->published, -1);
+    apr_int64_t reserved = (apr_int64_t)record->reserved, slack = (apr_int64_t)record->published;
+
+    pst_record_drop(pool, record);
+    pst_real.pool_destroy(pool);
+    pst_account_charge(account, -reserved, -slack, -1);
     PST_COUNT(pools_destroyed, 1);
 }
 
-/* An account lies in the pool it was opened for: it is used from a copy once the
- * pool is gone. */
-static void destroy_rooted(apr_pool_t *pool, pst_record_t *record)
+static __attribute__((noinline)) void destroy_rooted(apr_pool_t *pool, pst_record_t *record)
 {
     const pst_account_t *original = record->rooted;
     pst_account_t account;
-    pst_dying_t dying;
 
-    pst_record_dying_begin(&dying, pool, record);
+    finish(pool);
     account = *original;
-    destroy(pool);
-    pst_record_dying_end(&dying);
-    discharge(&account, &dying.record);
+    destroy(pool, record, &account);
     pst_account_close(&account, original);
 }
 
 void pst_wrap_pool_destroy(apr_pool_t *pool)
 {
     pst_record_t *record = pst_wrap_record(pool);
-    pst_dying_t dying;
 
     if (PST_UNLIKELY(!record)) {
-        destroy(pool);
+        finish(pool);
+        pst_real.pool_destroy(pool);
     }
     else if (record->rooted) {
         destroy_rooted(pool, record);
     }
     else {
+        finish(pool);
         note_below(record->account, (apr_uint32_t)-1);
-        pst_record_dying_begin(&dying, pool, record);
-        destroy(pool);
-        pst_record_dying_end(&dying);
-        discharge(dying.record.account, &dying.record);
+        destroy(pool, record, record->account);
     }
 }

@@ -396,9 +396,9 @@ static void pre_cleanups(apr_pool_t *parent)
     apr_pool_pre_cleanup_register(pool, "b", tell_more);
     apr_pool_pre_cleanup_register(pool, "c", tell);
     apr_pool_cleanup_register(pool, "plain", tell, apr_pool_cleanup_null);
-    pst_apr_run_pre_cleanups(pool);
+    pst_apr_run_cleanups(&pst_apr_pool(pool)->pre_cleanups);
     is_text(story, "cb(more)a", "pre-cleanups run as APR runs them: the last one first, new ones next");
-    pst_apr_run_pre_cleanups(pool);
+    pst_apr_run_cleanups(&pst_apr_pool(pool)->pre_cleanups);
     is_text(story, "cb(more)a", "each once");
     apr_pool_destroy(pool);
     is_text(story, "cb(more)aplain", "plain cleanups are left to APR");

@@ -16,7 +16,7 @@
 #define pst_apr_prove            shifted_prove
 #define pst_apr_add_pool         shifted_add_pool
 #define pst_apr_walk             shifted_walk
-#define pst_apr_run_pre_cleanups shifted_run_pre_cleanups
+#define pst_apr_run_cleanups     shifted_run_cleanups
 #define pst_apr_root             shifted_root
 #define pst_apr_retained         shifted_retained
 #define ref                      ref; void *field_to_come
