@@ -53,7 +53,8 @@ static void slots(void)
     for (int i = 0; i < 3; i++) {
         open_one(&more[i], "192.0.2.2");
     }
-    ok(!more[0].slot && !more[2].slot && more[0].usage == &block->unslotted && !more[0].tag, "then there are none left");
+    ok(!more[0].slot && !more[2].slot && more[0].usage == &block->unslotted && !more[0].tag,
+       "then there are none left");
     is_number(block->unslotted_connections, 3, "who found none is counted");
     is_number(block->unslotted_opened, 3, "for good, too");
     is_number(block->connections_open, SLOTS + 3, "and is among the open ones");
@@ -69,7 +70,8 @@ static void slots(void)
     open_one(&accounts[33], "192.0.2.3");
     ok(accounts[33].slot == slot, "and taken again");
     ok(pst_slot_copy(&copy, slot) && copy.in_use && copy.id == SLOTS + 4 && !copy.usage.reserved_bytes
-       && !copy.bucket_bytes && !copy.requests && !strcmp(copy.client, "192.0.2.3"), "with nothing left of the one before");
+       && !copy.bucket_bytes && !copy.requests && !strcmp(copy.client, "192.0.2.3"),
+       "with nothing left of the one before");
     for (int i = 0; i < SLOTS; i++) {
         close_one(&accounts[i]);
     }
@@ -99,7 +101,8 @@ static void tags(void)
     pst_account_buckets(0, 4096);
     pst_account_buckets(0xffffffff, 4096);
     pst_account_buckets((apr_uint32_t)SLOTS << 16 | 1, -8192);
-    ok(second.slot->bucket_bytes == 20480 && block->child_bucket_bytes == 20480, "tags of no slot reach the child alone");
+    ok(second.slot->bucket_bytes == 20480 && block->child_bucket_bytes == 20480,
+       "tags of no slot reach the child alone");
     close_one(&second);
     pst_account_buckets(second.tag, -20480);
     for (unsigned round = 0; round < 100000; round++) {

@@ -18,8 +18,8 @@
 #include <stdlib.h>
 
 typedef enum {
-    TRUTH = 0, PARENT, ALLOCATOR, TAG, ABORT, USERDATA, CLEANUP, KILL, PRE_CLEANUP, ADOPTION, ORDER, OWNER, MUTEX, LIMIT,
-    GROWTH, NODE_SIZE, CLEAR, AFTER_CLEAR, UNMANAGED, RED_ZONE, BUCKETS, PAGE, LIES
+    TRUTH = 0, PARENT, ALLOCATOR, TAG, ABORT, USERDATA, CLEANUP, KILL, PRE_CLEANUP, ADOPTION, ORDER, OWNER, MUTEX,
+    LIMIT, GROWTH, NODE_SIZE, CLEAR, AFTER_CLEAR, UNMANAGED, RED_ZONE, BUCKETS, PAGE, LIES
 } lie_e;
 
 static lie_e lie;
@@ -96,7 +96,10 @@ apr_status_t apr_pool_create_ex(apr_pool_t **made, apr_pool_t *parent, apr_abort
     if (parent && lie == ORDER) {
         rv = REAL(apr_pool_create_ex)(&older, parent, abort_fn, allocator);
     }
-    return rv != APR_SUCCESS ? rv : REAL(apr_pool_create_ex)(made, lie == ADOPTION ? NULL : parent, abort_fn, allocator);
+    if (rv == APR_SUCCESS) {
+        rv = REAL(apr_pool_create_ex)(made, lie == ADOPTION ? NULL : parent, abort_fn, allocator);
+    }
+    return rv;
 }
 
 apr_status_t apr_pool_create_unmanaged_ex(apr_pool_t **made, apr_abortfunc_t abort_fn, apr_allocator_t *allocator)
@@ -358,7 +361,8 @@ static void trees(apr_pool_t *parent)
         seen += below(pools[i], pools[50]) && place(&visits, pools[i]) < visits.count;
         spared += below(pools[i], pools[50]);
     }
-    ok(spared > 49 && seen == 0 && visits.count == MANY - spared, "what is below a pool may be left out, and that alone");
+    ok(spared > 49 && seen == 0 && visits.count == MANY - spared,
+       "what is below a pool may be left out, and that alone");
     ok(apr_pool_parent_get(pst_apr_root(pools[99])) == NULL && pst_apr_root(pools[99]) == pst_apr_root(parent),
        "the root of all");
     apr_pool_create_unmanaged_ex(&pool, NULL, NULL);

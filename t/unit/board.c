@@ -356,7 +356,8 @@ static void claims(void)
        "three blocks for three");
     ok(child[0]->owner == 100 && child[0]->generation == 7 && child[0]->ready == 1 && child[0]->started,
        "the head is filled in");
-    ok(!pst_board_claim(&board, 103, 7) && pst_board_header(&board)->homeless == 1, "the fourth is homeless, and counted");
+    ok(!pst_board_claim(&board, 103, 7) && pst_board_header(&board)->homeless == 1,
+       "the fourth is homeless, and counted");
     is_number((unsigned)pst_board_release(&board, 0), 0, "nobody's blocks are not released");
     is_number((unsigned)pst_board_release(&board, 99), 0, "a stranger owns nothing");
     ok(child[0]->owner == 100 && child[1]->owner == 101 && child[2]->owner == 102, "all as it was");
@@ -580,6 +581,9 @@ static void dying_writers(pst_board_t *board)
     is_number((unsigned)pst_slot_copy(&copy, slot), 0, "its texts are not called good");
     ok(is_emptied(&copy), "and not shown");
     ok(copy.in_use == 1 && copy.usage.reserved_bytes == 123456, "its figures are");
+    pst_slot_begin(slot);
+    ok(!pst_slot_copy(&copy, slot) && is_emptied(&copy), "while the next writer is at it, they are not good either");
+    pst_slot_end(slot);
     write_moment(slot, 42);
     ok(pst_slot_copy(&copy, slot) == 1 && of_one_moment(&copy) && copy.id == 42, "the next writer heals the slot");
     for (int round = 0; round < 60; round++) {
@@ -626,7 +630,8 @@ static void hostile(pst_board_t *board)
         slot->in_use = slot->kind = slot->state = slot->has_request = (uint8_t)value;
         pst_slot_copy(&copy, slot);
         wrong += copy.in_use != (value == 1) || copy.has_request != (value == 1)
-                 || copy.kind != (value < PST_KIND_COUNT ? value : 0) || copy.state != (value < PST_STATE_COUNT ? value : 0);
+                 || copy.kind != (value < PST_KIND_COUNT ? value : 0)
+                 || copy.state != (value < PST_STATE_COUNT ? value : 0);
     }
     is_number(wrong, 0, "flags are 0 or 1, kind and state are in range, whatever stands there");
 }

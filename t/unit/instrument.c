@@ -213,7 +213,7 @@ static apr_uint64_t all_buckets(void)
 
 /* ---- comparing ---------------------------------------------------------- */
 
-static unsigned wrong, comparisons;
+static unsigned wrong, comparisons, pools_before;
 
 static void same(apr_uint64_t board_says, apr_uint64_t nodes_say, const char *what, unsigned step)
 {
@@ -240,7 +240,7 @@ static void compare_connection(pst_account_t *account, unsigned step)
         request = sum_of(account->current, 0);
         same(slot->request.pools, request.pools, "pools of a request", step);
         same(slot->request.reserved_bytes, request.reserved, "reserved of a request", step);
-        if (request.pools < 60) {
+        if (request.pools < 40) {
             same(slot->request.slack_bytes, request.slack, "slack of a sampled request", step);
         }
     }
@@ -248,7 +248,7 @@ static void compare_connection(pst_account_t *account, unsigned step)
         same(slot->request.pools + slot->request.reserved_bytes + slot->request.slack_bytes, 0,
              "figures of no request", step);
     }
-    if (whole.pools < 60 && own.pools + request.pools == whole.pools) {     /* no other request is being finished */
+    if (whole.pools < 40 && own.pools + request.pools == whole.pools) {     /* no other request is being finished */
         same(slot->usage.slack_bytes, whole.slack, "slack of a sampled connection", step);
     }
 }
@@ -260,6 +260,8 @@ static void compare(unsigned step)
 
     look();
     process = sum_of(NULL, 0);
+    same(pools_before + block->pools_created - block->pools_destroyed, seen_count, "pools created and not destroyed",
+         step);
     same(block->process.pools, process.pools, "pools of the process", step);
     same(block->process.reserved_bytes, process.reserved, "reserved of the process", step);
     reserved = process.reserved;
@@ -300,23 +302,30 @@ static int in_cleanup;
 static apr_pool_t *operated_root;
 static unsigned done_ops[20];
 
+static int note(void *baton, apr_pool_t *pool)
+{
+    (void)baton;
+    if (alive_count < MAX_SEEN) {
+        alive[alive_count++] = pool;
+    }
+    return 1;
+}
+
+/* Ours: those below base, and the unmanaged ones. */
 static void refresh(void)
 {
-    look();
-    for (alive_count = 0; alive_count < seen_count; alive_count++) {
-        alive[alive_count] = seen[alive_count].pool;
+    apr_size_t budget = 1000000;
+
+    alive_count = 0;
+    pst_apr_walk(base, note, NULL, &budget);
+    for (unsigned i = 0; i < unmanaged_count; i++) {
+        pst_apr_walk(unmanaged[i], note, NULL, &budget);
     }
 }
 
-/* Any of ours: those below base, and the unmanaged ones. */
 static apr_pool_t *any_pool(void)
 {
-    apr_pool_t *pool;
-
-    do {
-        pool = alive[below(alive_count)];
-    } while (pool == root || (apr_pool_is_ancestor(root, pool) && !apr_pool_is_ancestor(base, pool)));
-    return pool;
+    return alive[below(alive_count)];
 }
 
 static apr_status_t allocate_while_dying(void *data)
@@ -324,7 +333,7 @@ static apr_status_t allocate_while_dying(void *data)
     apr_pool_t *pool = data;
 
     in_cleanup++;
-    memset(apr_palloc(pool, any_size()), 1, 0);
+    apr_palloc(pool, any_size());
     apr_psprintf(pool, "%*d", (int)below(12000), 1);
     in_cleanup--;
     return APR_SUCCESS;
@@ -442,7 +451,7 @@ static void allocate(void)
     apr_size_t size = any_size();
     static char text[70000];
 
-    switch (below(12)) {
+    switch (below(20)) {
     case 0: apr_pcalloc(pool, size); break;
     case 1: apr_psprintf(pool, "%*d", (int)size % 20000, 1); break;
     case 2: apr_psprintf(pool, "%s", ""); break;
@@ -450,6 +459,12 @@ static void allocate(void)
     case 4: apr_pstrmemdup(pool, text, size % sizeof(text)); break;
     case 5: apr_pmemdup(pool, text, size % sizeof(text)); break;
     case 6: apr_table_setn(apr_table_make(pool, 5), "key", "value"); break;
+    case 8: apr_pool_cleanup_register(pool, pool, allocate_while_dying, apr_pool_cleanup_null); break;
+    case 9:
+        if (below(8) == 0) {
+            apr_pool_pre_cleanup_register(pool, pool, create_while_dying);
+        }
+        break;
     case 7: apr_array_push(apr_array_make(pool, (int)below(50) + 1, 16)); break;
     default: memset(apr_palloc(pool, size), 7, size);
     }
@@ -459,7 +474,7 @@ static void clear_one(void)
 {
     apr_pool_t *pool = any_pool();
 
-    if (pool == base || (below(4) && apr_pool_is_ancestor(pool, base))) {
+    if (pool == base) {
         return;
     }
     operated_root = pst_apr_root(pool);
@@ -571,8 +586,8 @@ static void use_buckets(void)
     int i = (int)below(MAX_LARGE);
 
     if (!list->open) {
-        if (below(10) == 0) {
-            list->pool = any_pool();
+        list->pool = any_pool();
+        if (list->pool != base && below(10) == 0) {
             list->list = apr_bucket_alloc_create(list->pool);
             list->open = 1;
             apr_pool_cleanup_register(list->pool, list, list_ends, apr_pool_cleanup_null);
@@ -678,4 +693,610 @@ static void operate(void)
     else if (what < 999) { op = 7; map_something(); }
     else { op = 8; below(8) == 0 ? run_threads() : refresh(); }
     done_ops[op]++;
+}
+
+/* ---- start -------------------------------------------------------------- */
+
+static int start(pst_level_e wanted)
+{
+    const char *reason = NULL;
+    pst_level_e level;
+
+    apr_pool_create(&base, NULL);
+    root = pst_apr_root(base);
+    make_board(&board, 2, SLOTS, base);
+    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    if (pst_account_start(&board, block) != APR_SUCCESS) {
+        return 0;
+    }
+    level = pst_instrument_start(base, wanted, &reason);
+    if (wanted == PST_LEVEL_FULL && level != wanted) {
+        printf("# not instrumented: %s\n", reason);
+    }
+    look();
+    pools_before = seen_count - (unsigned)block->pools_created + (unsigned)block->pools_destroyed;
+    return level == wanted && (level == PST_LEVEL_FULL) == (reason == NULL);
+}
+
+static void open_file(void)
+{
+    char *name = apr_pstrdup(base, "/tmp/poolstat-unit-XXXXXX");
+    static const char zeros[8192];
+    apr_size_t size = sizeof(zeros);
+
+    apr_file_mktemp(&file, name, 0, base);
+    apr_file_write(file, zeros, &size);
+}
+
+static void random_walk(unsigned steps)
+{
+    for (int i = 0; i < 4; i++) {
+        apr_allocator_create(&loose[i]);
+        apr_allocator_max_free_set(loose[i], i % 2 ? 200000 : APR_ALLOCATOR_MAX_FREE_UNLIMITED);
+    }
+    open_file();
+    refresh();
+    compare(0);
+    is_number(wrong, 0, "at the start the board says what the nodes say");
+    for (unsigned step = 1; step <= steps && wrong == 0; step++) {
+        operate();
+        if (step % 400 == 0 || step < 2000) {
+            compare(step);
+        }
+    }
+    printf("# %u comparisons; create %u, allocate %u, clear %u, destroy %u, connections %u, requests %u, buckets %u, "
+           "mappings %u, threads %u\n",
+           comparisons, done_ops[0], done_ops[1], done_ops[2], done_ops[3], (unsigned)block->connections_opened,
+           (unsigned)block->requests_finished, done_ops[6], done_ops[7], done_ops[8]);
+    is_number(wrong, 0, "and at every moment after");
+    ok(block->unslotted_opened > 10 && block->connections_opened > block->unslotted_opened + 100,
+       "connections found slots, and others none");
+    in_cleanup = 1;
+    while (unmanaged_count) {
+        apr_pool_destroy(unmanaged[--unmanaged_count]);
+    }
+    while (pst_apr_pool(base)->child) {
+        apr_pool_destroy(pst_apr_pool(base)->child);
+    }
+    in_cleanup = 0;
+    for (int i = 0; i < 4; i++) {
+        apr_allocator_destroy(loose[i]);
+        loose[i] = NULL;
+    }
+    compare(steps + 1);
+    is_number(wrong, 0, "all destroyed: still so");
+    is_number(block->connections_open + block->unslotted.pools + block->unslotted.reserved_bytes, 0,
+              "nothing is left open");
+}
+
+/* ---- cases with a name --------------------------------------------------- */
+
+typedef struct {
+    apr_uint64_t pools, reserved, child, buckets, open;
+} sums_t;
+
+static sums_t sums(void)
+{
+    const sums_t now = { block->process.pools, block->process.reserved_bytes, block->child_reserved_bytes,
+                         block->child_bucket_bytes, block->connections_open };
+
+    return now;
+}
+
+static int is_back(sums_t before, const char *what)
+{
+    const sums_t now = sums();
+    int good = !memcmp(&now, &before, sizeof(now));
+
+    ok(good, what);
+    if (!good) {
+        printf("# pools by %ld, reserved by %ld, of the child by %ld, buckets by %ld\n",
+               (long)(now.pools - before.pools), (long)(now.reserved - before.reserved),
+               (long)(now.child - before.child), (long)(now.buckets - before.buckets));
+    }
+    wrong = 0;
+    compare(0);
+    is_number(wrong, 0, "... and the books balance");
+    return good;
+}
+
+static apr_pool_t *pool_of_its_own(apr_pool_t *parent, apr_size_t max_free)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    apr_allocator_create(&allocator);
+    apr_allocator_max_free_set(allocator, max_free);
+    apr_pool_create_ex(&pool, parent, NULL, allocator);
+    apr_allocator_owner_set(allocator, pool);
+    return pool;
+}
+
+static pst_account_t *connect_at(apr_pool_t *pool, apr_bucket_alloc_t *list)
+{
+    const pst_connection_info_t info = { PST_KIND_CLIENT, "192.0.2.1", "http/1.1", "www", NULL, NOW };
+    pst_account_t *account = apr_palloc(pool, sizeof(*account));
+
+    pst_account_open_connection(account, pool, &info);
+    pst_instrument_root(account, pool, list);
+    return account;
+}
+
+static pst_account_t *request_at(apr_pool_t *pool, pst_account_t *connection)
+{
+    pst_account_t *account = apr_palloc(pool, sizeof(*account));
+
+    pst_account_open_request(account, pool, connection, NOW);
+    pst_instrument_root(account, pool, NULL);
+    return account;
+}
+
+/* Sizes computed from APR's rule: whole pages, at least two, 40 bytes of them the node's own. */
+static void scopes_one_by_one(int by_clear)
+{
+    apr_pool_t *pool = pool_of_its_own(base, 1), *request, *deeper, *below_request;
+    pst_account_t *account, *first, *second;
+    const sums_t before = sums();
+    pst_shared_slot_t *slot;
+
+    apr_pool_create(&deeper, pool);
+    account = connect_at(pool, NULL);
+    slot = account->slot;
+    ok(pst_instrument_is_root(pool) && !pst_instrument_is_root(deeper),
+       "the pool has an account, the one below it none");
+    ok(slot->usage.reserved_bytes == 16384 && slot->usage.pools == 2, "what it held went to the connection");
+    is_number(block->process.reserved_bytes, before.reserved - 8192, "and left the process");
+    apr_palloc(pool, 20000);
+    apr_palloc(deeper, 8152);
+    apr_palloc(deeper, 8153);
+    is_number(slot->usage.reserved_bytes, 16384 + 20480 + 8192 + 12288, "it grows by whole nodes");
+    is_number(slot->usage.growths, 3, "three times");
+    is_number(block->process.reserved_bytes, before.reserved - 8192, "at nobody else's expense");
+    apr_pool_create(&request, pool);
+    first = request_at(request, account);
+    is_number(slot->usage.peak_bytes, slot->usage.reserved_bytes,
+              "its pool was the connection's already: no peak by moving");
+    apr_palloc(request, 30000);
+    ok(slot->request.reserved_bytes == 8192 + 32768 && slot->request.pools == 1, "a request counts for itself");
+    is_number(slot->usage.reserved_bytes, 57344 + 8192 + 32768, "and for its connection");
+    apr_palloc(pool, 50000);
+    ok(slot->request.reserved_bytes == 8192 + 32768 && slot->usage.reserved_bytes == 98304 + 53248,
+       "the connection's pool that a request makes grow is the connection's");
+    apr_pool_create(&below_request, request);
+    second = request_at(below_request, account);
+    apr_palloc(below_request, 9000);
+    ok(slot->request.reserved_bytes == 8192 + 12288 && account->current == second && !first->usage,
+       "a request below it has the slot to itself");
+    is_number(slot->usage.reserved_bytes, 151552 + 8192 + 12288, "the connection has both");
+    apr_pool_destroy(below_request);
+    ok(slot->request.reserved_bytes == 0 && slot->usage.reserved_bytes == 151552 && slot->requests == 1,
+       "destroyed, it is gone and counted");
+    apr_pool_create(&deeper, request);
+    apr_palloc(deeper, 100000);
+    is_number(slot->usage.reserved_bytes, 151552 + 8192 + 102400,
+              "the one it displaced still counts for the connection");
+    if (by_clear) {
+        apr_pool_clear(pool);
+        ok(!pst_instrument_is_root(pool), "cleared: the account ends with it");
+        ok(slot->in_use == 0 && slot->usage.reserved_bytes == 0 && slot->usage.pools == 0, "and nothing is left on it");
+        is_back(before, "the bare pool is the process's again");
+        apr_pool_destroy(pool);
+    }
+    else {
+        apr_pool_destroy(pool);
+        ok(slot->in_use == 0 && slot->usage.reserved_bytes == 0 && slot->usage.pools == 0,
+           "destroyed: nothing is left");
+        wrong = 0;
+        compare(0);
+        is_number(wrong, 0, "the books balance");
+    }
+}
+
+/* Pools beyond what is walked when an account is opened stay where they are, and nothing is lost. */
+static void too_many_to_move(void)
+{
+    const sums_t before = sums();
+    apr_pool_t *pool, *other;
+    pst_account_t *account;
+
+    apr_pool_create(&pool, base);
+    for (int i = 0; i < 200; i++) {
+        apr_pool_create(&other, pool);
+        apr_palloc(other, 10000);
+    }
+    account = connect_at(pool, NULL);
+    ok(account->slot->usage.pools < 201 && account->slot->usage.pools + block->process.pools == before.pools + 201,
+       "200 pools below: some move, none is lost");
+    apr_pool_destroy(pool);
+    is_back(before, "all destroyed");
+}
+
+static void late_buckets(void)
+{
+    apr_bucket_alloc_t *list = apr_bucket_alloc_create(base);
+    void *m[20], *large;
+    const sums_t before = sums();
+    pst_account_t *first, *second;
+    apr_pool_t *pool;
+    unsigned i;
+
+    apr_pool_create(&pool, base);
+    first = connect_at(pool, list);
+    is_number(first->slot->bucket_bytes, 8192, "a connection takes over its bucket allocator");
+    large = apr_bucket_alloc(20000, list);
+    for (i = 0; i < 20; i++) {
+        m[i] = apr_bucket_alloc(APR_BUCKET_ALLOC_SIZE, list);
+    }
+    ok(first->slot->bucket_bytes == block->child_bucket_bytes - before.buckets + 8192, "and what that takes");
+    apr_pool_destroy(pool);
+    apr_pool_create(&pool, base);
+    second = connect_at(pool, NULL);
+    ok(second->slot == first->slot || second->slot->bucket_bytes == 0, "the next in the slot");
+    apr_bucket_free(large);
+    for (i = 0; i < 20; i++) {
+        apr_bucket_free(m[i]);
+    }
+    large = apr_bucket_alloc(50000, list);
+    is_number(second->slot->bucket_bytes, 0, "is not charged for what the one before left behind");
+    apr_bucket_free(large);
+    apr_pool_destroy(pool);
+    apr_bucket_alloc_destroy(list);
+    is_number(block->child_bucket_bytes, before.buckets - 8192, "the list destroyed, no bucket bytes are left");
+}
+
+/* ---- sizes that wrap ----------------------------------------------------- */
+
+static int aborts;
+
+static int count_abort(int code)
+{
+    aborts += code == APR_ENOMEM;
+    return code;
+}
+
+/* @return what APR alone does, as a number: results and calls of the abort function */
+static int too_large(void *unused)
+{
+    static volatile apr_size_t sizes[] = { SIZE_MAX, SIZE_MAX - 6, SIZE_MAX - 7, SIZE_MAX - 40, SIZE_MAX - 4096,
+                                           SIZE_MAX - 5000, SIZE_MAX / 2 };
+    apr_memnode_t *active;
+    apr_pool_t *pool;
+    int story = 0;
+
+    (void)unused;
+    aborts = 0;
+    apr_pool_create_ex(&pool, NULL, count_abort, NULL);
+    apr_palloc(pool, 100);
+    active = pst_apr_pool(pool)->active;
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        story += apr_palloc(pool, sizes[i]) == NULL;
+        story += pst_apr_pool(pool)->active == active;
+    }
+    story += aborts;
+    apr_pool_destroy(pool);
+    return story;
+}
+
+/* ---- a pool of 100,000 nodes --------------------------------------------- */
+
+#define MANY_NODES 100000
+#define CHUNK 1000
+
+static int by_time(const void *a, const void *b)
+{
+    return *(const double *)a > *(const double *)b ? 1 : -1;
+}
+
+static double cpu_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double median(double *times, int count)
+{
+    qsort(times, (size_t)count, sizeof(*times), by_time);
+    return times[count / 2];
+}
+
+static void large_pool(void)
+{
+    static double times[MANY_NODES / CHUNK];
+    const sums_t before = sums();
+    apr_pool_t *pool = pool_of_its_own(base, 1);
+    pst_account_t *account = connect_at(pool, NULL);
+    double early, late;
+
+    for (int i = 0; i < MANY_NODES / CHUNK; i++) {
+        double begun = cpu_time();
+
+        for (int n = 0; n < CHUNK; n++) {
+            apr_palloc(pool, 8100);
+        }
+        times[i] = cpu_time() - begun;
+    }
+    is_number(account->slot->usage.growths, MANY_NODES, "a pool grows 100,000 times");
+    is_number(account->slot->usage.reserved_bytes, 8192ull * (MANY_NODES + 1), "every node is counted");
+    early = median(times + 1, 15);
+    late = median(times + MANY_NODES / CHUNK - 15, 15);
+    printf("# %.0f ns a growth at first, %.0f ns at last\n", early * 1e9 / CHUNK, late * 1e9 / CHUNK);
+    ok(late < 3 * early, "the last growths are as cheap as the first");
+    apr_pool_destroy(pool);
+    is_back(before, "destroyed");
+}
+
+static void deep_tree(void)
+{
+    const sums_t before = sums();
+    apr_pool_t *pool, *top;
+
+    apr_pool_create(&top, base);
+    pool = top;
+    for (int depth = 0; depth < 3000; depth++) {
+        apr_pool_create(&pool, pool);
+    }
+    apr_pool_destroy(top);
+    is_back(before, "3,000 pools, each below the one before, die at once");
+}
+
+/* ---- a process forked from the child ------------------------------------- */
+
+static apr_pool_t *inherited;
+static pst_account_t *inherited_account;
+
+static int be_a_script(void *unused)
+{
+    apr_pool_t *pool;
+
+    (void)unused;
+    apr_palloc(inherited, 100000);
+    apr_pool_create(&pool, inherited);
+    apr_palloc(pool, 20000);
+    request_at(pool, inherited_account);
+    connect_at(pool, apr_bucket_alloc_create(pool));
+    pst_instrument_sample(inherited_account, 1);
+    apr_pool_destroy(pool);
+    apr_pool_clear(inherited);
+    apr_pool_destroy(inherited);
+    return 0;
+}
+
+static void forked(void)
+{
+    const sums_t before = sums();
+    char *copy = malloc(board.size);
+    apr_pool_t *request;
+
+    apr_pool_create(&inherited, base);
+    inherited_account = connect_at(inherited, NULL);
+    apr_pool_create(&request, inherited);
+    request_at(request, inherited_account);
+    pst_account_describe(inherited_account, 0, "GET /cgi HTTP/1.1", NULL, NULL, "cgi");
+    memcpy(copy, board.base, board.size);
+    is_number((unsigned)apart(be_a_script, NULL), 0, "a forked process does what it likes with the pools it inherited");
+    ok(!memcmp(copy, board.base, board.size), "and not a byte of the board changes");
+    free(copy);
+    apr_pool_destroy(inherited);
+    is_back(before, "the child goes on as before");
+}
+
+/* ---- cases that need a fresh process -------------------------------------- */
+
+/* The account lies in a node that clear gives back to the system. */
+static int account_far_out(void *by_clear)
+{
+    apr_pool_t *pool, *request;
+    pst_account_t *account;
+    apr_uint64_t before;
+
+    if (!start(PST_LEVEL_FULL)) {
+        return 1;
+    }
+    pool = pool_of_its_own(base, 1);
+    before = block->child_reserved_bytes;
+    apr_palloc(pool, 8000);
+    apr_palloc(pool, 100000);
+    account = connect_at(pool, NULL);
+    apr_palloc(pool, 200000);
+    apr_pool_create(&request, pool);
+    apr_palloc(request, 100000);
+    request_at(request, account);
+    if (by_clear) {
+        apr_pool_clear(request);
+        apr_pool_clear(pool);
+    }
+    else {
+        apr_pool_destroy(request);
+        apr_pool_destroy(pool);
+        before -= 8192;
+    }
+    return block->child_reserved_bytes != before ? 2 : block->connections_open || block->requests_finished != 1 ? 3 : 0;
+}
+
+static void *allocate_in(void *pool)
+{
+    apr_pool_t *deeper;
+
+    apr_palloc(pool, 20000);
+    apr_pool_create(&deeper, pool);
+    apr_palloc(deeper, 20000);
+    apr_pool_destroy(deeper);
+    apr_palloc(pool, 20000);
+    return NULL;
+}
+
+static apr_status_t join_worker(void *pool)
+{
+    pthread_t worker;
+
+    pthread_create(&worker, NULL, allocate_in, pool);
+    pthread_join(worker, NULL);
+    return APR_SUCCESS;
+}
+
+/* A cleanup waits for a worker that still uses the pool: APR allows it. */
+static int worker_in_dying_pool(void *before_children)
+{
+    apr_pool_t *pool;
+    sums_t before;
+
+    if (!start(PST_LEVEL_FULL)) {
+        return 1;
+    }
+    before = sums();
+    apr_pool_create(&pool, base);
+    if (before_children) {
+        apr_pool_pre_cleanup_register(pool, pool, join_worker);
+    }
+    else {
+        apr_pool_cleanup_register(pool, pool, join_worker, apr_pool_cleanup_null);
+    }
+    apr_pool_destroy(pool);
+    compare(0);
+    return sums().reserved != before.reserved || sums().pools != before.pools ? 2 : wrong ? 3 : 0;
+}
+
+/* No walk from the global pool finds it at the start. */
+static int unmanaged_before(void *unused)
+{
+    apr_pool_t *pool, *deeper;
+
+    (void)unused;
+    apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    apr_palloc(pool, 50000);
+    apr_pool_create(&deeper, pool);
+    if (!start(PST_LEVEL_FULL)) {
+        return 1;
+    }
+    apr_palloc(pool, 100000);
+    apr_palloc(deeper, 100000);
+    unmanaged[unmanaged_count++] = pool;
+    pools_before += 2;
+    compare(0);
+    if (wrong) {
+        return 2;
+    }
+    unmanaged_count = 0;
+    apr_pool_destroy(pool);
+    pools_before -= 2;
+    block->pools_destroyed -= 2;
+    compare(1);
+    return wrong ? 3 : 0;
+}
+
+/* What else lies below the connection is sampled on. */
+static int hint_survives_clear(void *unused)
+{
+    apr_pool_t *pool, *request, *deeper;
+    pst_account_t *account;
+
+    (void)unused;
+    if (!start(PST_LEVEL_FULL)) {
+        return 1;
+    }
+    apr_pool_create(&pool, base);
+    account = connect_at(pool, NULL);
+    apr_pool_create(&deeper, pool);
+    apr_pool_create(&request, pool);
+    request_at(request, account);
+    apr_pool_clear(request);
+    apr_pool_destroy(request);
+    apr_palloc(deeper, 1000);
+    scopes[0].account = account;
+    scopes[0].pool = pool;
+    scopes[0].open = 1;
+    compare(0);
+    return wrong ? 2 : 0;
+}
+
+static int at_hooks(void *unused)
+{
+    apr_pool_t *pool, *request;
+    pst_account_t *account;
+    pst_shared_slot_t *slot;
+
+    (void)unused;
+    if (!start(PST_LEVEL_HOOKS)) {
+        return 1;
+    }
+    apr_pool_create(&pool, base);
+    account = connect_at(pool, NULL);
+    slot = account->slot;
+    apr_palloc(pool, 20000);
+    apr_pool_create(&request, pool);
+    request_at(request, account);
+    apr_palloc(request, 9000);
+    pst_instrument_sample(account, 1);
+    if (slot->usage.reserved_bytes != 8192 + 20480 + 8192 + 12288 || slot->usage.pools != 2
+        || slot->request.reserved_bytes != 8192 + 12288 || !pst_instrument_is_root(pool)) {
+        return 2;
+    }
+    apr_pool_destroy(request);
+    pst_instrument_sample(account, 1);
+    if (slot->usage.reserved_bytes != 8192 + 20480 || block->requests_finished != 1) {
+        return 3;
+    }
+    apr_pool_clear(pool);
+    return slot->in_use || block->connections_open ? 4 : 0;
+}
+
+/* The child's exit. */
+static int terminate(void *unused)
+{
+    apr_pool_t *pool;
+
+    (void)unused;
+    if (!start(PST_LEVEL_FULL)) {
+        return 1;
+    }
+    refresh();
+    open_file();
+    for (unsigned step = 0; step < 2000; step++) {
+        operate();
+    }
+    connect_at(pool_of_its_own(base, 1), NULL);
+    apr_pool_create(&pool, NULL);
+    in_cleanup = 1;
+    while (unmanaged_count) {
+        apr_pool_destroy(unmanaged[--unmanaged_count]);
+    }
+    apr_terminate();
+    return block->process.pools || block->child_reserved_bytes || block->connections_open ? 2
+           : block->child_bucket_bytes ? 3 : block->held_bytes ? 4 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned steps = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 200000;
+    int alone;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    apr_initialize();
+    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : seed;
+    printf("# seed %" APR_UINT64_T_FMT "\n", (apr_uint64_t)seed);
+    alone = apart(too_large, NULL);
+    is_number((unsigned)apart(account_far_out, &alone), 0, "an account whose memory goes with a clear");
+    is_number((unsigned)apart(account_far_out, NULL), 0, "or with a destroy");
+    is_number((unsigned)apart(worker_in_dying_pool, NULL), 0, "a cleanup waits for a worker that uses the pool");
+    is_number((unsigned)apart(worker_in_dying_pool, &alone), 0, "a pre-cleanup waits for one");
+    is_number((unsigned)apart(unmanaged_before, NULL), 0, "an unmanaged pool born before the child was instrumented");
+    is_number((unsigned)apart(hint_survives_clear, NULL), 0, "a request's pool cleared, then destroyed");
+    is_number((unsigned)apart(at_hooks, NULL), 0, "instrumented not at all: exact at hooks");
+    is_number((unsigned)apart(terminate, NULL), 0, "the process ends: all comes down to 0");
+
+    ok(start(PST_LEVEL_FULL), "instrumented in full");
+    random_walk(steps);
+    scopes_one_by_one(0);
+    scopes_one_by_one(1);
+    too_many_to_move();
+    late_buckets();
+    is_number((unsigned)too_large(NULL), (unsigned)alone, "sizes that wrap: refused as by APR itself");
+    is_number((unsigned)alone, 3 * 7, "that is, by NULL, and the abort function is called");
+    large_pool();
+    deep_tree();
+    forked();
+    pst_board_close(&board);
+    return done();
 }
