@@ -330,11 +330,14 @@ static apr_pool_t *any_pool(void)
 
 static apr_status_t allocate_while_dying(void *data)
 {
-    apr_pool_t *pool = data;
+    apr_pool_t *pool = data, *deeper;
 
     in_cleanup++;
     apr_palloc(pool, any_size());
     apr_psprintf(pool, "%*d", (int)below(12000), 1);
+    if (below(8) == 0 && apr_pool_create(&deeper, pool) == APR_SUCCESS) {
+        apr_palloc(deeper, any_size());
+    }
     in_cleanup--;
     return APR_SUCCESS;
 }
@@ -1211,6 +1214,41 @@ static int hint_survives_clear(void *unused)
     return wrong ? 2 : 0;
 }
 
+static apr_pool_t *survivor;
+
+static apr_status_t make_survivor(void *pool)
+{
+    apr_pool_create(&survivor, pool);
+    apr_palloc(survivor, 20000);
+    return APR_SUCCESS;
+}
+
+/* apr_pool_clear() destroys what is below before it runs cleanups. */
+static int made_by_cleanup(void *unused)
+{
+    apr_pool_t *pool, *deeper;
+
+    (void)unused;
+    if (!start(PST_LEVEL_FULL)) {
+        return 1;
+    }
+    pool = pool_of_its_own(base, 1);
+    apr_pool_cleanup_register(pool, pool, make_survivor, apr_pool_cleanup_null);
+    connect_at(pool, NULL);
+    apr_pool_clear(pool);
+    memset(apr_palloc(pool, 5000), 7, 5000);    /* what lay there is overwritten */
+    apr_palloc(survivor, 30000);
+    apr_pool_create(&deeper, survivor);
+    compare(0);
+    if (wrong) {
+        return 2;
+    }
+    apr_pool_destroy(deeper);
+    apr_pool_destroy(pool);
+    compare(1);
+    return wrong ? 3 : 0;
+}
+
 static int at_hooks(void *unused)
 {
     apr_pool_t *pool, *request;
@@ -1283,6 +1321,7 @@ int main(int argc, char **argv)
     is_number((unsigned)apart(worker_in_dying_pool, &alone), 0, "a pre-cleanup waits for one");
     is_number((unsigned)apart(unmanaged_before, NULL), 0, "an unmanaged pool born before the child was instrumented");
     is_number((unsigned)apart(hint_survives_clear, NULL), 0, "a request's pool cleared, then destroyed");
+    is_number((unsigned)apart(made_by_cleanup, NULL), 0, "a pool made by a cleanup outlives the clear");
     is_number((unsigned)apart(at_hooks, NULL), 0, "instrumented not at all: exact at hooks");
     is_number((unsigned)apart(terminate, NULL), 0, "the process ends: all comes down to 0");
 

@@ -153,6 +153,7 @@ sub graceful {
 sub stop {
     my ($self, $signal) = @_;
     return $self->{status} unless $self->{pid};
+    PST::Stage::quiet_port($self->{port}) unless $signal;
     $self->signal($signal // 'TERM');
     if (!PST::wait_for(sub { $self->ended }, 20)) {
         kill KILL => -$self->{pid};
