@@ -230,12 +230,16 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     pst_snapshot_t *snapshot = apr_palloc(pool, sizeof(*snapshot));
     pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
     pst_window_t window = { 0 };
-    pst_page_t page = { snapshot, &window, args, link_base(r, pool), pool };
+    pst_charts_t *charts = apr_palloc(pool, sizeof(*charts));
+    pst_page_t page = { snapshot, &window, args, link_base(r, pool), pool, charts };
     apr_status_t rv = pst_snapshot_take(snapshot, board, &args->filter, (apr_uint64_t)apr_time_now(), pool);
     out_t out;
 
     if (rv == APR_SUCCESS && serve == SERVE_PAGE) {
         rv = pst_snapshot_window(snapshot, args->filter.sort, args->from, args->rows, &window, pool);
+        if (rv == APR_SUCCESS && !args->as_text) {
+            rv = pst_charts_take(charts, board, snapshot, args->children_from, pool);
+        }
     }
     if (rv != APR_SUCCESS) {
         return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
