@@ -15,6 +15,7 @@
 #include <apr_optional.h>
 #include <http_core.h>
 #include <mod_watchdog.h>
+#include <signal.h>
 
 APLOG_USE_MODULE(poolstat);
 
@@ -41,12 +42,29 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
     }
 }
 
+/* The process's signals are for the MPM's threads. */
+static void block_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGABRT);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
 /* ap_watchdog_callback_fn_t, on the child's watchdog thread, ten times a second: whether a point is due
  * is decided by the clock, not by the watchdog's idea of an interval, which drifts. */
 static apr_status_t on_watchdog(int state, void *data, apr_pool_t *pool)
 {
     (void)data, (void)pool;
-    if (state == AP_WATCHDOG_STATE_RUNNING && g.block && !pst_account_muted()) {
+    if (state == AP_WATCHDOG_STATE_STARTING) {
+        block_signals();
+    }
+    else if (state == AP_WATCHDOG_STATE_RUNNING && g.block && !pst_account_muted()) {
         beat(g.block, (apr_uint64_t)apr_time_now());
     }
     return APR_SUCCESS;

@@ -61,14 +61,19 @@ subtest 'the books' => sub {
     cmp_ok($points, '>=', 5, "$points points");
     is($wrong, 0, 'held is the sum of its parts in each, under load too');
     is($order, 0, 'each later than the one before');
-    my ($json, $h);
-    ok(wait_for(sub {    # at rest the last point says what the snapshot says
-        $json = $s->json;
-        $h = history($s, $pids[0]);
-        my $c = child_of($json, $pids[0]) or return 0;
-        my $p = $h->{fine}[-1] or return 0;
-        $p->{process_reserved_bytes} == $c->{process}{reserved_bytes} && $p->{peak_bytes} == $c->{peak_bytes};
-    }, 10), 'the same figures as the snapshot');
+    # one connection that stays, so that between its requests only they come and go
+    my $stays = PST::Conn->new($s->port);
+    my $ask = sub { $stays->get("/pool-status/$_[0]"); return json_of($stays->response->{body}) };
+    my ($c, $p);
+    ok(wait_for(sub {
+        my $json = $ask->('json');
+        my ($mine) = grep { $_->{request} } rows($json);
+        $c = child_of($json, $mine->{pid});
+        my $h = $ask->("history?pid=$mine->{pid}");
+        $p = $h->{fine}[-1];
+        $p && $p->{process_reserved_bytes} == $c->{process}{reserved_bytes} && $p->{connections_open} == $c->{connections_open};
+    }, 15), 'the last point says what the snapshot says') or diag("process $p->{process_reserved_bytes}, $c->{process}{reserved_bytes}");
+    $stays->close;
 };
 
 subtest 'what the face refuses' => sub {
