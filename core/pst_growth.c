@@ -13,8 +13,8 @@
 #include "pst_history.h"
 #include "pst_trend.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define SERIES 32
 
@@ -24,32 +24,49 @@
 /* A day of minutes says nothing new before it is longer than the fine ring. */
 #define COARSE_FROM 20
 
+/*
+ * Memory as the kernel gives it: zero, and not there before it is used.  malloc
+ * would set up an arena for this thread and write zeros to all of it, in each child.
+ */
+static void *room_for(apr_size_t bytes)
+{
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return room == MAP_FAILED ? NULL : room;
+}
+
 /* -- the process scope ------------------------------------------------------ */
 
 static struct {
     pst_history_t history;
     pst_trend_point_t *points, *spare;
     double *work;
-    apr_uint32_t room;
+    char *all;                  /* what they lie in */
+    apr_size_t all_size;
 } own;
 
 static int make_room(const pst_board_t *board)
 {
-    apr_uint32_t most = board->fine_count > board->coarse_count ? board->fine_count : board->coarse_count;
+    apr_size_t fine = board->fine_count + 1, coarse = board->coarse_count + 1, most = fine > coarse ? fine : coarse;
+    apr_size_t size = most * (2 * sizeof(*own.points) + sizeof(*own.work)) + (fine + coarse) * sizeof(*own.history.fine);
 
-    if (own.room == most) {
+    if (own.all && own.all_size == size) {
         return 1;
     }
-    if (own.room) {
-        free(own.points), free(own.spare), free(own.work), free(own.history.fine), free(own.history.coarse);
+    if (own.all) {
+        munmap(own.all, own.all_size);
     }
-    own.points = calloc(most + 1, sizeof(*own.points));
-    own.spare = calloc(most + 1, sizeof(*own.spare));
-    own.work = calloc(most + 1, sizeof(*own.work));
-    own.history.fine = calloc(board->fine_count + 1, sizeof(*own.history.fine));
-    own.history.coarse = calloc(board->coarse_count + 1, sizeof(*own.history.coarse));
-    own.room = own.points && own.spare && own.work && own.history.fine && own.history.coarse ? most : 0;
-    return own.room != 0;
+    own.all = room_for(size);
+    own.all_size = size;
+    if (!own.all) {
+        return 0;
+    }
+    own.history.fine = (void *)own.all;
+    own.history.coarse = own.history.fine + fine;
+    own.points = (void *)(own.history.coarse + coarse);
+    own.spare = own.points + most;
+    own.work = (void *)(own.spare + most);
+    return 1;
 }
 
 /* Times are relative to the first point, so that seconds have room for their fractions. */
@@ -133,10 +150,12 @@ static int keep_series(apr_uint32_t slots)
     if (kept.slots == slots) {
         return 1;
     }
-    free(kept.connections), free(kept.requests);
-    kept.connections = calloc(slots, sizeof(*kept.connections));
-    kept.requests = calloc(slots, sizeof(*kept.requests));
-    kept.slots = kept.connections && kept.requests ? slots : 0;
+    if (kept.connections) {
+        munmap(kept.connections, 2 * (apr_size_t)kept.slots * sizeof(*kept.connections));
+    }
+    kept.connections = room_for(2 * (apr_size_t)slots * sizeof(*kept.connections));
+    kept.requests = kept.connections ? kept.connections + slots : NULL;
+    kept.slots = kept.connections ? slots : 0;
     return kept.slots != 0;
 }
 
