@@ -95,20 +95,22 @@ static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *poo
     return "reserved, used, peak, pools, buckets, retained, requests, age, client or pid";
 }
 
+enum { PAGE = 1 << PST_FACE_PAGE, JSON = 1 << PST_FACE_JSON, HISTORY = 1 << PST_FACE_HISTORY };
+
 static const struct {
     const char *name;
     setter_fn set;          /* NULL: a word without value */
-    int page_only;
+    unsigned faces;         /* a bit per pst_face_e */
 } table[] = {
-    { "auto", NULL, 1 },
-    { "refresh", set_refresh, 1 },
-    { "rows", set_rows, 1 },
-    { "from", set_from, 1 },
-    { "children_from", set_children_from, 1 },
-    { "sort", set_sort, 0 },
-    { "pid", set_pid, 0 },
-    { "kind", set_kind, 0 },
-    { "vhost", set_vhost, 0 }
+    { "auto", NULL, PAGE },
+    { "refresh", set_refresh, PAGE },
+    { "rows", set_rows, PAGE },
+    { "from", set_from, PAGE },
+    { "children_from", set_children_from, PAGE },
+    { "sort", set_sort, PAGE | JSON },
+    { "pid", set_pid, PAGE | JSON | HISTORY },
+    { "kind", set_kind, PAGE | JSON },
+    { "vhost", set_vhost, PAGE | JSON }
 };
 #define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
 
@@ -167,7 +169,7 @@ static const char *parse_pair(pst_args_t *args, const char *pair, apr_size_t len
             break;
         }
     }
-    if (i == TABLE_SIZE || (table[i].page_only && face != PST_FACE_PAGE)) {
+    if (i == TABLE_SIZE || !(table[i].faces & 1u << face)) {
         return apr_pstrcat(pool, "There is no argument \"", shown(pair, name_len, pool), "\" here.", NULL);
     }
     if (*seen & 1u << i) {

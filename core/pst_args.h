@@ -8,7 +8,7 @@
 
 #include "pst_snapshot.h"
 
-typedef enum { PST_FACE_PAGE, PST_FACE_JSON } pst_face_e;
+typedef enum { PST_FACE_PAGE, PST_FACE_JSON, PST_FACE_HISTORY } pst_face_e;
 
 #define PST_ARGS_ROWS      100      /**< connections a page shows unless asked otherwise */
 #define PST_ARGS_ROWS_MAX  1000
@@ -27,8 +27,9 @@ typedef struct pst_args_t {
 /**
  * Parse a query string: name=value pairs joined by '&', %XX and '+' decoded.
  *
- *   both faces   sort=, pid=, kind=, vhost=
+ *   page, JSON   sort=, pid=, kind=, vhost=
  *   page alone   auto (no value), refresh=, rows=, from=, children_from=
+ *   history      pid=
  *
  * An empty value of these means that the argument was not given, as a form with
  * empty fields sends it.  A name that is unknown, or unknown to this face, given

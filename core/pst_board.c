@@ -44,18 +44,32 @@ static const pst_shared_descriptor_t descriptors[] = {
 
 #define DESCRIPTOR_COUNT ((apr_uint32_t)(sizeof(descriptors) / sizeof(descriptors[0])))
 
-static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, apr_uint32_t slot_count)
+/* Histories lie behind all blocks, so that those never used cost nothing: see keep_room() in pst_history.c. */
+static apr_uint64_t history_size(apr_uint32_t fine, apr_uint32_t coarse)
+{
+    return PST_ALIGN_UP(PST_HISTORY_HEAD + ((apr_uint64_t)fine + 1 + coarse + 1) * sizeof(pst_shared_point_t),
+                        PST_BOARD_ALIGN);
+}
+
+static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, apr_uint32_t slot_count,
+                                 apr_uint32_t fine, apr_uint32_t interval)
 {
     apr_uint64_t child_size, size;
 
-    if (child_count == 0 || child_count > MAX_CHILDREN || slot_count == 0 || slot_count > MAX_SLOTS) {
+    if (child_count == 0 || child_count > MAX_CHILDREN || slot_count == 0 || slot_count > MAX_SLOTS
+        || fine > PST_HISTORY_MOST || (fine && (interval < 1 || interval > 3600))) {
         return APR_EINVAL;
     }
+    board->fine_count = fine;
+    board->coarse_count = fine ? PST_HISTORY_COARSE : 0;
+    board->interval = interval;
+    board->history_size = fine ? (apr_uint32_t)history_size(fine, PST_HISTORY_COARSE) : 0;
     child_size = PST_CHILD_HEAD + (apr_uint64_t)slot_count * sizeof(pst_shared_slot_t);
     child_size = PST_ALIGN_UP(child_size, PST_BOARD_ALIGN);
     board->header_size = PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64) + sizeof(descriptors),
                                       PST_BOARD_ALIGN);
-    size = board->header_size + child_size * child_count;
+    board->history_at = board->header_size + child_size * child_count;
+    size = board->history_at + (apr_uint64_t)board->history_size * child_count;
     if (size > MAX_BOARD_SIZE) {
         return APR_EINVAL;
     }
@@ -82,6 +96,12 @@ static void write_header(const pst_board_t *board, const pst_board_about_t *abou
     header->descriptor_count = DESCRIPTOR_COUNT;
     header->parent = (apr_uint32_t)getpid();
     header->created = (apr_uint64_t)apr_time_now();
+    header->history_at = board->history_at;
+    header->history_size = board->history_size;
+    header->point_size = sizeof(pst_shared_point_t);
+    header->fine_count = board->fine_count;
+    header->coarse_count = board->coarse_count;
+    header->interval = board->interval;
     apr_cpystrn(header->server, about->server, sizeof(header->server));
     apr_cpystrn(header->module, about->module, sizeof(header->module));
     apr_cpystrn(header->mpm, about->mpm, sizeof(header->mpm));
@@ -91,7 +111,8 @@ static void write_header(const pst_board_t *board, const pst_board_about_t *abou
 }
 
 /* A page of a sparse file on a full disk is a SIGBUS when first touched; asked for
- * now it is an error that can be told. Boards of unusual size stay sparse. */
+ * now it is an error that can be told. Boards of unusual size stay sparse, and so
+ * do histories until a child claims them. */
 #define PREALLOCATE_UP_TO ((apr_size_t)64 * 1024 * 1024)
 
 static apr_status_t fill_file(pst_board_t *board, const pst_board_about_t *about)
@@ -101,8 +122,8 @@ static apr_status_t fill_file(pst_board_t *board, const pst_board_about_t *about
     if (ftruncate(board->fd, (off_t)board->size) != 0) {
         return errno;
     }
-    if (board->size <= PREALLOCATE_UP_TO) {
-        failed = posix_fallocate(board->fd, 0, (off_t)board->size);
+    if (board->history_at <= PREALLOCATE_UP_TO) {
+        failed = posix_fallocate(board->fd, 0, (off_t)board->history_at);
         if (failed != 0 && failed != EINVAL && failed != EOPNOTSUPP) {
             return failed;
         }
@@ -124,7 +145,7 @@ apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t
 
     memset(board, 0, sizeof(*board));
     board->fd = -1;
-    rv = set_geometry(board, child_count, slot_count);
+    rv = set_geometry(board, child_count, slot_count, about->history, about->interval);
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -154,9 +175,11 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
         || header->child_head != PST_CHILD_HEAD) {
         return APR_EMISMATCH;
     }
-    rv = set_geometry(board, header->child_count, header->slot_count);
+    rv = set_geometry(board, header->child_count, header->slot_count, header->fine_count, header->interval);
     if (rv != APR_SUCCESS || header->header_size != board->header_size
-        || header->child_size != board->child_size) {
+        || header->child_size != board->child_size || header->history_at != board->history_at
+        || header->history_size != board->history_size || header->point_size != sizeof(pst_shared_point_t)
+        || header->coarse_count != board->coarse_count) {
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
@@ -216,7 +239,8 @@ int pst_board_intact(const pst_board_t *board)
     return memcmp(header->magic, PST_BOARD_MAGIC, sizeof(header->magic)) == 0
            && header->version == PST_BOARD_VERSION && header->header_size == board->header_size
            && header->child_size == board->child_size && header->child_count == board->child_count
-           && header->slot_count == board->slot_count;
+           && header->slot_count == board->slot_count && header->history_size == board->history_size
+           && header->fine_count == board->fine_count;
 }
 
 pst_shared_header_t *pst_board_header(const pst_board_t *board)
@@ -235,28 +259,77 @@ pst_shared_slot_t *pst_board_slot(const pst_board_t *board, pst_shared_child_t *
     return (pst_shared_slot_t *)((char *)child + PST_CHILD_HEAD) + s;
 }
 
-pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
+int pst_board_index(const pst_board_t *board, const pst_shared_child_t *child)
 {
-    apr_uint32_t i;
+    apr_size_t first = (apr_size_t)board->base + board->header_size, at = (apr_size_t)child;
 
-    for (i = 0; i < board->child_count; i++) {
+    if (at < first || at - first >= (apr_size_t)board->child_size * board->child_count) {
+        return -1;
+    }
+    return (int)((at - first) / board->child_size);
+}
+
+pst_shared_history_t *pst_board_history(const pst_board_t *board, apr_uint32_t i)
+{
+    return board->history_size ? (void *)((char *)board->base + board->history_at
+                                          + (apr_size_t)i * board->history_size) : NULL;
+}
+
+/* The free block that was left longest ago, never (0) first; NULL if none is free. */
+static pst_shared_child_t *longest_free(const pst_board_t *board)
+{
+    pst_shared_child_t *best = NULL;
+    apr_uint64_t best_ended = 0;
+
+    for (apr_uint32_t i = 0; i < board->child_count && (!best || best_ended); i++) {
         pst_shared_child_t *child = pst_board_child(board, i);
+        apr_uint64_t ended = pst_load(&child->ended);
+
+        if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) == 0 && (!best || ended < best_ended)) {
+            best = child;
+            best_ended = ended;
+        }
+    }
+    return best;
+}
+
+/* Others may be faster: then look again. Each that is leaves one free block less. */
+#define CLAIM_TRIES 64
+
+static pst_shared_child_t *take_free(const pst_board_t *board, apr_uint32_t pid)
+{
+    for (int i = 0; i < CLAIM_TRIES; i++) {
+        pst_shared_child_t *child = longest_free(board);
         apr_uint32_t nobody = 0;
 
-        if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) != 0
-            || !__atomic_compare_exchange_n(&child->owner, &nobody, pid, 0, __ATOMIC_ACQ_REL,
-                                            __ATOMIC_RELAXED)) {
-            continue;
+        if (!child || __atomic_compare_exchange_n(&child->owner, &nobody, pid, 0, __ATOMIC_ACQ_REL,
+                                                  __ATOMIC_RELAXED)) {
+            return child;
         }
-        __atomic_store_n(&child->ready, 0, __ATOMIC_RELEASE);
-        memset((char *)child + sizeof(child->owner), 0, board->child_size - sizeof(child->owner));
-        child->generation = generation;
-        child->started = (apr_uint64_t)apr_time_now();
-        __atomic_store_n(&child->ready, 1, __ATOMIC_RELEASE);
-        return child;
     }
-    pst_add(&pst_board_header(board)->homeless, 1);
     return NULL;
+}
+
+pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
+{
+    pst_shared_child_t *child = take_free(board, pid);
+
+    if (!child) {
+        pst_add(&pst_board_header(board)->homeless, 1);
+        return NULL;
+    }
+    __atomic_store_n(&child->ready, 0, __ATOMIC_RELEASE);
+    memset((char *)child + sizeof(child->owner), 0, board->child_size - sizeof(child->owner));
+    child->generation = generation;
+    child->started = (apr_uint64_t)apr_time_now();
+    child->pid = pid;
+    __atomic_store_n(&child->ready, 1, __ATOMIC_RELEASE);
+    return child;
+}
+
+void pst_board_farewell(pst_shared_child_t *child)
+{
+    __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ORDERLY, __ATOMIC_RELAXED);
 }
 
 int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
@@ -265,10 +338,17 @@ int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
     int freed = 0;
 
     for (i = 0; pid != 0 && i < board->child_count; i++) {
+        pst_shared_child_t *child = pst_board_child(board, i);
         apr_uint32_t owner = pid;
 
-        freed += __atomic_compare_exchange_n(&pst_board_child(board, i)->owner, &owner, 0, 0,
-                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) != pid) {
+            continue;
+        }
+        if (__atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
+            __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ABRUPT, __ATOMIC_RELAXED);
+        }
+        pst_store(&child->ended, (apr_uint64_t)apr_time_now());
+        freed += __atomic_compare_exchange_n(&child->owner, &owner, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
     return freed;
 }

@@ -20,6 +20,11 @@ typedef struct pst_board_t {
     apr_uint32_t child_size;
     apr_uint32_t child_count;
     apr_uint32_t slot_count;
+    apr_uint64_t history_at;
+    apr_uint32_t history_size;  /**< 0: there are no histories */
+    apr_uint32_t fine_count;
+    apr_uint32_t coarse_count;
+    apr_uint32_t interval;      /**< seconds between fine points */
     int          fd;            /**< the file, or -1 */
 } pst_board_t;
 
@@ -28,7 +33,11 @@ typedef struct pst_board_about_t {
     const char *server;
     const char *module;
     const char *mpm;
+    apr_uint32_t interval;      /**< seconds between fine points of the histories, 1 to 3600 */
+    apr_uint32_t history;       /**< fine points of each history, at most PST_HISTORY_MOST; 0: no histories */
 } pst_board_about_t;
+
+#define PST_HISTORY_MOST 86400u
 
 /**
  * Parent: make a board of child_count blocks with slot_count slots each in a
@@ -66,14 +75,25 @@ pst_shared_child_t *pst_board_child(const pst_board_t *board, apr_uint32_t i);
 /** Slot s of a block, 0 <= s < slot_count. @note hostile to readers. */
 pst_shared_slot_t *pst_board_slot(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t s);
 
+/** Which block is that? @return its index, or -1 for memory that is none of the board's */
+int pst_board_index(const pst_board_t *board, const pst_shared_child_t *child);
+
+/** The history of block i, or NULL if there are none. @note hostile to readers. */
+pst_shared_history_t *pst_board_history(const pst_board_t *board, apr_uint32_t i);
+
 /**
- * Child: claim a free block, zero it, fill in its head and mark it ready.
- * Never blocks; looks at each block once.
+ * Child: claim a free block, zero it, fill in its head and mark it ready; a
+ * block never used if there is one, else the one whose child died longest ago.
+ * Never blocks: it looks at each block a few times at most.
  * @return the block, or NULL if none is free (counted in the header's homeless).
  */
 pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
 
-/** Parent: free every block that pid owns. Never blocks. @return how many. */
+/** Child: say goodbye, so that its end counts as orderly. Any thread. */
+void pst_board_farewell(pst_shared_child_t *child);
+
+/** Parent: free every block that pid owns; its figures stay, with when and how it ended. Never blocks.
+ *  @return how many. */
 int pst_board_release(const pst_board_t *board, apr_uint32_t pid);
 
 /**

@@ -361,6 +361,24 @@ void pst_emit_seconds(pst_emit_t *emit, const char *key, apr_uint64_t usec, int 
     end_value(emit);
 }
 
+void pst_emit_signed(pst_emit_t *emit, const char *key, double value)
+{
+    int good = value > -4e18 && value < 4e18;
+    double whole = value < 0 ? -value + 0.5 : value + 0.5;
+
+    begin_value(emit, key);
+    if (good && value <= -0.5) {
+        put_char(emit, '-');
+    }
+    put_digits(emit, good ? (apr_uint64_t)whole : 0);
+    end_value(emit);
+}
+
+void pst_emit_decimal(pst_emit_t *emit, const char *key, double value)
+{
+    pst_emit_seconds(emit, key, value > 0 && value < 4e12 ? (apr_uint64_t)(value * 1e6 + 500) : 0, 3);
+}
+
 void pst_emit_null(pst_emit_t *emit, const char *key)
 {
     if (emit->to == PST_EMIT_JSON) {

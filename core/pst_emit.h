@@ -79,6 +79,10 @@ void pst_emit_end(pst_emit_t *emit);
 void pst_emit_text(pst_emit_t *emit, const char *key, const char *text);
 void pst_emit_number(pst_emit_t *emit, const char *key, apr_uint64_t value);
 void pst_emit_flag(pst_emit_t *emit, const char *key, int flag);
+/** A number that may be below 0, rounded to whole ones. One that is none, or beyond 2^62, is 0. */
+void pst_emit_signed(pst_emit_t *emit, const char *key, double value);
+/** A number of 0 or more, with three decimals. */
+void pst_emit_decimal(pst_emit_t *emit, const char *key, double value);
 /** A time or a span, in seconds with `decimals` (3 or 6) places. */
 void pst_emit_seconds(pst_emit_t *emit, const char *key, apr_uint64_t usec, int decimals);
 /** JSON null; no line in TEXT. */

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <math.h>
 #include "pst_snapshot.h"
+#include "pst_account.h"
+#include "pst_trend.h"
 
 /* Slots may be opened between counting and copying; room for so many more. */
 #define ROOM_FOR_NEW 64
@@ -54,6 +57,17 @@ static void load_usage(pst_shared_usage_t *to, const pst_shared_usage_t *from)
 #include "poolstat_metrics.def"
 }
 
+/* A verdict on something else, or one that is none, is: too little data. */
+static void check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
+{
+    if (verdict->of != of || verdict->state >= PST_TREND_COUNT || verdict->scope > PST_SCOPE_REQUEST
+        || verdict->fit > 1000 || !isfinite(verdict->per_minute) || !isfinite(verdict->per_request)
+        || verdict->per_request < 0) {
+        memset(verdict, 0, sizeof(*verdict));
+    }
+    verdict->since = sane(verdict->since);
+}
+
 /* @return 0 if the block is free or not ready yet. */
 static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
 {
@@ -74,6 +88,8 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
 #include "poolstat_metrics.def"
     load_usage(&to->process, &from->process);
     load_usage(&to->unslotted, &from->unslotted);
+    to->verdict = from->verdict;
+    check_verdict(&to->verdict, 0);
     return 1;
 }
 
@@ -86,6 +102,7 @@ static void check_slot(pst_shared_slot_t *slot)
 #define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) slot->field = sane(slot->field);
 #include "poolstat_metrics.def"
     check_usage(&slot->usage);
+    check_verdict(&slot->verdict, (apr_uint32_t)slot->id);
     if (slot->has_request) {
         slot->has_request = 1;
         check_usage(&slot->request);

@@ -7,6 +7,7 @@
  */
 #include <apr_strings.h>
 #include "pst_format.h"
+#include "pst_view_growth.h"
 #include "pst_view_page.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
@@ -161,6 +162,9 @@ static void print_notes(pst_emit_t *emit, const pst_page_t *page)
     }
     if (snapshot->about.homeless) {
         PIECE(emit, &pst_web_note_homeless, NUMBER("count", snapshot->about.homeless));
+    }
+    if (snapshot->about.history_by == PST_HISTORY_BY_MONITOR) {
+        pst_emit_piece(emit, &pst_web_note_monitor, NULL, 0);
     }
 }
 
@@ -449,9 +453,11 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
 {
     print_top(emit, page);
     print_notes(emit, page);
+    pst_view_suspects(emit, page);
     print_total(emit, page);
     print_filter(emit, page);
     print_children(emit, page);
+    pst_view_charts(emit, page);
     print_connections(emit, page);
     pst_emit_piece(emit, &pst_web_bottom, NULL, 0);
     return emit->status;

@@ -6,6 +6,7 @@
 #define PST_VIEW_PAGE_H
 
 #include "pst_args.h"
+#include "pst_chart.h"
 #include "pst_emit.h"
 
 typedef struct pst_page_t {
@@ -15,6 +16,7 @@ typedef struct pst_page_t {
     const char *base;               /**< relative URL, percent-encoded, of the place of style.css and
                                          json: "" or a last segment with its slash */
     apr_pool_t *pool;               /**< for links; as short-lived as the page */
+    const pst_charts_t *charts;     /**< NULL: none */
 } pst_page_t;
 
 /**

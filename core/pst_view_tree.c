@@ -5,6 +5,9 @@
  * Keys are part of the schema: add freely, rename never.
  */
 #include "pst_view_tree.h"
+#include "pst_account.h"
+#include "pst_history.h"
+#include "pst_trend.h"
 
 int pst_view_instrumented(const pst_snapshot_t *snapshot)
 {
@@ -32,6 +35,8 @@ static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_seconds(emit, "time", snapshot->taken, 6);
     pst_emit_flag(emit, "instrumented", pst_view_instrumented(snapshot));
     pst_emit_number(emit, "homeless_children", snapshot->about.homeless);
+    pst_emit_text(emit, "history_by", pst_history_by_word(snapshot->about.history_by));
+    pst_emit_number(emit, "interval_seconds", snapshot->about.interval);
     pst_emit_end(emit);
 }
 
@@ -54,6 +59,52 @@ static void print_usage(pst_emit_t *emit, const char *key, const pst_shared_usag
 
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_usage_figure(usage, metric));
     }
+    pst_emit_end(emit);
+}
+
+/* What every verdict says; the caller opens and closes its object. */
+static void print_verdict(pst_emit_t *emit, const pst_shared_verdict_t *verdict)
+{
+    pst_emit_text(emit, "state", pst_trend_word(verdict->state));
+    pst_emit_signed(emit, "bytes_per_minute", verdict->per_minute);
+    if (verdict->per_request > 0) {
+        pst_emit_decimal(emit, "bytes_per_request", verdict->per_request);
+    }
+    else {
+        pst_emit_null(emit, "bytes_per_request");
+    }
+    pst_emit_decimal(emit, "r2", verdict->fit / 1000.0);
+    if (verdict->since) {
+        pst_emit_seconds(emit, "since", verdict->since, 3);
+    }
+    else {
+        pst_emit_null(emit, "since");
+    }
+}
+
+/* Most connections are too young for one. */
+static void print_connection_verdict(pst_emit_t *emit, const pst_shared_verdict_t *verdict)
+{
+    if (verdict->state == PST_TREND_LITTLE) {
+        pst_emit_null(emit, "verdict");
+        return;
+    }
+    pst_emit_object(emit, "verdict");
+    pst_emit_text(emit, "scope", verdict->scope == PST_SCOPE_REQUEST ? "request" : "connection");
+    print_verdict(emit, verdict);
+    pst_emit_end(emit);
+}
+
+static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child)
+{
+    if (!snapshot->about.history_by) {
+        pst_emit_null(emit, "verdict");
+        return;
+    }
+    pst_emit_object(emit, "verdict");
+    pst_emit_object(emit, "process");
+    print_verdict(emit, &child->head.verdict);
+    pst_emit_end(emit);
     pst_emit_end(emit);
 }
 
@@ -98,6 +149,7 @@ static void print_connection(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
 
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_row_figure(row, metric));
     }
+    print_connection_verdict(emit, &slot->verdict);
     print_request(emit, snapshot, slot);
     pst_emit_end(emit);
 }
@@ -119,6 +171,7 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
     }
     print_usage(emit, "process", &child->head.process);
     print_usage(emit, "unslotted", &child->head.unslotted);
+    print_child_verdict(emit, snapshot, child);
     pst_emit_array(emit, "connections", "Connection");
     for (apr_uint32_t i = 0; i < child->shown && emit->status == APR_SUCCESS; i++) {
         const pst_row_t *row = snapshot->rows[child->first + i];

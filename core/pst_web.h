@@ -11,7 +11,9 @@
 /* page.html, a name per piece, in the file's order */
 extern const pst_piece_t
     pst_web_top, pst_web_refresh_on, pst_web_refresh_off, pst_web_top_end,
-    pst_web_note_level, pst_web_note_unslotted, pst_web_note_homeless,
+    pst_web_note_level, pst_web_note_unslotted, pst_web_note_homeless, pst_web_note_monitor,
+    pst_web_suspects, pst_web_suspect_process, pst_web_suspect_connection, pst_web_suspect_request,
+    pst_web_suspects_more, pst_web_suspects_end,
     pst_web_total, pst_web_tile, pst_web_total_bar, pst_web_segment, pst_web_total_legend, pst_web_legend,
     pst_web_total_end,
     pst_web_filter, pst_web_option_on, pst_web_option_off, pst_web_filter_vhost, pst_web_filter_end,
@@ -19,6 +21,8 @@ extern const pst_piece_t
     pst_web_child_open, pst_web_child_open_level, pst_web_child_figures, pst_web_cell, pst_web_child_close,
     pst_web_children_end, pst_web_children_none, pst_web_section_end,
     pst_web_pages, pst_web_pages_link, pst_web_pages_end,
+    pst_web_charts, pst_web_card, pst_web_card_growing, pst_web_chart, pst_web_chart_area, pst_web_chart_line,
+    pst_web_chart_end, pst_web_card_end, pst_web_charts_end, pst_web_gone, pst_web_gone_child, pst_web_gone_end,
     pst_web_connections, pst_web_connections_sorted, pst_web_connections_table, pst_web_connections_rows,
     pst_web_group_open,
     pst_web_row_open, pst_web_row_open_master, pst_web_row_request, pst_web_row_idle,

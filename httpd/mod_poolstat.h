@@ -22,6 +22,8 @@ typedef struct pst_config_t {
     int          instrument;    /**< PoolStatInstrument: 1 On, 0 Off */
     apr_uint32_t connections;   /**< PoolStatConnections: slots per child; 0 = by the MPM's limits */
     const char  *file;          /**< PoolStatFile as given; NULL = the default */
+    apr_uint32_t interval;      /**< PoolStatInterval: seconds between points of the histories */
+    apr_uint32_t history;       /**< PoolStatHistory: points of each history; 0 = Off */
 } pst_config_t;
 
 extern const command_rec pst_config_directives[];
@@ -45,6 +47,17 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s);
 
 /** Child: does this process gather? The other hooks do nothing where it does not. */
 int pst_process_gathers(void);
+
+/* -- histories (mod_poolstat_watch.c) -------------------------------------- */
+
+/** Parent: see to it that someone writes the histories of this board. */
+void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_rec *s);
+
+/** Child: begin the history of its block. */
+void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
+
+/** Parent: from the monitor hook. Writes the histories, where no watchdog does. */
+void pst_watch_monitor(void);
 
 /* -- connections and requests (mod_poolstat_phases.c) ---------------------- */
 

@@ -10,6 +10,8 @@
 
 #define DEFAULT_FILE    "poolstat.board"
 #define MAX_CONNECTIONS 65535   /* what a slot's bucket tag can name */
+#define MAX_INTERVAL    3600
+#define MIN_HISTORY     60
 
 void *pst_config_create(apr_pool_t *pool, server_rec *s)
 {
@@ -20,6 +22,8 @@ void *pst_config_create(apr_pool_t *pool, server_rec *s)
         .instrument = 1,
         .connections = 0,
         .file = NULL,
+        .interval = 1,
+        .history = 600,
     };
     return config;
 }
@@ -90,6 +94,53 @@ static const char *set_file(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
+/* @return whether arg is a number from low to high, and nothing else */
+static int whole_number(apr_uint32_t *to, const char *arg, apr_int64_t low, apr_int64_t high)
+{
+    char *end;
+    apr_int64_t n = apr_strtoi64(arg, &end, 10);
+
+    if (!apr_isdigit(arg[0]) || *end || n < low || n > high) {
+        return 0;
+    }
+    *to = (apr_uint32_t)n;
+    return 1;
+}
+
+static const char *set_interval(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (!whole_number(&config_of(cmd)->interval, arg, 1, MAX_INTERVAL)) {
+        return apr_psprintf(cmd->pool, "PoolStatInterval is '%s', but must be a number of seconds from 1 to %d.",
+                            arg, MAX_INTERVAL);
+    }
+    return NULL;
+}
+
+static const char *set_history(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    pst_config_t *config = config_of(cmd);
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (ap_cstr_casecmp(arg, "Off") == 0) {
+        config->history = 0;
+    }
+    else if (!whole_number(&config->history, arg, MIN_HISTORY, PST_HISTORY_MOST)) {
+        return apr_psprintf(cmd->pool, "PoolStatHistory is '%s', but must be a number of points from %d to %u, or Off.",
+                            arg, MIN_HISTORY, (unsigned)PST_HISTORY_MOST);
+    }
+    return NULL;
+}
+
 const command_rec pst_config_directives[] = {
     AP_INIT_TAKE1("PoolStatInstrument", set_instrument, NULL, RSRC_CONF,
                   "On (default) to see every pool operation of a child, Off to look at pools at hooks only"),
@@ -97,5 +148,9 @@ const command_rec pst_config_directives[] = {
                   "connections of one child that get a row of their own; default: by the MPM's limits"),
     AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,
                   "file behind the board, absolute or below DefaultRuntimeDir; default: " DEFAULT_FILE),
+    AP_INIT_TAKE1("PoolStatInterval", set_interval, NULL, RSRC_CONF,
+                  "seconds between two points of a child's history, 1 to 3600; default: 1"),
+    AP_INIT_TAKE1("PoolStatHistory", set_history, NULL, RSRC_CONF,
+                  "points of a child's history, 60 to 86400, or Off; default: 600"),
     { NULL }
 };

@@ -18,7 +18,9 @@
 #include "mod_poolstat_handler.h"
 #include "pst_args.h"
 #include "pst_emit.h"
+#include "pst_history.h"
 #include "pst_runtime.h"
+#include "pst_view_history.h"
 #include "pst_view_page.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
@@ -152,17 +154,19 @@ static int ends_with(const char *text, const char *end)
     return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
-typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_STYLE, SERVE_NOTHING } serve_e;
+typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_STYLE, SERVE_NOTHING } serve_e;
 
 static serve_e what_to_serve(request_rec *r)
 {
     const char *rest = below_location(r);
 
     if (!rest) {
-        return ends_with(r->uri, "/json") ? SERVE_JSON : ends_with(r->uri, "/style.css") ? SERVE_STYLE : SERVE_PAGE;
+        return ends_with(r->uri, "/json") ? SERVE_JSON : ends_with(r->uri, "/history") ? SERVE_HISTORY
+             : ends_with(r->uri, "/style.css") ? SERVE_STYLE : SERVE_PAGE;
     }
     return !strcmp(rest, "") || !strcmp(rest, "/") ? SERVE_PAGE
          : !strcmp(rest, "/json") ? SERVE_JSON
+         : !strcmp(rest, "/history") ? SERVE_HISTORY
          : !strcmp(rest, "/style.css") ? SERVE_STYLE : SERVE_NOTHING;
 }
 
@@ -226,12 +230,16 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     pst_snapshot_t *snapshot = apr_palloc(pool, sizeof(*snapshot));
     pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
     pst_window_t window = { 0 };
-    pst_page_t page = { snapshot, &window, args, link_base(r, pool), pool };
+    pst_charts_t *charts = apr_palloc(pool, sizeof(*charts));
+    pst_page_t page = { snapshot, &window, args, link_base(r, pool), pool, charts };
     apr_status_t rv = pst_snapshot_take(snapshot, board, &args->filter, (apr_uint64_t)apr_time_now(), pool);
     out_t out;
 
     if (rv == APR_SUCCESS && serve == SERVE_PAGE) {
         rv = pst_snapshot_window(snapshot, args->filter.sort, args->from, args->rows, &window, pool);
+        if (rv == APR_SUCCESS && !args->as_text) {
+            rv = pst_charts_take(charts, board, snapshot, args->children_from, pool);
+        }
     }
     if (rv != APR_SUCCESS) {
         return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
@@ -253,13 +261,50 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     return OK;
 }
 
+/* The histories there are, or the one of ?pid=. */
+static int serve_history(request_rec *r, const pst_board_t *board, const pst_args_t *args, apr_pool_t *pool)
+{
+    apr_uint32_t pid = args->filter.pid;
+    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
+    pst_history_t history;
+    out_t out;
+
+    if (!board->history_size) {
+        return refuse(r, HTTP_NOT_FOUND, "There are no histories: PoolStatHistory is Off.", pool);
+    }
+    if (pid) {
+        if (pst_history_room(&history, board, pool) != APR_SUCCESS) {
+            return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
+        }
+        if (!pst_history_find(&history.about, board, pid) || !pst_history_read(&history, board)) {
+            return refuse(r, HTTP_NOT_FOUND, apr_psprintf(pool, "There is no history of a child with the process id "
+                          "%u.", (unsigned)pid), pool);
+        }
+    }
+    ap_set_content_type(r, "application/json");
+    if (r->header_only) {
+        return OK;
+    }
+    open_output(&out, r);
+    pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
+    if (pid) {
+        pst_view_history(emit, &history, board);
+    }
+    else {
+        pst_view_histories(emit, board);
+    }
+    close_output(&out, emit);
+    return OK;
+}
+
 static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
 {
     const pst_board_t *board;
     const char *error, *why = NULL;
     pst_args_t args;
 
-    error = pst_args_parse(&args, r->args, serve == SERVE_JSON ? PST_FACE_JSON : PST_FACE_PAGE, pool);
+    error = pst_args_parse(&args, r->args, serve == SERVE_JSON ? PST_FACE_JSON
+                           : serve == SERVE_HISTORY ? PST_FACE_HISTORY : PST_FACE_PAGE, pool);
     if (error) {
         return refuse(r, HTTP_BAD_REQUEST, error, pool);
     }
@@ -268,6 +313,9 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
         return refuse(r, HTTP_SERVICE_UNAVAILABLE,
                       !board && why ? why : "The board of mod_poolstat was damaged from outside: restart httpd.",
                       pool);
+    }
+    if (serve == SERVE_HISTORY) {
+        return serve_history(r, board, &args, pool);
     }
     ap_set_content_type(r, serve == SERVE_JSON ? "application/json"
                            : args.as_text ? "text/plain; charset=utf-8" : "text/html; charset=utf-8");

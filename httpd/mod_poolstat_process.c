@@ -94,12 +94,14 @@ static apr_uint32_t wanted_slots(const pst_config_t *config)
 }
 
 static apr_status_t make_board(retained_t *retained, const char *path, apr_uint32_t blocks, apr_uint32_t slots,
-                               apr_pool_t *ptemp)
+                               const pst_config_t *config, apr_pool_t *ptemp)
 {
     pst_board_about_t about = {
         .server = ap_get_server_description(),
         .module = MODULE_VERSION " APR/" APR_VERSION_STRING,
         .mpm = ap_show_mpm(),
+        .interval = config->interval,
+        .history = config->history,
     };
     apr_status_t rv = pst_board_create(&retained->board, path, blocks, slots, &about, ptemp);
 
@@ -117,10 +119,12 @@ static apr_status_t drop_guard(void *unused)
     return APR_SUCCESS;
 }
 
-static int board_fits(const retained_t *retained, const char *path, apr_uint32_t blocks, apr_uint32_t slots)
+static int board_fits(const retained_t *retained, const char *path, apr_uint32_t blocks, apr_uint32_t slots,
+                      const pst_config_t *config)
 {
     return retained->made && strcmp(retained->path, path) == 0 && retained->board.child_count == blocks
-           && retained->board.slot_count == slots && access(path, F_OK) == 0 && pst_board_intact(&retained->board);
+           && retained->board.slot_count == slots && retained->board.fine_count == config->history
+           && retained->board.interval == config->interval && access(path, F_OK) == 0 && pst_board_intact(&retained->board);
 }
 
 /* The old board goes, unless it fits; children of the old configuration keep
@@ -134,7 +138,7 @@ static void provide_board(retained_t *retained, const pst_config_t *config, apr_
     if (retained->made) {
         pst_guard_set(&retained->board);
     }
-    if (path && board_fits(retained, path, blocks, slots)) {
+    if (path && board_fits(retained, path, blocks, slots, config)) {
         return;
     }
     if (retained->made) {
@@ -147,7 +151,7 @@ static void provide_board(retained_t *retained, const pst_config_t *config, apr_
         retained->made = 0;
     }
     if (path && strlen(path) < sizeof(retained->path)) {
-        rv = make_board(retained, path, blocks, slots, ptemp);
+        rv = make_board(retained, path, blocks, slots, config, ptemp);
     }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "PST0002: no board could be made in %s: nothing is gathered, "
@@ -191,6 +195,9 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     g.board = retained->made ? &retained->board : NULL;
     g.why_none = "The board could not be made; the error log says why (PST0002).";
     announce(config, s);
+    if (g.board) {
+        pst_watch_post_config(g.board, pconf, s);
+    }
     return OK;
 }
 
@@ -227,6 +234,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
         }
     }
     g.gathers = 1;
+    pst_watch_child_init(g.board, block, pchild, s);
 }
 
 void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
@@ -268,5 +276,6 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s)
             pst_board_release(g.board, owner);
         }
     }
+    pst_watch_monitor();
     return DECLINED;
 }

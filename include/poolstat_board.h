@@ -13,13 +13,21 @@
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1   |
  *   +--------------------------------------------------------------+ header_size + child_size
  *   | child block 1 ...                                            |
- *   +--------------------------------------------------------------+ header_size + child_count * child_size
+ *   +--------------------------------------------------------------+ history_at (page aligned)
+ *   | history 0: pst_shared_history_t, the ring of fine points,    |
+ *   |            the ring of coarse points; block 0's child's      |
+ *   +--------------------------------------------------------------+ history_at + history_size
+ *   | history 1 ...                                                |
+ *   +--------------------------------------------------------------+ history_at + child_count * history_size
  *
  * Who writes what: the parent writes the header once, before the MPM starts,
  * and sets a block's owner back to 0 when that child is gone.  A child claims
  * a block by compare-and-swap on owner and is the only writer of it from then
  * on.  A slot's texts are written by the thread that serves the connection,
  * under seq (odd while writing); figures are relaxed atomics, outside of seq.
+ * A history has one writer too: the child's watchdog thread or, where there is
+ * none, the parent (header: history_by).  It stays readable when its child is
+ * gone, until the block is claimed anew; those of the children that died last live longest.
  *
  * What a reader may trust: nothing.  Sizes and counts come from the reader's own
  * knowledge (in httpd) or are checked against the file's size (the command);
@@ -35,7 +43,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    1
+#define PST_BOARD_VERSION    2
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -73,6 +81,31 @@ typedef enum {
     PST_AT_CONNECTION       /**< a slot */
 } pst_metric_at_e;
 
+/** Who writes the histories. */
+typedef enum {
+    PST_HISTORY_OFF = 0,
+    PST_HISTORY_BY_WATCHDOG,    /**< a thread of each child, by mod_watchdog: also while all workers are busy */
+    PST_HISTORY_BY_MONITOR      /**< the parent, when its MPM runs the monitor hook: every ten seconds or so */
+} pst_history_by_e;
+
+/** How a child ended, as far as the board knows. */
+typedef enum {
+    PST_END_NONE = 0,           /**< it lives */
+    PST_END_ORDERLY,            /**< it said so itself, on its way out */
+    PST_END_ABRUPT              /**< it was gone without a word: killed, or crashed */
+} pst_end_e;
+
+/** Does it grow?  Written by the child's watchdog thread (or the parent), field by field, without seq. */
+typedef struct pst_shared_verdict_t {
+    uint32_t of;                /**< connections: the low bits of the id this is about; another id: no verdict */
+    uint8_t  state;             /**< pst_trend_e */
+    uint8_t  scope;             /**< pst_scope_e: what grows, of a connection's two */
+    uint16_t fit;               /**< r² in thousandths */
+    uint64_t since;             /**< time */
+    float    per_minute;        /**< bytes; below 0 where it shrinks */
+    float    per_request;       /**< bytes; 0 where it does not grow by requests */
+} pst_shared_verdict_t;
+
 /** The figures that process scope, connections and requests have in common. */
 typedef struct pst_shared_usage_t {
 #define PST_METRIC_USAGE(field, kind, unit, prom, label, help) uint64_t field;
@@ -100,6 +133,7 @@ typedef struct pst_shared_slot_t {
 #include "poolstat_metrics.def"
     pst_shared_usage_t usage;   /**< the whole tree: connection, current and finishing requests */
     pst_shared_usage_t request; /**< the current request alone */
+    pst_shared_verdict_t verdict;
     char client[PST_CLIENT_LEN];
     char protocol[PST_PROTOCOL_LEN];
     char vhost[PST_VHOST_LEN];
@@ -115,16 +149,57 @@ typedef struct pst_shared_child_t {
     uint32_t generation;        /**< httpd's: counts graceful restarts */
     uint32_t level;             /**< pst_level_e */
     uint32_t ready;             /**< 1 when the block was initialised by its owner */
+    uint32_t pid;               /**< whose figures these are; unlike owner it stays when the child is gone */
+    uint32_t ended_how;         /**< pst_end_e */
     uint64_t started;           /**< time */
+    uint64_t ended;             /**< time; 0 while it lives, or of a block never claimed */
     char     reason[PST_REASON_LEN]; /**< why level is not PST_LEVEL_FULL, else empty */
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) uint64_t field;
 #include "poolstat_metrics.def"
     pst_shared_usage_t process;     /**< process scope */
     pst_shared_usage_t unslotted;   /**< connections that found no slot, requests included */
+    pst_shared_verdict_t verdict;   /**< on the process scope */
 } pst_shared_child_t;
 
 #define PST_ALIGN_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 #define PST_CHILD_HEAD PST_ALIGN_UP(sizeof(pst_shared_child_t), 64)
+
+/**
+ * One moment of a child.  Sizes are counted in pages of 4096 bytes, of which APR's
+ * nodes are whole multiples (BOUNDARY_SIZE in apr_pools.c, 1.7.2): so they are
+ * exact.  Retained is what held leaves over.  Counters and the time are the low bits
+ * of 64: pst_history.h makes them whole again.
+ */
+typedef struct pst_shared_point_t {
+    uint32_t time;              /**< milliseconds since the epoch, low bits */
+    uint32_t process;           /**< pages */
+    uint32_t connections;       /**< pages, without their current requests */
+    uint32_t requests;          /**< pages */
+    uint32_t buckets;           /**< pages */
+    uint32_t held;              /**< pages; never less than the sum of those before */
+    uint32_t peak;              /**< pages: child_peak_bytes */
+    uint32_t connections_open;
+    uint32_t requests_finished; /**< low bits */
+} pst_shared_point_t;
+
+#define PST_HISTORY_PAGE   4096
+#define PST_HISTORY_COARSE 1440     /* a day of minutes */
+
+/**
+ * A child's history.  Followed by fine_count + 1 fine and coarse_count + 1 coarse
+ * points; point n of a ring of N lies at n % N.  The one that is being written
+ * is the oldest: readers leave it out.
+ */
+typedef struct pst_shared_history_t {
+    uint32_t pid;               /**< as in the block; another one: nothing recorded yet */
+    uint32_t unused;
+    uint64_t started;           /**< as in the block */
+    uint64_t last;              /**< time of the last point */
+    uint64_t fine_written;      /**< points ever; raised when a point is complete */
+    uint64_t coarse_written;
+} pst_shared_history_t;
+
+#define PST_HISTORY_HEAD PST_ALIGN_UP(sizeof(pst_shared_history_t), 64)
 
 #define PST_METRIC_NAME_LEN 40
 #define PST_METRIC_PROM_LEN 56
@@ -157,6 +232,13 @@ typedef struct pst_shared_header_t {
     uint32_t unused;
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
+    uint64_t history_at;        /**< offset of history 0 */
+    uint32_t history_size;      /**< bytes of one history, 0 if there are none */
+    uint32_t point_size;        /**< bytes of one point */
+    uint32_t fine_count;        /**< fine points that a reader gets */
+    uint32_t coarse_count;      /**< coarse points that a reader gets: one a minute */
+    uint32_t interval;          /**< seconds between fine points */
+    uint32_t history_by;        /**< pst_history_by_e */
     char     server[PST_TEXT_LEN];    /**< httpd's version and build */
     char     module[PST_TEXT_LEN];    /**< mod_poolstat's and APR's version */
     char     mpm[PST_PROTOCOL_LEN];
@@ -166,6 +248,7 @@ typedef struct pst_shared_header_t {
 _Static_assert(sizeof(pst_shared_slot_t) <= 512, "a slot keeps to the budget of 512 bytes");
 _Static_assert(sizeof(pst_shared_slot_t) % 8 == 0, "slots are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
+_Static_assert(sizeof(pst_shared_point_t) == 36, "600 fine points and a day of coarse ones keep to 76 KB");
 #endif
 
 #endif /* POOLSTAT_BOARD_H */

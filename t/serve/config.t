@@ -7,7 +7,7 @@ use Test::More;
 
 my $s = PST::Server->new('config');
 
-my @good = ('', 'PoolStatInstrument On', 'PoolStatInstrument off', 'PoolStatConnections 1', 'PoolStatConnections 4096',
+my @good = ('', 'PoolStatInstrument On', 'PoolStatInstrument off', 'PoolStatInterval 1', 'PoolStatInterval 3600', 'PoolStatHistory 60', 'PoolStatHistory 86400', 'PoolStatHistory off', 'PoolStatConnections 1', 'PoolStatConnections 4096',
     'PoolStatFile other.board', "PoolStatFile $s->{dir}/run/abs.board", "PoolStatInstrument Off\nPoolStatConnections 9\nPoolStatFile x");
 for my $conf (@good) {
     $s->write_conf(conf => "$conf\n");
@@ -22,6 +22,8 @@ my @bad = (
     'PoolStatConnections', 'PoolStatConnections 0', 'PoolStatConnections -5', 'PoolStatConnections many', 'PoolStatConnections 1k',
     'PoolStatConnections 1.5', 'PoolStatConnections 99999999999999999999', 'PoolStatConnections 4294967297', 'PoolStatConnections 10 20',
     'PoolStatConnections ""', 'PoolStatConnections " 5"',
+    'PoolStatInterval', 'PoolStatInterval 0', 'PoolStatInterval 3601', 'PoolStatInterval 1s', 'PoolStatInterval -1', 'PoolStatInterval 0.5',
+    'PoolStatHistory', 'PoolStatHistory 59', 'PoolStatHistory 86401', 'PoolStatHistory On', 'PoolStatHistory 600 600',
     'PoolStatFile', 'PoolStatFile ""', 'PoolStatFile a b', "PoolStatFile $s->{dir}/run/",
 );
 for my $conf (@bad) {
@@ -39,7 +41,7 @@ for my $conf (@bad) {
 
 for my $where ('<Location /x>', '<Directory />', '<VirtualHost *:*>') {
     my ($end) = $where =~ /^<(\w+)/;
-    for my $directive ('PoolStatInstrument On', 'PoolStatConnections 5', 'PoolStatFile x') {
+    for my $directive ('PoolStatInstrument On', 'PoolStatConnections 5', 'PoolStatFile x', 'PoolStatInterval 5', 'PoolStatHistory 100') {
         $s->write_conf(conf => "$where\n$directive\n</$end>\n");
         my ($status, $out) = $s->check;
         isnt($status, 0, "$directive does not belong into $where");

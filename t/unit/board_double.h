@@ -17,7 +17,8 @@
 
 static inline void make_board(pst_board_t *board, apr_uint32_t children, apr_uint32_t slots, apr_pool_t *pool)
 {
-    const pst_board_about_t about = { "Apache/2.4.0 (Unit)", "mod_poolstat/unit", "event" };
+    const pst_board_about_t about = { .server = "Apache/2.4.0 (Unit)", .module = "mod_poolstat/unit", .mpm = "event",
+                                      .interval = 1, .history = 60 };
     const char *dir = NULL, *path;
 
     apr_temp_dir_get(&dir, pool);

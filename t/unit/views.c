@@ -43,7 +43,7 @@ static const char *face(pst_emit_e to, const char *query)
     pst_snapshot_window(&snapshot, args.filter.sort, args.from, args.rows, &window, p);
     pst_emit_init(&emit, to, sink, NULL);
     if (to == PST_EMIT_HTML) {
-        const pst_page_t page = { &snapshot, &window, &args, "./pool-status/", p };
+        const pst_page_t page = { &snapshot, &window, &args, "./pool-status/", p, NULL };
 
         pst_view_page(&emit, &page);
     }

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Growth.  See pst_growth.h.
+ *
+ * A connection's series has SERIES points whatever its age: when it is full,
+ * every two become one (the smaller: the floor is what counts) and from then on a point
+ * stands for twice the time.  It costs no shared memory; the board gets the verdict.
+ *
+ * One thread of one process: the history's writer.
+ */
+#include "pst_growth.h"
+#include "pst_account.h"
+#include "pst_history.h"
+#include "pst_trend.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define SERIES 32
+
+/* The fine ring is judged again after so many points: at each while it is short. */
+#define SHORT       60
+#define FINE_EVERY  5
+/* A day of minutes says nothing new before it is longer than the fine ring. */
+#define COARSE_FROM 20
+
+/*
+ * Memory as the kernel gives it: zero, and not there before it is used.  malloc
+ * would set up an arena for this thread and write zeros to all of it, in each child.
+ */
+static void *room_for(apr_size_t bytes)
+{
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return room == MAP_FAILED ? NULL : room;
+}
+
+/* -- the process scope ------------------------------------------------------ */
+
+static struct {
+    pst_history_t history;
+    pst_trend_point_t *points, *spare;
+    double *work;
+    char *all;                  /* what they lie in */
+    apr_size_t all_size;
+} own;
+
+static int make_room(const pst_board_t *board)
+{
+    apr_size_t fine = board->fine_count + 1, coarse = board->coarse_count + 1, most = fine > coarse ? fine : coarse;
+    apr_size_t size = most * (2 * sizeof(*own.points) + sizeof(*own.work)) + (fine + coarse) * sizeof(*own.history.fine);
+
+    if (own.all && own.all_size == size) {
+        return 1;
+    }
+    if (own.all) {
+        munmap(own.all, own.all_size);
+    }
+    own.all = room_for(size);
+    own.all_size = size;
+    if (!own.all) {
+        return 0;
+    }
+    own.history.fine = (void *)own.all;
+    own.history.coarse = own.history.fine + fine;
+    own.points = (void *)(own.history.coarse + coarse);
+    own.spare = own.points + most;
+    own.work = (void *)(own.spare + most);
+    return 1;
+}
+
+/* Times are relative to the first point, so that seconds have room for their fractions. */
+static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, apr_uint32_t count)
+{
+    for (apr_uint32_t i = 0; i < count; i++) {
+        own.points[i].time = (double)((apr_int64_t)points[i].time - (apr_int64_t)points[0].time) / 1e6;
+        own.points[i].size = (double)points[i].process;
+        own.points[i].requests = (double)points[i].requests_finished;
+    }
+    pst_trend_judge(trend, own.points, count, own.work, own.spare);
+}
+
+static void publish(pst_shared_verdict_t *to, const pst_trend_t *trend, apr_uint64_t begin, apr_uint32_t of, int scope)
+{
+    int moves = trend->state == PST_TREND_GROWING || trend->state == PST_TREND_SHRINKING;
+
+    to->scope = (uint8_t)scope;
+    to->fit = (uint16_t)(trend->fit * 1000 + 0.5);
+    to->per_minute = (float)trend->per_minute;
+    to->per_request = (float)trend->per_request;
+    pst_store(&to->since, moves ? begin + (apr_uint64_t)(trend->since * 1e6) : 0);
+    __atomic_store_n(&to->of, of, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->state, (uint8_t)trend->state, __ATOMIC_RELEASE);
+}
+
+void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse)
+{
+    pst_trend_t fine, day = { .state = PST_TREND_LITTLE };
+    pst_history_t *history = &own.history;
+    int index = pst_board_index(board, child);
+
+    if (index < 0 || !make_room(board) || !pst_history_about(&history->about, board, (apr_uint32_t)index)
+        || (history->about.points > SHORT && !coarse && history->about.written % FINE_EVERY)) {
+        return;
+    }
+    if (!pst_history_read(history, board) || !history->fine_count) {
+        return;
+    }
+    judge_points(&fine, history->fine, history->fine_count);
+    if (history->coarse_count >= COARSE_FROM) {
+        judge_points(&day, history->coarse, history->coarse_count);
+    }
+    if (fine.state != PST_TREND_GROWING && (day.state == PST_TREND_GROWING || day.state == PST_TREND_SHRINKING)) {
+        publish(&child->verdict, &day, history->coarse[0].time, 0, PST_SCOPE_PROCESS);
+        return;
+    }
+    if (fine.state == PST_TREND_GROWING && day.state == PST_TREND_GROWING) {
+        /* the rate of the last minutes, since when the day tells */
+        double begin = (double)history->coarse[0].time - (double)history->fine[0].time;
+
+        fine.since = day.since + begin / 1e6 < fine.since ? day.since + begin / 1e6 : fine.since;
+        if (fine.since < 0) {
+            publish(&child->verdict, &fine, 0, 0, PST_SCOPE_PROCESS);
+            pst_store(&child->verdict.since, history->fine[0].time - (apr_uint64_t)(-fine.since * 1e6));
+            return;
+        }
+    }
+    publish(&child->verdict, &fine, history->fine[0].time, 0, PST_SCOPE_PROCESS);
+}
+
+/* -- connections and their requests ----------------------------------------- */
+
+typedef struct series_t {
+    apr_uint64_t of;            /* id of the connection, beginning of the request */
+    apr_uint64_t begin;         /* time of the first point */
+    apr_uint32_t count;
+    apr_uint32_t each;          /* beats that a point stands for */
+    apr_uint32_t beats;         /* of the last point, so far */
+    pst_trend_point_t points[SERIES];
+} series_t;
+
+/* By slot; untouched ones cost no memory. */
+static struct {
+    series_t *connections, *requests;
+    apr_uint32_t slots;
+} kept;
+
+static int keep_series(apr_uint32_t slots)
+{
+    if (kept.slots == slots) {
+        return 1;
+    }
+    if (kept.connections) {
+        munmap(kept.connections, 2 * (apr_size_t)kept.slots * sizeof(*kept.connections));
+    }
+    kept.connections = room_for(2 * (apr_size_t)slots * sizeof(*kept.connections));
+    kept.requests = kept.connections ? kept.connections + slots : NULL;
+    kept.slots = kept.connections ? slots : 0;
+    return kept.slots != 0;
+}
+
+static void halve(series_t *series)
+{
+    for (apr_uint32_t i = 0; i < SERIES / 2; i++) {
+        const pst_trend_point_t *a = &series->points[2 * i], *b = a + 1;
+
+        series->points[i] = a->size <= b->size ? *a : *b;
+    }
+    series->count = SERIES / 2;
+    series->each *= 2;
+}
+
+static void add_point(series_t *series, apr_uint64_t of, apr_uint64_t now, apr_uint64_t size, apr_uint64_t requests)
+{
+    pst_trend_point_t point;
+
+    if (!series->count || series->of != of || now < series->begin) {
+        series->of = of;
+        series->begin = now;
+        series->count = series->beats = 0;
+        series->each = 1;
+    }
+    point.time = (double)(now - series->begin) / 1e6;
+    point.size = (double)size;
+    point.requests = (double)requests;
+    if (series->count && series->beats < series->each) {
+        if (point.size < series->points[series->count - 1].size) {
+            series->points[series->count - 1] = point;
+        }
+        series->beats++;
+        return;
+    }
+    if (series->count == SERIES) {
+        halve(series);
+    }
+    series->points[series->count++] = point;
+    series->beats = 1;
+}
+
+static void judge_series(pst_trend_t *trend, series_t *series)
+{
+    pst_trend_point_t points[SERIES], spare[SERIES];
+    double work[SERIES];
+
+    memcpy(points, series->points, series->count * sizeof(points[0]));
+    pst_trend_judge(trend, points, series->count, work, spare);
+}
+
+static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *request, apr_uint64_t now)
+{
+    apr_uint64_t id = pst_load(&slot->id), whole = pst_load(&slot->usage.reserved_bytes), of_request = 0;
+    pst_trend_t trend, requests_trend = { .state = PST_TREND_LITTLE };
+
+    if (__atomic_load_n(&slot->has_request, __ATOMIC_RELAXED)) {
+        of_request = pst_load(&slot->request.reserved_bytes);
+        add_point(request, pst_load(&slot->request_started), now, of_request, 0);
+        judge_series(&requests_trend, request);
+    }
+    else {
+        request->count = 0;
+    }
+    add_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
+    judge_series(&trend, connection);
+    if (trend.state != PST_TREND_GROWING && requests_trend.state == PST_TREND_GROWING) {
+        publish(&slot->verdict, &requests_trend, request->begin, (apr_uint32_t)id, PST_SCOPE_REQUEST);
+    }
+    else {
+        publish(&slot->verdict, &trend, connection->begin, (apr_uint32_t)id, PST_SCOPE_CONNECTION);
+    }
+}
+
+void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
+{
+    if (!keep_series(board->slot_count)) {
+        return;
+    }
+    for (apr_uint32_t s = 0; s < board->slot_count; s++) {
+        pst_shared_slot_t *slot = pst_board_slot(board, child, s);
+
+        if (__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
+            watch_slot(slot, &kept.connections[s], &kept.requests[s], now);
+        }
+        else if (kept.connections[s].count) {
+            kept.connections[s].count = kept.requests[s].count = 0;
+        }
+    }
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Growth: the verdicts that stand on the board.  Whoever writes a child's history
+ * judges it too, so that those who look find the verdict ready: on the process
+ * scope from the history's points; on connections and their requests from
+ * series that the child keeps to itself, while they live.
+ */
+#ifndef PST_GROWTH_H
+#define PST_GROWTH_H
+
+#include "pst_board.h"
+
+/**
+ * Judge the process scope of a child by its history, and publish. The history's writer, after
+ * a point was added; memory is kept from call to call, in this process.
+ * @param coarse a coarse point was added too
+ */
+void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse);
+
+/**
+ * Child, its history's writer alone, after a fine point was added: take a point of each
+ * connection and its request, judge, publish. Does nothing if memory is short.
+ */
+void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
+
+#endif /* PST_GROWTH_H */

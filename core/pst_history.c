@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * History.  See pst_history.h; the layout is in include/poolstat_board.h.
+ *
+ * Place in the flow: board's figures -> HISTORY on the board -> views.
+ *
+ * Concurrency: a ring has one writer, which completes a point and then raises the
+ * count.  A reader copies what the count promises, looks at the count again, and
+ * leaves out what may have been overwritten meanwhile.  A ring holds one point
+ * more than readers get: the one being written.
+ */
+#include "pst_history.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define USEC_MINUTE APR_UINT64_C(60000000)
+
+/* A busy child's figures move while they are added up: look again, so often. */
+#define TRIES 4
+
+/* -- writing ---------------------------------------------------------------- */
+
+/* The file's room for this history; see PREALLOCATE_UP_TO in pst_board.c. */
+static apr_status_t keep_room(const pst_board_t *board, int index)
+{
+    int failed = board->fd < 0 ? 0 : posix_fallocate(board->fd, (off_t)(board->history_at
+                                         + (apr_uint64_t)index * board->history_size), board->history_size);
+
+    return failed == EINVAL || failed == EOPNOTSUPP ? 0 : failed;
+}
+
+apr_status_t pst_history_start(const pst_board_t *board, pst_shared_child_t *child)
+{
+    int index = pst_board_index(board, child);
+    pst_shared_history_t *ring = index < 0 ? NULL : pst_board_history(board, (apr_uint32_t)index);
+    apr_status_t rv = ring ? keep_room(board, index) : APR_ENOTIMPL;
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    __atomic_store_n(&ring->pid, 0, __ATOMIC_RELEASE);
+    pst_store(&ring->started, child->started);
+    pst_store(&ring->last, 0);
+    pst_store(&ring->fine_written, 0);
+    pst_store(&ring->coarse_written, 0);
+    __atomic_store_n(&ring->pid, child->pid, __ATOMIC_RELEASE);
+    return APR_SUCCESS;
+}
+
+/* A figure taken below 0 for a moment, by two threads that count, is 0. */
+static apr_uint64_t sane(apr_uint64_t figure)
+{
+    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
+}
+
+static apr_uint32_t pages(apr_uint64_t bytes)
+{
+    bytes /= PST_HISTORY_PAGE;
+    return bytes > APR_UINT32_MAX ? APR_UINT32_MAX : (apr_uint32_t)bytes;
+}
+
+typedef struct sums_t {
+    apr_uint64_t process, connections, requests, buckets, held;
+} sums_t;
+
+static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *child)
+{
+    memset(sums, 0, sizeof(*sums));
+    sums->held = sane(pst_load(&child->held_bytes));
+    sums->buckets = sane(pst_load(&child->child_bucket_bytes));
+    sums->process = sane(pst_load(&child->process.reserved_bytes));
+    sums->connections = sane(pst_load(&child->unslotted.reserved_bytes));
+    for (apr_uint32_t s = 0; s < board->slot_count; s++) {
+        const pst_shared_slot_t *slot = pst_board_slot(board, child, s);
+        apr_uint64_t whole, request;
+
+        if (!__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
+            continue;
+        }
+        request = __atomic_load_n(&slot->has_request, __ATOMIC_RELAXED) ? sane(pst_load(&slot->request.reserved_bytes))
+                                                                        : 0;
+        whole = sane(pst_load(&slot->usage.reserved_bytes));
+        request = request < whole ? request : whole;
+        sums->requests += request;
+        sums->connections += whole - request;
+    }
+}
+
+/* The scopes' sum against the sum that is counted in one place, and held unmoved: then all was of one moment. */
+static int of_one_moment(const sums_t *sums, const pst_shared_child_t *child)
+{
+    return sums->process + sums->connections + sums->requests == pst_load(&child->child_reserved_bytes)
+           && sums->held == pst_load(&child->held_bytes) && sums->buckets == pst_load(&child->child_bucket_bytes);
+}
+
+static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_shared_child_t *child,
+                       apr_uint64_t now)
+{
+    apr_uint64_t sum;
+    sums_t sums;
+
+    for (int i = 0; i < TRIES; i++) {
+        add_up(&sums, board, child);
+        if (of_one_moment(&sums, child)) {
+            break;
+        }
+    }
+    point->time = (apr_uint32_t)(now / 1000);
+    point->process = pages(sums.process);
+    point->connections = pages(sums.connections);
+    point->requests = pages(sums.requests);
+    point->buckets = pages(sums.buckets);
+    point->held = pages(sums.held);
+    sum = (apr_uint64_t)point->process + point->connections + point->requests + point->buckets;
+    if (sum > point->held) {
+        point->held = sum > APR_UINT32_MAX ? APR_UINT32_MAX : (apr_uint32_t)sum;
+    }
+    point->peak = pages(sane(pst_load(&child->child_peak_bytes)));
+    point->connections_open = (apr_uint32_t)sane(pst_load(&child->connections_open));
+    point->requests_finished = (apr_uint32_t)pst_load(&child->requests_finished);
+}
+
+static pst_shared_point_t *fine_of(pst_shared_history_t *ring)
+{
+    return (pst_shared_point_t *)((char *)ring + PST_HISTORY_HEAD);
+}
+
+static pst_shared_point_t *coarse_of(const pst_board_t *board, pst_shared_history_t *ring)
+{
+    return fine_of(ring) + board->fine_count + 1;
+}
+
+static void append(pst_shared_point_t *points, apr_uint32_t size, uint64_t *written, const pst_shared_point_t *point)
+{
+    apr_uint64_t count = pst_load(written);
+
+    points[count % size] = *point;
+    __atomic_store_n(written, count + 1, __ATOMIC_RELEASE);
+}
+
+int pst_history_beat(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
+{
+    int index = pst_board_index(board, child);
+    pst_shared_history_t *ring = index < 0 ? NULL : pst_board_history(board, (apr_uint32_t)index);
+    apr_uint64_t interval = (apr_uint64_t)board->interval * 1000000, last;
+    pst_shared_point_t point;
+
+    if (!ring || __atomic_load_n(&ring->pid, __ATOMIC_RELAXED) != child->pid || !child->pid) {
+        return 0;
+    }
+    last = pst_load(&ring->last);
+    if (now / interval == last / interval) {
+        return 0;
+    }
+    take_point(&point, board, child, now);
+    append(fine_of(ring), board->fine_count + 1, &ring->fine_written, &point);
+    pst_store(&ring->last, now);
+    if (now / USEC_MINUTE == last / USEC_MINUTE) {
+        return 1;
+    }
+    append(coarse_of(board, ring), board->coarse_count + 1, &ring->coarse_written, &point);
+    return 2;
+}
+
+/* -- reading ---------------------------------------------------------------- */
+
+int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t i)
+{
+    const pst_shared_child_t *child = pst_board_child(board, i);
+    const pst_shared_history_t *ring;
+
+    memset(about, 0, sizeof(*about));
+    about->index = i;
+    about->pid = __atomic_load_n(&child->pid, __ATOMIC_ACQUIRE);
+    /* the ring of a block never used is not even looked at: a page read is a page taken */
+    if (!board->history_size || !about->pid || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE)) {
+        return 0;
+    }
+    ring = pst_board_history(board, i);
+    about->generation = __atomic_load_n(&child->generation, __ATOMIC_RELAXED);
+    about->level = (pst_level_e)__atomic_load_n(&child->level, __ATOMIC_RELAXED);
+    if ((unsigned)about->level > PST_LEVEL_FULL) {
+        about->level = PST_LEVEL_PUBLIC;
+    }
+    about->started = sane(pst_load(&child->started));
+    about->alive = __atomic_load_n(&child->owner, __ATOMIC_ACQUIRE) == about->pid;
+    if (!about->alive) {
+        about->ended = sane(pst_load(&child->ended));
+        about->ended_how = __atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) == PST_END_ORDERLY ? PST_END_ORDERLY
+                                                                                                   : PST_END_ABRUPT;
+    }
+    if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != about->pid || sane(pst_load(&ring->started)) != about->started) {
+        return 0;
+    }
+    about->written = pst_load(&ring->fine_written);
+    about->points = about->written > board->fine_count ? board->fine_count : (apr_uint32_t)about->written;
+    return 1;
+}
+
+int pst_history_find(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t pid)
+{
+    pst_history_about_t one;
+    int found = 0;
+
+    for (apr_uint32_t i = 0; pid && i < board->child_count; i++) {
+        if (__atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED) != pid
+            || !pst_history_about(&one, board, i) || one.pid != pid) {
+            continue;
+        }
+        if (!found || one.alive > about->alive || (one.alive == about->alive && one.started > about->started)) {
+            *about = one;
+            found = 1;
+        }
+    }
+    return found;
+}
+
+apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, apr_pool_t *pool)
+{
+    memset(history, 0, sizeof(*history));
+    history->fine = apr_palloc(pool, (board->fine_count + 1) * sizeof(*history->fine));
+    history->coarse = apr_palloc(pool, (board->coarse_count + 1) * sizeof(*history->coarse));
+    return history->fine && history->coarse ? APR_SUCCESS : APR_ENOMEM;
+}
+
+static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
+{
+    const apr_uint64_t page = PST_HISTORY_PAGE;
+    apr_uint64_t sum;
+
+    to->time = from->time;
+    to->process = page * from->process;
+    to->connections = page * from->connections;
+    to->requests = page * from->requests;
+    to->buckets = page * from->buckets;
+    sum = to->process + to->connections + to->requests + to->buckets;
+    to->held = page * from->held;
+    to->held = to->held < sum ? sum : to->held;
+    to->retained = to->held - sum;
+    to->peak = page * from->peak;
+    to->connections_open = from->connections_open;
+    to->requests_finished = from->requests_finished;
+}
+
+/*
+ * Times and counters are low bits: the newest is the last one not after what is
+ * known in full, each one before follows from the next.  A clock that was set
+ * back shows as one.
+ */
+static void make_whole(pst_history_point_t *points, apr_uint32_t count, apr_uint64_t time, apr_uint64_t requests)
+{
+    apr_uint64_t ms = time / 1000;
+
+    for (apr_uint32_t i = count; i-- > 0;) {
+        ms -= (apr_uint64_t)(apr_int64_t)(apr_int32_t)((apr_uint32_t)ms - (apr_uint32_t)points[i].time);
+        requests -= (apr_uint32_t)((apr_uint32_t)requests - (apr_uint32_t)points[i].requests_finished);
+        points[i].time = sane(ms) > (apr_uint64_t)INT64_MAX / 1000 ? 0 : ms * 1000;
+        points[i].requests_finished = sane(requests);
+    }
+}
+
+/* @param size points in the ring; one less can be read. @return how many are good, moved to the front */
+static apr_uint32_t copy_ring(pst_history_point_t *to, const pst_shared_point_t *from, apr_uint32_t size,
+                              const uint64_t *written)
+{
+    apr_uint64_t end = __atomic_load_n(written, __ATOMIC_ACQUIRE), begin, safe;
+    apr_uint32_t count, lost;
+
+    begin = end > size - 1 ? end - (size - 1) : 0;
+    count = (apr_uint32_t)(end - begin);
+    for (apr_uint32_t i = 0; i < count; i++) {
+        pst_shared_point_t point = from[(begin + i) % size];
+
+        expand(&to[i], &point);
+    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    safe = __atomic_load_n(written, __ATOMIC_RELAXED);
+    if (safe < end) {
+        return 0;
+    }
+    safe = safe > size - 1 ? safe - (size - 1) : 0;
+    lost = safe <= begin ? 0 : safe - begin > count ? count : (apr_uint32_t)(safe - begin);
+    memmove(to, to + lost, (count - lost) * sizeof(*to));
+    return count - lost;
+}
+
+int pst_history_read(pst_history_t *history, const pst_board_t *board)
+{
+    apr_uint32_t i = history->about.index;
+    pst_shared_child_t *child = pst_board_child(board, i);
+    pst_shared_history_t *ring = pst_board_history(board, i);
+    apr_uint64_t last, requests;
+
+    history->fine_count = history->coarse_count = 0;
+    if (!ring) {
+        return 0;
+    }
+    history->fine_count = copy_ring(history->fine, fine_of(ring), board->fine_count + 1, &ring->fine_written);
+    history->coarse_count = copy_ring(history->coarse, coarse_of(board, ring), board->coarse_count + 1,
+                                      &ring->coarse_written);
+    last = sane(pst_load(&ring->last));
+    requests = sane(pst_load(&child->requests_finished));
+    if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != history->about.pid
+        || sane(pst_load(&ring->started)) != history->about.started) {
+        history->fine_count = history->coarse_count = 0;
+        return 0;
+    }
+    make_whole(history->fine, history->fine_count, last, requests);
+    make_whole(history->coarse, history->coarse_count, last, requests);
+    return 1;
+}
+
+const char *pst_history_end_word(unsigned how)
+{
+    static const char *const words[] = {
+        [PST_END_NONE] = "alive", [PST_END_ORDERLY] = "orderly", [PST_END_ABRUPT] = "abrupt"
+    };
+
+    return how <= PST_END_ABRUPT ? words[how] : "?";
+}
+
+const char *pst_history_by_word(unsigned by)
+{
+    static const char *const words[] = {
+        [PST_HISTORY_OFF] = "off", [PST_HISTORY_BY_WATCHDOG] = "watchdog", [PST_HISTORY_BY_MONITOR] = "monitor"
+    };
+
+    return by <= PST_HISTORY_BY_MONITOR ? words[by] : "?";
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * History: the figures of each child, a point per interval, in rings on the board.
+ *
+ *   gather   pst_history_start() and pst_history_beat(): the child's watchdog
+ *            thread or, where there is none, the parent
+ *   read     pst_history_find(), pst_history_read(): anyone; copies, checks,
+ *            and makes whole what the ring keeps in 32 bits
+ *
+ * Nothing here blocks, allocates on the writing side, or stops a worker: the
+ * writer only reads what the workers count.  APR only.
+ */
+#ifndef PST_HISTORY_H
+#define PST_HISTORY_H
+
+#include "pst_board.h"
+
+/** One moment of a child, whole bytes.  held = process + connections + requests + buckets + retained, always. */
+typedef struct pst_history_point_t {
+    apr_uint64_t time;
+    apr_uint64_t process, connections, requests, buckets, retained, held, peak;
+    apr_uint64_t connections_open;
+    apr_uint64_t requests_finished;
+} pst_history_point_t;
+
+/** Whose history it is. */
+typedef struct pst_history_about_t {
+    apr_uint32_t index;         /**< of its block */
+    apr_uint32_t pid;
+    apr_uint32_t generation;
+    pst_level_e  level;
+    pst_end_e    ended_how;
+    int          alive;
+    apr_uint64_t started, ended;
+    apr_uint32_t points;        /**< fine ones that can be read */
+    apr_uint64_t written;       /**< fine ones ever */
+} pst_history_about_t;
+
+typedef struct pst_history_t {
+    pst_history_about_t about;
+    pst_history_point_t *fine, *coarse;     /**< oldest first */
+    apr_uint32_t fine_count, coarse_count;
+} pst_history_t;
+
+/**
+ * Child: begin the history of a block just claimed. Asks the file system for its room, so
+ * that a full disk is an error here and no signal later.
+ * @return APR_SUCCESS; APR_ENOTIMPL if the board has no histories or child is no block of
+ *         it; else the system's error: then nothing is recorded
+ */
+apr_status_t pst_history_start(const pst_board_t *board, pst_shared_child_t *child);
+
+/**
+ * The writer: add a point if one is due, that is once in each interval of the clock (so
+ * that the points of all children are of the same moments). Call it more often.
+ * @return 0 if none was due, 1 if a fine point was added, 2 if also a coarse one
+ */
+int pst_history_beat(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
+
+/** @return whether block i has a history, of a child alive or gone; about is filled in then. Any process. */
+int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t i);
+
+/** The child's, or the last one's that had this pid. @return 0 if there is none. Any process. */
+int pst_history_find(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t pid);
+
+/** Room for the points of one history. @return APR_SUCCESS or APR_ENOMEM */
+apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, apr_pool_t *pool);
+
+/**
+ * Copy. Any process.
+ * @param history has room, and says in about which
+ * @return 0 if the block changed hands meanwhile: nothing is there then
+ */
+int pst_history_read(pst_history_t *history, const pst_board_t *board);
+
+/** The word for an end, as all views print it; "?" if out of range. */
+const char *pst_history_end_word(unsigned how);
+
+/** The words for who writes; "?" if out of range. */
+const char *pst_history_by_word(unsigned by);
+
+#endif /* PST_HISTORY_H */

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Verdicts.  See pst_trend.h.
+ *
+ * The floor at the end of a series is not known: there it is the series itself,
+ * and a saw's last, unfinished tooth looks like a ramp.  So the series is
+ * parted where it last gave back a good deal.  What lies before is settled.  What lies
+ * after, the tail, counts only if it stands out from all that was given back
+ * before: it rose higher, or has been rising for longer.
+ */
+#include "pst_trend.h"
+
+#include <math.h>
+
+#define BINS      6             /* the floor must rise in all but one of so many parts */
+#define EVEN      0.25          /* of its fair share, at least */
+#define FIT       0.80          /* r² of the line, at least */
+#define FIT_WHOLE 0.97          /* a line as good as this needs no later beginning */
+#define STARTS    48u           /* how many beginnings are tried */
+
+typedef struct rise_t {
+    int good;
+    double slope;               /* bytes per second, or per request */
+    double fit;
+    double per_second;          /* bytes, from its beginning to its end */
+    double since;
+} rise_t;
+
+typedef double (*axis_fn)(const pst_trend_point_t *point);
+
+static double by_time(const pst_trend_point_t *point)
+{
+    return point->time;
+}
+
+static double by_requests(const pst_trend_point_t *point)
+{
+    return point->requests;
+}
+
+static unsigned clean(pst_trend_point_t *points, unsigned count)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        const pst_trend_point_t *p = &points[i];
+
+        if (!isfinite(p->time) || !isfinite(p->size) || !isfinite(p->requests)) {
+            continue;
+        }
+        if (kept && (p->time <= points[kept - 1].time || p->requests < points[kept - 1].requests)) {
+            continue;
+        }
+        points[kept++] = *p;
+    }
+    return kept;
+}
+
+/* -- a line through the floor --------------------------------------------- */
+
+typedef struct line_t {
+    double slope, fit, error;   /* error: sum of squares of what the line misses */
+} line_t;
+
+/* Least squares over [from, to], relative to its first point so that large numbers lose nothing. */
+static line_t line_through(const pst_trend_point_t *p, const double *floor, axis_fn axis, unsigned from, unsigned to)
+{
+    double n = to - from + 1, x0 = axis(&p[from]), y0 = floor[from], mx = 0, my = 0, xx = 0, xy = 0, yy = 0;
+    line_t line = { 0, 0, 0 };
+
+    for (unsigned i = from; i <= to; i++) {
+        mx += axis(&p[i]) - x0;
+        my += floor[i] - y0;
+    }
+    mx /= n;
+    my /= n;
+    for (unsigned i = from; i <= to; i++) {
+        double dx = axis(&p[i]) - x0 - mx, dy = floor[i] - y0 - my;
+
+        xx += dx * dx;
+        xy += dx * dy;
+        yy += dy * dy;
+    }
+    if (xx > 0 && yy > 0) {
+        line.slope = xy / xx;
+        line.fit = xy * xy / (xx * yy);
+        line.error = yy * (1 - line.fit);
+    }
+    return line;
+}
+
+static double error_of_level(const double *floor, unsigned from, unsigned to)
+{
+    double sum = 0, squares = 0, n = to - from;
+
+    for (unsigned i = from; i < to; i++) {
+        double y = floor[i] - floor[from];
+
+        sum += y;
+        squares += y * y;
+    }
+    return n > 0 ? squares - sum * sum / n : 0;
+}
+
+/*
+ * Where does the rise begin? Where "level until here, a line from here" misses
+ * least, unless one line does for all of it.
+ */
+static unsigned find_beginning(const pst_trend_point_t *p, const double *floor, axis_fn axis, unsigned from,
+                               unsigned to, line_t *line)
+{
+    unsigned best = from, step = (to - from) / STARTS + 1;
+    double least;
+
+    *line = line_through(p, floor, axis, from, to);
+    if (line->fit >= FIT_WHOLE) {
+        return from;
+    }
+    least = line->error;
+    for (unsigned i = from + step; i + PST_TREND_POINTS - 1 <= to && floor[to] - floor[i] >= PST_TREND_RISE; i += step) {
+        line_t later = line_through(p, floor, axis, i, to);
+        double error = later.error + error_of_level(floor, from, i);
+
+        if (error < least) {
+            least = error;
+            best = i;
+            *line = later;
+        }
+    }
+    return best;
+}
+
+/* In how many parts of the axis does the floor rise? The last two must not both be level: it may have ended. */
+static int rises_evenly(const pst_trend_point_t *p, const double *floor, axis_fn axis, unsigned from, unsigned to)
+{
+    double first = axis(&p[from]), width = (axis(&p[to]) - first) / BINS;
+    double share = EVEN * (floor[to] - floor[from]) / BINS, was = floor[from];
+    int risen = 0, last_two = 0;
+    unsigned i = from;
+
+    for (int bin = 1; bin <= BINS; bin++) {
+        while (i < to && axis(&p[i + 1]) <= (bin == BINS ? axis(&p[to]) : first + width * bin)) {
+            i++;
+        }
+        if (floor[i] - was >= share) {
+            risen++;
+            last_two += bin > BINS - 2;
+        }
+        was = floor[i];
+    }
+    return risen >= BINS - 1 && last_two;
+}
+
+static rise_t judge_stretch(const pst_trend_point_t *p, const double *floor, axis_fn axis, unsigned from, unsigned to)
+{
+    rise_t rise = { 0, 0, 0, 0, 0 };
+    unsigned begin;
+    line_t line;
+
+    if (to < from + PST_TREND_POINTS - 1 || floor[to] - floor[from] < PST_TREND_RISE
+        || axis(&p[to]) <= axis(&p[from])) {
+        return rise;
+    }
+    begin = find_beginning(p, floor, axis, from, to, &line);
+    rise.slope = line.slope;
+    rise.fit = line.fit;
+    rise.since = p[begin].time;
+    rise.per_second = (floor[to] - floor[begin]) / (p[to].time - p[begin].time);
+    rise.good = line.fit >= FIT && line.slope > 0 && rises_evenly(p, floor, axis, begin, to);
+    return rise;
+}
+
+/* -- the floor and what lies above it -------------------------------------- */
+
+typedef struct parts_t {
+    unsigned settled;           /* the last point whose floor is known for good */
+    int higher;                 /* the tail rose higher than anything that was given back */
+    int longer;                 /* or has been rising for longer */
+} parts_t;
+
+static parts_t part(const pst_trend_point_t *p, unsigned count, double *floor)
+{
+    parts_t parts = { count - 1, 0, 0 };
+    double given_back = 0, longest = 0, gap = (p[count - 1].time - p[0].time) / (count - 1);
+    unsigned last = count, begin = count;
+
+    floor[count - 1] = p[count - 1].size;
+    for (unsigned i = count - 1; i-- > 0;) {
+        floor[i] = p[i].size < floor[i + 1] ? p[i].size : floor[i + 1];
+        given_back = fmax(given_back, p[i].size - floor[i]);
+    }
+    if (given_back <= 0) {
+        return parts;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (p[i].size - floor[i] < given_back / 2) {
+            begin = count;
+            continue;
+        }
+        if (begin == count) {
+            begin = i;
+        }
+        last = i;
+        longest = fmax(longest, p[i].time - p[begin].time + gap);
+    }
+    parts.settled = last + 1;
+    for (unsigned i = last + 1; i < count; i++) {
+        if (p[i].size < p[parts.settled].size) {
+            parts.settled = i;
+        }
+    }
+    parts.higher = p[count - 1].size - p[parts.settled].size > 1.5 * given_back;
+    /* the upper half of a tooth was measured: twice that is the tooth, and twice that no tooth any more */
+    parts.longer = p[count - 1].time - p[parts.settled].time > 4 * longest;
+    return parts;
+}
+
+static rise_t judge_rise(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts,
+                         axis_fn axis)
+{
+    rise_t rise = judge_stretch(p, floor, axis, 0, parts->higher ? count - 1 : parts->settled);
+
+    if (!rise.good && (parts->higher || parts->longer)) {
+        rise = judge_stretch(p, floor, axis, parts->settled, count - 1);
+    }
+    return rise;
+}
+
+static void judge_growing(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor)
+{
+    parts_t parts = part(p, count, floor);
+    rise_t time = judge_rise(p, count, floor, &parts, by_time);
+    rise_t requests = judge_rise(p, count, floor, &parts, by_requests);
+
+    if (!time.good && !requests.good) {
+        return;
+    }
+    verdict->state = PST_TREND_GROWING;
+    verdict->per_minute = 60 * (time.good ? time.slope : requests.per_second);
+    verdict->per_request = requests.good ? requests.slope : 0;
+    verdict->fit = time.good && time.fit >= requests.fit ? time.fit : requests.good ? requests.fit : time.fit;
+    verdict->since = time.good ? time.since : requests.since;
+}
+
+/* Shrinking is growing, seen backwards in time, that still goes on. */
+static void judge_shrinking(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor,
+                            pst_trend_point_t *back)
+{
+    double end = p[count - 1].time, span = end - p[0].time;
+    parts_t parts;
+    rise_t rise;
+
+    for (unsigned i = 0; i < count; i++) {
+        const pst_trend_point_t *from = &p[count - 1 - i];
+
+        back[i] = (pst_trend_point_t){ end - from->time, from->size, 0 };
+    }
+    parts = part(back, count, floor);
+    rise = judge_rise(back, count, floor, &parts, by_time);
+    if (rise.good && rise.since <= span / 4) {
+        verdict->state = PST_TREND_SHRINKING;
+        verdict->per_minute = -60 * rise.slope;
+        verdict->fit = rise.fit;
+        verdict->since = p[0].time;
+    }
+}
+
+void pst_trend_judge(pst_trend_t *verdict, pst_trend_point_t *points, unsigned count, double *work,
+                     pst_trend_point_t *work_points)
+{
+    *verdict = (pst_trend_t){ PST_TREND_LITTLE, 0, 0, 0, 0 };
+    count = clean(points, count);
+    if (count < PST_TREND_POINTS) {
+        return;
+    }
+    verdict->state = PST_TREND_STEADY;
+    judge_growing(verdict, points, count, work);
+    if (verdict->state == PST_TREND_STEADY && points[0].size - points[count - 1].size >= PST_TREND_RISE) {
+        judge_shrinking(verdict, points, count, work, work_points);
+    }
+}
+
+const char *pst_trend_word(unsigned state)
+{
+    static const char *const words[PST_TREND_COUNT] = {
+        [PST_TREND_LITTLE] = "too little data", [PST_TREND_STEADY] = "steady",
+        [PST_TREND_GROWING] = "growing", [PST_TREND_SHRINKING] = "shrinking"
+    };
+
+    return state < PST_TREND_COUNT ? words[state] : "?";
+}

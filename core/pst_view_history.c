@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Histories as JSON.  See pst_view_history.h.  Figures go by the names of the
+ * metric table; held and retained are null where the child could not count them.
+ */
+#include "pst_view_history.h"
+#include "pst_view_tree.h"
+
+static void print_about(pst_emit_t *emit, const pst_history_about_t *about)
+{
+    pst_emit_number(emit, "pid", about->pid);
+    pst_emit_number(emit, "generation", about->generation);
+    pst_emit_flag(emit, "alive", about->alive);
+    pst_emit_seconds(emit, "started", about->started, 3);
+    if (about->alive) {
+        pst_emit_null(emit, "ended");
+        pst_emit_null(emit, "ended_how");
+    }
+    else {
+        pst_emit_seconds(emit, "ended", about->ended, 3);
+        pst_emit_text(emit, "ended_how", pst_history_end_word(about->ended_how));
+    }
+}
+
+static void print_board(pst_emit_t *emit, const pst_board_t *board)
+{
+    pst_emit_number(emit, "interval_seconds", board->interval);
+    pst_emit_text(emit, "history_by", pst_history_by_word(__atomic_load_n(&pst_board_header(board)->history_by,
+                                                                          __ATOMIC_RELAXED)));
+}
+
+static void print_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint64_t value)
+{
+    pst_emit_figure(emit, pst_metric_short_key(metric), metric, value);
+}
+
+static void print_points(pst_emit_t *emit, const char *key, const pst_history_point_t *points, apr_uint32_t count,
+                         int full)
+{
+    pst_emit_array(emit, key, "Point");
+    for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
+        const pst_history_point_t *p = &points[i];
+
+        pst_emit_element(emit, i);
+        pst_emit_seconds(emit, "time", p->time, 3);
+        print_figure(emit, PST_M_process_reserved_bytes, p->process);
+        print_figure(emit, PST_M_connections_reserved_bytes, p->connections);
+        print_figure(emit, PST_M_requests_reserved_bytes, p->requests);
+        print_figure(emit, PST_M_child_bucket_bytes, p->buckets);
+        if (full) {
+            print_figure(emit, PST_M_child_retained_bytes, p->retained);
+            print_figure(emit, PST_M_held_bytes, p->held);
+        }
+        else {
+            pst_emit_null(emit, pst_metric_short_key(PST_M_child_retained_bytes));
+            pst_emit_null(emit, pst_metric_short_key(PST_M_held_bytes));
+        }
+        print_figure(emit, PST_M_child_peak_bytes, p->peak);
+        print_figure(emit, PST_M_connections_open, p->connections_open);
+        print_figure(emit, PST_M_requests_finished, p->requests_finished);
+        pst_emit_end(emit);
+    }
+    pst_emit_end(emit);
+}
+
+apr_status_t pst_view_history(pst_emit_t *emit, const pst_history_t *history, const pst_board_t *board)
+{
+    int full = history->about.level == PST_LEVEL_FULL;
+
+    pst_emit_object(emit, NULL);
+    pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
+    print_about(emit, &history->about);
+    print_board(emit, board);
+    print_points(emit, "fine", history->fine, history->fine_count, full);
+    print_points(emit, "coarse", history->coarse, history->coarse_count, full);
+    pst_emit_end(emit);
+    return emit->status;
+}
+
+apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board)
+{
+    pst_history_about_t about;
+
+    pst_emit_object(emit, NULL);
+    pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
+    print_board(emit, board);
+    pst_emit_array(emit, "histories", "History");
+    for (apr_uint32_t i = 0; i < board->child_count && emit->status == APR_SUCCESS; i++) {
+        if (pst_history_about(&about, board, i)) {
+            pst_emit_element(emit, about.pid);
+            print_about(emit, &about);
+            pst_emit_number(emit, "points", about.points);
+            pst_emit_end(emit);
+        }
+    }
+    pst_emit_end(emit);
+    pst_emit_end(emit);
+    return emit->status;
+}

@@ -1,0 +1,130 @@
+# Verdicts: a leak into the child's pool and one into a connection's are named with their
+# rates; the connection beside is not; a healthy server shows no suspects.
+use strict;
+use warnings;
+use PST;
+use PST::Server;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+my $s = PST::Server->new('verdicts');
+ok($s->start, 'a server') or BAIL_OUT($s->start_text . $s->log_text);
+
+sub suspects {
+    my ($json) = @_;
+    return ((grep { $_->{verdict}{process}{state} eq 'growing' } @{ $json->{children} }),
+        grep { $_->{verdict} && $_->{verdict}{state} eq 'growing' } rows($json));
+}
+
+subtest 'a healthy server' => sub {
+    $s->load('/small.txt', 3, 30);
+    my $until = time + 14;
+    my ($looks, $accused) = (0, 0);
+    while (time < $until) {
+        my $json = eval { $s->json(timeout => 5) };
+        $looks++ if $json;
+        $accused += suspects($json) if $json;
+        sleep 1;
+    }
+    $s->load_end;
+    cmp_ok($looks, '>=', 5, "looked at $looks times under load");
+    is($accused, 0, 'nothing is accused');
+    my $json = $s->json;
+    ok((grep { $_->{verdict}{process}{state} eq 'steady' } @{ $json->{children} }), 'steady is what it is called');
+    unlike($s->fetch('/pool-status')->{body}, qr/class="suspects"/, 'the page has no list of suspects');
+};
+
+# What APR reserves for each of so many bytes: pieces that fit a node of 8192, no more.
+sub reserved_by { my ($bytes) = @_; return 8192 / int((8192 - 40) / aligned($bytes, 8)) }
+
+# Requests on one connection until the verdict is in, at least $least of them.
+sub leak {
+    my ($query, $pause, $least, $verdict) = @_;
+    my ($conn, $name) = (PST::Conn->new($s->port), token('leak'));
+    my ($n, $found, $json, $asked) = (0, undef, undef, time);
+    my $until = time + 40;
+    while (time < $until) {
+        $conn->get("/poolprobe?$query&output=2&n=$name");
+        $conn->response->{status} == 200 or last;
+        $n++;
+        sleep $pause if $pause;
+        next if time < $asked + 1;
+        $asked = time;
+        $json  = $s->json;
+        $found = $verdict->($json);
+        last if $found && $n >= $least;
+    }
+    note("$n requests");
+    return ($found, $json, $conn, $name);
+}
+
+sub within { my ($got, $expected, $what) = @_; cmp_ok(abs(($got // 0) - $expected), '<=', 0.1 * $expected, "$what: $got, expected $expected") }
+
+subtest '100 bytes of the child\'s pool per request' => sub {
+    my ($c, $json, $conn) = leak('pool=child&bytes=100', 0.001, 4000, sub {
+        my @found = grep { $_->{verdict}{process}{state} eq 'growing' } @{ $_[0]{children} };
+        return @found == 1 && defined $found[0]{verdict}{process}{bytes_per_request} ? $found[0] : undef;
+    });
+    ok($c, 'one child is named, by the request') or return diag(join ' ', map { JSON::PP::encode_json($_->{verdict}) } @{ $json->{children} });
+    my $v = $c->{verdict}{process};
+    within($v->{bytes_per_request}, 100, 'bytes a request');
+    cmp_ok($v->{r2}, '>', 0.9, 'the line fits');
+    cmp_ok($v->{bytes_per_minute}, '>', 0, 'a rate');
+    cmp_ok($v->{since}, '>', time - 60, 'since when');
+    my $page = $s->fetch('/pool-status')->{body};
+    like($page, qr{class="suspects".*Process scope of <a href="\?pid=$c->{pid}">}s, 'the page names it');
+    like($page, qr{<svg class="chart".*<polygon class="k-process_reserved_bytes" points="0,200 [0-9, ]+ 1000,200"/>}s, 'and draws it');
+    unlike($page, qr/<script|style="/, 'without script or inline style');
+    $conn->close;
+};
+
+subtest 'a connection that grows with each request' => sub {
+    my $healthy = PST::Probe->start('pool=connection&bytes=300000', port => $s->port, ask => $s->port);
+    $healthy->arrived('hold');
+    my $begun = time;
+    my ($row, $json, $conn, $name) = leak('pool=connection&bytes=3000', 0.05, 100, sub {
+        my ($found) = grep { $_->{verdict} && $_->{verdict}{state} eq 'growing' && defined $_->{verdict}{bytes_per_request} } rows($_[0]);
+        return $found;
+    });
+    ok($row, 'is named') or return;
+    my $v = $row->{verdict};
+    is($v->{scope}, 'connection', 'the connection, not its request');
+    within($v->{bytes_per_request}, reserved_by(3000), 'bytes a request');
+    my @others = grep { $_->{verdict} && $_->{verdict}{state} eq 'growing' && "$_->{pid} $_->{id}" ne "$row->{pid} $row->{id}" } rows($json);
+    is(scalar @others, 0, 'no other one is');
+    my $still = row_of($json, $healthy->name);
+    ok($still && (!$still->{verdict} || $still->{verdict}{state} eq 'steady'), 'the one beside, large and quiet, is steady');
+    like($s->fetch('/pool-status')->{body}, qr{class="suspects".*Connection #$row->{id} of <a href="\?pid=$row->{pid}">}s, 'the page names it');
+    $healthy->finish;
+    $conn->close;
+};
+
+subtest 'a request that grows while it streams' => sub {
+    my $name = token('stream');
+    my $begun = time;
+    my $conn = PST::Conn->new($s->port);
+    my $quiet = PST::Conn->new($s->port);
+    $quiet->get("/poolprobe?stream=300&every=50&chunk=100&n=quiet$name", headers => ['Connection: close']);
+    $conn->get("/poolprobe?stream=300&every=50&chunk=100&leak=request&bytes=4000&n=$name", headers => ['Connection: close']);
+    my ($json, $row);
+    ok(wait_for(sub {
+        $json = $s->json;
+        $row = row_of($json, "&n=$name");
+        $row && $row->{verdict} && $row->{verdict}{state} eq 'growing';
+    }, 14), 'is named') or return;
+    cmp_ok(time - $begun, '<', 12, 'within ten seconds or so');
+    is($row->{verdict}{scope}, 'request', 'the request');
+    # by what was really taken meanwhile: a slow machine streams more slowly
+    my ($before, $at) = ($row->{request}{reserved_bytes}, $json->{server}{time});
+    sleep 3;
+    $json = $s->json;
+    $row  = row_of($json, "&n=$name");
+    my $rate = 60 * ($row->{request}{reserved_bytes} - $before) / ($json->{server}{time} - $at);
+    within($row->{verdict}{bytes_per_minute}, $rate, 'bytes a minute');
+    my $beside = row_of($json, "&n=quiet$name");
+    ok($beside && (!$beside->{verdict} || $beside->{verdict}{state} ne 'growing'), 'the healthy stream beside is not accused');
+    $_->close for $conn, $quiet;
+};
+
+is($s->stop, 0, 'stops in order');
+done_testing;

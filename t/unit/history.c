@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: rings of points on the board: when a point is due, what it says, what is
+ * left of it after a wrap, a death, a clock set back, lies; and one writer and readers racing.
+ */
+#include "tap.h"
+#include "pst_account.h"
+#include "pst_growth.h"
+#include "pst_history.h"
+#include "pst_trend.h"
+
+#include <apr_file_io.h>
+#include <apr_general.h>
+#include <apr_strings.h>
+#include <apr_time.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NOW ((apr_uint64_t)1738367940 * 1000000)
+#define SECOND APR_UINT64_C(1000000)
+#define FINE 60
+
+static apr_pool_t *pool;
+static pst_board_t board;
+static pst_history_t history;
+
+static const char *board_path(void)
+{
+    const char *dir = NULL;
+
+    apr_temp_dir_get(&dir, pool);
+    return apr_psprintf(pool, "%s/poolstat-unit-history-%ld.board", dir ? dir : ".", (long)getpid());
+}
+
+static void make(apr_uint32_t children, apr_uint32_t fine, apr_uint32_t interval)
+{
+    const pst_board_about_t about = { .server = "Apache/2.4.0 (Unit)", .module = "unit", .mpm = "event",
+                                      .interval = interval, .history = fine };
+    const char *path = board_path();
+    pst_board_t reader;
+
+    if (pst_board_create(&board, path, children, 4, &about, pool) != APR_SUCCESS) {
+        printf("Bail out! no board at %s\n", path);
+        exit(1);
+    }
+    is_number((unsigned)pst_board_open(&reader, path, pool), APR_SUCCESS, "the file opens as a board");
+    is_number(reader.size, board.size, "of the same size");
+    pst_board_close(&reader);
+    unlink(path);
+    pst_history_room(&history, &board, pool);
+}
+
+static pst_shared_child_t *claim(apr_uint32_t pid)
+{
+    pst_shared_child_t *child = pst_board_claim(&board, pid, 3);
+
+    child->level = PST_LEVEL_FULL;
+    child->started = NOW - SECOND;
+    pst_history_start(&board, child);
+    return child;
+}
+
+/* Figures of a quiet child: all nodes are whole pages, the books balance. */
+static void figures(pst_shared_child_t *child, unsigned n)
+{
+    pst_shared_slot_t *slot = pst_board_slot(&board, child, 1);
+
+    child->process.reserved_bytes = 40960 + n * 8192;
+    child->unslotted.reserved_bytes = 8192;
+    slot->in_use = 1;
+    slot->id = 5;
+    slot->has_request = 1;
+    slot->usage.reserved_bytes = 24576;
+    slot->request.reserved_bytes = 16384;
+    child->child_reserved_bytes = child->process.reserved_bytes + 8192 + 24576;
+    child->child_bucket_bytes = 12288;
+    child->held_bytes = child->child_reserved_bytes + 12288 + 4096;
+    child->child_peak_bytes = child->child_reserved_bytes + 4096;
+    child->connections_open = 2;
+    child->requests_finished = 0xfffffff0u + (apr_uint64_t)n * 8;
+}
+
+static int read_pid(apr_uint32_t pid)
+{
+    return pst_history_find(&history.about, &board, pid) && pst_history_read(&history, &board);
+}
+
+static void points(void)
+{
+    pst_shared_child_t *child = claim(100);
+    const pst_history_point_t *p;
+    int added = 0, coarse = 0, wrong = 0;
+
+    ok(read_pid(100), "a history from the start");
+    is_number(history.fine_count + history.coarse_count, 0, "empty");
+    ok(!read_pid(101), "none of a pid that is not there");
+    for (unsigned n = 0; n < 50; n++) {
+        for (unsigned tenth = 0; tenth < 10; tenth++) {
+            int what;
+
+            figures(child, n);
+            what = pst_history_beat(&board, child, NOW + n * SECOND + tenth * SECOND / 10 + 31000);
+            added += what > 0;
+            coarse += what > 1;
+        }
+    }
+    is_number((unsigned)added, 50, "ten beats a second, one point a second");
+    is_number((unsigned)coarse, 1, "one of them of the minute's ring");
+    ok(read_pid(100), "read");
+    is_number(history.fine_count, 50, "all fine points");
+    p = &history.fine[10];
+    is_number(p->process, 40960 + 10 * 8192, "process");
+    is_number(p->connections, 8192 + 8192, "connections: those without a slot too, requests apart");
+    is_number(p->requests, 16384, "requests");
+    is_number(p->buckets, 12288, "buckets");
+    is_number(p->retained, 4096, "retained");
+    is_number(p->peak, 40960 + 10 * 8192 + 8192 + 24576 + 4096, "peak");
+    is_number(p->connections_open, 2, "connections open");
+    is_number(p->requests_finished, 0xfffffff0u + 10 * 8ull, "requests, beyond what 32 bits hold");
+    is_number(p->time, NOW + 10 * SECOND + 31000, "time, to the millisecond");
+    for (unsigned n = 0; n < 50; n++) {
+        p = &history.fine[n];
+        wrong += p->held != p->process + p->connections + p->requests + p->buckets + p->retained
+                 || p->requests_finished != 0xfffffff0u + n * 8ull;
+    }
+    is_number((unsigned)wrong, 0, "the books balance in every point, the counter has no leap");
+    ok(history.about.alive && history.about.generation == 3 && history.about.pid == 100, "whose it is");
+}
+
+static void wraps(void)
+{
+    pst_shared_child_t *child = pst_board_child(&board, 0);
+    apr_uint64_t at = NOW + 50 * SECOND;
+
+    for (unsigned n = 50; n < 3 * 60 * 60; n++, at += SECOND) {
+        figures(child, n);
+        pst_history_beat(&board, child, at);
+    }
+    read_pid(100);
+    is_number(history.fine_count, FINE, "a ring keeps as many as it was made for");
+    is_number(history.fine[FINE - 1].time, at - SECOND, "the last one last");
+    is_number(history.fine[0].time, at - FINE * SECOND, "the oldest first");
+    is_number(history.coarse_count, 180, "three hours of minutes");
+    is_number(history.coarse[0].time, NOW + 31000, "the first of all");
+    is_number(history.coarse[179].time - history.coarse[178].time, 60 * SECOND, "a minute apart");
+    is_number((unsigned)pst_history_beat(&board, child, at - 7 * SECOND), 1, "a clock set back");
+    read_pid(100);
+    is_number(history.fine[FINE - 1].time, at - 7 * SECOND, "shows as one");
+    is_number(history.fine[FINE - 2].time, at - SECOND, "and spoils no other time");
+    figures(child, 9);
+    child->held_bytes = 0;
+    pst_history_beat(&board, child, at);
+    read_pid(100);
+    is_number(history.fine[FINE - 1].retained, 0, "held that is not known leaves nothing over");
+    is_number(history.fine[FINE - 1].held, 40960 + 9 * 8192 + 16384 + 16384 + 12288, "and is the sum");
+}
+
+static void deaths(void)
+{
+    pst_shared_child_t *second = claim(200), *third = claim(300);
+    pst_shared_child_t *again;
+
+    ok(pst_board_index(&board, second) == 1 && pst_board_index(&board, third) == 2, "blocks never used come first");
+    is_number((unsigned)pst_board_index(&board, (void *)&board), (unsigned)-1, "what is no block has no index");
+    figures(second, 1);
+    pst_history_beat(&board, second, NOW);
+    pst_board_farewell(second);
+    pst_board_release(&board, 200);
+    usleep(2000);
+    pst_board_release(&board, 100);
+    ok(read_pid(100) && !history.about.alive && history.about.ended_how == PST_END_ABRUPT, "gone without a word");
+    ok(history.about.ended > history.about.started && history.fine_count == FINE, "its points stay");
+    ok(read_pid(200) && history.about.ended_how == PST_END_ORDERLY && history.fine_count == 1, "gone in order");
+    ok(read_pid(300) && history.about.alive && !history.about.ended, "one lives");
+    again = claim(400);
+    is_number((unsigned)pst_board_index(&board, again), 3, "the last one never used");
+    again = claim(500);
+    is_number((unsigned)pst_board_index(&board, again), 1, "then the one that ended first");
+    ok(!read_pid(200), "whose history is no more");
+    ok(read_pid(100) && history.fine_count == FINE, "while that of the last to die stays");
+    ok(read_pid(500) && history.fine_count == 0, "the new child's is empty");
+    claim(600);
+    ok(!read_pid(100) && read_pid(600), "until there is no other block");
+    ok(!pst_board_claim(&board, 700, 3) && pst_board_header(&board)->homeless == 1, "and then there is none");
+}
+
+static void verdicts(void)
+{
+    pst_shared_child_t *child = pst_board_child(&board, 2);
+    pst_shared_slot_t *slot = pst_board_slot(&board, child, 1);
+    apr_uint64_t at = NOW;
+
+    for (unsigned n = 0; n < 40; n++, at += SECOND) {
+        figures(child, n);
+        slot->usage.reserved_bytes = 24576 + n * 16384;
+        child->child_reserved_bytes += n * 16384;
+        child->held_bytes += n * 16384;
+        pst_history_beat(&board, child, at);
+        pst_growth_process(&board, child, 0);
+        pst_growth_connections(&board, child, at);
+        if (n == 9) {
+            is_number(slot->verdict.state, PST_TREND_GROWING, "a connection that grows is named within ten seconds");
+        }
+    }
+    is_number(child->verdict.state, PST_TREND_GROWING, "a process scope that grows");
+    ok(child->verdict.per_minute > 60 * 8192 * 0.97 && child->verdict.per_minute < 60 * 8192 * 1.03, "its rate");
+    ok(child->verdict.per_request > 1020 && child->verdict.per_request < 1028, "its rate by request");
+    ok(child->verdict.since >= NOW && child->verdict.since < NOW + 3 * SECOND, "since when");
+    ok(slot->verdict.of == 5 && slot->verdict.scope == PST_SCOPE_CONNECTION, "the connection");
+    ok(slot->verdict.per_minute > 60 * 16384 * 0.97 && slot->verdict.per_minute < 60 * 16384 * 1.03, "its rate");
+    slot->id = 6;
+    pst_growth_connections(&board, child, at);
+    ok(slot->verdict.of == 6 && slot->verdict.state == PST_TREND_LITTLE, "the next in its slot begins anew");
+    for (unsigned n = 0; n < 2000; n++, at += SECOND) {
+        slot->usage.reserved_bytes = 24576 + 16384 + (n % 7) * 16384;
+        slot->request.reserved_bytes = 16384 + n * 8192;
+        slot->usage.reserved_bytes += n * 8192;
+        slot->request_started = NOW;
+        pst_growth_connections(&board, child, at);
+    }
+    ok(slot->verdict.state == PST_TREND_GROWING && slot->verdict.scope == PST_SCOPE_REQUEST,
+       "a request that grows for half an hour on a connection that does not");
+    ok(slot->verdict.per_minute > 60 * 8192 * 0.97 && slot->verdict.per_minute < 60 * 8192 * 1.03, "its rate");
+}
+
+/* Random bytes instead of a block and its history: reads stay inside (run under ASan). */
+static void lies(void)
+{
+    int survived = 0;
+
+    srand(1);
+    for (int round = 0; round < 100; round++) {
+        pst_shared_child_t *child = pst_board_child(&board, 0);
+        unsigned char *ring = (unsigned char *)pst_board_history(&board, 0);
+
+        for (apr_uint32_t i = 0; i < board.history_size; i++) {
+            ring[i] = (unsigned char)rand();
+        }
+        for (apr_uint32_t i = 0; i < sizeof(*child); i++) {
+            ((unsigned char *)child)[i] = (unsigned char)rand();
+        }
+        child->ready = 1;
+        child->pid = 77;
+        child->started = NOW;
+        ((pst_shared_history_t *)ring)->pid = 77;
+        ((pst_shared_history_t *)ring)->started = NOW;
+        pst_history_beat(&board, child, NOW + (apr_uint64_t)round * SECOND);
+        pst_growth_process(&board, child, 1);
+        if (read_pid(77)) {
+            apr_uint64_t wrong = 0;
+
+            for (apr_uint32_t i = 0; i < history.fine_count; i++) {
+                const pst_history_point_t *p = &history.fine[i];
+
+                wrong += p->held != p->process + p->connections + p->requests + p->buckets + p->retained;
+            }
+            survived += !wrong && history.fine_count <= FINE;
+        }
+    }
+    is_number((unsigned)survived, 100, "a block and a history of random bytes are survived");
+}
+
+static int stop;
+
+static void *write_points(void *block)
+{
+    pst_shared_child_t *child = block;
+    apr_uint64_t at = NOW;
+
+    for (unsigned n = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n++, at += SECOND) {
+        child->process.reserved_bytes = child->child_reserved_bytes = child->held_bytes = (apr_uint64_t)(n % 1000000) * 4096;
+        child->child_peak_bytes = child->process.reserved_bytes;
+        pst_history_beat(&board, child, at);
+    }
+    return NULL;
+}
+
+/* A point half written would have figures of two moments. */
+static void race(void)
+{
+    pst_shared_child_t *child = claim(900);
+    pthread_t writer;
+    unsigned torn = 0, read = 0;
+
+    pthread_create(&writer, NULL, write_points, child);
+    for (int i = 0; i < 3000000 && read < 2000000; i++) {
+        read_pid(900);
+        for (apr_uint32_t n = 0; n < history.fine_count; n++, read++) {
+            const pst_history_point_t *p = &history.fine[n];
+
+            torn += p->process != p->peak || (n && p->time != p[-1].time + SECOND);
+        }
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    pthread_join(writer, NULL);
+    ok(read > 100, "points were read while points were written");
+    is_number(torn, 0, "none of them torn, none missing");
+}
+
+static void geometry(void)
+{
+    struct stat st;
+    pst_board_t off;
+    const pst_board_about_t none = { .server = "", .module = "", .mpm = "" },
+                            many = { .server = "", .module = "", .mpm = "", .interval = 1, .history = PST_HISTORY_MOST + 1 },
+                            never = { .server = "", .module = "", .mpm = "", .interval = 0, .history = 60 };
+
+    fstat(board.fd, &st);
+    ok((apr_uint64_t)st.st_blocks * 512 < board.size, "histories of blocks never used take no room");
+    pst_board_close(&board);
+    ok(pst_board_create(&off, board_path(), 2, 2, &many, pool) == APR_EINVAL
+           && pst_board_create(&off, board_path(), 2, 2, &never, pool) == APR_EINVAL, "sizes out of range are refused");
+    is_number((unsigned)pst_board_create(&off, board_path(), 2, 2, &none, pool), APR_SUCCESS, "a board without histories");
+    unlink(board_path());
+    board = off;
+    ok(pst_history_start(&board, pst_board_claim(&board, 1, 0)) == APR_ENOTIMPL, "records nothing");
+    ok(!pst_history_beat(&board, pst_board_child(&board, 0), NOW) && !read_pid(1), "and has nothing");
+    pst_board_close(&board);
+}
+
+int main(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    make(4, FINE, 1);
+    points();
+    wraps();
+    deaths();
+    verdicts();
+    lies();
+    pst_board_close(&board);
+    make(3, 600, 1);
+    race();
+    geometry();
+    is_text(pst_history_end_word(9), "?", "an end that is none");
+    is_text(pst_history_by_word(9), "?", "a writer that is none");
+    apr_terminate();
+    return done();
+}
