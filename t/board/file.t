@@ -111,6 +111,7 @@ for my $what (sort keys %hostile) {
     $hostile{$what}->($s->board);
     serves_on($s, $what);
     is($held->finish->{status}, 200, 'the request that was there is answered');
+    $held->conn->close;
     ok($s->graceful, 'a graceful restart') or diag($s->log_text);
     ok($s->answers(10), 'answers');
     serves_on($s, "$what, and a graceful restart");
