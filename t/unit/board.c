@@ -6,6 +6,7 @@
 #include "tap.h"
 #include "apart.h"
 #include "board_double.h"
+#include "pst_history.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,7 +18,7 @@
 
 static apr_pool_t *pool;
 static char path[256], other[300];
-static const pst_board_about_t about = { "Apache/2.4.0 (Unit)", "mod_poolstat/unit", "event" };
+static const pst_board_about_t about = { "Apache/2.4.0 (Unit)", "mod_poolstat/unit", "event", 1, 50 };
 
 static apr_status_t create(pst_board_t *board, apr_uint32_t children, apr_uint32_t slots)
 {
@@ -50,7 +51,7 @@ static void places(pst_board_t *board)
 
     for (apr_uint32_t i = 0; i < board->child_count; i++) {
         pst_shared_child_t *child = pst_board_child(board, i);
-        char *next = i + 1 < board->child_count ? (char *)pst_board_child(board, i + 1) : end;
+        char *next = (char *)child + board->child_size;
 
         aligned &= ((char *)child - (char *)board->base) % PST_BOARD_ALIGN == 0;
         apart_from &= (char *)pst_board_slot(board, child, 0) >= (char *)(child + 1)
@@ -58,6 +59,10 @@ static void places(pst_board_t *board)
     }
     ok(aligned, "blocks begin on pages");
     ok(apart_from, "slots lie behind their block's head and before the next block");
+    ok((char *)pst_board_history(board, 0) == (char *)board->base + board->history_at
+       && (char *)pst_board_history(board, board->child_count - 1) + board->history_size == end
+       && board->history_at >= board->header_size + (apr_uint64_t)board->child_size * board->child_count
+       && board->history_at % PST_BOARD_ALIGN == 0, "histories lie behind all blocks and fill the rest");
     ok((char *)pst_board_child(board, 0) == (char *)board->base + board->header_size
        && board->header_size >= sizeof(pst_shared_header_t), "block 0 lies behind the header");
 }
@@ -127,6 +132,21 @@ static apr_status_t opened(const void *bytes, apr_size_t size)
     return rv;
 }
 
+static int read_histories(const pst_board_t *board)
+{
+    pst_history_t history;
+
+    if (pst_history_room(&history, board, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        if (pst_history_about(&history.about, board, i)) {
+            pst_history_read(&history, board);
+        }
+    }
+    return 1;
+}
+
 /* Look at all of a board whose file holds these bytes. @return 0 refused, 1 read, 2 beyond the file */
 static int look_at_all(void *size)
 {
@@ -151,18 +171,22 @@ static int look_at_all(void *size)
             pst_slot_copy(&slot, at);
         }
     }
-    return 1;
+    return read_histories(&board) ? 1 : 3;
 }
 
-/* child_count may only get smaller, slot_count only within the block's padding. */
+/* Within the padding of a block or a history there is room for another number; all else follows from the rest. */
 static int may_open(const pst_shared_header_t *was, const pst_shared_header_t *now)
 {
-    return memcmp(was->magic, now->magic, sizeof(was->magic)) == 0 && was->version == now->version
-           && was->header_size == now->header_size && was->child_size == now->child_size
-           && was->child_head == now->child_head && was->slot_size == now->slot_size && now->child_count > 0
-           && now->child_count <= was->child_count && now->slot_count > 0
+    pst_shared_header_t same = *now;
+
+    same.interval = was->interval;
+    same.slot_count = was->slot_count;
+    same.fine_count = was->fine_count;
+    return !memcmp(&same, was, sizeof(same)) && now->interval >= 1 && now->interval <= 3600 && now->slot_count > 0
            && PST_ALIGN_UP(PST_CHILD_HEAD + (apr_uint64_t)now->slot_count * sizeof(pst_shared_slot_t), PST_BOARD_ALIGN)
-                  == was->child_size;
+                  == was->child_size
+           && PST_ALIGN_UP(PST_HISTORY_HEAD + ((apr_uint64_t)now->fine_count + now->coarse_count + 2)
+                                                  * sizeof(pst_shared_point_t), PST_BOARD_ALIGN) == was->history_size;
 }
 
 static int wrong_answers(pst_shared_header_t *header, const pst_shared_header_t *was)
@@ -175,8 +199,9 @@ static int wrong_answers(pst_shared_header_t *header, const pst_shared_header_t 
     rv = opened(image, image_size);
     if (may_open(was, header) ? rv != APR_SUCCESS || apart(look_at_all, &image_size) != 1
                               : rv != APR_EMISMATCH && rv != APR_EINCOMPLETE) {
-        printf("# status %d for a header with %u %u %u %u %u %u %u\n", rv, header->version, header->header_size,
-               header->child_size, header->child_count, header->child_head, header->slot_size, header->slot_count);
+        printf("# status %d for a header with %u %u %u %u %u %u %u, %u %u %u %u\n", rv, header->version,
+               header->header_size, header->child_size, header->child_count, header->child_head, header->slot_size,
+               header->slot_count, header->history_size, header->fine_count, header->coarse_count, header->interval);
         return 1;
     }
     return 0;
@@ -187,7 +212,8 @@ static void lies(void)
     static const struct { const char *name; apr_size_t at; } fields[] = {
 #define FIELD(name) { #name, offsetof(pst_shared_header_t, name) }
         FIELD(magic), FIELD(version), FIELD(header_size), FIELD(child_size), FIELD(child_count), FIELD(child_head),
-        FIELD(slot_size), FIELD(slot_count)
+        FIELD(slot_size), FIELD(slot_count), FIELD(history_at), FIELD(history_size), FIELD(point_size),
+        FIELD(fine_count), FIELD(coarse_count), FIELD(interval)
     };
     static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
     pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;
@@ -210,8 +236,13 @@ static void lies(void)
         is_number(wrong, 0, apr_psprintf(pool, "a header that lies in %s is refused, or harmless", fields[f].name));
     }
     header->child_count = was.child_count + 1;
+    header->history_at += header->child_size;
     is_number((unsigned)opened(image, image_size), APR_EINCOMPLETE, "more blocks than the file holds");
-    header->child_count = was.child_count;
+    *header = was;
+    header->child_count = 65536;
+    header->history_at = header->header_size + (apr_uint64_t)65536 * header->child_size;
+    is_number((unsigned)opened(image, image_size), APR_EINCOMPLETE, "many more");
+    *header = was;
     header->version++;
     is_number((unsigned)opened(image, image_size), APR_EMISMATCH, "another version");
     header->version--;
@@ -220,6 +251,13 @@ static void lies(void)
     put(image, image_size);
     is_number((unsigned)apart(look_at_all, &image_size), 1, "what is no geometry may be anything");
     *header = was;
+}
+
+/* One of the header's that describe the geometry. */
+static unsigned any_number(void)
+{
+    return rand() % 2 ? 3 + (unsigned)rand() % 6
+                      : offsetof(pst_shared_header_t, history_at) / sizeof(uint32_t) + (unsigned)rand() % 7;
 }
 
 static void noise(void)
@@ -245,8 +283,9 @@ static void noise(void)
         uint32_t *header = (uint32_t *)(void *)bytes;
 
         memcpy(bytes, &was, sizeof(was));
-        header[3 + rand() % 6] = (uint32_t)rand() >> rand() % 31;
-        header[3 + rand() % 6] += (uint32_t)(rand() % 5) - 2;
+        header[any_number()] = (uint32_t)rand() >> rand() % 31;
+        header[any_number()] += (uint32_t)(rand() % 5) - 2;
+        header[any_number()] += (uint32_t)(rand() % 5) - 2;
         put(bytes, image_size);
         wrong += apart(look_at_all, &image_size) > 1;
     }
@@ -321,10 +360,13 @@ static void intact(void)
     header = pst_board_header(&board);
     fields = (uint32_t *)(void *)header;
     was = *header;
-    for (unsigned i = 0; i < offsetof(pst_shared_header_t, descriptor_at) / sizeof(uint32_t); i++) {
-        if (i == offsetof(pst_shared_header_t, child_head) / sizeof(uint32_t)
-            || i == offsetof(pst_shared_header_t, slot_size) / sizeof(uint32_t)) {
-            continue;       /* constants of the version */
+    for (unsigned i = 0; i < offsetof(pst_shared_header_t, interval) / sizeof(uint32_t); i++) {
+        apr_size_t at = i * sizeof(uint32_t);
+
+        if (at == offsetof(pst_shared_header_t, child_head) || at == offsetof(pst_shared_header_t, slot_size)
+            || (at >= offsetof(pst_shared_header_t, descriptor_at) && at < offsetof(pst_shared_header_t, history_size))
+            || at == offsetof(pst_shared_header_t, point_size) || at == offsetof(pst_shared_header_t, coarse_count)) {
+            continue;       /* constants of the version, or not part of the geometry */
         }
         for (unsigned bit = 0; bit < 32; bit++) {
             fields[i] ^= 1u << bit;
@@ -362,19 +404,56 @@ static void claims(void)
     is_number((unsigned)pst_board_release(&board, 99), 0, "a stranger owns nothing");
     ok(child[0]->owner == 100 && child[1]->owner == 101 && child[2]->owner == 102, "all as it was");
     memset((char *)child[1] + sizeof(child[1]->owner), 0xff, board.child_size - sizeof(child[1]->owner));
+    child[1]->ended_how = PST_END_NONE;
     is_number((unsigned)pst_board_release(&board, 101), 1, "released by pid");
+    ok(child[1]->ended_how == PST_END_ABRUPT && child[1]->ended, "who said nothing ended abruptly");
     ok(child[0]->owner == 100 && child[1]->owner == 0 && child[2]->owner == 102, "its own and no other");
     again = pst_board_claim(&board, 200, 8);
     ok(again == child[1] && again->owner == 200 && again->generation == 8, "the free one is found");
-    again->owner = again->generation = again->ready = 0;
+    ok(again->pid == 200 && again->ended_how == PST_END_NONE && !again->ended, "its new owner lives");
+    again->owner = again->generation = again->ready = again->pid = 0;
     again->started = 0;
     for (apr_size_t i = 0; i < board.child_size; i++) {
         dirty += ((const char *)again)[i] != 0;
     }
     is_number(dirty, 0, "nothing is left of the one before, slots included");
+    pst_board_farewell(child[0]);
     pst_board_release(&board, 100);
+    ok(child[0]->ended_how == PST_END_ORDERLY && child[0]->ended && child[0]->pid == 100,
+       "who said goodbye ended orderly, and is remembered");
     pst_board_claim(&board, 102, 1);
     is_number((unsigned)pst_board_release(&board, 102), 2, "all blocks of a pid go at once");
+    pst_board_close(&board);
+}
+
+/* The last to die are remembered longest. */
+static void order_of_claims(void)
+{
+    pst_shared_child_t *child[3];
+    pst_board_t board;
+
+    create(&board, 3, 1);
+    for (apr_uint32_t i = 0; i < 3; i++) {
+        child[i] = pst_board_claim(&board, 100 + i, 1);
+    }
+    pst_board_release(&board, 101);
+    pst_board_release(&board, 100);
+    pst_board_release(&board, 102);
+    child[0]->ended = 2000;
+    child[1]->ended = 1000;
+    child[2]->ended = 3000;
+    ok(pst_board_claim(&board, 200, 1) == child[1] && pst_board_claim(&board, 201, 1) == child[0]
+       && pst_board_claim(&board, 202, 1) == child[2], "the block that was left longest ago is claimed first");
+    pst_board_release(&board, 201);
+    child[0]->ended = 5000;
+    pst_board_release(&board, 200);
+    child[1]->ended = 0;
+    ok(pst_board_claim(&board, 203, 1) == child[1], "one never used before all others");
+    for (apr_uint32_t i = 0; i < 3; i++) {
+        is_number((unsigned)pst_board_index(&board, child[i]), i, "a block knows its place");
+    }
+    ok(pst_board_index(&board, (void *)&board) == -1 && pst_board_index(&board, board.base) == -1
+       && pst_board_index(&board, (void *)((char *)board.base + board.history_at)) == -1, "what is no block has none");
     pst_board_close(&board);
 }
 
@@ -651,6 +730,7 @@ int main(void)
     opening();
     intact();
     claims();
+    order_of_claims();
     racing_claims();
     create(&board, 1, 4);
     racing_readers(&board);

@@ -234,7 +234,7 @@ static void expect(int (*piece)(void *), void *data, int result, const char *wha
 /* The header is lost with every cut: each case begins with a fresh board. */
 static const char *fresh(void)
 {
-    const pst_board_about_t about = { "", "", "" };
+    const pst_board_about_t about = { "", "", "", 1, 100 };
     static const char *path;
     const char *dir = NULL;
 
