@@ -19,6 +19,7 @@
 #include <apr_mmap.h>
 #include <apr_shm.h>
 #include <apr_tables.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -1044,6 +1045,32 @@ static void deep_tree(void)
     is_back(before, "3,000 pools, each below the one before, die at once");
 }
 
+/* Code that was not redirected makes a pool in the very node of one that died: no record
+ * of the dead may speak for it. */
+static void unseen_birth(void)
+{
+    apr_status_t (*real_create)(apr_pool_t **, apr_pool_t *, apr_abortfunc_t, apr_allocator_t *);
+    apr_pool_t *seen_one, *unseen;
+    apr_allocator_t *allocator;
+    sums_t before, now;
+
+    *(void **)&real_create = dlsym(RTLD_DEFAULT, "apr_pool_create_ex");
+    apr_allocator_create(&allocator);
+    apr_pool_create_ex(&seen_one, base, NULL, allocator);
+    apr_pool_destroy(seen_one);
+    before = sums();
+    real_create(&unseen, base, NULL, allocator);
+    ok(unseen == seen_one && sums().pools == before.pools, "a pool is made behind our back, where one died before");
+    apr_palloc(unseen, 20000);
+    now = sums();
+    ok(now.pools == before.pools + 1 && now.reserved == before.reserved + 8192 + 20480,
+       "when it grows it is taken in, whole");
+    apr_pool_destroy(unseen);
+    now = sums();
+    ok(!memcmp(&now, &before, sizeof(now)), "and gone when destroyed");
+    apr_allocator_destroy(allocator);
+}
+
 /* ---- a process forked from the child ------------------------------------- */
 
 static apr_pool_t *inherited;
@@ -1336,6 +1363,7 @@ int main(int argc, char **argv)
     large_pool();
     deep_tree();
     forked();
+    unseen_birth();
     pst_board_close(&board);
     return done();
 }
