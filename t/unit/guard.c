@@ -267,17 +267,17 @@ int main(void)
     expect(cut_under_threads, NULL, 0, "cut while threads count");
     path = fresh();
     expect(read_only, (void *)(apr_uintptr_t)path, 0, "a reader lives on as well");
-    path = fresh();
-    unlink(path);
+    fresh();
     expect(unguarded, NULL, -SIGBUS, "without the guard it would have died");
     expect(foreign_by_default, NULL, -SIGBUS, "a SIGBUS elsewhere ends the process as ever");
     expect(foreign_by_handler, NULL, 77, "or goes to the handler that was there");
     expect(foreign_by_sigaction, NULL, 78, "with all that is known of it");
-    fresh();
+    path = fresh();
     expect(set_again, NULL, 77, "a handler set later is kept too, and the guard works on");
     expect(sent, NULL, -SIGBUS, "a SIGBUS sent by kill is not lost");
     expect(given_back, NULL, 0, "given back, the handler is as it was");
     pst_board_close(&board);
+    unlink(path);
     apr_terminate();
     return done();
 }

@@ -729,6 +729,7 @@ static void open_file(void)
     apr_size_t size = sizeof(zeros);
 
     apr_file_mktemp(&file, name, 0, base);
+    unlink(name);
     apr_file_write(file, zeros, &size);
 }
 
