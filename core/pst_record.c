@@ -16,9 +16,10 @@
 #include <unistd.h>
 
 #define GONE ((apr_pool_t *)(void *)1)
+#define BUSY ((apr_pool_t *)(void *)2)
 
 typedef struct {
-    apr_pool_t  *pool;      /* atomic: NULL = never used, GONE = free again */
+    apr_pool_t  *pool;      /* atomic: NULL = never used, GONE = free again, BUSY = being filled */
     pst_record_t record;
 } side_t;
 
@@ -66,7 +67,8 @@ pst_record_t *pst_record_make(apr_pool_t *pool)
 
     p->self->first_avail = p->self_first_avail = (char *)record + APR_ALIGN_DEFAULT(sizeof(*record));
     memset(record, 0, sizeof(*record));
-    record->magic = pst_record_magic(pool);
+    record->account = pst_account_process();
+    __atomic_store_n(&record->magic, pst_record_magic(pool), __ATOMIC_RELEASE);
     return record;
 }
 
@@ -102,9 +104,11 @@ static pst_record_t *adopt_aside(apr_pool_t *pool)
         apr_pool_t *key = __atomic_load_n(&g.side[i].pool, __ATOMIC_RELAXED);
 
         if ((!key || key == GONE)
-            && __atomic_compare_exchange_n(&g.side[i].pool, &key, pool, 0, __ATOMIC_ACQ_REL,
+            && __atomic_compare_exchange_n(&g.side[i].pool, &key, BUSY, 0, __ATOMIC_ACQUIRE,
                                            __ATOMIC_RELAXED)) {
             memset(&g.side[i].record, 0, sizeof(g.side[i].record));
+            g.side[i].record.account = pst_account_process();
+            __atomic_store_n(&g.side[i].pool, pool, __ATOMIC_RELEASE);
             return &g.side[i].record;
         }
     }

@@ -28,7 +28,8 @@ typedef struct pst_record_t {
  */
 apr_status_t pst_record_start(apr_size_t first, apr_size_t expected);
 
-/** The record of a fresh pool: made inside of it, empty but for the magic. Its maker's thread. */
+/** The record of a fresh pool: made inside of it, charged to the process until its maker
+ * says otherwise.  Its maker's thread. */
 pst_record_t *pst_record_make(apr_pool_t *pool);
 
 /* Where inside a pool its record is, and what makes its magic; set by start. */
@@ -64,7 +65,7 @@ static APR_INLINE pst_record_t *pst_record_find(apr_pool_t *pool)
 /**
  * Give a pool that has no record one: inside if nothing has been allocated from
  * the pool yet, else in the side table.
- * @return the record, empty but for the magic; NULL if the table is full
+ * @return the record, charged to the process; NULL if the table is full
  */
 pst_record_t *pst_record_adopt(apr_pool_t *pool);
 

@@ -21,6 +21,10 @@ apr_uint64_t pst_wrap_loads_at_start;
 /* Nodes looked at when a pool is taken in late. */
 #define WALK_NODES 4096
 
+/* Pools that outlive a clear: httpd's make none; all must be found, since they
+ * would point to an account that is gone. */
+#define WALK_SURVIVORS 1000000
+
 /* What a pool born before this child was instrumented holds was never counted as
  * held, unless the walk at the start found the pool; nor what its allocator keeps. */
 static apr_size_t missing_in_held(apr_pool_t *pool, apr_size_t reserved)
@@ -302,10 +306,29 @@ static void cleared(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     }
 }
 
+typedef struct {
+    const pst_account_t *original;      /* where the account was: only compared */
+    pst_account_t       *from, *to;
+} heir_t;
+
+static int inherit(void *baton, apr_pool_t *pool)
+{
+    const heir_t *heir = baton;
+    pst_record_t *record = pst_record_find(pool);
+
+    if (record && record->account == heir->original) {
+        record->account = heir->to;
+        note_below(heir->to, 1);
+        pst_account_move(heir->from, heir->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
+    }
+    return 1;
+}
+
 /*
- * The pool lives on, its account ends: the bare pool goes back to whom its parent
- * is charged to.  The account lies in the pool, maybe in a node that clear gives
- * back, and is used from a copy.
+ * The pool lives on, its account ends: what is left goes back to whom its parent
+ * is charged to.  That is the bare pool, and pools that its cleanups have made below it: these
+ * survive a clear.  The account lies in the pool, maybe in a node that clear
+ * gives back, and is used from a copy.
  */
 static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_t *record)
 {
@@ -313,15 +336,14 @@ static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_
     pst_record_t *above = parent ? pst_record_find(parent) : NULL;
     const pst_account_t *original = record->rooted;
     pst_account_t account = *original;
+    heir_t heir = { original, &account, above ? above->account : pst_account_process() };
+    apr_size_t budget = WALK_SURVIVORS;
 
     empty(pool);
     pst_real.pool_clear(pool);
     cleared(pool, record, &account);
     record->rooted = NULL;
-    record->account = above ? above->account : pst_account_process();
-    note_below(record->account, 1);
-    pst_account_move(&account, record->account, (apr_int64_t)record->reserved,
-                     (apr_int64_t)record->published, 1);
+    pst_apr_walk(pool, inherit, &heir, &budget);
     pst_account_close(&account, original);
 }
 
