@@ -30,7 +30,8 @@ const rates = cells.filter(c => c.closest('#chart-rates'));
 
 let child = Number(location.hash.slice(1)) || Number(section.dataset.pid);
 let turn = 0, timer = 0, listed = 0, failures = 0;   // a turn is one choice of a child; answers to older ones are dropped
-let points = [], interval = 1, charts = null, hovered = null, following = true, ours = false;
+let points = [], charts = null, hovered = null;
+let following = true, shown, heights, ours = false;   // shown: the span of time; heights: of the upper chart, where the user chose them
 
 const size = bytes => {   // as pst_format_size() prints it
     if (bytes < 1024) return Math.round(bytes) + ' B';
@@ -90,13 +91,12 @@ async function tick() {
         const last = points[points.length - 1];
         const history = await ask('?pid=' + child + (last ? '&since=' + last.time : ''));
         if (mine !== turn) return;
-        interval = history.interval_seconds;
         add(history);
         failures = 0;
         draw();
         say(!points.length ? 'No point yet.' : history.alive ? ''
             : 'Ended at ' + clock(history.ended) + ': ' + history.ended_how + '.');
-        if (history.alive) wait = interval * 1000;
+        if (history.alive) wait = history.interval_seconds * 1000;
     } catch (error) {
         if (mine !== turn) return;
         say(error.gone ? error.message : 'No figures now, trying again: ' + error.message);
@@ -112,7 +112,8 @@ function choose(pid) {
     points = [];
     hovered = null;
     history.replaceState(null, '', '#' + pid);   // so that a reload, or ?refresh=, stays with this child
-    follow();
+    following = true;
+    if (charts) draw();
     tick();
 }
 
@@ -144,38 +145,45 @@ function windowNow() {
 }
 
 function update(options) {   // ours: the callbacks below are not the user's doing
+    if (following) { shown = windowNow(); heights = null; }
     ours = true;
-    charts?.forEach((chart, i) => chart.updateOptions({ ...options(i), ...(following ? { dateWindow: windowNow() } : {}) }));
+    charts?.forEach((chart, i) => chart.updateOptions({
+        ...options(i), dateWindow: shown, ...(i ? {} : { axes: { y: { valueRange: heights } } })
+    }));
     ours = false;
 }
 
 function follow() { following = true; update(() => ({})); }
 
+function moved(chart) {   // by the user: stay there, both charts
+    following = false;
+    shown = chart.xAxisRange();
+    ours = true;
+    charts.find(c => c !== chart).updateOptions({ dateWindow: shown });
+    ours = false;
+}
+
 function make(element, series, more) {
-    const other = () => charts.find(c => c.element !== element);
+    const other = () => charts.find(c => c !== chart);
     const chart = new Dygraph(element, rowsOf(series), {
         labels: ['time', ...series.map(c => c.dataset.key)], colors: series.map(colourOf), ...look(),
-        dateWindow: windowNow(), legend: 'never', strokeWidth: 1.5, highlightCircleSize: 2.5, axisLabelFontSize: 11,
+        dateWindow: shown, legend: 'never', strokeWidth: 1.5, highlightCircleSize: 2.5, axisLabelFontSize: 11,
         interactionModel: { ...Dygraph.defaultInteractionModel, dblclick: follow },
         highlightCallback: (event, x, at, row) => { hovered = row; show(); other().setSelection(row); },
         unhighlightCallback: () => { hovered = null; show(); other().clearSelection(); },
-        drawCallback: drawn => {   // zoomed or moved by the user: stay there, both charts
-            if (ours || !charts) return;
-            following = false;
-            ours = true;
-            other().updateOptions({ dateWindow: drawn.xAxisRange() });
-            ours = false;
+        zoomCallback: (from, to, ranges) => { if (chart === charts[0]) heights = ranges[0]; moved(chart); },
+        drawCallback: drawn => {   // a drag with shift has no callback of its own; a resize is no move
+            if (!ours && charts && drawn.xAxisRange().some((x, i) => x !== shown[i])) moved(drawn);
         },
         ...more
     });
-    chart.element = element;
     return chart;
 }
 
 function draw() {
     show();
     if (charts) return update(i => ({ file: rowsOf(i ? rates : scopes) }));
-    section.hidden = false;   // before dygraphs measures it
+    shown = windowNow();
     ours = true;
     const right = { drawAxesAtZero: false, axisLabelWidth: 46, independentTicks: true, drawGrid: false };
     charts = [
@@ -192,7 +200,7 @@ function draw() {
 // Two of its plugins the policy would stop: the legend sets style attributes (we have our own), the range selector a data: image.
 Dygraph.PLUGINS = Dygraph.PLUGINS.filter(p => p !== Dygraph.Plugins.Legend && p !== Dygraph.Plugins.RangeSelector);
 
-section.hidden = false;   // also to say what is wrong
+section.hidden = false;   // before dygraphs measures it, and to say what is wrong
 childSelect.addEventListener('change', () => choose(Number(childSelect.value)));
 spanSelect.addEventListener('change', follow);
 document.addEventListener('visibilitychange', () => document.hidden ? clearTimeout(timer) : tick());
