@@ -15,16 +15,19 @@
 #   make clean       remove build/
 #   make help        this text
 #
-# APXS=/path/to/apxs picks another httpd.  SAN=1 builds with sanitizers, in build/san.
+# APXS=/path/to/apxs picks another httpd, DYGRAPHS=/path/to/dygraph.min.js another
+# copy of the library that draws the page's chart (2.2).  SAN=1 builds with sanitizers, in build/san.
 # Nothing here asks apxs before `deps` has seen to it that there is one: the
 # flags below are looked up when the first recipe needs them, and once.
 
 APXS      ?= apxs
 APR       ?= apr-1-config
 APU       ?= apu-1-config
+DYGRAPHS  ?= /usr/share/javascript/dygraphs/dygraph.min.js
 PORT      ?= 8080
 MPM       ?= event
 SHELL      = /bin/sh
+export DYGRAPHS
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -85,9 +88,12 @@ $(B)/obj/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) $(HTTPD_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/web_files.c: web/embed.sh $(WEB_SRC)
+$(B)/web_files.c: web/embed.sh $(WEB_SRC) $(DYGRAPHS)
 	@mkdir -p $(@D)
-	sh web/embed.sh $@ $(WEB_SRC)
+	sh web/embed.sh $@ $(WEB_SRC) $(DYGRAPHS)
+
+# not ours and not in the checkout: deps brings it
+$(DYGRAPHS): | deps-build ;
 
 $(B)/obj/web_files.o: $(B)/web_files.c Makefile | deps-build
 	@mkdir -p $(@D)

@@ -70,6 +70,29 @@ static const char *set_pid(pst_args_t *args, const char *value, apr_pool_t *pool
     return number(&args->filter.pid, value, 1, APR_INT32_MAX) ? NULL : "the process id of a child";
 }
 
+/* Seconds since the epoch, with up to six decimals: what the JSON prints. */
+static const char *set_since(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    apr_uint64_t usec = 0, digit = 1000000;
+    const char *c = value;
+
+    (void)pool;
+    for (; *c >= '0' && *c <= '9' && c - value < 11; c++) {
+        usec = usec * 10 + (apr_uint64_t)(*c - '0') * 1000000;
+    }
+    if (c != value && *c == '.') {
+        for (c++; *c >= '0' && *c <= '9' && digit > 1; c++) {
+            digit /= 10;
+            usec += (apr_uint64_t)(*c - '0') * digit;
+        }
+    }
+    if (c == value || *c) {
+        return "a time in seconds since the epoch";
+    }
+    args->since = usec;
+    return NULL;
+}
+
 static const char *set_kind(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
@@ -109,6 +132,7 @@ static const struct {
     { "children_from", set_children_from, PAGE },
     { "sort", set_sort, PAGE | JSON },
     { "pid", set_pid, PAGE | JSON | HISTORY },
+    { "since", set_since, HISTORY },
     { "kind", set_kind, PAGE | JSON },
     { "vhost", set_vhost, PAGE | JSON }
 };

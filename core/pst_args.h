@@ -22,6 +22,7 @@ typedef struct pst_args_t {
     apr_uint32_t rows;          /**< connections, and children, on one page: 1 to 1000 */
     apr_uint32_t from;          /**< connections to leave out before, in the order asked for */
     apr_uint32_t children_from; /**< the same of children */
+    apr_uint64_t since;         /**< history: points after this time alone; 0: all */
 } pst_args_t;
 
 /**
@@ -29,7 +30,7 @@ typedef struct pst_args_t {
  *
  *   page, JSON   sort=, pid=, kind=, vhost=
  *   page alone   auto (no value), refresh=, rows=, from=, children_from=
- *   history      pid=
+ *   history      pid=, since=
  *
  * An empty value of these means that the argument was not given, as a form with
  * empty fields sends it.  A name that is unknown, or unknown to this face, given

@@ -230,6 +230,24 @@ static void print_total(pst_emit_t *emit, const pst_page_t *page)
     pst_emit_piece(emit, &pst_web_total_end, NULL, 0);
 }
 
+/* ---- live ---- */
+
+/* A place for chart.js to draw in, and what it cannot know: where to ask, and about whom at first. */
+static void print_live(pst_emit_t *emit, const pst_page_t *page)
+{
+    const pst_snapshot_t *snapshot = page->snapshot;
+    apr_uint32_t wanted = page->args->filter.pid ? page->args->filter.pid
+                        : snapshot->child_count ? snapshot->children[0].head.owner : 0;
+
+    PIECE(emit, &pst_web_live, TEXT("base", page->base),
+          NUMBER("pid", wanted));
+    pst_emit_cell(emit, &pst_web_live_key);
+    for (unsigned i = 0; i < COUNT(scopes); i++) {
+        pst_emit_figure(emit, pst_metrics[scopes[i]].key, scopes[i], 0);
+    }
+    pst_emit_piece(emit, &pst_web_live_end, NULL, 0);
+}
+
 /* ---- filter ---- */
 
 static void print_option(pst_emit_t *emit, const char *word, int on)
@@ -455,6 +473,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_notes(emit, page);
     pst_view_suspects(emit, page);
     print_total(emit, page);
+    print_live(emit, page);
     print_filter(emit, page);
     print_children(emit, page);
     pst_view_charts(emit, page);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The page: HTML without script, of one snapshot.
+ * The page: HTML of one snapshot, complete without script; web/chart.js adds a live chart.
  */
 #ifndef PST_VIEW_PAGE_H
 #define PST_VIEW_PAGE_H
@@ -13,8 +13,8 @@ typedef struct pst_page_t {
     const pst_snapshot_t *snapshot;
     const pst_window_t *window;     /**< the connections to show; rows of snapshot */
     const pst_args_t *args;         /**< as parsed: links keep them */
-    const char *base;               /**< relative URL, percent-encoded, of the place of style.css and
-                                         json: "" or a last segment with its slash */
+    const char *base;               /**< relative URL, percent-encoded, of the place of style.css,
+                                         json and their like: "" or a last segment with its slash */
     apr_pool_t *pool;               /**< for links; as short-lived as the page */
     const pst_charts_t *charts;     /**< NULL: none */
 } pst_page_t;

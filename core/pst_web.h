@@ -15,7 +15,7 @@ extern const pst_piece_t
     pst_web_suspects, pst_web_suspect_process, pst_web_suspect_connection, pst_web_suspect_request,
     pst_web_suspects_more, pst_web_suspects_end,
     pst_web_total, pst_web_tile, pst_web_total_bar, pst_web_segment, pst_web_total_legend, pst_web_legend,
-    pst_web_total_end,
+    pst_web_total_end, pst_web_live, pst_web_live_key, pst_web_live_end,
     pst_web_filter, pst_web_option_on, pst_web_option_off, pst_web_filter_vhost, pst_web_filter_end,
     pst_web_children, pst_web_head_plain, pst_web_head_link, pst_web_head_current, pst_web_children_rows,
     pst_web_child_open, pst_web_child_open_level, pst_web_child_figures, pst_web_cell, pst_web_child_close,
@@ -29,8 +29,8 @@ extern const pst_piece_t
     pst_web_cell_bar, pst_web_cell_request, pst_web_request_none, pst_web_row_close, pst_web_group_close,
     pst_web_connections_none, pst_web_connections_end, pst_web_bottom;
 
-/* style.css, and a checksum for its ETag */
-extern const pst_piece_t pst_web_style_css;
-extern const char pst_web_style_css_tag[];
+/* whole files, each with a checksum for its ETag; dygraph.min.js is no file of ours: the Makefile says where it lies */
+extern const pst_piece_t pst_web_style_css, pst_web_chart_js, pst_web_dygraph_min_js;
+extern const char pst_web_style_css_tag[], pst_web_chart_js_tag[], pst_web_dygraph_min_js_tag[];
 
 #endif /* PST_WEB_H */

@@ -25,7 +25,7 @@
 #include "pst_view_tree.h"
 #include "pst_web.h"
 
-#define POLICY "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+#define POLICY "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 /* Where output goes: down the filters, through one brigade. */
 typedef struct out_t {
@@ -154,20 +154,40 @@ static int ends_with(const char *text, const char *end)
     return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
-typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_STYLE, SERVE_NOTHING } serve_e;
+typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_FILE, SERVE_NOTHING } serve_e;
 
-static serve_e what_to_serve(request_rec *r)
+/* What lies below the page, by its last segment. */
+typedef struct address_t {
+    const char *path;
+    serve_e serve;
+    const char *type;           /* of a file */
+    const pst_piece_t *file;
+    const char *tag;
+} address_t;
+
+static const address_t the_page = { "/", SERVE_PAGE, NULL, NULL, NULL }, nothing = { "", SERVE_NOTHING, NULL, NULL, NULL };
+static const address_t addresses[] = {
+    { "/json", SERVE_JSON, NULL, NULL, NULL },
+    { "/history", SERVE_HISTORY, NULL, NULL, NULL },
+    { "/style.css", SERVE_FILE, "text/css; charset=utf-8", &pst_web_style_css, pst_web_style_css_tag },
+    { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_chart_js, pst_web_chart_js_tag },
+    { "/dygraph.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_dygraph_min_js, pst_web_dygraph_min_js_tag }
+};
+
+/* Without a plain <Location> the page may have any name: what ends like no other address is the page. */
+static const address_t *what_to_serve(request_rec *r)
 {
     const char *rest = below_location(r);
 
-    if (!rest) {
-        return ends_with(r->uri, "/json") ? SERVE_JSON : ends_with(r->uri, "/history") ? SERVE_HISTORY
-             : ends_with(r->uri, "/style.css") ? SERVE_STYLE : SERVE_PAGE;
+    if (rest && (!*rest || !strcmp(rest, "/"))) {
+        return &the_page;
     }
-    return !strcmp(rest, "") || !strcmp(rest, "/") ? SERVE_PAGE
-         : !strcmp(rest, "/json") ? SERVE_JSON
-         : !strcmp(rest, "/history") ? SERVE_HISTORY
-         : !strcmp(rest, "/style.css") ? SERVE_STYLE : SERVE_NOTHING;
+    for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+        if (rest ? !strcmp(rest, addresses[i].path) : ends_with(r->uri, addresses[i].path)) {
+            return &addresses[i];
+        }
+    }
+    return rest ? &nothing : &the_page;
 }
 
 /*
@@ -184,22 +204,27 @@ static const char *link_base(request_rec *r, apr_pool_t *pool)
 
 /* ---- the faces ---- */
 
-static int serve_style(request_rec *r)
+/* The bytes are constants of this module: they go out as they lie, whoever keeps them, and are never copied. */
+static int serve_file(request_rec *r, const address_t *address)
 {
     out_t out;
     int status;
 
     set_headers(r, "no-cache");
-    ap_set_content_type(r, "text/css; charset=utf-8");
-    apr_table_setn(r->headers_out, "ETag", apr_pstrcat(r->pool, "\"", pst_web_style_css_tag, "\"", NULL));
+    ap_set_content_type(r, address->type);
+    apr_table_setn(r->headers_out, "ETag", apr_pstrcat(r->pool, "\"", address->tag, "\"", NULL));
     status = ap_meets_conditions(r);
     if (status != OK) {
         return status;
     }
-    ap_set_content_length(r, (apr_off_t)pst_web_style_css.len);
+    ap_set_content_length(r, (apr_off_t)address->file->len);
     if (!r->header_only) {
+        apr_bucket_alloc_t *buckets = r->connection->bucket_alloc;
+
         open_output(&out, r);
-        sink(&out, pst_web_style_css.text, pst_web_style_css.len);
+        APR_BRIGADE_INSERT_TAIL(out.brigade, apr_bucket_immortal_create(address->file->text, address->file->len, buckets));
+        APR_BRIGADE_INSERT_TAIL(out.brigade, apr_bucket_eos_create(buckets));
+        pass(&out);
     }
     return OK;
 }
@@ -261,6 +286,15 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     return OK;
 }
 
+/* Points up to since, in the milliseconds that the JSON prints: who asks again has them. */
+static void leave_out_known(pst_history_point_t **points, apr_uint32_t *count, apr_uint64_t since)
+{
+    while (since && *count && (*points)->time / 1000 <= since / 1000) {
+        (*points)++;
+        (*count)--;
+    }
+}
+
 /* The histories there are, or the one of ?pid=. */
 static int serve_history(request_rec *r, const pst_board_t *board, const pst_args_t *args, apr_pool_t *pool)
 {
@@ -288,6 +322,8 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
     open_output(&out, r);
     pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
     if (pid) {
+        leave_out_known(&history.fine, &history.fine_count, args->since);
+        leave_out_known(&history.coarse, &history.coarse_count, args->since);
         pst_view_history(emit, &history, board);
     }
     else {
@@ -346,7 +382,7 @@ static apr_pool_t *make_pool(request_rec *r)
 
 int pst_handler(request_rec *r)
 {
-    serve_e serve;
+    const address_t *address;
     apr_pool_t *pool;
     int status;
 
@@ -358,18 +394,18 @@ int pst_handler(request_rec *r)
         ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
         return HTTP_METHOD_NOT_ALLOWED;
     }
-    serve = what_to_serve(r);
-    if (serve == SERVE_NOTHING) {
+    address = what_to_serve(r);
+    if (address->serve == SERVE_NOTHING) {
         return HTTP_NOT_FOUND;
     }
-    if (serve == SERVE_STYLE) {
-        return serve_style(r);
+    if (address->serve == SERVE_FILE) {
+        return serve_file(r, address);
     }
     pool = make_pool(r);
     if (!pool) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    status = serve_face(r, serve, pool);
+    status = serve_face(r, address->serve, pool);
     apr_pool_destroy(pool);
     return status;
 }

@@ -8,8 +8,9 @@
 # Indentation is dropped, and so is the newline after "\" at a line's end.  What
 # stands before the first piece is a comment.
 # Any other file becomes `pst_web_FILE_EXT` as it is, and `pst_web_FILE_EXT_tag`,
-# a checksum for its ETag.  core/pst_web.h declares them all: one that is missing
-# on either side fails the build.
+# a checksum for its ETag; only a line that names a source map is left out, since
+# browsers would ask us for one.  core/pst_web.h declares them all: one that is
+# missing on either side fails the build.
 #
 # POSIX sh, awk and cksum.  Text files only.
 set -eu
@@ -21,8 +22,9 @@ shift
 part=$out.part
 trap 'rm -f "$part"' EXIT
 
-# a line of text inside a C string
-quote='function quote(s) { gsub(/\\/, "&&", s); gsub(/"/, "\\\"", s); gsub(/\t/, "\\t", s); return s }'
+# a line of text inside a C string; "??" could begin a trigraph
+quote='function quote(s) { gsub(/\\/, "&&", s); gsub(/"/, "\\\"", s); gsub(/\t/, "\\t", s)
+                           gsub(/\?\?/, "?\\?", s); return s }'
 
 printf '/* Made by web/embed.sh: edit the files in web/ instead. */\n#include "pst_web.h"\n' >"$part"
 for file in "$@"; do
@@ -43,7 +45,7 @@ for file in "$@"; do
         name=$(basename "$file" | tr -c 'a-zA-Z0-9\n' '_')
         {
             printf '\nstatic const char text_%s[] = ""\n' "$name"
-            awk "$quote"'{ print "    \"" quote($0) "\\n\"" }' "$file"
+            awk "$quote"'/^\/[\/*]# sourceMappingURL=/ { next } { print "    \"" quote($0) "\\n\"" }' "$file"
             printf ';\nconst pst_piece_t pst_web_%s = { text_%s, sizeof(text_%s) - 1 };\n' "$name" "$name" "$name"
             printf 'const char pst_web_%s_tag[] = "%s";\n' "$name" "$(cksum <"$file" | tr ' ' '-')"
         } >>"$part"

@@ -124,6 +124,20 @@ static void faces(void)
     ok(pst_args_parse(&args, "rows=5", PST_FACE_JSON, pool) != NULL, "JSON has no pages");
 }
 
+static void of_a_history(void)
+{
+    static const char *const no[] = { "since=now", "since=-1", "since=.5", "since=1.1234567", "since=99999999999999", "since=1&since=2" };
+
+    is_text(pst_args_parse(&args, "pid=7&since=1795337835.265", PST_FACE_HISTORY, pool), NULL, "since=");
+    ok(args.since == APR_UINT64_C(1795337835265000), "in microseconds");
+    is_text(pst_args_parse(&args, "since=5.", PST_FACE_HISTORY, pool), NULL, "since=5.");
+    ok(args.since == 5000000, "is five seconds");
+    for (unsigned i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+        ok(pst_args_parse(&args, no[i], PST_FACE_HISTORY, pool) != NULL, apr_pstrcat(pool, "refused: ", no[i], NULL));
+    }
+    bad("since=5", "since");
+}
+
 int main(void)
 {
     apr_initialize();
@@ -132,6 +146,7 @@ int main(void)
     refused();
     links();
     faces();
+    of_a_history();
     apr_terminate();
     return done();
 }
