@@ -15,8 +15,6 @@
 #include <apr_pools.h>
 #include "pst_board.h"
 
-typedef enum { PST_SCOPE_PROCESS = 0, PST_SCOPE_CONNECTION, PST_SCOPE_REQUEST } pst_scope_e;
-
 /**
  * One account.  The process's is static; a connection's or request's lies in the
  * pool it was opened for (root) and goes with it.

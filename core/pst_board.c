@@ -39,6 +39,10 @@ static const pst_shared_descriptor_t descriptors[] = {
     { #field, prom, PST_##kind, PST_##unit, PST_AT_CONNECTION, 0, offsetof(pst_shared_slot_t, field) },
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) \
     { #field, prom, PST_##kind, PST_##unit, PST_AT_CHILD, 0, offsetof(pst_shared_child_t, field) },
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_CLASS, 0, offsetof(pst_shared_class_t, field) },
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_SITE, 0, offsetof(pst_shared_site_t, field) },
 #include "poolstat_metrics.def"
 };
 
@@ -65,9 +69,13 @@ static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, a
     board->interval = interval;
     board->history_size = fine ? (apr_uint32_t)history_size(fine, PST_HISTORY_COARSE) : 0;
     child_size = PST_CHILD_HEAD + (apr_uint64_t)slot_count * sizeof(pst_shared_slot_t);
-    child_size = PST_ALIGN_UP(child_size, PST_BOARD_ALIGN);
-    board->header_size = PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64) + sizeof(descriptors),
-                                      PST_BOARD_ALIGN);
+    board->class_at = (apr_uint32_t)PST_ALIGN_UP(child_size, 64);
+    board->site_at = (apr_uint32_t)PST_ALIGN_UP(board->class_at + PST_CLASS_COUNT * sizeof(pst_shared_class_t), 64);
+    child_size = PST_ALIGN_UP(board->site_at + PST_SITE_COUNT * sizeof(pst_shared_site_t), PST_BOARD_ALIGN);
+    board->module_at = (apr_uint32_t)PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64)
+                                                  + sizeof(descriptors), 64);
+    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->module_at
+                                                    + PST_MODULE_COUNT * sizeof(pst_shared_module_t), PST_BOARD_ALIGN);
     board->history_at = board->header_size + child_size * child_count;
     size = board->history_at + (apr_uint64_t)board->history_size * child_count;
     if (size > MAX_BOARD_SIZE) {
@@ -94,6 +102,14 @@ static void write_header(const pst_board_t *board, const pst_board_about_t *abou
     header->slot_count = board->slot_count;
     header->descriptor_at = PST_ALIGN_UP(sizeof(pst_shared_header_t), 64);
     header->descriptor_count = DESCRIPTOR_COUNT;
+    header->module_at = board->module_at;
+    header->module_count = PST_MODULE_COUNT;
+    header->class_at = board->class_at;
+    header->class_size = sizeof(pst_shared_class_t);
+    header->class_count = PST_CLASS_COUNT;
+    header->site_at = board->site_at;
+    header->site_size = sizeof(pst_shared_site_t);
+    header->site_count = PST_SITE_COUNT;
     header->parent = (apr_uint32_t)getpid();
     header->created = (apr_uint64_t)apr_time_now();
     header->history_at = board->history_at;
@@ -172,14 +188,17 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
 
     if (memcmp(header->magic, PST_BOARD_MAGIC, sizeof(header->magic)) != 0
         || header->version != PST_BOARD_VERSION || header->slot_size != sizeof(pst_shared_slot_t)
-        || header->child_head != PST_CHILD_HEAD) {
+        || header->child_head != PST_CHILD_HEAD || header->class_size != sizeof(pst_shared_class_t)
+        || header->class_count != PST_CLASS_COUNT || header->site_size != sizeof(pst_shared_site_t)
+        || header->site_count != PST_SITE_COUNT || header->module_count != PST_MODULE_COUNT) {
         return APR_EMISMATCH;
     }
     rv = set_geometry(board, header->child_count, header->slot_count, header->fine_count, header->interval);
     if (rv != APR_SUCCESS || header->header_size != board->header_size
         || header->child_size != board->child_size || header->history_at != board->history_at
         || header->history_size != board->history_size || header->point_size != sizeof(pst_shared_point_t)
-        || header->coarse_count != board->coarse_count) {
+        || header->coarse_count != board->coarse_count || header->class_at != board->class_at
+        || header->site_at != board->site_at || header->module_at != board->module_at) {
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
@@ -257,6 +276,44 @@ pst_shared_slot_t *pst_board_slot(const pst_board_t *board, pst_shared_child_t *
 {
     (void)board;
     return (pst_shared_slot_t *)((char *)child + PST_CHILD_HEAD) + s;
+}
+
+pst_shared_class_t *pst_board_class(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
+{
+    return (pst_shared_class_t *)(void *)((char *)child + board->class_at) + i;
+}
+
+pst_shared_site_t *pst_board_site(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
+{
+    return (pst_shared_site_t *)(void *)((char *)child + board->site_at) + i;
+}
+
+pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i)
+{
+    return (pst_shared_module_t *)(void *)((char *)board->base + board->module_at) + i;
+}
+
+/* A child that dies between the two stores costs an entry. */
+apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name)
+{
+    apr_uint32_t i;
+
+    for (i = 1; i < PST_MODULE_COUNT; i++) {
+        pst_shared_module_t *module = pst_board_module(board, i);
+        apr_uint32_t state = __atomic_load_n(&module->state, __ATOMIC_ACQUIRE);
+
+        if (state == 2 && module->id == id) {
+            return i;
+        }
+        if (state == 0 && __atomic_compare_exchange_n(&module->state, &state, 1, 0, __ATOMIC_ACQ_REL,
+                                                      __ATOMIC_RELAXED)) {
+            module->id = id;
+            apr_cpystrn(module->name, name, sizeof(module->name));
+            __atomic_store_n(&module->state, 2, __ATOMIC_RELEASE);
+            return i;
+        }
+    }
+    return 0;
 }
 
 int pst_board_index(const pst_board_t *board, const pst_shared_child_t *child)
@@ -353,17 +410,42 @@ int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
     return freed;
 }
 
-void pst_slot_begin(pst_shared_slot_t *slot)
+void pst_seq_begin(uint32_t *seq)
 {
     /* Odd whatever it was: a counter left odd by a writer that died, or by a
      * hostile child, must not turn the meaning round. */
-    __atomic_store_n(&slot->seq, (__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) + 1) | 1, __ATOMIC_RELAXED);
+    __atomic_store_n(seq, (__atomic_load_n(seq, __ATOMIC_RELAXED) + 1) | 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void pst_seq_end(uint32_t *seq)
+{
+    __atomic_store_n(seq, (__atomic_load_n(seq, __ATOMIC_RELAXED) | 1) + 1, __ATOMIC_RELEASE);
+}
+
+int pst_seq_copy(void *to, const void *from, apr_size_t size)
+{
+    const uint32_t *seq = from;
+    int try, good = 0;
+
+    for (try = 0; try < COPY_TRIES && !good; try++) {
+        apr_uint32_t before = __atomic_load_n(seq, __ATOMIC_ACQUIRE);
+
+        memcpy(to, from, size);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        good = !(before & 1) && before == __atomic_load_n(seq, __ATOMIC_RELAXED);
+    }
+    return good;
+}
+
+void pst_slot_begin(pst_shared_slot_t *slot)
+{
+    pst_seq_begin(&slot->seq);
 }
 
 void pst_slot_end(pst_shared_slot_t *slot)
 {
-    __atomic_store_n(&slot->seq, (__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) | 1) + 1, __ATOMIC_RELEASE);
+    pst_seq_end(&slot->seq);
 }
 
 /* What a copy must satisfy before anyone prints or indexes with it. */
@@ -389,15 +471,8 @@ static void disarm(pst_shared_slot_t *slot, int texts_good)
 
 int pst_slot_copy(pst_shared_slot_t *to, const pst_shared_slot_t *from)
 {
-    int try, good = 0;
+    int good = pst_seq_copy(to, from, sizeof(*to));
 
-    for (try = 0; try < COPY_TRIES && !good; try++) {
-        apr_uint32_t before = __atomic_load_n(&from->seq, __ATOMIC_ACQUIRE);
-
-        memcpy(to, from, sizeof(*to));
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        good = !(before & 1) && before == __atomic_load_n(&from->seq, __ATOMIC_RELAXED);
-    }
     disarm(to, good);
     return good;
 }

@@ -25,6 +25,9 @@ typedef struct pst_board_t {
     apr_uint32_t fine_count;
     apr_uint32_t coarse_count;
     apr_uint32_t interval;      /**< seconds between fine points */
+    apr_uint32_t class_at;      /**< in a block */
+    apr_uint32_t site_at;       /**< in a block */
+    apr_uint32_t module_at;     /**< in the header's pages */
     int          fd;            /**< the file, or -1 */
 } pst_board_t;
 
@@ -81,6 +84,19 @@ int pst_board_index(const pst_board_t *board, const pst_shared_child_t *child);
 /** The history of block i, or NULL if there are none. @note hostile to readers. */
 pst_shared_history_t *pst_board_history(const pst_board_t *board, apr_uint32_t i);
 
+/** Class i, 0 <= i < PST_CLASS_COUNT, and call site i, 0 <= i < PST_SITE_COUNT, of a block. @note hostile to readers. */
+pst_shared_class_t *pst_board_class(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
+pst_shared_site_t *pst_board_site(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
+
+/** Entry i of the table of loaded objects, 0 <= i < PST_MODULE_COUNT. @note hostile to readers. */
+pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i);
+
+/**
+ * Child: the entry for a loaded object, made if there is none.  Never blocks.
+ * @return its index, or 0 if the table is full
+ */
+apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name);
+
 /**
  * Child: claim a free block, zero it, fill in its head and mark it ready; a
  * block never used if there is one, else the one whose child died longest ago.
@@ -110,6 +126,12 @@ void pst_slot_end(pst_shared_slot_t *slot);
  * @note Texts of the copy always end in a NUL; enums are checked, out of range ones become 0.
  */
 int pst_slot_copy(pst_shared_slot_t *to, const pst_shared_slot_t *from);
+
+/** The same for anything that begins with such a counter: classes and call sites. */
+void pst_seq_begin(uint32_t *seq);
+void pst_seq_end(uint32_t *seq);
+/** Reader: copy size bytes that begin with a counter. @return as pst_slot_copy(); nothing is checked */
+int pst_seq_copy(void *to, const void *from, apr_size_t size);
 
 /** Relaxed atomic access to a figure on the board. */
 static APR_INLINE apr_uint64_t pst_load(const uint64_t *at)

@@ -393,13 +393,20 @@ static void figure_texts(const pst_metric_t *metric, apr_uint64_t value, char *p
     static const char *const units[][2] = {
         [PST_BYTES] = { "bytes", "byte" }, [PST_POOLS] = { "pools", "pool" }, [PST_NODES] = { "nodes", "node" },
         [PST_CONNECTIONS] = { "connections", "connection" }, [PST_REQUESTS] = { "requests", "request" },
-        [PST_EVENTS] = { "times", "time" }, [PST_USEC] = { "", "" }, [PST_CHILDREN] = { "children", "child" }
+        [PST_EVENTS] = { "times", "time" }, [PST_USEC] = { "", "" }, [PST_CHILDREN] = { "children", "child" },
+        [PST_SPAN] = { "", "" }, [PST_SAMPLES] = { "samples", "sample" }
     };
     char count[PST_FORMAT_LEN];
 
     if (metric->unit == PST_USEC) {
         pst_format_time(people, value);
         pst_format_time(exact, value);
+        return;
+    }
+    if (metric->unit == PST_SPAN) {
+        pst_format_age(people, value);
+        pst_format_count(count, value);
+        snprintf(exact, 2 * PST_FORMAT_LEN, "%s microseconds", count);
         return;
     }
     pst_format_count(count, value);
@@ -418,7 +425,7 @@ void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e which, apr_
     char people[PST_FORMAT_LEN], exact[2 * PST_FORMAT_LEN];
 
     if (emit->to != PST_EMIT_HTML) {
-        if (metric->kind == PST_TIME) {
+        if (metric->kind == PST_TIME || metric->unit == PST_SPAN) {
             pst_emit_seconds(emit, key, value, 6);
         }
         else {

@@ -10,6 +10,8 @@
  */
 #include "pst_instrument.h"
 #include "pst_got.h"
+#include "pst_class.h"
+#include "pst_site.h"
 #include "pst_wrap.h"
 
 #include <apr_strings.h>
@@ -45,6 +47,7 @@ static pst_got_entry_t calls[] = {
     { "apr_pool_destroy",             (void *)pst_wrap_pool_destroy, NULL, NULL, 0 },
     { "apr_allocator_alloc",          (void *)pst_wrap_allocator_alloc, NULL, NULL, 0 },
     { "apr_allocator_free",           (void *)pst_wrap_allocator_free, NULL, NULL, 0 },
+    { "apr_pool_tag",                 (void *)pst_wrap_pool_tag, NULL, NULL, 0 },
     { "apr_bucket_alloc",             (void *)pst_wrap_bucket_alloc, NULL, NULL, 0 },
 };
 
@@ -86,6 +89,7 @@ static void find_real(void)
     pst_real.pool_create_unmanaged_ex = apr_pool_create_unmanaged_ex;
     pst_real.pool_clear = apr_pool_clear;
     pst_real.pool_destroy = apr_pool_destroy;
+    pst_real.pool_tag = apr_pool_tag;
     pst_real.allocator_alloc = apr_allocator_alloc;
     pst_real.allocator_free = apr_allocator_free;
     pst_real.bucket_alloc = apr_bucket_alloc;
@@ -102,7 +106,8 @@ static void find_real(void)
     calls[6].real = (void *)pst_real.pool_destroy;
     calls[7].real = (void *)pst_real.allocator_alloc;
     calls[8].real = (void *)pst_real.allocator_free;
-    calls[9].real = (void *)pst_real.bucket_alloc;
+    calls[9].real = (void *)pst_real.pool_tag;
+    calls[10].real = (void *)pst_real.bucket_alloc;
     savings[0].real = (void *)apr_pmemdup;
     savings[1].real = (void *)apr_pstrdup;
     savings[2].real = (void *)apr_pstrmemdup;
@@ -368,10 +373,36 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     }
     start_secret();
     find_real();
+    pst_class_start(NULL, NULL);
     open_books(root, 1);
     *reason = redirect(pool);
     g.started = *reason == NULL;
     return g.started ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
+}
+
+static int open_class(void *baton, apr_pool_t *pool)
+{
+    pst_record_t *record = pst_record_find(pool);
+
+    (void)baton;
+    if (record) {
+        pst_class_adopt(record, pool);
+    }
+    return 1;
+}
+
+void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shared_child_t *block,
+                            apr_uint64_t profile)
+{
+    apr_size_t budget = START_POOLS;
+
+    if (!g.started) {
+        return;
+    }
+    pst_clock_start();
+    pst_class_start(board, block);
+    pst_apr_walk(pst_apr_root(pool), open_class, NULL, &budget);
+    pst_site_start(board, block, profile);
 }
 
 void pst_instrument_refresh(apr_uint64_t now)
@@ -408,6 +439,9 @@ static int transfer(void *baton, apr_pool_t *pool)
     }
     pst_account_move(t->from, t->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     record->account = t->to;
+    if (record->samples) {
+        pst_site_moved(record);
+    }
     t->to->below += pool != t->to->root;
     return 1;
 }

@@ -11,6 +11,8 @@ const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
 #define PST_METRIC_USAGE ENTRY
 #define PST_METRIC_CONNECTION ENTRY
 #define PST_METRIC_CHILD ENTRY
+#define PST_METRIC_CLASS ENTRY
+#define PST_METRIC_SITE ENTRY
 #define PST_METRIC_DERIVED ENTRY
 #include "poolstat_metrics.def"
 };
@@ -41,6 +43,20 @@ static const pst_metric_e child_list[] = {
 #include "poolstat_metrics.def"
 };
 LIST(child);
+
+static const pst_metric_e class_list[] = {
+    PST_M_class_pools,
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+    PST_M_class_lifetime_mean_seconds
+};
+LIST(class);
+
+static const pst_metric_e site_list[] = {
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+};
+LIST(site);
 
 /* What pst_total_t has: what can be added up over children. */
 #define TOTAL_FIGURES(X) \
@@ -114,6 +130,26 @@ apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
     }
 }
 
+apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_class_pools: return class->pools;
+    case PST_M_class_lifetime_mean_seconds: return class->lifetime_mean;
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) case PST_M_##field: return class->row.field;
+#include "poolstat_metrics.def"
+    default: return 0;
+    }
+}
+
+apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric)
+{
+    switch (metric) {
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) case PST_M_##field: return site->row.field;
+#include "poolstat_metrics.def"
+    default: return 0;
+    }
+}
+
 apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric)
 {
     switch (metric) {
@@ -130,7 +166,10 @@ const char *pst_metric_short_key(pst_metric_e metric)
     if (metric != PST_M_child_reserved_bytes && !strncmp(key, "child_", 6)) {
         return key + 6;
     }
-    return key;
+    if (!strncmp(key, "class_", 6)) {
+        return key + 6;
+    }
+    return strncmp(key, "site_", 5) ? key : key + 5;
 }
 
 static const char *const kinds[PST_KIND_COUNT] = {
@@ -145,6 +184,15 @@ static const char *const states[PST_STATE_COUNT] = {
 static const char *const levels[] = {
     [PST_LEVEL_PUBLIC] = "public", [PST_LEVEL_HOOKS] = "hooks", [PST_LEVEL_FULL] = "full"
 };
+
+static const char *const scopes[PST_SCOPE_COUNT] = {
+    [PST_SCOPE_PROCESS] = "process", [PST_SCOPE_CONNECTION] = "connection", [PST_SCOPE_REQUEST] = "request"
+};
+
+const char *pst_scope_word(unsigned scope)
+{
+    return scope < PST_SCOPE_COUNT ? scopes[scope] : "?";
+}
 
 const char *pst_kind_word(unsigned kind)
 {

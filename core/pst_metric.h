@@ -15,6 +15,8 @@ typedef enum {
 #define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) PST_M_##field,
 #include "poolstat_metrics.def"
     PST_METRIC_COUNT
@@ -41,6 +43,8 @@ typedef struct pst_metric_list_t {
 extern const pst_metric_list_t pst_usage_metrics;   /**< of process scope, of unslotted connections, of a request */
 extern const pst_metric_list_t pst_row_metrics;     /**< of a connection */
 extern const pst_metric_list_t pst_child_metrics;   /**< of a child, its scopes' own apart */
+extern const pst_metric_list_t pst_class_metrics;   /**< of a class */
+extern const pst_metric_list_t pst_site_metrics;    /**< of a call site */
 extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown */
 
 /**
@@ -50,11 +54,13 @@ extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown *
 apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric);
 apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric);
 apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric);
+apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric);
+apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric);
 apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric);
 
 /**
- * The key that a figure has inside the object of a child or of the total: there
- * a prefix child_ would say nothing.  The exception is child_reserved_bytes,
+ * The key that a figure has inside the object of a child, a class, a call site or the total: there
+ * a prefix child_, class_ or site_ would say nothing.  The exception is child_reserved_bytes,
  * which stays apart from reserved_bytes, the sum over the scopes that it checks.
  */
 const char *pst_metric_short_key(pst_metric_e metric);
@@ -63,6 +69,7 @@ const char *pst_metric_short_key(pst_metric_e metric);
 const char *pst_kind_word(unsigned kind);
 const char *pst_state_word(unsigned state);
 const char *pst_level_word(unsigned level);
+const char *pst_scope_word(unsigned scope);
 
 /** @return the pst_kind_e that word names, or -1. */
 int pst_kind_of(const char *word);

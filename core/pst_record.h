@@ -18,8 +18,9 @@ typedef struct pst_record_t {
     apr_size_t     reserved;    /**< charged: bytes of its nodes */
     apr_size_t     left;        /**< slack of its nodes other than the active one */
     apr_size_t     published;   /**< charged: slack */
-    const void    *creator;     /**< return address of the call that made the pool, or NULL */
-    apr_uint64_t   spare;
+    apr_uint64_t   born;        /**< by pst_ticks() */
+    apr_uint32_t   of_class;    /**< pst_class.h; 0 = of none */
+    apr_uint32_t   samples;     /**< pst_site.h: its sampled growths; 0 = none */
 } pst_record_t;
 
 /**

@@ -82,6 +82,7 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
         to->level = PST_LEVEL_PUBLIC;
     }
     to->started = sane(pst_load(&from->started));
+    to->profile_rate = sane(pst_load(&from->profile_rate));
     memcpy(to->reason, from->reason, sizeof(to->reason));
     to->reason[sizeof(to->reason) - 1] = '\0';
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
@@ -163,7 +164,7 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     child->shown++;
 }
 
-static void take_child(take_t *take, pst_shared_child_t *from)
+static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t block)
 {
     pst_snapshot_t *snapshot = take->snapshot;
     pst_child_row_t *child = &snapshot->children[snapshot->child_count];
@@ -174,6 +175,7 @@ static void take_child(take_t *take, pst_shared_child_t *from)
         return;
     }
     child->first = snapshot->row_count;
+    child->block = block;
     add_usage(child, &child->head.process);
     add_usage(child, &child->head.unslotted);
     child->connections_reserved_bytes = child->head.unslotted.reserved_bytes;
@@ -387,7 +389,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
         return rv;
     }
     for (apr_uint32_t i = 0; i < board->child_count && snapshot->child_count < take.child_room; i++) {
-        take_child(&take, pst_board_child(board, i));
+        take_child(&take, pst_board_child(board, i), i);
     }
     scratch = apr_palloc(pool, (board->slot_count + snapshot->child_count + 1) * sizeof(*scratch));
     if (!scratch) {
@@ -399,7 +401,8 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
         add_child(&snapshot->total, child);
         sort_rows(snapshot->rows + child->first, child->shown, filter->sort, scratch);
     }
-    return sort_children(snapshot, filter->sort, scratch, pool);
+    rv = sort_children(snapshot, filter->sort, scratch, pool);
+    return rv == APR_SUCCESS ? pst_snapshot_places(snapshot, board, pool) : rv;
 }
 
 apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from,

@@ -25,6 +25,21 @@ typedef struct pst_row_t {
     int          listed;                /**< pst_snapshot_window() chose it */
 } pst_row_t;
 
+/** A class of one child's pools, or of all children's: figures checked, texts end. */
+typedef struct pst_class_row_t {
+    pst_shared_class_t row;
+    apr_uint64_t pools;                 /**< live: created - destroyed, never below 0 */
+    apr_uint64_t lifetime_mean;         /**< microseconds */
+    apr_uint32_t index;                 /**< its row on the board; 0: those that found none */
+} pst_class_row_t;
+
+/** A call site of one child, or of all children; frames and scope checked. */
+typedef struct pst_site_row_t {
+    pst_shared_site_t row;
+    const pst_class_row_t *of_class;    /**< one of the same child, or of all; NULL: not known */
+    apr_uint32_t index;                 /**< its row on the board; 0: those that found none */
+} pst_site_row_t;
+
 typedef struct pst_child_row_t {
     pst_shared_child_t head;            /**< copied; reason ends in a NUL */
     apr_uint64_t reserved_bytes;        /**< process + all connections, unslotted too: the whole child */
@@ -39,6 +54,10 @@ typedef struct pst_child_row_t {
                                              the snapshot had no room, since they were opened meanwhile */
     apr_uint32_t first;                 /**< index of its first row in pst_snapshot_t.rows */
     apr_uint32_t shown;                 /**< rows that passed the filter, from first on */
+    apr_uint32_t block;                 /**< which block of the board */
+    apr_uint32_t class_count, site_count;
+    pst_class_row_t *classes;           /**< those that ever had a pool; most reserved first */
+    pst_site_row_t *sites;              /**< those that ever had a sample; most live bytes first */
 } pst_child_row_t;
 
 /** Sums over the children shown.  connections counts all open ones, with a slot or without; peak_bytes is the
@@ -71,6 +90,10 @@ typedef struct pst_snapshot_t {
     pst_child_row_t *children;  /**< sorted */
     pst_row_t **rows;           /**< each child's together, sorted within */
     pst_total_t total;
+    apr_uint32_t class_count, site_count;
+    pst_class_row_t *classes;   /**< of all children shown, added up by tag and creator; sorted as a child's */
+    pst_site_row_t *sites;      /**< of all children shown, added up by frames, scope and class */
+    pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none */
 } pst_snapshot_t;
 
 /**
@@ -85,6 +108,12 @@ typedef struct pst_snapshot_t {
  */
 apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
+
+/**
+ * Part of pst_snapshot_take(): the classes and call sites of the children in it,
+ * and their sums over all children.  Leaves out those of a block that changed hands meanwhile.
+ */
+apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** Rows chosen over all children: what fits on a page. */
 typedef struct pst_window_t {

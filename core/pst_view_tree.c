@@ -8,6 +8,7 @@
 #include "pst_account.h"
 #include "pst_history.h"
 #include "pst_trend.h"
+#include "pst_place.h"
 
 int pst_view_instrumented(const pst_snapshot_t *snapshot)
 {
@@ -40,14 +41,113 @@ static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_end(emit);
 }
 
-static void print_total(pst_emit_t *emit, const pst_total_t *total)
+static void print_place(pst_emit_t *emit, const pst_place_t *place)
+{
+    char text[PST_PLACE_LEN];
+
+    pst_emit_text(emit, "place", pst_place_text(text, place));
+    pst_emit_text(emit, "module", place->module);
+    pst_emit_number(emit, "offset", place->offset);
+    if (place->function) {
+        pst_emit_text(emit, "function", place->function);
+    }
+    else {
+        pst_emit_null(emit, "function");
+    }
+}
+
+/* A class is told by its tag and its creator; "other" is what found no row. */
+static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_class_row_t *class, apr_uint32_t nth)
+{
+    pst_emit_element(emit, nth);
+    pst_emit_text(emit, "tag", class->row.tag);
+    pst_emit_flag(emit, "other", class->index == 0);
+    if (class->row.creator) {
+        pst_place_t place;
+
+        pst_place_of(&place, snapshot, class->row.creator);
+        if (!place.function && class->row.function[0]) {
+            place.function = class->row.function;
+        }
+        print_place(emit, &place);
+    }
+    else {
+        pst_emit_null(emit, "place");
+        pst_emit_null(emit, "module");
+        pst_emit_null(emit, "offset");
+        pst_emit_null(emit, "function");
+    }
+    for (unsigned i = 0; i < pst_class_metrics.count; i++) {
+        pst_metric_e metric = pst_class_metrics.metrics[i];
+
+        pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_class_figure(class, metric));
+    }
+    pst_emit_end(emit);
+}
+
+static void print_classes(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_class_row_t *classes,
+                          apr_uint32_t count)
+{
+    pst_emit_array(emit, "classes", "Class");
+    for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
+        print_class(emit, snapshot, &classes[i], i + 1);
+    }
+    pst_emit_end(emit);
+}
+
+static void print_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *site, apr_uint32_t nth)
+{
+    pst_emit_element(emit, nth);
+    pst_emit_flag(emit, "other", site->index == 0);
+    pst_emit_text(emit, "scope", pst_scope_word(site->row.scope));
+    if (site->of_class) {
+        pst_emit_text(emit, "tag", site->of_class->row.tag);
+    }
+    else {
+        pst_emit_null(emit, "tag");
+    }
+    for (unsigned i = 0; i < pst_site_metrics.count; i++) {
+        pst_metric_e metric = pst_site_metrics.metrics[i];
+
+        pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_site_figure(site, metric));
+    }
+    pst_emit_array(emit, "frames", "Frame");
+    for (unsigned i = 0; i < site->row.depth; i++) {
+        pst_place_t place;
+
+        pst_place_of(&place, snapshot, site->row.frames[i]);
+        pst_emit_element(emit, i + 1);
+        print_place(emit, &place);
+        pst_emit_end(emit);
+    }
+    pst_emit_end(emit);
+    pst_emit_end(emit);
+}
+
+/* Stacks are too long for lines of text. */
+static void print_sites(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *sites,
+                        apr_uint32_t count)
+{
+    if (emit->to == PST_EMIT_TEXT) {
+        return;
+    }
+    pst_emit_array(emit, "sites", "Site");
+    for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
+        print_site(emit, snapshot, &sites[i], i + 1);
+    }
+    pst_emit_end(emit);
+}
+
+static void print_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 {
     pst_emit_object(emit, "total");
     for (unsigned i = 0; i < pst_total_metrics.count; i++) {
         pst_metric_e metric = pst_total_metrics.metrics[i];
 
-        pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_total_figure(total, metric));
+        pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_total_figure(&snapshot->total, metric));
     }
+    print_classes(emit, snapshot, snapshot->classes, snapshot->class_count);
+    print_sites(emit, snapshot, snapshot->sites, snapshot->site_count);
     pst_emit_end(emit);
 }
 
@@ -172,6 +272,9 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
     print_usage(emit, "process", &child->head.process);
     print_usage(emit, "unslotted", &child->head.unslotted);
     print_child_verdict(emit, snapshot, child);
+    pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
+    print_classes(emit, snapshot, child->classes, child->class_count);
+    print_sites(emit, snapshot, child->sites, child->site_count);
     pst_emit_array(emit, "connections", "Connection");
     for (apr_uint32_t i = 0; i < child->shown && emit->status == APR_SUCCESS; i++) {
         const pst_row_t *row = snapshot->rows[child->first + i];
@@ -189,7 +292,7 @@ apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
     print_server(emit, snapshot);
-    print_total(emit, &snapshot->total);
+    print_total(emit, snapshot);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {
         print_child(emit, snapshot, &snapshot->children[i], listed_only);

@@ -21,6 +21,7 @@ typedef struct pst_real_t {
     apr_status_t   (*pool_create_unmanaged_ex)(apr_pool_t **, apr_abortfunc_t, apr_allocator_t *);
     void           (*pool_clear)(apr_pool_t *);
     void           (*pool_destroy)(apr_pool_t *);
+    void           (*pool_tag)(apr_pool_t *, const char *);
     apr_memnode_t *(*allocator_alloc)(apr_allocator_t *, apr_size_t);
     void           (*allocator_free)(apr_allocator_t *, apr_memnode_t *);
     void          *(*bucket_alloc)(apr_size_t, apr_bucket_alloc_t *);
@@ -50,6 +51,7 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
                                                apr_allocator_t *allocator);
 void pst_wrap_pool_clear(apr_pool_t *pool);
 void pst_wrap_pool_destroy(apr_pool_t *pool);
+void pst_wrap_pool_tag(apr_pool_t *pool, const char *tag);
 
 /** pst_got_loads() when calls were first redirected. */
 extern apr_uint64_t pst_wrap_loads_at_start;

@@ -13,6 +13,8 @@
  */
 #include "pst_got.h"
 #include "pst_wrap.h"
+#include "pst_class.h"
+#include "pst_site.h"
 
 #include <string.h>
 
@@ -57,6 +59,7 @@ static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
     if (pst_got_loads() == pst_wrap_loads_at_start) {
         pst_account_held((apr_int64_t)missing_in_held(pool, figures.reserved));
     }
+    pst_class_adopt(record, pool);
     return record;
 }
 
@@ -96,6 +99,8 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
         size = pst_apr_node_size(now);
         record->reserved += size;
         pst_account_charge_growth(record->account, (apr_int64_t)size, pst_wrap_publish(record, pool));
+        pst_class_changed(record, pool, (apr_int64_t)size);
+        pst_site_grow(record, size, 0);
     }
     else {
         record->left -= (apr_size_t)(now->endp - (const char *)m);
@@ -245,12 +250,13 @@ static APR_INLINE void born(apr_pool_t *pool, apr_pool_t *parent, const void *cr
     const apr_memnode_t *self = pst_apr_pool(pool)->self;
 
     record->account = above ? above->account : pst_account_process();
-    record->creator = creator;
     record->reserved = pst_apr_node_size(self);
     record->published = pst_apr_node_slack(self);
     note_below(record->account, 1);
     pst_account_charge(record->account, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     PST_COUNT(pools_created, 1);
+    pst_class_born(record, creator);
+    pst_site_grow(record, record->reserved, 1);
 }
 
 apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
@@ -303,6 +309,8 @@ static void cleared(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     if (before != self) {
         record->reserved = self;
         pst_account_charge(account, (apr_int64_t)self - (apr_int64_t)before, pst_wrap_publish(record, pool), 0);
+        pst_class_changed(record, pool, (apr_int64_t)self - (apr_int64_t)before);
+        pst_site_drop(record, 0);
     }
 }
 
@@ -320,6 +328,9 @@ static int inherit(void *baton, apr_pool_t *pool)
         record->account = heir->to;
         note_below(heir->to, 1);
         pst_account_move(heir->from, heir->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
+        if (record->samples) {
+            pst_site_moved(record);
+        }
     }
     return 1;
 }
@@ -385,6 +396,9 @@ static void destroy(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
 {
     apr_int64_t reserved = (apr_int64_t)record->reserved, slack = (apr_int64_t)record->published;
 
+    pst_class_check(record, pool);
+    pst_class_died(record);
+    pst_site_drop(record, 1);
     pst_record_drop(pool, record);
     pst_real.pool_destroy(pool);
     pst_account_charge(account, -reserved, -slack, -1);
@@ -417,5 +431,16 @@ void pst_wrap_pool_destroy(apr_pool_t *pool)
         finish(pool);
         note_below(record->account, (apr_uint32_t)-1);
         destroy(pool, record, record->account);
+    }
+}
+
+/* The pool's class follows its tag. */
+void pst_wrap_pool_tag(apr_pool_t *pool, const char *tag)
+{
+    pst_record_t *record = pst_record_find(pool);
+
+    pst_real.pool_tag(pool, tag);
+    if (PST_LIKELY(record != NULL)) {
+        pst_class_tagged(record, tag);
     }
 }

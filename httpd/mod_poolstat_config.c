@@ -8,6 +8,8 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 
+#define DEFAULT_PROFILE (512 * 1024)
+#define MAX_PROFILE     ((apr_int64_t)1 << 40)
 #define DEFAULT_FILE    "poolstat.board"
 #define MAX_CONNECTIONS 65535   /* what a slot's bucket tag can name */
 #define MAX_INTERVAL    3600
@@ -21,6 +23,7 @@ void *pst_config_create(apr_pool_t *pool, server_rec *s)
     *config = (pst_config_t){
         .instrument = 1,
         .connections = 0,
+        .profile = DEFAULT_PROFILE,
         .file = NULL,
         .interval = 1,
         .history = 600,
@@ -75,6 +78,45 @@ static const char *set_connections(cmd_parms *cmd, void *dummy, const char *arg)
                             "the connections of one child that get a row of their own.", arg, MAX_CONNECTIONS);
     }
     config_of(cmd)->connections = (apr_uint32_t)n;
+    return NULL;
+}
+
+/* Bytes, or bytes in units of 1024 (K), 1024 K (M), 1024 M (G). @return -1 if it is none */
+static apr_int64_t parse_size(const char *arg)
+{
+    static const char units[] = "KMG";
+    apr_int64_t n;
+    char *end;
+
+    n = apr_strtoi64(arg, &end, 10);
+    if (!apr_isdigit(arg[0]) || n > MAX_PROFILE) {
+        return -1;
+    }
+    if (*end) {
+        const char *unit = strchr(units, apr_toupper(*end));
+
+        if (!unit || end[1]) {
+            return -1;
+        }
+        n <<= 10 * (unit - units + 1);
+    }
+    return n > MAX_PROFILE ? -1 : n;
+}
+
+static const char *set_profile(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t n = ap_cstr_casecmp(arg, "Off") == 0 ? 0 : parse_size(arg);
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (n < 0 || (n == 0 && apr_isdigit(arg[0]))) {
+        return apr_psprintf(cmd->pool, "PoolStatProfile is '%s', but must be Off or a size from 1 to 1024G, such as "
+                            "64K or 1M: the bytes by which pools grow between two samples, on average.", arg);
+    }
+    config_of(cmd)->profile = (apr_uint64_t)n;
     return NULL;
 }
 
@@ -146,6 +188,8 @@ const command_rec pst_config_directives[] = {
                   "On (default) to see every pool operation of a child, Off to look at pools at hooks only"),
     AP_INIT_TAKE1("PoolStatConnections", set_connections, NULL, RSRC_CONF,
                   "connections of one child that get a row of their own; default: by the MPM's limits"),
+    AP_INIT_TAKE1("PoolStatProfile", set_profile, NULL, RSRC_CONF,
+                  "bytes by which pools grow between two sampled call sites, on average, or Off; default: 512K"),
     AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,
                   "file behind the board, absolute or below DefaultRuntimeDir; default: " DEFAULT_FILE),
     AP_INIT_TAKE1("PoolStatInterval", set_interval, NULL, RSRC_CONF,

@@ -226,6 +226,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
     }
     g.level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, &g.reason);
     block = pst_account_block();
+    pst_instrument_classes(pchild, g.board, block, config->profile);
     block->level = g.level;
     if (g.reason) {
         apr_cpystrn(block->reason, g.reason, sizeof(block->reason));

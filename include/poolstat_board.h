@@ -9,8 +9,10 @@
  *   | pst_shared_header_t       magic, version, geometry, server   |
  *   +--------------------------------------------------------------+ header_size
  *   | pst_shared_descriptor_t[] name, kind, unit, place of figures |   (inside the header's pages)
+ *   | pst_shared_module_t[]     loaded objects that addresses name |
  *   +--------------------------------------------------------------+ header_size (page aligned)
- *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1   |
+ *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
+ *   |                then classes, then call sites                 |
  *   +--------------------------------------------------------------+ header_size + child_size
  *   | child block 1 ...                                            |
  *   +--------------------------------------------------------------+ history_at (page aligned)
@@ -29,10 +31,16 @@
  * none, the parent (header: history_by).  It stays readable when its child is
  * gone, until the block is claimed anew; those of the children that died last live longest.
  *
+ * Classes and call sites have texts and frames under a seq of their own, written by
+ * whichever thread of the child first meets one.  An address on the board is an
+ * object and an offset in it (pst_shared_frame_*), the same in every process.
+ * Entries of the table of objects are claimed by compare-and-swap by any
+ * child and never change afterwards.
+ *
  * What a reader may trust: nothing.  Sizes and counts come from the reader's own
  * knowledge (in httpd) or are checked against the file's size (the command);
  * texts may lack their NUL; every figure may be nonsense.  There is no pointer
- * and no index on the board.
+ * on the board, and the indices of objects and classes are checked where they are used.
  *
  * All integers are in the host's byte order; all sizes are in bytes; all times
  * are microseconds since the epoch, 0 for never.
@@ -43,7 +51,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    2
+#define PST_BOARD_VERSION    3
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -72,13 +80,18 @@ typedef enum {
 
 typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME } pst_metric_kind_e;
 typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUESTS, PST_EVENTS,
-               PST_USEC, PST_CHILDREN } pst_metric_unit_e;
+               PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES } pst_metric_unit_e;
+
+/** What a pool is charged to. */
+typedef enum { PST_SCOPE_PROCESS = 0, PST_SCOPE_CONNECTION, PST_SCOPE_REQUEST, PST_SCOPE_COUNT } pst_scope_e;
 
 /** Where a described figure lies: offsets are from the start of ... */
 typedef enum {
     PST_AT_CHILD = 0,       /**< the child block */
     PST_AT_USAGE,           /**< a usage: in the child block or a slot */
-    PST_AT_CONNECTION       /**< a slot */
+    PST_AT_CONNECTION,      /**< a slot */
+    PST_AT_CLASS,           /**< a class */
+    PST_AT_SITE             /**< a call site */
 } pst_metric_at_e;
 
 /** Who writes the histories. */
@@ -141,9 +154,57 @@ typedef struct pst_shared_slot_t {
     char line[PST_LINE_LEN];    /**< the request line, cut at the end if longer */
 } pst_shared_slot_t;
 
+/** A loaded object that code addresses refer to. The table is the whole board's; index 0 is left empty. */
+#define PST_MODULE_COUNT 256
+#define PST_MODULE_LEN   48
+
+typedef struct pst_shared_module_t {
+    uint32_t state;             /**< 0 free, 1 being written, 2 good for ever */
+    uint32_t unused;
+    uint64_t id;                /**< tells builds apart: a hash of the build id */
+    char     name[PST_MODULE_LEN];  /**< its file, without folders */
+} pst_shared_module_t;
+
+/** A place in code: 16 bits object (0 = unknown), 48 bits offset from its load address, inside of
+ *  the calling instruction (return address - 1). 0 = none. */
+typedef uint64_t pst_shared_frame_t;
+#define PST_FRAME(object, offset) ((uint64_t)(object) << 48 | ((uint64_t)(offset) & 0xffffffffffffu))
+#define PST_FRAME_MODULE(frame)   ((uint32_t)((frame) >> 48))
+#define PST_FRAME_OFFSET(frame)   ((frame) & 0xffffffffffffu)
+
+/** Pools with one tag made at one place. Row 0 is for those that found no row. */
+#define PST_CLASS_COUNT  65
+#define PST_TAG_LEN      32
+#define PST_FUNCTION_LEN 48
+
+typedef struct pst_shared_class_t {
+    uint32_t seq;               /**< odd while texts are written */
+    uint32_t in_use;            /**< 0 or 1 */
+    pst_shared_frame_t creator; /**< 0: not known, the pool was there before the child */
+    char     tag[PST_TAG_LEN];  /**< cut; empty: none */
+    char     function[PST_FUNCTION_LEN]; /**< creator's, cut; empty: no symbol */
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) uint64_t field;
+#include "poolstat_metrics.def"
+} pst_shared_class_t;
+
+/** A stack at which pools grow, of one scope and class. Row 0 is for those that found no row. */
+#define PST_SITE_COUNT  65
+#define PST_SITE_FRAMES 24
+
+typedef struct pst_shared_site_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint16_t in_use;            /**< 0 or 1 */
+    uint16_t depth;             /**< frames, PST_SITE_FRAMES at most */
+    uint32_t scope;             /**< pst_scope_e */
+    uint32_t of_class;          /**< row of the class in the same block */
+    pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< innermost first; those of the allocator left out */
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) uint64_t field;
+#include "poolstat_metrics.def"
+} pst_shared_site_t;
+
 #define PST_REASON_LEN 160
 
-/** One child.  Its slots follow at PST_CHILD_HEAD. */
+/** One child.  Its slots follow at PST_CHILD_HEAD, then its classes, then its call sites. */
 typedef struct pst_shared_child_t {
     uint32_t owner;             /**< pid, 0 = free; claimed by compare-and-swap */
     uint32_t generation;        /**< httpd's: counts graceful restarts */
@@ -153,6 +214,7 @@ typedef struct pst_shared_child_t {
     uint32_t ended_how;         /**< pst_end_e */
     uint64_t started;           /**< time */
     uint64_t ended;             /**< time; 0 while it lives, or of a block never claimed */
+    uint64_t profile_rate;      /**< bytes of growth between samples, on average; 0: no call sites */
     char     reason[PST_REASON_LEN]; /**< why level is not PST_LEVEL_FULL, else empty */
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) uint64_t field;
 #include "poolstat_metrics.def"
@@ -229,6 +291,14 @@ typedef struct pst_shared_header_t {
     uint32_t descriptor_count;
     uint32_t parent;            /**< pid of the httpd parent */
     uint32_t complained;        /**< 1 once a child has logged why it is not instrumented (atomic) */
+    uint32_t module_at;         /**< offset of the table of objects */
+    uint32_t module_count;
+    uint32_t class_at;          /**< offset of the classes in a block */
+    uint32_t class_size;
+    uint32_t class_count;
+    uint32_t site_at;           /**< offset of the call sites in a block */
+    uint32_t site_size;
+    uint32_t site_count;
     uint32_t unused;
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
@@ -247,6 +317,8 @@ typedef struct pst_shared_header_t {
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 _Static_assert(sizeof(pst_shared_slot_t) <= 512, "a slot keeps to the budget of 512 bytes");
 _Static_assert(sizeof(pst_shared_slot_t) % 8 == 0, "slots are an array of aligned figures");
+_Static_assert(sizeof(pst_shared_class_t) % 8 == 0 && sizeof(pst_shared_site_t) % 8 == 0,
+               "classes and sites are arrays of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_point_t) == 36, "600 fine points and a day of coarse ones keep to 76 KB");
 #endif

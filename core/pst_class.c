@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Classes: see the header.
+ *
+ * Place in the flow: wrappers -> CLASSES -> board.
+ *
+ * Concurrency: who finds its creator known takes no lock.  New creators, new classes
+ * and pools that change class take one; what needs the loader's lock is done
+ * before.  Entries are filled in before they can be found, and stay.
+ */
+#include "pst_class.h"
+#include "pst_object.h"
+#include "pst_site.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* Every pool that was there before the child has this creator. */
+static const char before[] = "";
+
+/* How far a creator may lie from where it should, and how many there may be. */
+#define PROBES       32
+#define MAX_CREATORS (PST_CREATORS / 4 * 3)
+
+/* A tag whose memory may be given to something else: its address says nothing. */
+static const char elsewhere[] = "";
+
+/* What is counted before there is a board to count on. */
+static pst_shared_class_t nowhere;
+
+pst_class_t pst_classes[PST_CLASS_COUNT];
+pst_creator_t pst_creators[PST_CREATORS];
+
+static struct {
+    const pst_board_t *board;
+    pst_shared_child_t *block;
+    apr_uint32_t count;             /* classes made, row 0 included */
+    apr_uint32_t creators;
+    pthread_mutex_t lock;
+} g = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void pst_class_start(const pst_board_t *board, pst_shared_child_t *block)
+{
+    apr_uint32_t i;
+
+    g.board = board;
+    g.block = block;
+    g.count = 1;
+    g.creators = 0;
+    memset(pst_classes, 0, sizeof(pst_classes));
+    memset(pst_creators, 0, sizeof(pst_creators));
+    for (i = 0; i < PST_CLASS_COUNT; i++) {
+        pst_classes[i].row = block ? pst_board_class(board, block, i) : &nowhere;
+    }
+    if (!block) {
+        g.creators = MAX_CREATORS;
+    }
+    pst_classes[0].row->in_use = 1;
+}
+
+void pst_class_raise(uint64_t *figure, apr_uint64_t value)
+{
+    apr_uint64_t seen = pst_load(figure);
+    int tries;
+
+    for (tries = 0; tries < 4 && value > seen; tries++) {
+        if (__atomic_compare_exchange_n(figure, &seen, value, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            return;
+        }
+    }
+}
+
+/* Where a class was made, in the board's terms. Takes the loader's lock. */
+typedef struct {
+    pst_shared_frame_t frame;
+    char function[PST_FUNCTION_LEN];
+} place_t;
+
+static void cut(char *to, apr_size_t size, const char *text)
+{
+    apr_size_t length = text ? strnlen(text, size - 1) : 0;
+
+    if (length) {
+        memcpy(to, text, length);
+    }
+    to[length] = '\0';
+}
+
+static void find_place(place_t *place, const void *creator)
+{
+    apr_uintptr_t at = (apr_uintptr_t)creator - 1;
+    const pst_object_t *object;
+    apr_uint64_t into;
+
+    memset(place, 0, sizeof(*place));
+    if (!creator || creator == before) {
+        return;
+    }
+    object = pst_object_find((const void *)at);
+    if (object) {
+        place->frame = PST_FRAME(pst_board_module_add(g.board, object->id, object->name), at - object->base);
+        cut(place->function, sizeof(place->function), pst_object_symbol(object->id, at - object->base, &into));
+    }
+    else {
+        place->frame = PST_FRAME(0, at);
+    }
+}
+
+/* The creator's entry, or, if there is none and make is set, a free one: that only locked. */
+static pst_creator_t *find_creator(const void *creator, int make)
+{
+    apr_size_t i = pst_class_hash(creator), tries;
+
+    for (tries = 0; tries < PROBES; tries++, i = (i + 1) & (PST_CREATORS - 1)) {
+        pst_creator_t *entry = &pst_creators[i];
+        const void *at = __atomic_load_n(&entry->at, __ATOMIC_ACQUIRE);
+
+        if (at == creator) {
+            return entry;
+        }
+        if (!at) {
+            return make ? entry : NULL;
+        }
+    }
+    return NULL;
+}
+
+static void write_texts(pst_shared_class_t *row, const place_t *place, const char *tag)
+{
+    pst_seq_begin(&row->seq);
+    if (place) {
+        row->creator = place->frame;
+        memcpy(row->function, place->function, sizeof(row->function));
+    }
+    cut(row->tag, sizeof(row->tag), tag);
+    row->in_use = 1;
+    pst_seq_end(&row->seq);
+}
+
+/* Is it text in the memory of a loaded object, which stays what it is? */
+static const char *lasting(const char *tag)
+{
+    return !tag ? NULL : pst_object_find(tag) ? tag : elsewhere;
+}
+
+/* A class of a creator; locked. @return 0 if there is no row left */
+static apr_uint32_t make_class(pst_creator_t *creator, const void *at, const place_t *place, const char *tag,
+                               const char *key)
+{
+    apr_uint32_t i = g.count;
+    pst_class_t *made = &pst_classes[i < PST_CLASS_COUNT ? i : 0];
+
+    if (i == PST_CLASS_COUNT) {
+        return 0;
+    }
+    g.count++;
+    made->creator = at;
+    made->tag = key;
+    made->next = creator->first;
+    write_texts(made->row, place, tag);
+    __atomic_store_n(&creator->first, i, __ATOMIC_RELEASE);
+    return i;
+}
+
+apr_uint32_t pst_class_of_creator(const void *creator)
+{
+    pst_creator_t *entry = find_creator(creator, 0);
+    apr_uint32_t found;
+    place_t place;
+
+    if (entry) {
+        return __atomic_load_n(&entry->guess, __ATOMIC_RELAXED);
+    }
+    if (__atomic_load_n(&g.creators, __ATOMIC_RELAXED) >= MAX_CREATORS) {
+        return 0;
+    }
+    find_place(&place, creator);
+    pthread_mutex_lock(&g.lock);
+    entry = find_creator(creator, 1);
+    if (entry && !entry->at) {
+        g.creators++;
+        entry->guess = make_class(entry, creator, &place, NULL, NULL);
+        __atomic_store_n(&entry->at, creator, __ATOMIC_RELEASE);
+    }
+    found = entry ? entry->guess : 0;
+    pthread_mutex_unlock(&g.lock);
+    return found;
+}
+
+/* The class of a creator with this tag; locked. @return 0 if there is none */
+static apr_uint32_t find_class(const pst_creator_t *creator, const char *tag)
+{
+    apr_uint32_t i;
+
+    for (i = creator->first; i; i = pst_classes[i].next) {
+        const pst_class_t *c = &pst_classes[i];
+
+        if (c->tag == tag || (tag && c->tag && !strncmp(c->row->tag, tag, PST_TAG_LEN - 1))) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+static void move(pst_record_t *record, apr_uint32_t to)
+{
+    apr_uint32_t from = record->of_class;
+
+    record->of_class = to;
+    pst_add(&pst_classes[to].row->class_pools_created, 1);
+    pst_class_charge(to, (apr_int64_t)record->reserved, record->reserved);
+    pst_add(&pst_classes[from].row->class_pools_created, -1);
+    pst_class_charge(from, -(apr_int64_t)record->reserved, 0);
+    if (record->samples) {
+        pst_site_moved(record);
+    }
+}
+
+/* The first pool of its creator gets its first tag: its class was made for it, and takes the name. */
+static int rename_class(pst_creator_t *creator, apr_uint32_t which, const char *tag, const char *key)
+{
+    pst_class_t *c = &pst_classes[which];
+
+    if (c->tag || creator->mixed || pst_load(&c->row->class_pools_created) != 1
+        || pst_load(&c->row->class_pools_destroyed)) {
+        return 0;
+    }
+    write_texts(c->row, NULL, tag);
+    __atomic_store_n(&c->tag, key, __ATOMIC_RELAXED);
+    return 1;
+}
+
+/* A pool guessed to be of class from was of class to. */
+static void learn(pst_creator_t *creator, apr_uint32_t from, apr_uint32_t to, const place_t *place)
+{
+    if (pst_classes[from].tag && from != to) {
+        creator->mixed = 1;
+    }
+    if (creator->mixed) {
+        if (!pst_classes[creator->guess].tag) {
+            return;
+        }
+        to = find_class(creator, NULL);
+        to = to ? to : make_class(creator, creator->at, place, NULL, NULL);
+    }
+    __atomic_store_n(&creator->guess, to, __ATOMIC_RELAXED);
+}
+
+/* The class that a pool of this creator, now in from, belongs to by its tag; locked. */
+static apr_uint32_t choose(pst_creator_t *creator, apr_uint32_t from, const char *tag, const char *key)
+{
+    apr_uint32_t to = find_class(creator, tag);
+    place_t place = { .frame = pst_classes[from].row->creator };
+
+    if (!to && rename_class(creator, from, tag, key)) {
+        return from;
+    }
+    memcpy(place.function, pst_classes[from].row->function, sizeof(place.function));
+    to = to ? to : make_class(creator, creator->at, &place, tag, key);
+    learn(creator, from, to, &place);
+    return to;
+}
+
+void pst_class_retag(pst_record_t *record, const char *tag)
+{
+    const char *key;
+    pst_creator_t *creator;
+    apr_uint32_t to = 0;
+
+    if (!record->of_class || pst_account_muted()) {
+        return;
+    }
+    key = lasting(tag);
+    pthread_mutex_lock(&g.lock);
+    creator = find_creator(pst_classes[record->of_class].creator, 0);
+    if (creator) {
+        to = choose(creator, record->of_class, tag, key);
+    }
+    pthread_mutex_unlock(&g.lock);
+    if (to != record->of_class) {
+        move(record, to);
+    }
+}
+
+/* The tag of a pool that nobody vouches for is read only where it surely is text still. */
+void pst_class_adopt(pst_record_t *record, apr_pool_t *pool)
+{
+    static const place_t unknown;
+    const char *tag = lasting(pst_apr_pool(pool)->tag);
+    pst_creator_t *creator;
+
+    record->born = pst_ticks();
+    if (pst_account_muted()) {
+        return;
+    }
+    pst_class_of_creator(before);
+    tag = tag == elsewhere ? NULL : tag;
+    pthread_mutex_lock(&g.lock);
+    creator = find_creator(before, 0);
+    if (creator) {
+        creator->mixed = 1;
+        record->of_class = find_class(creator, tag);
+        if (!record->of_class) {
+            record->of_class = make_class(creator, before, &unknown, tag, tag);
+        }
+    }
+    pthread_mutex_unlock(&g.lock);
+    pst_add(&pst_classes[record->of_class].row->class_pools_created, 1);
+    pst_class_charge(record->of_class, (apr_int64_t)record->reserved, record->reserved);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loaded objects of this process: which one an address lies in, and what its
+ * dynamic symbols call it.  Knows ELF, not APR.
+ */
+#ifndef PST_OBJECT_H
+#define PST_OBJECT_H
+
+#include <apr.h>
+
+#define PST_OBJECT_NAME 48
+
+/** A loaded segment of an object. Never changes and stays once it was handed out. */
+typedef struct pst_object_t {
+    apr_uintptr_t from, to;         /**< the segment */
+    apr_uintptr_t base;             /**< what the object's own addresses count from */
+    apr_uint64_t  id;               /**< tells builds apart: a hash of the build id, or of name and size */
+    int           is_main;          /**< the program itself */
+    enum { PST_OBJECT_OTHER = 0, PST_OBJECT_SELF, PST_OBJECT_APR } kind;
+    char          name[PST_OBJECT_NAME]; /**< file without folders, cut */
+} pst_object_t;
+
+/**
+ * The segment that an address lies in, or NULL. Any thread; no lock, unless the
+ * address is in none that was there at the last look and something was loaded since:
+ * then the loader's.
+ */
+const pst_object_t *pst_object_find(const void *address);
+
+/** The load address of the object with this id. Any thread. @return 0 if it is not loaded here */
+int pst_object_base(apr_uint64_t id, apr_uintptr_t *base);
+
+/**
+ * The dynamic symbol that an offset in an object lies in: "function".  Takes the loader's lock.
+ * @param into set to the distance from the symbol's start
+ * @return its name, for as long as the object is loaded; NULL: static, stripped, or not loaded here
+ */
+const char *pst_object_symbol(apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into);
+
+#endif /* PST_OBJECT_H */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A place in code: see the header.
+ */
+#include "pst_place.h"
+#include "pst_object.h"
+
+#include <stdio.h>
+
+void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared_frame_t frame)
+{
+    const pst_shared_module_t *module = &snapshot->modules[PST_FRAME_MODULE(frame)];
+    apr_uint64_t into = 0;
+
+    place->offset = PST_FRAME_OFFSET(frame);
+    place->module = module->name[0] ? module->name : "?";
+    place->function = module->name[0] ? pst_object_symbol(module->id, place->offset, &into) : NULL;
+    place->into = into + 1;
+}
+
+char *pst_place_text(char *to, const pst_place_t *place)
+{
+    if (place->function) {
+        snprintf(to, PST_PLACE_LEN, "%s %s+0x%llx", place->module, place->function, (unsigned long long)place->into);
+    }
+    else {
+        snprintf(to, PST_PLACE_LEN, "%s+0x%llx", place->module, (unsigned long long)place->offset);
+    }
+    return to;
+}

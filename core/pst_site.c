@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Call sites: see the header.
+ *
+ * Place in the flow: wrappers -> SITES -> board.
+ *
+ * Unwinding a stack costs some 20,000 instructions.  But stacks come again: each
+ * one that was unwound leaves a trace, the places on the stack where its return addresses were found and what
+ * they were, counted from the frame of pst_site_sample().  If all of them are there again, it is the
+ * same stack.  They are compared from the innermost frame on, so that each one found
+ * right vouches for the layout of the next; none beyond what unwinding has
+ * seen of this thread's stack is looked at.
+ *
+ * Concurrency: samples are rare, so one lock guards traces, sites and samples.
+ * Unwinding and all that may take the loader's lock happens before it is taken.
+ */
+#include "pst_site.h"
+#include "pst_object.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unwind.h>
+
+#define SAMPLES     65536u      /* live samples of a child, at most */
+#define TRACES      512u
+#define BUCKETS     256u
+#define RAW_DEPTH   40u         /* return addresses of a trace, ours and the allocator's included */
+#define MAX_FRAME   4096u       /* words of a stack frame searched for its return address */
+
+typedef struct {
+    apr_uint32_t next;          /* of the same pool, or of the free ones; 0 ends */
+    apr_uint16_t site;
+    apr_uint16_t first;         /* the node that the pool lies in */
+    apr_uint64_t size;
+    apr_uint64_t weight;        /* bytes it stands for */
+} sample_t;
+
+typedef struct {
+    apr_uint32_t next;          /* of the bucket; 0 ends */
+    apr_uint32_t depth;
+    apr_uint32_t of_class, scope;
+    apr_uint32_t site, turn;
+    apr_uint32_t at[RAW_DEPTH]; /* bytes above the frame of pst_site_sample() */
+    apr_uintptr_t ip[RAW_DEPTH];
+} trace_t;
+
+/* What is on the board, as this process knows it. */
+typedef struct {
+    pst_shared_site_t *row;
+    apr_uint32_t turn;          /* how often the row was given away */
+    apr_uint32_t depth;
+    apr_uint32_t scope, of_class;
+    apr_uint64_t live_samples, ever_samples, ever_bytes, ever_sampled_bytes;
+    pst_shared_frame_t frames[PST_SITE_FRAMES];
+} site_t;
+
+static struct {
+    const pst_board_t *board;
+    pst_shared_child_t *block;
+    double rate;
+    pthread_mutex_t lock;
+    apr_uint32_t sample_count, free_samples, trace_count, site_count;
+    apr_uint32_t buckets[BUCKETS];
+    trace_t traces[TRACES];     /* 0 is none */
+    site_t sites[PST_SITE_COUNT];
+    sample_t samples[SAMPLES];  /* 0 is none */
+} g = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+__thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec")));
+static __thread apr_uint64_t dice __attribute__((tls_model("initial-exec")));
+static __thread apr_uintptr_t known_top __attribute__((tls_model("initial-exec")));
+
+void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uint64_t rate)
+{
+    apr_uint32_t i;
+
+    g.board = board;
+    g.block = block;
+    g.rate = (double)rate;
+    g.sample_count = g.trace_count = g.site_count = 1;
+    g.free_samples = 0;
+    memset(g.buckets, 0, sizeof(g.buckets));
+    memset(g.sites, 0, sizeof(g.sites));
+    for (i = 0; i < PST_SITE_COUNT; i++) {
+        g.sites[i].row = pst_board_site(board, block, i);
+    }
+    g.sites[0].row->in_use = rate != 0;
+    block->profile_rate = rate;
+    pst_site_left = 0;
+    dice = 0;
+}
+
+/* -- chance --------------------------------------------------------------- */
+
+static apr_uint64_t roll(void)
+{
+    dice ^= dice << 13;
+    dice ^= dice >> 7;
+    dice ^= dice << 17;
+    return dice;
+}
+
+/* Bytes to the next sample: exponentially distributed. */
+static apr_int64_t draw(void)
+{
+    double u = (double)((roll() >> 11) + 1) / 9007199254740992.0;      /* (0, 1] */
+
+    return (apr_int64_t)(-log(u) * g.rate);
+}
+
+/* A thread's first growth. @return whether it is to be sampled */
+static int begin_thread(apr_size_t size)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    dice = ((apr_uint64_t)ts.tv_nsec << 32 ^ (apr_uint64_t)ts.tv_sec ^ (apr_uint64_t)(apr_uintptr_t)&dice) | 1;
+    dice *= 0x9e3779b97f4a7c15u;
+    roll();
+    pst_site_left = draw() - (apr_int64_t)size;
+    return pst_site_left < 0;
+}
+
+/* -- stacks --------------------------------------------------------------- */
+
+typedef struct {
+    apr_uintptr_t base;                 /* frame of pst_site_sample() */
+    apr_uintptr_t before;               /* the frame before the current one */
+    apr_uint32_t depth;
+    int cacheable;
+    apr_uint32_t at[RAW_DEPTH];
+    apr_uintptr_t ip[RAW_DEPTH];
+    apr_uint32_t frame_count;
+    pst_shared_frame_t frames[PST_SITE_FRAMES];
+} stack_walk_t;
+
+/* The word of a frame that holds its return address: the last one where calls push it. */
+static __attribute__((no_sanitize("address"))) int find_slot(stack_walk_t *stack, apr_uintptr_t end, apr_uintptr_t ip)
+{
+    apr_uintptr_t at = end - sizeof(ip), low = stack->before;
+    apr_uint32_t words;
+
+    for (words = 0; words < MAX_FRAME && at >= low; words++, at -= sizeof(ip)) {
+        if (*(const apr_uintptr_t *)at == ip) {
+            stack->at[stack->depth] = (apr_uint32_t)(at - stack->base);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *baton)
+{
+    stack_walk_t *stack = baton;
+    apr_uintptr_t ip = (apr_uintptr_t)_Unwind_GetIP(context), end = (apr_uintptr_t)_Unwind_GetCFA(context);
+
+    if (!ip) {
+        return _URC_END_OF_STACK;
+    }
+    if (end <= stack->base) {           /* inside of pst_site_sample() and what it calls */
+        return _URC_NO_REASON;
+    }
+    if (stack->cacheable && (end - stack->base > APR_UINT32_MAX || !find_slot(stack, end, ip))) {
+        stack->cacheable = 0;
+    }
+    stack->ip[stack->depth++] = ip;
+    stack->before = end;
+    return stack->depth < RAW_DEPTH ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+static __attribute__((noinline)) void unwind(stack_walk_t *stack)
+{
+    stack->before = stack->base;
+    stack->depth = stack->frame_count = 0;
+    stack->cacheable = 1;
+    _Unwind_Backtrace(on_frame, stack);
+    if (stack->before > known_top) {
+        known_top = stack->before;
+    }
+}
+
+/* Whose code is that, when frames are left out at the front? */
+static int leads(const pst_object_t *object)
+{
+    return !object || object->kind == PST_OBJECT_OTHER || object->is_main;
+}
+
+/* Addresses in the board's terms, from the first one outside of this module and APR. */
+static void name_frames(stack_walk_t *stack)
+{
+    apr_uint32_t i, first;
+
+    for (first = 0; first < stack->depth && !leads(pst_object_find((const void *)(stack->ip[first] - 1))); first++) {
+    }
+    first = first < stack->depth ? first : 0;
+    for (i = first; i < stack->depth && stack->frame_count < PST_SITE_FRAMES; i++) {
+        apr_uintptr_t at = stack->ip[i] - 1;
+        const pst_object_t *object = pst_object_find((const void *)at);
+
+        stack->frames[stack->frame_count++] = object
+            ? PST_FRAME(pst_board_module_add(g.board, object->id, object->name), at - object->base)
+            : PST_FRAME(0, at);
+    }
+}
+
+/* -- traces; locked ------------------------------------------------------- */
+
+static apr_uint32_t bucket_of(apr_uint32_t of_class, apr_uint32_t scope, apr_uintptr_t ip)
+{
+    return (apr_uint32_t)(((apr_uint64_t)ip ^ of_class << 8 ^ scope) * 0x9e3779b97f4a7c15u >> 56) % BUCKETS;
+}
+
+/* Is this stack here now? */
+static __attribute__((no_sanitize("address"))) int is_here(const trace_t *trace, apr_uintptr_t base)
+{
+    apr_uint32_t i;
+
+    for (i = 0; i < trace->depth; i++) {
+        apr_uintptr_t at = base + trace->at[i];
+
+        if (at + sizeof(at) > known_top || *(const apr_uintptr_t *)at != trace->ip[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* @return a site, or -1 if this stack was not seen before */
+static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const pst_record_t *record)
+{
+    apr_uint32_t scope = record->account->scope, i;
+
+    for (i = g.buckets[bucket_of(record->of_class, scope, own)]; i; i = g.traces[i].next) {
+        const trace_t *trace = &g.traces[i];
+
+        if (trace->of_class == record->of_class && trace->scope == scope
+            && g.sites[trace->site].turn == trace->turn && is_here(trace, base)) {
+            return (int)trace->site;
+        }
+    }
+    return -1;
+}
+
+static void add_trace(const stack_walk_t *stack, apr_uintptr_t own, const pst_record_t *record, apr_uint32_t site)
+{
+    apr_uint32_t scope = record->account->scope, *bucket = &g.buckets[bucket_of(record->of_class, scope, own)];
+    trace_t *trace;
+
+    if (!stack->cacheable || !site) {
+        return;
+    }
+    if (g.trace_count == TRACES) {      /* start again: those that matter come back soon */
+        memset(g.buckets, 0, sizeof(g.buckets));
+        g.trace_count = 1;
+    }
+    trace = &g.traces[g.trace_count];
+    trace->depth = stack->depth;
+    trace->of_class = record->of_class;
+    trace->scope = scope;
+    trace->site = site;
+    trace->turn = g.sites[site].turn;
+    memcpy(trace->at, stack->at, sizeof(trace->at));
+    memcpy(trace->ip, stack->ip, sizeof(trace->ip));
+    trace->next = *bucket;
+    *bucket = g.trace_count++;
+}
+
+/* -- sites; locked -------------------------------------------------------- */
+
+/* The row of a site that holds nothing now, and least ever; what it had goes to row 0. */
+static apr_uint32_t take_row(void)
+{
+    apr_uint32_t i, least = 0;
+    site_t *site;
+
+    if (g.site_count < PST_SITE_COUNT) {
+        return g.site_count++;
+    }
+    for (i = 1; i < PST_SITE_COUNT; i++) {
+        if (!g.sites[i].live_samples && (!least || g.sites[i].ever_bytes < g.sites[least].ever_bytes)) {
+            least = i;
+        }
+    }
+    site = &g.sites[least];
+    if (least) {
+        pst_add(&g.sites[0].row->site_ever_samples, (apr_int64_t)site->ever_samples);
+        pst_add(&g.sites[0].row->site_ever_bytes, (apr_int64_t)site->ever_bytes);
+        pst_add(&g.sites[0].row->site_ever_sampled_bytes, (apr_int64_t)site->ever_sampled_bytes);
+        site->turn++;
+    }
+    return least;
+}
+
+static void write_row(site_t *site)
+{
+    pst_shared_site_t *row = site->row;
+
+    pst_seq_begin(&row->seq);
+    row->depth = (uint16_t)site->depth;
+    row->scope = site->scope;
+    row->of_class = site->of_class;
+    memcpy(row->frames, site->frames, sizeof(row->frames));
+    row->site_live_bytes = row->site_ever_bytes = row->site_live_samples = row->site_ever_samples = 0;
+    row->site_live_sampled_bytes = row->site_ever_sampled_bytes = 0;
+    row->in_use = 1;
+    pst_seq_end(&row->seq);
+}
+
+/* @return 0 if there is no row */
+static apr_uint32_t find_site(const pst_shared_frame_t *frames, apr_uint32_t depth, apr_uint32_t scope,
+                              apr_uint32_t of_class)
+{
+    apr_uint32_t i;
+
+    for (i = 1; i < g.site_count; i++) {
+        site_t *site = &g.sites[i];
+
+        if (site->depth == depth && site->scope == scope && site->of_class == of_class
+            && !memcmp(site->frames, frames, depth * sizeof(*frames))) {
+            return i;
+        }
+    }
+    i = take_row();
+    if (i) {
+        site_t *site = &g.sites[i];
+
+        memset(site->frames, 0, sizeof(site->frames));
+        memcpy(site->frames, frames, depth * sizeof(*frames));
+        site->depth = depth;
+        site->scope = scope;
+        site->of_class = of_class;
+        site->live_samples = site->ever_samples = site->ever_bytes = site->ever_sampled_bytes = 0;
+        write_row(site);
+    }
+    return i;
+}
+
+static void charge_live(apr_uint32_t which, const sample_t *sample, int sign)
+{
+    site_t *site = &g.sites[which];
+
+    site->live_samples += (apr_uint64_t)(apr_int64_t)sign;
+    pst_add(&site->row->site_live_samples, sign);
+    pst_add(&site->row->site_live_bytes, sign * (apr_int64_t)sample->weight);
+    pst_add(&site->row->site_live_sampled_bytes, sign * (apr_int64_t)sample->size);
+}
+
+static void charge_ever(apr_uint32_t which, const sample_t *sample, int sign)
+{
+    site_t *site = &g.sites[which];
+
+    site->ever_samples += (apr_uint64_t)(apr_int64_t)sign;
+    site->ever_bytes += (apr_uint64_t)(sign * (apr_int64_t)sample->weight);
+    site->ever_sampled_bytes += (apr_uint64_t)(sign * (apr_int64_t)sample->size);
+    pst_add(&site->row->site_ever_samples, sign);
+    pst_add(&site->row->site_ever_bytes, sign * (apr_int64_t)sample->weight);
+    pst_add(&site->row->site_ever_sampled_bytes, sign * (apr_int64_t)sample->size);
+}
+
+/* -- samples -------------------------------------------------------------- */
+
+static void add_sample(pst_record_t *record, apr_uint32_t site, apr_size_t size, int first)
+{
+    sample_t made = { .site = (apr_uint16_t)site, .first = (apr_uint16_t)first, .size = size };
+    apr_uint32_t i = g.free_samples;
+
+    made.weight = (apr_uint64_t)((double)size / -expm1(-(double)size / g.rate));
+    charge_ever(site, &made, 1);
+    if (i) {
+        g.free_samples = g.samples[i].next;
+    }
+    else if (g.sample_count < SAMPLES) {
+        i = g.sample_count++;
+    }
+    else {
+        pst_add(&g.block->samples_lost, 1);
+        return;
+    }
+    made.next = record->samples;
+    g.samples[i] = made;
+    record->samples = i;
+    charge_live(site, &made, 1);
+}
+
+/* A stack that no trace tells. */
+static __attribute__((noinline)) void sample_new(pst_record_t *record, apr_size_t size, int first,
+                                                 apr_uintptr_t base, apr_uintptr_t own)
+{
+    stack_walk_t stack = { .base = base };
+    apr_uint32_t site;
+
+    unwind(&stack);
+    name_frames(&stack);
+    pthread_mutex_lock(&g.lock);
+    site = find_site(stack.frames, stack.frame_count, record->account->scope, record->of_class);
+    add_trace(&stack, own, record, site);
+    add_sample(record, site, size, first);
+    pthread_mutex_unlock(&g.lock);
+}
+
+__attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, apr_size_t size, int first)
+{
+    apr_uintptr_t base = (apr_uintptr_t)__builtin_frame_address(0);
+    apr_uintptr_t own = (apr_uintptr_t)__builtin_return_address(0);
+    int site;
+
+    if (g.rate <= 0 || pst_account_muted()) {
+        pst_site_left = APR_INT64_MAX;
+        return;
+    }
+    if (!dice) {
+        if (!begin_thread(size)) {
+            return;
+        }
+    }
+    pst_site_left = draw();
+    pthread_mutex_lock(&g.lock);
+    site = find_trace(base, own, record);
+    if (site >= 0) {
+        add_sample(record, (apr_uint32_t)site, size, first);
+    }
+    pthread_mutex_unlock(&g.lock);
+    if (site < 0) {
+        sample_new(record, size, first, base, own);
+    }
+}
+
+void pst_site_release(pst_record_t *record, int all)
+{
+    apr_uint32_t *link = &record->samples;
+
+    if (pst_account_muted()) {
+        record->samples = 0;
+        return;
+    }
+    pthread_mutex_lock(&g.lock);
+    while (*link) {
+        apr_uint32_t i = *link;
+        sample_t *sample = &g.samples[i];
+
+        if (sample->first && !all) {
+            link = &sample->next;
+            continue;
+        }
+        *link = sample->next;
+        charge_live(sample->site, sample, -1);
+        sample->next = g.free_samples;
+        g.free_samples = i;
+    }
+    pthread_mutex_unlock(&g.lock);
+}
+
+void pst_site_moved(pst_record_t *record)
+{
+    apr_uint32_t i, scope = record->account->scope;
+
+    if (pst_account_muted()) {
+        return;
+    }
+    pthread_mutex_lock(&g.lock);
+    for (i = record->samples; i; i = g.samples[i].next) {
+        sample_t *sample = &g.samples[i];
+        const site_t from = g.sites[sample->site];
+        apr_uint32_t to;
+
+        if (!sample->site || (from.scope == scope && from.of_class == record->of_class)) {
+            continue;
+        }
+        to = find_site(from.frames, from.depth, scope, record->of_class);
+        charge_live(sample->site, sample, -1);
+        charge_ever(sample->site, sample, -1);
+        sample->site = (apr_uint16_t)to;
+        charge_live(to, sample, 1);
+        charge_ever(to, sample, 1);
+    }
+    pthread_mutex_unlock(&g.lock);
+}

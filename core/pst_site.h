@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Call sites: where pools grow, by a sample of the growths.
+ *
+ * Of the bytes by which pools grow, first nodes included, one in `rate` is chosen at
+ * random, on average; the growth it lies in is sampled: its stack is charged with it until the
+ * pool is cleared or destroyed.  A growth of n bytes is sampled with probability
+ * 1 - exp(-n / rate), so n / (1 - exp(-n / rate)) for each sample is an unbiased estimate.
+ *
+ * Gather side only: child processes.
+ */
+#ifndef PST_SITE_H
+#define PST_SITE_H
+
+#include "pst_account.h"
+#include "pst_record.h"
+
+/** Child, once: sample into the sites of this block. @param rate bytes, 0 = never */
+void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uint64_t rate);
+
+/* Bytes until this thread's next sample. Initial-exec: see core/pst_record.c. */
+extern __thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec")));
+
+/** The slow half of pst_site_grow(). */
+void pst_site_sample(pst_record_t *record, apr_size_t size, int first);
+
+/** A pool got a node. @param first it is the one the pool lies in, which stays when it is cleared */
+static APR_INLINE void pst_site_grow(pst_record_t *record, apr_size_t size, int first)
+{
+    if (__builtin_expect((pst_site_left -= (apr_int64_t)size) < 0, 0)) {
+        pst_site_sample(record, size, first);
+    }
+}
+
+/** The samples of a pool that was cleared (all = 0: that of its first node stays) or destroyed (all = 1). */
+void pst_site_release(pst_record_t *record, int all);
+
+static APR_INLINE void pst_site_drop(pst_record_t *record, int all)
+{
+    if (__builtin_expect(record->samples, 0)) {
+        pst_site_release(record, all);
+    }
+}
+
+/** A pool with samples is now of another class or charged to another scope. */
+void pst_site_moved(pst_record_t *record);
+
+#endif /* PST_SITE_H */

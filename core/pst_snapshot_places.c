@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The snapshot's classes and call sites.  See pst_snapshot.h.
+ *
+ * Rows are copied one by one under their change counters, checked, and sorted.  The
+ * sums over all children are found by hashing: what tells two rows of different
+ * children the same is where the code lies (object and offset), never a
+ * row's number.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "pst_snapshot.h"
+
+static apr_uint64_t sane(apr_uint64_t figure)
+{
+    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
+}
+
+static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
+}
+
+static apr_uint64_t larger(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- one child ---- */
+
+static pst_shared_frame_t check_frame(pst_shared_frame_t frame)
+{
+    return PST_FRAME_MODULE(frame) < PST_MODULE_COUNT ? frame : PST_FRAME(0, PST_FRAME_OFFSET(frame));
+}
+
+static void derive(pst_class_row_t *class)
+{
+    const pst_shared_class_t *row = &class->row;
+
+    class->pools = row->class_pools_created > row->class_pools_destroyed
+                       ? row->class_pools_created - row->class_pools_destroyed : 0;
+    class->lifetime_mean = row->class_pools_destroyed ? row->class_lifetime_seconds / row->class_pools_destroyed : 0;
+}
+
+/* @return 0 if it says nothing */
+static int take_class(pst_class_row_t *to, const pst_shared_class_t *from, apr_uint32_t index)
+{
+    pst_shared_class_t *row = &to->row;
+    int good;
+
+    memset(to, 0, sizeof(*to));
+    if (!__atomic_load_n(&from->in_use, __ATOMIC_RELAXED)) {
+        return 0;
+    }
+    good = pst_seq_copy(row, from, sizeof(*row));
+    row->tag[good ? sizeof(row->tag) - 1 : 0] = '\0';
+    row->function[good ? sizeof(row->function) - 1 : 0] = '\0';
+    row->creator = check_frame(row->creator);
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) row->field = sane(row->field);
+#include "poolstat_metrics.def"
+    to->index = index;
+    derive(to);
+    return row->class_pools_created != 0;
+}
+
+static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint32_t index)
+{
+    pst_shared_site_t *row = &to->row;
+
+    memset(to, 0, sizeof(*to));
+    if (!__atomic_load_n(&from->in_use, __ATOMIC_RELAXED)) {
+        return 0;
+    }
+    if (!pst_seq_copy(row, from, sizeof(*row)) || row->depth > PST_SITE_FRAMES) {
+        row->depth = 0;
+    }
+    if (row->scope >= PST_SCOPE_COUNT) {
+        row->scope = PST_SCOPE_PROCESS;
+    }
+    for (unsigned i = 0; i < PST_SITE_FRAMES; i++) {
+        row->frames[i] = i < row->depth ? check_frame(row->frames[i]) : 0;
+    }
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) row->field = sane(row->field);
+#include "poolstat_metrics.def"
+    to->index = index;
+    return row->site_ever_samples != 0;
+}
+
+static int by_reserved(const void *one, const void *two)
+{
+    const pst_class_row_t *a = one, *b = two;
+
+    if (a->row.class_reserved_bytes != b->row.class_reserved_bytes) {
+        return a->row.class_reserved_bytes > b->row.class_reserved_bytes ? -1 : 1;
+    }
+    if (a->row.creator != b->row.creator) {
+        return a->row.creator < b->row.creator ? -1 : 1;
+    }
+    return strcmp(a->row.tag, b->row.tag);
+}
+
+static int by_live(const void *one, const void *two)
+{
+    const pst_site_row_t *a = one, *b = two;
+
+    if (a->row.site_live_bytes != b->row.site_live_bytes) {
+        return a->row.site_live_bytes > b->row.site_live_bytes ? -1 : 1;
+    }
+    if (a->row.site_ever_bytes != b->row.site_ever_bytes) {
+        return a->row.site_ever_bytes > b->row.site_ever_bytes ? -1 : 1;
+    }
+    return memcmp(a->row.frames, b->row.frames, sizeof(a->row.frames));
+}
+
+static apr_status_t take_places(pst_child_row_t *child, const pst_board_t *board, apr_pool_t *pool)
+{
+    pst_shared_child_t *from = pst_board_child(board, child->block);
+
+    child->classes = apr_palloc(pool, PST_CLASS_COUNT * sizeof(*child->classes));
+    child->sites = apr_palloc(pool, PST_SITE_COUNT * sizeof(*child->sites));
+    if (!child->classes || !child->sites) {
+        return APR_ENOMEM;
+    }
+    for (apr_uint32_t i = 0; i < PST_CLASS_COUNT; i++) {
+        child->class_count += (apr_uint32_t)take_class(&child->classes[child->class_count],
+                                                       pst_board_class(board, from, i), i);
+    }
+    qsort(child->classes, child->class_count, sizeof(*child->classes), by_reserved);
+    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
+        child->site_count += (apr_uint32_t)take_site(&child->sites[child->site_count],
+                                                     pst_board_site(board, from, i), i);
+    }
+    qsort(child->sites, child->site_count, sizeof(*child->sites), by_live);
+    for (apr_uint32_t i = 0; i < child->site_count; i++) {
+        for (apr_uint32_t c = 0; c < child->class_count; c++) {
+            if (child->classes[c].index == child->sites[i].row.of_class) {
+                child->sites[i].of_class = &child->classes[c];
+            }
+        }
+    }
+    if (__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE) != child->head.owner) {
+        child->class_count = child->site_count = 0;
+    }
+    return APR_SUCCESS;
+}
+
+/* ---- all children ---- */
+
+typedef struct {
+    apr_uint32_t *slots;        /* index + 1 */
+    apr_uint32_t mask;
+} index_t;
+
+static apr_uint64_t hash(const void *data, apr_size_t size, apr_uint64_t h)
+{
+    const unsigned char *c = data, *end = c + size;
+
+    for (; c < end; c++) {
+        h = (h ^ *c) * 0x100000001b3u;
+    }
+    return h;
+}
+
+static int make_index(index_t *index, apr_uint32_t count, apr_pool_t *pool)
+{
+    apr_uint32_t size = 64;
+
+    while (size < 2 * count) {
+        size *= 2;
+    }
+    index->mask = size - 1;
+    index->slots = apr_pcalloc(pool, size * sizeof(*index->slots));
+    return index->slots != NULL;
+}
+
+static int same_class(const pst_class_row_t *a, const pst_class_row_t *b)
+{
+    return !a->index == !b->index && a->row.creator == b->row.creator && !strcmp(a->row.tag, b->row.tag);
+}
+
+static void add_class(pst_class_row_t *sum, const pst_class_row_t *class)
+{
+    pst_shared_class_t *to = &sum->row;
+    const pst_shared_class_t *row = &class->row;
+
+    to->class_pools_created = plus(to->class_pools_created, row->class_pools_created);
+    to->class_pools_destroyed = plus(to->class_pools_destroyed, row->class_pools_destroyed);
+    to->class_reserved_bytes = plus(to->class_reserved_bytes, row->class_reserved_bytes);
+    to->class_peak_bytes = plus(to->class_peak_bytes, row->class_peak_bytes);
+    to->class_largest_bytes = larger(to->class_largest_bytes, row->class_largest_bytes);
+    to->class_lifetime_seconds = plus(to->class_lifetime_seconds, row->class_lifetime_seconds);
+    to->class_lifetime_max_seconds = larger(to->class_lifetime_max_seconds, row->class_lifetime_max_seconds);
+    derive(sum);
+}
+
+static pst_class_row_t *find_class(pst_snapshot_t *snapshot, const index_t *index, const pst_class_row_t *class)
+{
+    apr_uint32_t i = (apr_uint32_t)(hash(class->row.tag, strlen(class->row.tag), class->row.creator) >> 20);
+
+    for (;; i++) {
+        apr_uint32_t *slot = &index->slots[i & index->mask];
+
+        if (!*slot) {
+            snapshot->classes[snapshot->class_count] = *class;
+            *slot = ++snapshot->class_count;
+            return NULL;
+        }
+        if (same_class(&snapshot->classes[*slot - 1], class)) {
+            return &snapshot->classes[*slot - 1];
+        }
+    }
+}
+
+static int same_site(const pst_site_row_t *a, const pst_site_row_t *b)
+{
+    return !a->index == !b->index && a->row.scope == b->row.scope && a->row.depth == b->row.depth
+           && !memcmp(a->row.frames, b->row.frames, sizeof(a->row.frames))
+           && (a->of_class == b->of_class || (a->of_class && b->of_class && same_class(a->of_class, b->of_class)));
+}
+
+static void add_site(pst_site_row_t *sum, const pst_site_row_t *site)
+{
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) sum->row.field = plus(sum->row.field, site->row.field);
+#include "poolstat_metrics.def"
+}
+
+static pst_site_row_t *find_site(pst_snapshot_t *snapshot, const index_t *index, const pst_site_row_t *site)
+{
+    apr_uint32_t i = (apr_uint32_t)(hash(site->row.frames, sizeof(site->row.frames), site->row.scope) >> 20);
+
+    for (;; i++) {
+        apr_uint32_t *slot = &index->slots[i & index->mask];
+
+        if (!*slot) {
+            snapshot->sites[snapshot->site_count] = *site;
+            *slot = ++snapshot->site_count;
+            return NULL;
+        }
+        if (same_site(&snapshot->sites[*slot - 1], site)) {
+            return &snapshot->sites[*slot - 1];
+        }
+    }
+}
+
+static apr_status_t add_up(pst_snapshot_t *snapshot, apr_pool_t *pool)
+{
+    apr_uint32_t classes = 0, sites = 0;
+    index_t class_index, site_index;
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        classes += snapshot->children[i].class_count;
+        sites += snapshot->children[i].site_count;
+    }
+    snapshot->classes = apr_palloc(pool, (classes + 1) * sizeof(*snapshot->classes));
+    snapshot->sites = apr_palloc(pool, (sites + 1) * sizeof(*snapshot->sites));
+    if (!snapshot->classes || !snapshot->sites || !make_index(&class_index, classes, pool)
+        || !make_index(&site_index, sites, pool)) {
+        return APR_ENOMEM;
+    }
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        for (apr_uint32_t c = 0; c < child->class_count; c++) {
+            pst_class_row_t *sum = find_class(snapshot, &class_index, &child->classes[c]);
+
+            if (sum) {
+                add_class(sum, &child->classes[c]);
+            }
+        }
+        for (apr_uint32_t s = 0; s < child->site_count; s++) {
+            pst_site_row_t *sum = find_site(snapshot, &site_index, &child->sites[s]);
+
+            if (sum) {
+                add_site(sum, &child->sites[s]);
+            }
+        }
+    }
+    qsort(snapshot->classes, snapshot->class_count, sizeof(*snapshot->classes), by_reserved);
+    qsort(snapshot->sites, snapshot->site_count, sizeof(*snapshot->sites), by_live);
+    return APR_SUCCESS;
+}
+
+static apr_status_t take_modules(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+{
+    snapshot->modules = apr_pcalloc(pool, PST_MODULE_COUNT * sizeof(*snapshot->modules));
+    for (apr_uint32_t i = 1; snapshot->modules && i < PST_MODULE_COUNT; i++) {
+        const pst_shared_module_t *from = pst_board_module(board, i);
+
+        if (__atomic_load_n(&from->state, __ATOMIC_ACQUIRE) == 2) {
+            snapshot->modules[i] = *from;
+            snapshot->modules[i].name[PST_MODULE_LEN - 1] = '\0';
+        }
+    }
+    return snapshot->modules ? APR_SUCCESS : APR_ENOMEM;
+}
+
+apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+{
+    apr_status_t rv = take_modules(snapshot, board, pool);
+
+    for (apr_uint32_t i = 0; rv == APR_SUCCESS && i < snapshot->child_count; i++) {
+        rv = take_places(&snapshot->children[i], board, pool);
+    }
+    return rv == APR_SUCCESS ? add_up(snapshot, pool) : rv;
+}
