@@ -118,7 +118,8 @@ static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *poo
     return "reserved, used, peak, pools, buckets, retained, requests, age, client or pid";
 }
 
-enum { PAGE = 1 << PST_FACE_PAGE, JSON = 1 << PST_FACE_JSON, HISTORY = 1 << PST_FACE_HISTORY };
+enum { PAGE = 1 << PST_FACE_PAGE, JSON = 1 << PST_FACE_JSON, HISTORY = 1 << PST_FACE_HISTORY,
+       PROFILE = 1 << PST_FACE_PROFILE };
 
 static const struct {
     const char *name;
@@ -131,7 +132,7 @@ static const struct {
     { "from", set_from, PAGE },
     { "children_from", set_children_from, PAGE },
     { "sort", set_sort, PAGE | JSON },
-    { "pid", set_pid, PAGE | JSON | HISTORY },
+    { "pid", set_pid, PAGE | JSON | HISTORY | PROFILE },
     { "since", set_since, HISTORY },
     { "kind", set_kind, PAGE | JSON },
     { "vhost", set_vhost, PAGE | JSON }

@@ -9,6 +9,7 @@
 #include "pst_format.h"
 #include "pst_view_growth.h"
 #include "pst_view_page.h"
+#include "pst_view_places.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
 
@@ -477,6 +478,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_filter(emit, page);
     print_children(emit, page);
     pst_view_charts(emit, page);
+    pst_view_places(emit, page);
     print_connections(emit, page);
     pst_emit_piece(emit, &pst_web_bottom, NULL, 0);
     return emit->status;

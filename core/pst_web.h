@@ -29,6 +29,13 @@ extern const pst_piece_t
     pst_web_cell_bar, pst_web_cell_request, pst_web_request_none, pst_web_row_close, pst_web_group_close,
     pst_web_connections_none, pst_web_connections_end, pst_web_bottom;
 
+/* places.html */
+extern const pst_piece_t
+    pst_web_classes, pst_web_classes_rows, pst_web_class_open, pst_web_class_open_untagged, pst_web_class_open_other,
+    pst_web_cell_share, pst_web_place_close, pst_web_places_end, pst_web_places_more,
+    pst_web_sites, pst_web_sites_rows, pst_web_site_open, pst_web_site_frame, pst_web_site_figures,
+    pst_web_site_open_other, pst_web_sites_none;
+
 /* whole files, each with a checksum for its ETag; dygraph.min.js is no file of ours: the Makefile says where it lies */
 extern const pst_piece_t pst_web_style_css, pst_web_chart_js, pst_web_dygraph_min_js;
 extern const char pst_web_style_css_tag[], pst_web_chart_js_tag[], pst_web_dygraph_min_js_tag[];

@@ -22,6 +22,7 @@
 #include "pst_runtime.h"
 #include "pst_view_history.h"
 #include "pst_view_page.h"
+#include "pst_view_profile.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
 
@@ -154,7 +155,7 @@ static int ends_with(const char *text, const char *end)
     return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
-typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_FILE, SERVE_NOTHING } serve_e;
+typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_PROFILE, SERVE_FILE, SERVE_NOTHING } serve_e;
 
 /* What lies below the page, by its last segment. */
 typedef struct address_t {
@@ -169,6 +170,7 @@ static const address_t the_page = { "/", SERVE_PAGE, NULL, NULL, NULL }, nothing
 static const address_t addresses[] = {
     { "/json", SERVE_JSON, NULL, NULL, NULL },
     { "/history", SERVE_HISTORY, NULL, NULL, NULL },
+    { "/profile", SERVE_PROFILE, NULL, NULL, NULL },
     { "/style.css", SERVE_FILE, "text/css; charset=utf-8", &pst_web_style_css, pst_web_style_css_tag },
     { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_chart_js, pst_web_chart_js_tag },
     { "/dygraph.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_dygraph_min_js, pst_web_dygraph_min_js_tag }
@@ -274,6 +276,10 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
         pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
         pst_view_tree(emit, snapshot, 0);
     }
+    else if (serve == SERVE_PROFILE) {
+        pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
+        pst_view_profile(emit, snapshot);
+    }
     else if (args->as_text) {
         pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
         pst_view_tree(emit, snapshot, 1);
@@ -340,7 +346,8 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
     pst_args_t args;
 
     error = pst_args_parse(&args, r->args, serve == SERVE_JSON ? PST_FACE_JSON
-                           : serve == SERVE_HISTORY ? PST_FACE_HISTORY : PST_FACE_PAGE, pool);
+                           : serve == SERVE_HISTORY ? PST_FACE_HISTORY
+                           : serve == SERVE_PROFILE ? PST_FACE_PROFILE : PST_FACE_PAGE, pool);
     if (error) {
         return refuse(r, HTTP_BAD_REQUEST, error, pool);
     }
@@ -354,7 +361,7 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
         return serve_history(r, board, &args, pool);
     }
     ap_set_content_type(r, serve == SERVE_JSON ? "application/json"
-                           : args.as_text ? "text/plain; charset=utf-8" : "text/html; charset=utf-8");
+                           : args.as_text || serve == SERVE_PROFILE ? "text/plain; charset=utf-8" : "text/html; charset=utf-8");
     if (args.refresh) {
         apr_table_setn(r->headers_out, "Refresh", apr_psprintf(r->pool, "%u", (unsigned)args.refresh));
     }

@@ -15,6 +15,7 @@
  *   (itself)     the page; with ?auto, the text
  *   /json        JSON
  *   /history     JSON: the histories there are; with ?pid=, the points of one
+ *   /profile     the call sites, as a heap profile for pprof
  *   /style.css   the page's style
  *
  * Runs on the request's thread, takes no lock, reads the board only; its memory

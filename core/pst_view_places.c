@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Classes and call sites on the page.  See pst_view_places.h; the markup is in
+ * web/places.html.
+ */
+#include <apr_strings.h>
+#include "pst_format.h"
+#include "pst_place.h"
+#include "pst_view_places.h"
+#include "pst_view_profile.h"
+#include "pst_web.h"
+
+#define COUNT(array) ((unsigned)(sizeof(array) / sizeof((array)[0])))
+#define PIECE(emit, piece, ...) \
+    do { \
+        const pst_field_t fields_[] = { __VA_ARGS__ }; \
+        pst_emit_piece((emit), (piece), fields_, COUNT(fields_)); \
+    } while (0)
+#define TEXT(name, text) { name, text, 0 }
+#define NUMBER(name, value) { name, NULL, value }
+
+static const pst_metric_e class_columns[] = {
+    PST_M_class_reserved_bytes, PST_M_class_pools, PST_M_class_pools_created, PST_M_class_pools_destroyed,
+    PST_M_class_peak_bytes, PST_M_class_largest_bytes, PST_M_class_lifetime_mean_seconds,
+    PST_M_class_lifetime_max_seconds
+};
+
+static const pst_metric_e site_columns[] = {
+    PST_M_site_live_bytes, PST_M_site_ever_bytes, PST_M_site_live_samples, PST_M_site_ever_samples
+};
+
+static unsigned permille(apr_uint64_t part, apr_uint64_t whole)
+{
+    while (whole >> 50) {
+        whole >>= 1;
+        part >>= 1;
+    }
+    return !whole ? 0 : part >= whole ? 1000 : (unsigned)(part * 1000 / whole);
+}
+
+static void print_headings(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        pst_emit_heading(emit, &pst_web_head_plain, metrics[i], "");
+    }
+}
+
+static void print_more(pst_emit_t *emit, const pst_page_t *page, apr_uint32_t count)
+{
+    pst_args_t args = *page->args;
+
+    args.rows = PST_ARGS_ROWS;
+    args.from = args.children_from = args.refresh = 0;
+    if (count) {
+        PIECE(emit, &pst_web_places_more, NUMBER("count", count),
+              TEXT("href", apr_pstrcat(page->pool, page->base, "json", pst_args_query(&args, page->pool), NULL)));
+    }
+}
+
+/* A figure of the first column, with the bar that says how much of the whole it is. */
+static void print_figures(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count,
+                          apr_uint64_t (*figure)(const void *, pst_metric_e), const void *of, apr_uint64_t whole)
+{
+    pst_emit_share(emit, permille(figure(of, metrics[0]), whole));
+    for (unsigned i = 0; i < count; i++) {
+        pst_emit_cell(emit, i ? &pst_web_cell : &pst_web_cell_share);
+        pst_emit_figure(emit, pst_metrics[metrics[i]].key, metrics[i], figure(of, metrics[i]));
+    }
+    pst_emit_piece(emit, &pst_web_place_close, NULL, 0);
+}
+
+static apr_uint64_t class_figure(const void *of, pst_metric_e metric)
+{
+    return pst_class_figure(of, metric);
+}
+
+static apr_uint64_t site_figure(const void *of, pst_metric_e metric)
+{
+    return pst_site_figure(of, metric);
+}
+
+static void print_class(pst_emit_t *emit, const pst_page_t *page, const pst_class_row_t *class)
+{
+    char text[PST_PLACE_LEN] = "inherited from the parent, or met late";
+    pst_place_t place;
+
+    if (class->row.creator) {
+        pst_place_of(&place, page->snapshot, class->row.creator);
+        if (!place.function && class->row.function[0]) {
+            place.function = class->row.function;
+        }
+        pst_place_text(text, &place);
+    }
+    PIECE(emit, !class->index ? &pst_web_class_open_other
+                : class->row.tag[0] ? &pst_web_class_open : &pst_web_class_open_untagged,
+          TEXT("tag", class->row.tag), TEXT("place", text));
+    print_figures(emit, class_columns, COUNT(class_columns), class_figure, class,
+                  page->snapshot->total.reserved_bytes);
+}
+
+static void print_classes(pst_emit_t *emit, const pst_page_t *page)
+{
+    const pst_snapshot_t *snapshot = page->snapshot;
+    apr_uint32_t count = snapshot->class_count < PST_VIEW_CLASSES ? snapshot->class_count : PST_VIEW_CLASSES;
+
+    pst_emit_piece(emit, &pst_web_classes, NULL, 0);
+    print_headings(emit, class_columns, COUNT(class_columns));
+    pst_emit_piece(emit, &pst_web_classes_rows, NULL, 0);
+    for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
+        print_class(emit, page, &snapshot->classes[i]);
+    }
+    pst_emit_piece(emit, &pst_web_places_end, NULL, 0);
+    print_more(emit, page, snapshot->class_count - count);
+    pst_emit_piece(emit, &pst_web_section_end, NULL, 0);
+}
+
+static void print_site(pst_emit_t *emit, const pst_page_t *page, const pst_site_row_t *site)
+{
+    char text[PST_PLACE_LEN] = "?";
+    pst_place_t place;
+
+    if (!site->index) {
+        pst_emit_piece(emit, &pst_web_site_open_other, NULL, 0);
+    }
+    else {
+        for (unsigned i = 0; i < site->row.depth; i++) {
+            pst_place_of(&place, page->snapshot, site->row.frames[i]);
+            PIECE(emit, i ? &pst_web_site_frame : &pst_web_site_open, TEXT("place", pst_place_text(text, &place)));
+        }
+        if (!site->row.depth) {
+            PIECE(emit, &pst_web_site_open, TEXT("place", text));
+        }
+        PIECE(emit, &pst_web_site_figures, TEXT("scope", pst_scope_word(site->row.scope)),
+              TEXT("tag", site->of_class ? site->of_class->row.tag : ""));
+    }
+    print_figures(emit, site_columns, COUNT(site_columns), site_figure, site, page->snapshot->total.reserved_bytes);
+}
+
+static void print_sites(pst_emit_t *emit, const pst_page_t *page)
+{
+    const pst_snapshot_t *snapshot = page->snapshot;
+    apr_uint32_t count = snapshot->site_count < PST_VIEW_SITES ? snapshot->site_count : PST_VIEW_SITES;
+    apr_uint64_t rate = pst_view_rate(snapshot);
+    char size[PST_FORMAT_LEN];
+
+    if (!rate) {
+        return;
+    }
+    PIECE(emit, &pst_web_sites, TEXT("rate", pst_format_size(size, rate)));
+    print_headings(emit, site_columns, COUNT(site_columns));
+    pst_emit_piece(emit, &pst_web_sites_rows, NULL, 0);
+    for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
+        print_site(emit, page, &snapshot->sites[i]);
+    }
+    if (!count) {
+        pst_emit_piece(emit, &pst_web_sites_none, NULL, 0);
+    }
+    pst_emit_piece(emit, &pst_web_places_end, NULL, 0);
+    print_more(emit, page, snapshot->site_count - count);
+    pst_emit_piece(emit, &pst_web_section_end, NULL, 0);
+}
+
+void pst_view_places(pst_emit_t *emit, const pst_page_t *page)
+{
+    print_classes(emit, page);
+    print_sites(emit, page);
+}

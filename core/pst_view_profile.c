@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The heap profile.  See pst_view_profile.h.
+ *
+ * pprof takes the first address of a stack as it is, and subtracts one from the
+ * others, which it takes for return addresses.  The board has addresses inside of the
+ * calling instruction, so the others get that one added.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pst_object.h"
+#include "pst_view_profile.h"
+
+#define LINE (128 + PST_SITE_FRAMES * 20)
+
+typedef struct {
+    apr_uintptr_t base;
+    int known;                  /* 0 not asked for yet, 1 here, -1 not here */
+} base_t;
+
+apr_uint64_t pst_view_rate(const pst_snapshot_t *snapshot)
+{
+    apr_uint64_t rate = 0;
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        apr_uint64_t one = snapshot->children[i].head.profile_rate;
+
+        rate = one && (!rate || one < rate) ? one : rate;
+    }
+    return rate;
+}
+
+/* @return 0 if the frame's object is not loaded here */
+static int address_of(apr_uint64_t *address, pst_shared_frame_t frame, const pst_snapshot_t *snapshot, base_t *bases)
+{
+    apr_uint32_t module = PST_FRAME_MODULE(frame);
+    base_t *base = &bases[module];
+
+    if (!snapshot->modules[module].name[0]) {
+        return 0;
+    }
+    if (!base->known) {
+        base->known = pst_object_base(snapshot->modules[module].id, &base->base) ? 1 : -1;
+    }
+    *address = (apr_uint64_t)base->base + PST_FRAME_OFFSET(frame);
+    return base->known > 0;
+}
+
+static int print_counts(char *line, const char *head, const pst_shared_site_t *row)
+{
+    return snprintf(line, LINE, "%s%6llu: %8llu [%6llu: %8llu] @", head,
+                    (unsigned long long)row->site_live_samples, (unsigned long long)row->site_live_sampled_bytes,
+                    (unsigned long long)row->site_ever_samples, (unsigned long long)row->site_ever_sampled_bytes);
+}
+
+static void print_site(pst_emit_t *emit, const pst_site_row_t *site, const pst_snapshot_t *snapshot, base_t *bases)
+{
+    char line[LINE];
+    int n = print_counts(line, "", &site->row), written = 0;
+
+    for (unsigned i = 0; i < site->row.depth && n < LINE - 24; i++) {
+        apr_uint64_t address;
+
+        if (address_of(&address, site->row.frames[i], snapshot, bases)) {
+            n += snprintf(line + n, (size_t)(LINE - n), " 0x%llx", (unsigned long long)(address + (written != 0)));
+            written++;
+        }
+    }
+    if (!written) {             /* no stack is no line to pprof */
+        snprintf(line + n, (size_t)(LINE - n), " 0x1");
+    }
+    pst_emit_sentence(emit, line);
+}
+
+static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, apr_uint64_t rate)
+{
+    pst_shared_site_t sum;
+    char line[LINE];
+    int n;
+
+    memset(&sum, 0, sizeof(sum));
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        for (apr_uint32_t s = 0; child->head.profile_rate == rate && s < child->site_count; s++) {
+            /* figures of at most INT64_MAX: two add up, many may wrap, which harms nobody here */
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) sum.field += child->sites[s].row.field;
+#include "poolstat_metrics.def"
+        }
+    }
+    n = print_counts(line, "heap profile: ", &sum);
+    snprintf(line + n, (size_t)(LINE - n), " heap_v2/%llu", (unsigned long long)(rate ? rate : 1));
+    pst_emit_sentence(emit, line);
+}
+
+/* Code that is mapped from a file, as /proc tells it. */
+static void print_maps(pst_emit_t *emit)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char *line = NULL;
+    size_t size = 0;
+
+    pst_emit_sentence(emit, "");
+    pst_emit_sentence(emit, "MAPPED_LIBRARIES:");
+    while (maps && getline(&line, &size, maps) > 0) {
+        char mode[5] = "";
+
+        line[strcspn(line, "\n")] = '\0';
+        if (sscanf(line, "%*s %4s", mode) == 1 && mode[2] == 'x' && strchr(line, '/')) {
+            pst_emit_sentence(emit, line);
+        }
+    }
+    free(line);
+    if (maps) {
+        fclose(maps);
+    }
+}
+
+apr_status_t pst_view_profile(pst_emit_t *emit, const pst_snapshot_t *snapshot)
+{
+    apr_uint64_t rate = pst_view_rate(snapshot);
+    base_t bases[PST_MODULE_COUNT];
+
+    memset(bases, 0, sizeof(bases));
+    print_head(emit, snapshot, rate);
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        for (apr_uint32_t s = 0; child->head.profile_rate == rate && s < child->site_count; s++) {
+            print_site(emit, &child->sites[s], snapshot, bases);
+        }
+    }
+    print_maps(emit);
+    return emit->status;
+}
