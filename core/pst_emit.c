@@ -404,7 +404,7 @@ static void figure_texts(const pst_metric_t *metric, apr_uint64_t value, char *p
         return;
     }
     if (metric->unit == PST_SPAN) {
-        pst_format_age(people, value);
+        pst_format_span(people, value);
         pst_format_count(count, value);
         snprintf(exact, 2 * PST_FORMAT_LEN, "%s microseconds", count);
         return;

@@ -94,6 +94,23 @@ char *pst_format_age(char *to, apr_uint64_t usec)
     return to;
 }
 
+char *pst_format_span(char *to, apr_uint64_t usec)
+{
+    if (usec >= USEC) {
+        return pst_format_age(to, usec);
+    }
+    if (usec >= 10000 || !usec) {
+        snprintf(to, PST_FORMAT_LEN, usec ? "%u ms" : "%u s", (unsigned)(usec / 1000));
+    }
+    else if (usec >= 1000) {
+        snprintf(to, PST_FORMAT_LEN, "%u.%u ms", (unsigned)(usec / 1000), (unsigned)(usec % 1000 / 100));
+    }
+    else {
+        snprintf(to, PST_FORMAT_LEN, "%u us", (unsigned)usec);
+    }
+    return to;
+}
+
 char *pst_format_time(char *to, apr_uint64_t usec)
 {
     apr_time_exp_t t;

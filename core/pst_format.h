@@ -23,6 +23,9 @@ char *pst_format_size(char *to, apr_uint64_t bytes);
 /** A time span for people, two units at most: "0.3 s", "12 s", "3 min 05 s", "2 h 10 min", "5 d 3 h". */
 char *pst_format_age(char *to, apr_uint64_t usec);
 
+/** A time span that may be short: "0 s", "740 us", "4.1 ms", "620 ms", then as pst_format_age(). */
+char *pst_format_span(char *to, apr_uint64_t usec);
+
 /** A moment in UTC: "2025-01-31 23:59:07 UTC"; "never" for 0 and for what is no date. */
 char *pst_format_time(char *to, apr_uint64_t usec);
 

@@ -8,8 +8,8 @@
 #include "pst_view_page.h"
 
 /** How many of each the page shows; JSON has all. */
-#define PST_VIEW_CLASSES 25
-#define PST_VIEW_SITES   15
+#define PST_VIEW_CLASSES 15
+#define PST_VIEW_SITES   12
 
 /** Both sections, of all children in the snapshot, largest first. Takes the loader's lock for names. */
 void pst_view_places(pst_emit_t *emit, const pst_page_t *page);

@@ -14,13 +14,17 @@
  *                    subpool connsub childsub globalsub unmanaged (from a new pool below it)
  *                    buckets (from the connection's bucket allocator), or
  *   grow=N           N pieces that need a node each, timed by tenths, or
+ *   leak_here=N      N pieces of bytes= each, taken by an exported function, poolprobe_leak(), or
+ *   many=N tag=T     N pools below the one chosen, bytes= from each; their tag is T, none if T is
+ *                    none, a different one for each if T is each; all made at one place, or
  *   printf=N         one string of N bytes by apr_psprintf, or
  *   churn=N          make, fill, clear, destroy a pool below the request's N times
  *   fork=1           ... in a forked process, which then ends, instead of in this one
  *   cpu=MS           compute without any input or output
  *   subreq=URI       run a subrequest       redirect=URI  hand over by internal redirect
- *   stream=N chunk=BYTES every=MS leak=request|connection
- *                    send N chunks with a flush each; with leak=, allocate bytes= per chunk
+ *   stream=N chunk=BYTES every=MS leak=request|connection brigades=K
+ *                    send N chunks with a flush each; with leak=, allocate bytes= per chunk, or
+ *                    make K brigades, which nobody destroys, in poolprobe_read()
  *   early=1          send and flush something before the wait
  *   hold=TOKEN       wait, holding it all; or hold=MS, a time
  *   free=destroy|clear|keep
@@ -115,6 +119,8 @@ static token_t *token_find(const char *name)
 typedef struct plan_t {
     const char *hold0, *hold, *hold2, *subreq, *redirect, *pool, *free, *leak, *output;
     apr_size_t bytes, chunk, print;
+    long leak_here, many, brigades;
+    const char *tag;
     long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork;
 } plan_t;
 
@@ -153,6 +159,10 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->chunk = (apr_size_t)number(args, "chunk", 64, 1024 * 1024);
     plan->print = (apr_size_t)number(args, "printf", 0, 64 * 1024 * 1024);
     plan->pieces = (long)number(args, "pieces", 1, LIMIT_PIECES);
+    plan->leak_here = (long)number(args, "leak_here", 0, LIMIT_PIECES);
+    plan->many = (long)number(args, "many", 0, 10000);
+    plan->brigades = (long)number(args, "brigades", 0, 10000);
+    plan->tag = text(r, args, "tag", "poolprobe-many");
     plan->grow = (long)number(args, "grow", 0, LIMIT_PIECES);
     plan->churn = (long)number(args, "churn", 0, LIMIT_CHURN);
     plan->stream = (long)number(args, "stream", 0, LIMIT_PIECES);
@@ -163,6 +173,12 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->fork = (long)number(args, "fork", 0, 1);
     if ((apr_int64_t)plan->bytes * plan->pieces > LIMIT_BYTES) {
         plan->pieces = plan->bytes ? (long)(LIMIT_BYTES / plan->bytes) : 0;
+    }
+    if ((apr_int64_t)plan->bytes * plan->leak_here > LIMIT_BYTES) {
+        plan->leak_here = (long)(LIMIT_BYTES / plan->bytes);
+    }
+    if ((apr_int64_t)plan->bytes * plan->many > LIMIT_BYTES) {
+        plan->many = (long)(LIMIT_BYTES / plan->bytes);
     }
 }
 
@@ -201,6 +217,8 @@ typedef struct work_t {
     int made;                   /* pool is ours to destroy */
     void **buckets;             /* pieces taken from the bucket allocator */
     long bucket_count;
+    apr_pool_t **many;
+    long many_count;
     ring_t before, after;
     apr_uint64_t tenth_ns[TENTHS];
     char report[REPORT_LEN];
@@ -334,6 +352,56 @@ static void take_pieces(work_t *w)
     }
 }
 
+/* What a profile shall name. */
+__attribute__((visibility("default"), noinline)) void poolprobe_leak(apr_pool_t *pool, apr_size_t bytes, long count);
+__attribute__((visibility("default"), noinline)) void poolprobe_read(apr_pool_t *pool, apr_bucket_alloc_t *buckets, long count);
+
+void poolprobe_leak(apr_pool_t *pool, apr_size_t bytes, long count)
+{
+    while (count-- > 0) {
+        apr_palloc(pool, bytes);
+    }
+}
+
+/* As a filter that makes a new brigade each time it reads (httpd's bug 33382). */
+void poolprobe_read(apr_pool_t *pool, apr_bucket_alloc_t *buckets, long count)
+{
+    while (count-- > 0) {
+        apr_brigade_create(pool, buckets);
+    }
+}
+
+/* All at one place, whatever becomes of them. @return what their nodes add up to */
+static ring_t make_many(work_t *w)
+{
+    ring_t sum = {0, 0, 0};
+
+    w->many = apr_palloc(w->r->pool, sizeof(*w->many) * (w->plan->many + 1));
+    for (w->many_count = 0; w->many_count < w->plan->many; w->many_count++) {
+        apr_pool_t **pool = &w->many[w->many_count];
+        ring_t ring;
+
+        apr_pool_create(pool, w->pool);
+        if (strcmp(w->plan->tag, "each") == 0) {
+            apr_pool_tag(*pool, apr_psprintf(w->r->pool, "poolprobe-%ld", w->many_count));
+        }
+        else if (strcmp(w->plan->tag, "poolprobe-many") == 0) {
+            apr_pool_tag(*pool, "poolprobe-many");
+        }
+        else if (strcmp(w->plan->tag, "none") != 0) {
+            apr_pool_tag(*pool, w->plan->tag);
+        }
+        if (w->plan->bytes) {
+            apr_palloc(*pool, w->plan->bytes);
+        }
+        ring = ring_of(*pool);
+        sum.nodes += ring.nodes;
+        sum.reserved += ring.reserved;
+        sum.used += ring.used;
+    }
+    return sum;
+}
+
 /* N pieces that leave no room for another: a node each, timed. */
 static void take_nodes(work_t *w)
 {
@@ -370,13 +438,20 @@ static void take_churn(work_t *w)
 
 static void take(work_t *w)
 {
-    int lock = w->pool && w->pool == pchild;
+    int lock = w->pool && w->pool == pchild && !w->plan->many;
 
     if (lock) {
         apr_thread_mutex_lock(pchild_lock);
     }
     w->before = ring_of(w->pool);
-    if (w->plan->grow && w->pool) {
+    if (w->plan->many && w->pool) {
+        w->after = make_many(w);
+        return;
+    }
+    if (w->plan->leak_here && w->pool) {
+        poolprobe_leak(w->pool, w->plan->bytes, w->plan->leak_here);
+    }
+    else if (w->plan->grow && w->pool) {
         take_nodes(w);
     }
     else if (w->plan->print && w->pool) {
@@ -414,6 +489,9 @@ static void give_back(work_t *w)
     if (strcmp(w->plan->free, "keep") == 0) {
         return;
     }
+    while (w->many_count) {
+        apr_pool_destroy(w->many[--w->many_count]);
+    }
     while (w->bucket_count) {
         apr_bucket_free(w->buckets[--w->bucket_count]);
     }
@@ -438,8 +516,11 @@ static void stream(work_t *w)
 
     memset(chunk, '.', plan->chunk + 1);
     for (i = 0; i < plan->stream && apr_time_now() < until && !w->r->connection->aborted; i++) {
-        if (leak) {
-            apr_palloc(leak, plan->bytes);
+        if (leak && plan->brigades) {
+            poolprobe_read(leak, w->r->connection->bucket_alloc, plan->brigades);
+        }
+        else if (leak) {
+            poolprobe_leak(leak, plan->bytes, 1);
         }
         if (ap_rwrite(chunk, (int)plan->chunk, w->r) < 0 || ap_rflush(w->r) < 0) {
             break;

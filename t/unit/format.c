@@ -28,6 +28,7 @@ static void moment(apr_uint64_t usec, const char *expected)
 
 int main(void)
 {
+    char span[PST_FORMAT_LEN];
     const apr_uint64_t s = 1000000, most = APR_UINT64_MAX;
     char to[PST_FORMAT_LEN];
 
@@ -46,6 +47,14 @@ int main(void)
     size(INT64_MAX, "8.0 EiB");
     size(most, "16.0 EiB");
 
+    is_text(pst_format_span(span, 0), "0 s", "span");
+    is_text(pst_format_span(span, 1), "1 us", "span");
+    is_text(pst_format_span(span, 999), "999 us", "span");
+    is_text(pst_format_span(span, 1000), "1.0 ms", "span");
+    is_text(pst_format_span(span, 9999), "9.9 ms", "span");
+    is_text(pst_format_span(span, 10000), "10 ms", "span");
+    is_text(pst_format_span(span, 999999), "999 ms", "span");
+    is_text(pst_format_span(span, 1000000), "1.0 s", "span");
     age(0, "0.0 s");
     age(999999, "0.9 s");
     age(9999999, "9.9 s");
