@@ -8,6 +8,7 @@ use Test::More;
 my $s = PST::Server->new('config');
 
 my @good = ('', 'PoolStatInstrument On', 'PoolStatInstrument off', 'PoolStatInterval 1', 'PoolStatInterval 3600', 'PoolStatHistory 60', 'PoolStatHistory 86400', 'PoolStatHistory off', 'PoolStatConnections 1', 'PoolStatConnections 4096',
+    'PoolStatProfile Off', 'PoolStatProfile off', 'PoolStatProfile 1', 'PoolStatProfile 64K', 'PoolStatProfile 1m', 'PoolStatProfile 1024G',
     'PoolStatFile other.board', "PoolStatFile $s->{dir}/run/abs.board", "PoolStatInstrument Off\nPoolStatConnections 9\nPoolStatFile x");
 for my $conf (@good) {
     $s->write_conf(conf => "$conf\n");
@@ -24,6 +25,9 @@ my @bad = (
     'PoolStatConnections ""', 'PoolStatConnections " 5"',
     'PoolStatInterval', 'PoolStatInterval 0', 'PoolStatInterval 3601', 'PoolStatInterval 1s', 'PoolStatInterval -1', 'PoolStatInterval 0.5',
     'PoolStatHistory', 'PoolStatHistory 59', 'PoolStatHistory 86401', 'PoolStatHistory On', 'PoolStatHistory 600 600',
+    'PoolStatProfile', 'PoolStatProfile On', 'PoolStatProfile 0', 'PoolStatProfile 0K', 'PoolStatProfile -1', 'PoolStatProfile 64KB',
+    'PoolStatProfile 1.5M', 'PoolStatProfile ""', 'PoolStatProfile " 64K"', 'PoolStatProfile 1025G', 'PoolStatProfile 99999999999999999999',
+    'PoolStatProfile 9223372036854775807G', 'PoolStatProfile 64K 1M',
     'PoolStatFile', 'PoolStatFile ""', 'PoolStatFile a b', "PoolStatFile $s->{dir}/run/",
 );
 for my $conf (@bad) {
@@ -41,7 +45,7 @@ for my $conf (@bad) {
 
 for my $where ('<Location /x>', '<Directory />', '<VirtualHost *:*>') {
     my ($end) = $where =~ /^<(\w+)/;
-    for my $directive ('PoolStatInstrument On', 'PoolStatConnections 5', 'PoolStatFile x', 'PoolStatInterval 5', 'PoolStatHistory 100') {
+    for my $directive ('PoolStatInstrument On', 'PoolStatConnections 5', 'PoolStatFile x', 'PoolStatInterval 5', 'PoolStatHistory 100', 'PoolStatProfile Off') {
         $s->write_conf(conf => "$where\n$directive\n</$end>\n");
         my ($status, $out) = $s->check;
         isnt($status, 0, "$directive does not belong into $where");

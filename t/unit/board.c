@@ -170,21 +170,25 @@ static int look_at_all(void *size)
             }
             pst_slot_copy(&slot, at);
         }
+        if ((const char *)pst_board_class(&board, child, PST_CLASS_COUNT) > (char *)child + board.child_size
+            || (const char *)pst_board_site(&board, child, PST_SITE_COUNT) > (char *)child + board.child_size) {
+            return 2;
+        }
+    }
+    if ((char *)pst_board_module(&board, PST_MODULE_COUNT) > (char *)board.base + board.header_size) {
+        return 2;
     }
     return read_histories(&board) ? 1 : 3;
 }
 
-/* Within the padding of a block or a history there is room for another number; all else follows from the rest. */
+/* Within the padding of a history there is room for another number; all else follows from the rest. */
 static int may_open(const pst_shared_header_t *was, const pst_shared_header_t *now)
 {
     pst_shared_header_t same = *now;
 
     same.interval = was->interval;
-    same.slot_count = was->slot_count;
     same.fine_count = was->fine_count;
-    return !memcmp(&same, was, sizeof(same)) && now->interval >= 1 && now->interval <= 3600 && now->slot_count > 0
-           && PST_ALIGN_UP(PST_CHILD_HEAD + (apr_uint64_t)now->slot_count * sizeof(pst_shared_slot_t), PST_BOARD_ALIGN)
-                  == was->child_size
+    return !memcmp(&same, was, sizeof(same)) && now->interval >= 1 && now->interval <= 3600
            && PST_ALIGN_UP(PST_HISTORY_HEAD + ((apr_uint64_t)now->fine_count + now->coarse_count + 2)
                                                   * sizeof(pst_shared_point_t), PST_BOARD_ALIGN) == was->history_size;
 }
@@ -213,7 +217,9 @@ static void lies(void)
 #define FIELD(name) { #name, offsetof(pst_shared_header_t, name) }
         FIELD(magic), FIELD(version), FIELD(header_size), FIELD(child_size), FIELD(child_count), FIELD(child_head),
         FIELD(slot_size), FIELD(slot_count), FIELD(history_at), FIELD(history_size), FIELD(point_size),
-        FIELD(fine_count), FIELD(coarse_count), FIELD(interval)
+        FIELD(fine_count), FIELD(coarse_count), FIELD(interval),
+        FIELD(module_at), FIELD(module_count), FIELD(class_at), FIELD(class_size), FIELD(class_count), FIELD(site_at),
+        FIELD(site_size), FIELD(site_count)
     };
     static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
     pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;
