@@ -108,11 +108,13 @@ static APR_INLINE void pst_class_check(pst_record_t *record, apr_pool_t *pool)
     }
 }
 
-/** What a pool holds changed; its record's reserved says to what. */
+/** What a pool holds changed by so many bytes; its record's reserved says to what. */
 static APR_INLINE void pst_class_changed(pst_record_t *record, apr_pool_t *pool, apr_int64_t bytes)
 {
     if (!pst_account_muted()) {
+        record->reserved -= (apr_size_t)bytes;      /* what moves is what was counted */
         pst_class_check(record, pool);
+        record->reserved += (apr_size_t)bytes;
         pst_class_charge(record->of_class, bytes, record->reserved);
     }
 }
