@@ -42,6 +42,12 @@ int main(void)
     heading("Of a child", "Beside the usage of its process scope.");
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"
+    heading("Of a class", "Pools with the same tag, made at the same place. In JSON without the prefix `class_`; spans in seconds.");
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
+#include "poolstat_metrics.def"
+    heading("Of a call site", "A stack at which pools grow. In JSON without the prefix `site_`.");
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
+#include "poolstat_metrics.def"
     heading("Computed", "By the snapshot, from the others.");
 #define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"
