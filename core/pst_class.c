@@ -169,7 +169,7 @@ apr_uint32_t pst_class_of_creator(const void *creator)
     place_t place;
 
     if (entry) {
-        return __atomic_load_n(&entry->guess, __ATOMIC_RELAXED);
+        return __atomic_load_n(&entry->guess, __ATOMIC_ACQUIRE);
     }
     if (__atomic_load_n(&g.creators, __ATOMIC_RELAXED) >= MAX_CREATORS) {
         return 0;
@@ -243,7 +243,7 @@ static void learn(pst_creator_t *creator, apr_uint32_t from, apr_uint32_t to, co
         to = find_class(creator, NULL);
         to = to ? to : make_class(creator, creator->at, place, NULL, NULL);
     }
-    __atomic_store_n(&creator->guess, to, __ATOMIC_RELAXED);
+    __atomic_store_n(&creator->guess, to, __ATOMIC_RELEASE);
 }
 
 /* The class that a pool of this creator, now in from, belongs to by its tag; locked. */

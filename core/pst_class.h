@@ -85,7 +85,7 @@ static APR_INLINE void pst_class_born(pst_record_t *record, const void *creator)
         return;
     }
     record->of_class = __builtin_expect(__atomic_load_n(&known->at, __ATOMIC_ACQUIRE) == creator, 1)
-                           ? __atomic_load_n(&known->guess, __ATOMIC_RELAXED)
+                           ? __atomic_load_n(&known->guess, __ATOMIC_ACQUIRE)
                            : pst_class_of_creator(creator);
     pst_add(&pst_classes[record->of_class].row->class_pools_created, 1);
     pst_class_charge(record->of_class, (apr_int64_t)record->reserved, record->reserved);
