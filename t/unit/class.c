@@ -128,6 +128,7 @@ static void mixed(void)
     pst_class_tagged(&c, "tagged");
     is_number(find("tagged", code)->pools, 2, "its pools move when they are tagged");
     born(&d, code + 100, 8192);
+    is_number(find("", code)->pools, 2, "none is guessed to be as the last one was");
     pst_class_tagged(&d, "third");
     is_number(find("third", code)->pools, 1, "whatever the tag");
     pst_class_tagged(&d, "tagged");

@@ -187,7 +187,20 @@ static void paths(void)
     is_number(snap.sites[0].row.site_live_bytes, 50 * 8192, "a leak that comes late gets a row");
     ok(leads_in(&snap.sites[0], (const void *)grow_there), "by its name");
     is_number(sum_of(ever_samples), 256 + 50, "what the row had before is not lost");
-    pst_site_drop(&records[0], 1);
+    for (unsigned path = 0; path < 256; path++) {
+        by_path(&records[path], path, 8);
+    }
+    pst_snapshot_take(&snap, &board, &all, NOW, pool);
+    stacks = 0;
+    for (apr_uint32_t i = 0; i < snap.site_count; i++) {
+        if (snap.sites[i].index && leads_in(&snap.sites[i], (const void *)grow_there)) {
+            stacks += snap.sites[i].row.site_ever_samples;
+        }
+    }
+    is_number(stacks, 50, "and those who had it before do not count there");
+    for (unsigned path = 0; path < 256; path++) {
+        pst_site_drop(&records[path], 1);
+    }
 }
 
 static void moves(void)
