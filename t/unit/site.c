@@ -116,13 +116,15 @@ static void exact(void)
     ok(!a.samples && !b.samples, "the pools have no samples");
 }
 
-/* Does the leading frame lie in this function? */
+/* Does the leading frame lie in this function, and not in the other of the two? */
 static int leads_in(const pst_site_row_t *site, const void *function)
 {
+    const void *other = function == (const void *)grow_here ? (const void *)grow_there : (const void *)grow_here;
     const pst_object_t *object = pst_object_find(function);
     apr_uintptr_t at = (apr_uintptr_t)PST_FRAME_OFFSET(site->row.frames[0]) + object->base;
 
-    return at >= (apr_uintptr_t)function && at < (apr_uintptr_t)function + 400;
+    return at >= (apr_uintptr_t)function && at < (apr_uintptr_t)function + 400
+           && (other < function || at < (apr_uintptr_t)other);
 }
 
 static void places(void)
