@@ -80,7 +80,7 @@ int pst_phase_pre_connection(conn_rec *c, void *csd)
 
 /* HTTP/2 comes by ALPN, upgrade or its preface, all after the connection was opened; it is
  * recognised when there is output but no request on the connection itself. */
-static void name_protocol(connection_t *connection)
+static __attribute__((noinline)) void name_protocol(connection_t *connection)
 {
     connection->named = 1;
     pst_account_describe(&connection->account, 0, NULL, NULL, ap_get_protocol(connection->c), NULL);
