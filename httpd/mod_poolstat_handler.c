@@ -26,7 +26,8 @@
 #include "pst_view_tree.h"
 #include "pst_web.h"
 
-#define POLICY "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+#define POLICY "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; " \
+               "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 /* Where output goes: down the filters, through one brigade. */
 typedef struct out_t {
@@ -166,7 +167,8 @@ typedef struct address_t {
     const char *tag;
 } address_t;
 
-static const address_t the_page = { "/", SERVE_PAGE, NULL, NULL, NULL }, nothing = { "", SERVE_NOTHING, NULL, NULL, NULL };
+static const address_t the_page = { "/", SERVE_PAGE, NULL, NULL, NULL };
+static const address_t nothing = { "", SERVE_NOTHING, NULL, NULL, NULL };
 static const address_t addresses[] = {
     { "/json", SERVE_JSON, NULL, NULL, NULL },
     { "/history", SERVE_HISTORY, NULL, NULL, NULL },
@@ -224,7 +226,8 @@ static int serve_file(request_rec *r, const address_t *address)
         apr_bucket_alloc_t *buckets = r->connection->bucket_alloc;
 
         open_output(&out, r);
-        APR_BRIGADE_INSERT_TAIL(out.brigade, apr_bucket_immortal_create(address->file->text, address->file->len, buckets));
+        APR_BRIGADE_INSERT_TAIL(out.brigade, apr_bucket_immortal_create(address->file->text, address->file->len,
+                                                                        buckets));
         APR_BRIGADE_INSERT_TAIL(out.brigade, apr_bucket_eos_create(buckets));
         pass(&out);
     }

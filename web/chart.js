@@ -29,9 +29,11 @@ const scopes = cells.filter(c => c.closest('#chart-scopes')).reverse();   // dyg
 const rates = cells.filter(c => c.closest('#chart-rates'));
 
 let child = Number(location.hash.slice(1)) || Number(section.dataset.pid);
-let turn = 0, timer = 0, listed = 0, failures = 0;   // a turn is one choice of a child; answers to older ones are dropped
+let turn = 0;   // one choice of a child; answers to older ones are dropped
+let timer = 0, listed = 0, failures = 0;
 let points = [], charts = null, hovered = null;
-let following = true, shown, heights, ours = false;   // shown: the span of time; heights: of the upper chart, where the user chose them
+let following = true, ours = false;   // the last point; and: whoever draws is this script, not the user
+let shown, heights = null;            // the span of time; the upper chart's range, where the user chose it
 
 const size = bytes => {   // as pst_format_size() prints it
     if (bytes < 1024) return Math.round(bytes) + ' B';
@@ -125,7 +127,7 @@ function show() {   // figures of the point under the pointer, else of the last
     for (const cell of cells) {
         const value = p?.[nameOf(cell)];
         cell.textContent = value === null || value === undefined ? '–'
-            : cell.dataset.key.endsWith('_bytes') ? size(value) : value.toFixed(cell.dataset.key.endsWith('_second') ? 1 : 0);
+            : cell.dataset.key.endsWith('_bytes') ? size(value) : value.toFixed(+cell.dataset.key.endsWith('_second'));
     }
 }
 
@@ -140,7 +142,8 @@ function look() {
 
 function windowNow() {
     const end = points.length ? points[points.length - 1].time * 1000 : Date.now();
-    const begin = points.length ? Math.min(points[0].time * 1000, end - 60000) : 0;   // no empty space before the child's first point
+    // no empty space before the child's first point
+    const begin = points.length ? Math.min(points[0].time * 1000, end - 60000) : 0;
     return [Math.max(begin, end - 1000 * spanSelect.value), end];
 }
 
@@ -185,19 +188,23 @@ function draw() {
     if (charts) return update(i => ({ file: rowsOf(i ? rates : scopes) }));
     shown = windowNow();
     ours = true;
-    const right = { drawAxesAtZero: false, axisLabelWidth: 46, independentTicks: true, drawGrid: false };
+    const right = { axisLabelWidth: 46, pixelsPerLabel: 24, independentTicks: true, drawGrid: false,
+        includeZero: true };
     charts = [
-        make(at('memory'), scopes, { stackedGraph: true, fillAlpha: .7, labelsKMG2: true, includeZero: true, rightGap: 57,
+        make(at('memory'), scopes, { stackedGraph: true, fillAlpha: .7, labelsKMG2: true, includeZero: true,
+            rightGap: 57,   // as wide as the other's scale on the right
             axes: { y: { axisLabelWidth: 58, axisLabelFormatter: size, pixelsPerLabel: 32 } } }),
-        make(at('rate'), rates, { includeZero: true, series: { [rates[1].dataset.key]: { axis: 'y2', fillGraph: true, fillAlpha: .2 } },
-            axes: { y: { axisLabelWidth: 58, pixelsPerLabel: 24 }, y2: { ...right, pixelsPerLabel: 24, includeZero: true } } })
+        make(at('rate'), rates, { includeZero: true,
+            series: { [rates[1].dataset.key]: { axis: 'y2', fillGraph: true, fillAlpha: .2 } },
+            axes: { y: { axisLabelWidth: 58, pixelsPerLabel: 24 }, y2: right } })
     ];
     ours = false;
 }
 
 // ---- start ----
 
-// Two of its plugins the policy would stop: the legend sets style attributes (we have our own), the range selector a data: image.
+// Two plugins that the policy would stop: the legend sets style attributes (we have our own), the range selector
+// has an image in a data: URL.
 Dygraph.PLUGINS = Dygraph.PLUGINS.filter(p => p !== Dygraph.Plugins.Legend && p !== Dygraph.Plugins.RangeSelector);
 
 section.hidden = false;   // before dygraphs measures it, and to say what is wrong
