@@ -71,6 +71,8 @@ typedef struct pst_snapshot_t {
     pst_child_row_t *children;  /**< sorted */
     pst_row_t **rows;           /**< each child's together, sorted within */
     pst_total_t total;
+    pst_sort_e sort;            /**< by what rows are sorted within a child */
+    int windowed;               /**< pst_snapshot_window() was here */
 } pst_snapshot_t;
 
 /**
@@ -96,7 +98,8 @@ typedef struct pst_window_t {
 
 /**
  * Choose up to limit rows over all children, leaving out the first `from` of the order;
- * sets their `listed`, clears it elsewhere.
+ * sets their `listed`, clears it elsewhere.  Costs as much as what it lists and leaves out, if the order
+ * is that of the snapshot; another one sorts the snapshot's rows anew.
  * @param window filled in; rows is of pool
  * @return APR_SUCCESS or APR_ENOMEM
  */
