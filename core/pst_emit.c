@@ -8,25 +8,24 @@
 #include "pst_emit.h"
 #include "pst_format.h"
 
-/* Classes of bytes: the first two need care everywhere, the others in one back end. NUL, which ends a text, is of the first. */
-enum { CONTROL = 1, HIGH = 2, IN_JSON = 4, IN_TEXT = 8, IN_HTML = 16 };
+/* What cannot stay as it is, in each back end: a table each, so that looking is one load a byte. NUL, which ends a
+ * text, is a CONTROL. */
+enum { CONTROL = 1, HIGH, MARK };
 
-static const unsigned char classes[256] = {
-    [0 ... 0x1f] = CONTROL, [0x7f] = CONTROL, [0x80 ... 0xff] = HIGH,
-    ['"'] = IN_JSON | IN_HTML, ['\\'] = IN_JSON | IN_TEXT,
-    ['&'] = IN_HTML, ['<'] = IN_HTML, ['>'] = IN_HTML, ['\''] = IN_HTML
+#define EVERYWHERE [0 ... 0x1f] = CONTROL, [0x7f] = CONTROL, [0x80 ... 0xff] = HIGH
+static const unsigned char classes[][256] = {
+    [PST_EMIT_JSON] = { EVERYWHERE, ['"'] = MARK, ['\\'] = MARK },
+    [PST_EMIT_TEXT] = { EVERYWHERE, ['\\'] = MARK },
+    [PST_EMIT_HTML] = { EVERYWHERE, ['"'] = MARK, ['&'] = MARK, ['<'] = MARK, ['>'] = MARK, ['\''] = MARK }
 };
 
 #define REPLACEMENT "\xef\xbf\xbd"      /* U+FFFD */
 
 void pst_emit_init(pst_emit_t *emit, pst_emit_e to, pst_sink_fn sink, void *baton)
 {
-    static const unsigned char of[] = { [PST_EMIT_JSON] = IN_JSON, [PST_EMIT_TEXT] = IN_TEXT,
-                                        [PST_EMIT_HTML] = IN_HTML };
-
     memset(emit, 0, offsetof(pst_emit_t, buffer));
     emit->to = to;
-    emit->mask = CONTROL | HIGH | of[to];
+    emit->classes = classes[to];
     emit->sink = sink;
     emit->baton = baton;
     emit->fresh = 1;
@@ -44,7 +43,7 @@ apr_status_t pst_emit_flush(pst_emit_t *emit)
 }
 
 /* The rare case: more than there is room for. */
-static void put_across(pst_emit_t *emit, const char *data, apr_size_t len)
+__attribute__((noinline)) static void put_across(pst_emit_t *emit, const char *data, apr_size_t len)
 {
     while (len > PST_EMIT_BUFFER - emit->used) {
         apr_size_t part = PST_EMIT_BUFFER - emit->used;
@@ -68,6 +67,19 @@ static inline void put(pst_emit_t *emit, const char *data, apr_size_t len)
         return;
     }
     memcpy(emit->buffer + emit->used, data, len);
+    emit->used += len;
+}
+
+/* The same of a text of which SHORT bytes can be read at any of its bytes: a piece's, see PST_PIECE_PAD. */
+enum { SHORT = sizeof(PST_PIECE_PAD) };
+
+static inline void put_run(pst_emit_t *emit, const char *data, apr_size_t len)
+{
+    if (len > SHORT || emit->used > PST_EMIT_BUFFER - SHORT) {
+        put(emit, data, len);
+        return;
+    }
+    memcpy(emit->buffer + emit->used, data, SHORT);
     emit->used += len;
 }
 
@@ -189,15 +201,15 @@ static void put_mark(pst_emit_t *emit, unsigned char c)
 }
 
 /* One byte or character that cannot stay as it is. @return its length */
-static apr_size_t put_special(pst_emit_t *emit, const unsigned char *s)
+__attribute__((noinline)) static apr_size_t put_special(pst_emit_t *emit, const unsigned char *s)
 {
-    if (classes[*s] & HIGH) {
+    if (emit->classes[*s] == HIGH) {
         apr_size_t len = utf8_at(s);
 
         put_high(emit, s, len);
         return len ? len : 1;
     }
-    if (classes[*s] & CONTROL) {
+    if (emit->classes[*s] == CONTROL) {
         put_control(emit, *s);
     }
     else {
@@ -206,18 +218,36 @@ static apr_size_t put_special(pst_emit_t *emit, const unsigned char *s)
     return 1;
 }
 
+/* Where the first byte is that cannot stay as it is, or the NUL. Four in a row: most bytes of a page pass here. */
+static const unsigned char *end_of_plain(const unsigned char *s, const unsigned char *class_of)
+{
+    for (;; s += 4) {
+        if (class_of[s[0]]) {
+            return s;
+        }
+        if (class_of[s[1]]) {
+            return s + 1;
+        }
+        if (class_of[s[2]]) {
+            return s + 2;
+        }
+        if (class_of[s[3]]) {
+            return s + 3;
+        }
+    }
+}
+
 static void put_escaped(pst_emit_t *emit, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
-    unsigned char mask = emit->mask;
 
     for (;;) {
         const unsigned char *run = s;
 
-        while (!(classes[*s] & mask)) {
-            s++;
+        s = end_of_plain(s, emit->classes);
+        if (s > run) {
+            put(emit, (const char *)run, (apr_size_t)(s - run));
         }
-        put(emit, (const char *)run, (apr_size_t)(s - run));
         if (!*s) {
             return;
         }
@@ -403,7 +433,7 @@ static void put_people(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_
 static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t value)
 {
 #define UNIT(text) { text, sizeof(text) - 1 }
-    static const struct { const char *text; apr_size_t len; } units[][2] = {
+    static const struct { char text[SHORT]; apr_size_t len; } units[][2] = {
         [PST_BYTES] = { UNIT(" bytes"), UNIT(" byte") }, [PST_POOLS] = { UNIT(" pools"), UNIT(" pool") },
         [PST_NODES] = { UNIT(" nodes"), UNIT(" node") },
         [PST_CONNECTIONS] = { UNIT(" connections"), UNIT(" connection") },
@@ -417,7 +447,7 @@ static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t
         return;
     }
     emit->used += pst_format_put_count(room(emit), value);
-    put(emit, units[metric->unit][value == 1].text, units[metric->unit][value == 1].len);
+    put_run(emit, units[metric->unit][value == 1].text, units[metric->unit][value == 1].len);
 }
 
 /* The current cell, filled in. What we make of a number needs no escaping. */
@@ -429,7 +459,7 @@ static void put_cell(pst_emit_t *emit, const char *key, const pst_metric_t *metr
     for (unsigned i = 0; i < cell->gap_count; i++) {
         const pst_gap_t *gap = &cell->gaps[i];
 
-        put(emit, cell->text + at, gap->at - at);
+        put_run(emit, cell->text + at, gap->at - at);
         at = gap->at;
         switch (gap->of_figure) {
         case PST_GAP_KEY: put_escaped(emit, key); break;
@@ -437,12 +467,16 @@ static void put_cell(pst_emit_t *emit, const char *key, const pst_metric_t *metr
         case PST_GAP_HELP: put_escaped(emit, metric->help); break;
         case PST_GAP_VALUE: put_people(emit, metric, value); break;
         case PST_GAP_EXACT: put_exact(emit, metric, value); break;
-        case PST_GAP_ZERO: put(emit, " zero", value ? 0 : 5); break;
+        case PST_GAP_ZERO:
+            if (!value) {
+                put(emit, " zero", 5);
+            }
+            break;
         case PST_GAP_SHARE: put_digits(emit, emit->share); break;
         default: break;
         }
     }
-    put(emit, cell->text + at, cell->len - at);
+    put_run(emit, cell->text + at, cell->len - at);
 }
 
 void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e which, apr_uint64_t value)
@@ -505,7 +539,7 @@ void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_
         const pst_gap_t *gap = &piece->gaps[i];
         const pst_field_t *field = find_field(gap->name, fields, count);
 
-        put(emit, piece->text + at, gap->at - at);
+        put_run(emit, piece->text + at, gap->at - at);
         at = gap->at;
         if (field && field->text) {
             put_escaped(emit, field->text);
@@ -514,7 +548,12 @@ void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_
             put_digits(emit, field->value);
         }
     }
-    put(emit, piece->text + at, piece->len - at);
+    if (at) {
+        put_run(emit, piece->text + at, piece->len - at);
+    }
+    else {
+        put(emit, piece->text, piece->len);
+    }
 }
 
 void pst_emit_sentence(pst_emit_t *emit, const char *sentence)

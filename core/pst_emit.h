@@ -27,6 +27,7 @@ typedef enum { PST_EMIT_JSON, PST_EMIT_TEXT, PST_EMIT_HTML } pst_emit_e;
 #define PST_EMIT_BUFFER 16384
 #define PST_EMIT_DEPTH  8
 #define PST_EMIT_PREFIX 256
+#define PST_PIECE_PAD   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 /** The {{names}} that a figure fills in by itself; web/embed.sh knows them too. */
 typedef enum {
@@ -40,7 +41,8 @@ typedef struct pst_gap_t {
     const char *name;
 } pst_gap_t;
 
-/** A piece of a file in web/, embedded at build time: trusted markup, its {{names}} taken out. */
+/** A piece of a file in web/, embedded at build time: trusted markup, its {{names}} taken out. One with gaps is
+ *  followed by PST_PIECE_PAD: a short run of it is copied as 16 bytes, whatever its length, which is a quarter of a call. */
 typedef struct pst_piece_t {
     const char *text;
     apr_size_t len;
@@ -58,7 +60,7 @@ typedef struct pst_field_t {
 /** Opaque in spirit; complete so that callers choose where it lives (it is large: not on a stack). */
 typedef struct pst_emit_t {
     pst_emit_e to;
-    unsigned char mask;             /* classes of bytes that need escaping */
+    const unsigned char *classes;   /* of bytes: 0 can stay as it is */
     pst_sink_fn sink;
     void *baton;
     apr_status_t status;

@@ -65,14 +65,14 @@ typedef struct pst_filter_t {
 
 typedef struct pst_snapshot_t {
     apr_uint64_t taken;         /**< time, microseconds */
+    pst_sort_e sort;            /**< by what rows are sorted within a child */
+    int windowed;               /**< pst_snapshot_window() was here */
     pst_shared_header_t about;  /**< copied; texts end in a NUL */
     apr_uint32_t child_count;   /**< rows in children */
     apr_uint32_t row_count;     /**< rows in rows, all children's */
     pst_child_row_t *children;  /**< sorted */
     pst_row_t **rows;           /**< each child's together, sorted within */
     pst_total_t total;
-    pst_sort_e sort;            /**< by what rows are sorted within a child */
-    int windowed;               /**< pst_snapshot_window() was here */
 } pst_snapshot_t;
 
 /**

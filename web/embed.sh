@@ -24,7 +24,7 @@ trap 'rm -f "$part"' EXIT
 # a line of text inside a C string
 quote='function quote(s) { gsub(/\\/, "&&", s); gsub(/"/, "\\\"", s); gsub(/\t/, "\\t", s); return s }'
 
-printf '/* Made by web/embed.sh: edit the files in web/ instead. */\n#include <stddef.h>\n#include "pst_web.h"\n' >"$part"
+printf '/* Made by web/embed.sh: edit the files in web/ instead. */\n#include "pst_web.h"\n' >"$part"
 for file in "$@"; do
     case $file in
     *.html)
@@ -32,10 +32,10 @@ for file in "$@"; do
             function fail(what) { print FILENAME ":" FNR ": " what >"/dev/stderr"; bad = 1; exit 1 }
             function end() {
                 if (name == "") return
-                print ";\n_Static_assert(sizeof(text_" name ") - 1 == " len ", \"awk counts bytes\");"
+                print "    PST_PIECE_PAD;\n_Static_assert(sizeof(text_" name ") == " len " + sizeof(PST_PIECE_PAD), \"awk counts bytes\");"
                 if (count) print "static const pst_gap_t gaps_" name "[] = {\n" gaps "};"
                 print "const pst_piece_t pst_web_" name " = { text_" name ", " len ", " \
-                    (count ? "gaps_" name : "NULL") ", " count " };"
+                    (count ? "gaps_" name : "0") ", " count " };"
             }
             # print what is text of it, note where its gaps are
             function line(s,   at, gap) {
@@ -69,7 +69,7 @@ for file in "$@"; do
         {
             printf '\nstatic const char text_%s[] = ""\n' "$name"
             awk "$quote"'{ print "    \"" quote($0) "\\n\"" }' "$file"
-            printf ';\nconst pst_piece_t pst_web_%s = { text_%s, sizeof(text_%s) - 1, NULL, 0 };\n' "$name" "$name" "$name"
+            printf ';\nconst pst_piece_t pst_web_%s = { text_%s, sizeof(text_%s) - 1, 0, 0 };\n' "$name" "$name" "$name"
             printf 'const char pst_web_%s_tag[] = "%s";\n' "$name" "$(cksum <"$file" | tr ' ' '-')"
         } >>"$part"
         ;;

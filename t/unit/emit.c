@@ -88,7 +88,7 @@ static void text(void)
 static void one_text(pst_emit_e to, const char *in, const char *expected, const char *what)
 {
     static const pst_gap_t gap = { 0, PST_GAP_OTHER, "t" };
-    static const pst_piece_t piece = { "", 0, &gap, 1 };
+    static const pst_piece_t piece = { PST_PIECE_PAD, 0, &gap, 1 };
     const pst_field_t field = { "t", in, 0 };
 
     begin(to);
@@ -141,9 +141,9 @@ static void html(void)
     static const pst_gap_t odd_gaps[] = {
         { 0, PST_GAP_OTHER, "no" }, { 0, PST_GAP_OTHER, another_a }, { 0, PST_GAP_VALUE, "value" }
     };
-    static const pst_piece_t helped = { "||", 2, help_gaps, 3 };
-    static const pst_piece_t titled = { "<td title=\"\" class=\"\">", 22, title_gaps, 5 };
-    static const pst_piece_t odd = { "{{", 2, odd_gaps, 3 };
+    static const pst_piece_t helped = { "||" PST_PIECE_PAD, 2, help_gaps, 3 };
+    static const pst_piece_t titled = { "<td title=\"\" class=\"\">" PST_PIECE_PAD, 22, title_gaps, 5 };
+    static const pst_piece_t odd = { "{{" PST_PIECE_PAD, 2, odd_gaps, 3 };
     const pst_field_t fields[] = { { "a", NULL, 5 }, { "value", "<", 0 } };
 
     begin(PST_EMIT_HTML);
