@@ -70,7 +70,7 @@ static inline void put(pst_emit_t *emit, const char *data, apr_size_t len)
     emit->used += len;
 }
 
-/* The same of a text of which SHORT bytes can be read at any of its bytes: a piece's, see PST_PIECE_PAD. */
+/* The same of a text of which SHORT bytes can be read at any of its bytes and at its end: a piece's, see PST_PIECE_PAD. */
 enum { SHORT = sizeof(PST_PIECE_PAD) };
 
 static inline void put_run(pst_emit_t *emit, const char *data, apr_size_t len)
@@ -548,12 +548,7 @@ void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_
             put_digits(emit, field->value);
         }
     }
-    if (at) {
-        put_run(emit, piece->text + at, piece->len - at);
-    }
-    else {
-        put(emit, piece->text, piece->len);
-    }
+    put_run(emit, piece->text + at, piece->len - at);
 }
 
 void pst_emit_sentence(pst_emit_t *emit, const char *sentence)

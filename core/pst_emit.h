@@ -41,8 +41,9 @@ typedef struct pst_gap_t {
     const char *name;
 } pst_gap_t;
 
-/** A piece of a file in web/, embedded at build time: trusted markup, its {{names}} taken out. One with gaps is
- *  followed by PST_PIECE_PAD: a short run of it is copied as 16 bytes, whatever its length, which is a quarter of a call. */
+/** A piece of a file in web/, embedded at build time: trusted markup, its {{names}} taken out.
+ *  PST_PIECE_PAD follows the text: a short run is copied as 16 bytes, whatever its length, which is a quarter of a
+ *  call.  Files other than .html are for others to print, and lack it. */
 typedef struct pst_piece_t {
     const char *text;
     apr_size_t len;
