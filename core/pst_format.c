@@ -11,28 +11,27 @@
 
 #define USEC APR_INT64_C(1000000)
 
-/* Figures grow from their last digit to the first, in a place with as much room behind as before, and are
- * copied with what lies behind them: a copy of constant length is two moves, not a call. */
-#define MOST 26                 /* "18,446,744,073,709,551,615" */
-_Static_assert(MOST < PST_FORMAT_LEN, "the copy fits");
-
-static apr_size_t copy_figure(char *to, const char *from, const char *end)
-{
-    memcpy(to, from, MOST);
-    to[end - from] = '\0';
-    return (apr_size_t)(end - from);
-}
-
+/* Writes no byte more than it has to: it is called at places inside of longer texts. */
 apr_size_t pst_format_digits(char *to, apr_uint64_t value)
 {
-    char place[2 * MOST], *end = place + MOST, *out = end;
+    apr_uint64_t limit = 10;
+    apr_size_t length = 1;
 
-    do {
-        *--out = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    return copy_figure(to, out, end);
+    /* 10^19 is the largest power that fits; limit may wrap only when nobody looks at it again */
+    for (; length < 20 && value >= limit; length++) {
+        limit *= 10;
+    }
+    to[length] = '\0';
+    for (apr_size_t n = length; n-- > 0; value /= 10) {
+        to[n] = (char)('0' + value % 10);
+    }
+    return length;
 }
+
+/* Grows from the last digit to the first, in a place with as much room behind as before, and is copied with
+ * what lies behind it: a copy of constant length is two moves, not a call. */
+#define MOST 26                 /* "18,446,744,073,709,551,615" */
+_Static_assert(MOST < PST_FORMAT_LEN, "the copy fits");
 
 apr_size_t pst_format_put_count(char *to, apr_uint64_t value)
 {
@@ -50,7 +49,9 @@ apr_size_t pst_format_put_count(char *to, apr_uint64_t value)
         *--out = (char)('0' + value % 10);
         value /= 10;
     } while (value);
-    return copy_figure(to, out, end);
+    memcpy(to, out, MOST);
+    to[end - out] = '\0';
+    return (apr_size_t)(end - out);
 }
 
 char *pst_format_count(char *to, apr_uint64_t value)

@@ -11,7 +11,7 @@
 
 #define PST_FORMAT_LEN 40
 
-/** Digits alone: "1048576". @return their number; a NUL follows them */
+/** Digits alone: "1048576". @return their number; a NUL follows them, and nothing is written behind it */
 apr_size_t pst_format_digits(char *to, apr_uint64_t value);
 
 /** Digits in groups of three: "1,048,576". */

@@ -37,8 +37,10 @@ static void digits(void)
             apr_uint64_t value = power + (apr_uint64_t)off;
             char expected[40], plain[40], grouped[40], *out = plain;
 
+            memset(plain, '#', sizeof(plain));
             snprintf(expected, sizeof(expected), "%llu", (unsigned long long)value);
             wrong += pst_format_digits(plain, value) != strlen(expected) || strcmp(plain, expected) != 0;
+            wrong += plain[strlen(expected) + 1] != '#';
             wrong += pst_format_put_count(grouped, value) != strlen(grouped);
             wrong += strlen(grouped) != strlen(expected) + (strlen(expected) - 1) / 3;
             for (char *c = grouped; *c; c++) {
