@@ -8,25 +8,24 @@
 #include "pst_emit.h"
 #include "pst_format.h"
 
-/* Classes of bytes: the first two need care everywhere, the others in one back end. */
-enum { CONTROL = 1, HIGH = 2, IN_JSON = 4, IN_TEXT = 8, IN_HTML = 16 };
+/* What cannot stay as it is, in each back end: a table each, so that looking is one load a byte. NUL, which ends a
+ * text, is a CONTROL. */
+enum { CONTROL = 1, HIGH, MARK };
 
-static const unsigned char classes[256] = {
-    [0 ... 0x1f] = CONTROL, [0x7f] = CONTROL, [0x80 ... 0xff] = HIGH,
-    ['"'] = IN_JSON | IN_HTML, ['\\'] = IN_JSON | IN_TEXT,
-    ['&'] = IN_HTML, ['<'] = IN_HTML, ['>'] = IN_HTML, ['\''] = IN_HTML
+#define EVERYWHERE [0 ... 0x1f] = CONTROL, [0x7f] = CONTROL, [0x80 ... 0xff] = HIGH
+static const unsigned char classes[][256] = {
+    [PST_EMIT_JSON] = { EVERYWHERE, ['"'] = MARK, ['\\'] = MARK },
+    [PST_EMIT_TEXT] = { EVERYWHERE, ['\\'] = MARK },
+    [PST_EMIT_HTML] = { EVERYWHERE, ['"'] = MARK, ['&'] = MARK, ['<'] = MARK, ['>'] = MARK, ['\''] = MARK }
 };
 
 #define REPLACEMENT "\xef\xbf\xbd"      /* U+FFFD */
 
 void pst_emit_init(pst_emit_t *emit, pst_emit_e to, pst_sink_fn sink, void *baton)
 {
-    static const unsigned char of[] = { [PST_EMIT_JSON] = IN_JSON, [PST_EMIT_TEXT] = IN_TEXT,
-                                        [PST_EMIT_HTML] = IN_HTML };
-
     memset(emit, 0, offsetof(pst_emit_t, buffer));
     emit->to = to;
-    emit->mask = CONTROL | HIGH | of[to];
+    emit->classes = classes[to];
     emit->sink = sink;
     emit->baton = baton;
     emit->fresh = 1;
@@ -44,7 +43,7 @@ apr_status_t pst_emit_flush(pst_emit_t *emit)
 }
 
 /* The rare case: more than there is room for. */
-static void put_across(pst_emit_t *emit, const char *data, apr_size_t len)
+__attribute__((noinline)) static void put_across(pst_emit_t *emit, const char *data, apr_size_t len)
 {
     while (len > PST_EMIT_BUFFER - emit->used) {
         apr_size_t part = PST_EMIT_BUFFER - emit->used;
@@ -71,6 +70,19 @@ static inline void put(pst_emit_t *emit, const char *data, apr_size_t len)
     emit->used += len;
 }
 
+/* The same of a text of which SHORT bytes can be read at any of its bytes and at its end: a piece's, see PST_PIECE_PAD. */
+enum { SHORT = sizeof(PST_PIECE_PAD) };
+
+static inline void put_run(pst_emit_t *emit, const char *data, apr_size_t len)
+{
+    if (len > SHORT || emit->used > PST_EMIT_BUFFER - SHORT) {
+        put(emit, data, len);
+        return;
+    }
+    memcpy(emit->buffer + emit->used, data, SHORT);
+    emit->used += len;
+}
+
 static void put_string(pst_emit_t *emit, const char *text)
 {
     put(emit, text, strlen(text));
@@ -84,21 +96,28 @@ static inline void put_char(pst_emit_t *emit, char c)
     emit->buffer[emit->used++] = c;
 }
 
-static void put_digits(pst_emit_t *emit, apr_uint64_t value)
+/* Where a figure's text can be written as it is made; what was written is added to used. */
+static inline char *room(pst_emit_t *emit)
 {
-    char digits[PST_FORMAT_LEN];
-    apr_size_t len = pst_format_digits(digits, value);
-
-    put(emit, digits, len);
+    if (PST_EMIT_BUFFER - emit->used < PST_FORMAT_LEN) {
+        pst_emit_flush(emit);
+    }
+    return emit->buffer + emit->used;
 }
 
-/* How many bytes at s are one valid UTF-8 character of more than one byte; 0 if none (RFC 3629). */
-static apr_size_t utf8_at(const unsigned char *s, apr_size_t left)
+static void put_digits(pst_emit_t *emit, apr_uint64_t value)
+{
+    emit->used += pst_format_digits(room(emit), value);
+}
+
+/* How many bytes at s are one valid UTF-8 character of more than one byte; 0 if none (RFC 3629). The text's NUL is
+ * no byte of a character, so nothing is read beyond it. */
+static apr_size_t utf8_at(const unsigned char *s)
 {
     apr_size_t need = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
     unsigned char low = 0x80, high = 0xbf;
 
-    if (s[0] < 0xc2 || s[0] > 0xf4 || left < need) {
+    if (s[0] < 0xc2 || s[0] > 0xf4) {
         return 0;
     }
     switch (s[0]) {
@@ -181,33 +200,58 @@ static void put_mark(pst_emit_t *emit, unsigned char c)
     }
 }
 
+/* One byte or character that cannot stay as it is. @return its length */
+__attribute__((noinline)) static apr_size_t put_special(pst_emit_t *emit, const unsigned char *s)
+{
+    if (emit->classes[*s] == HIGH) {
+        apr_size_t len = utf8_at(s);
+
+        put_high(emit, s, len);
+        return len ? len : 1;
+    }
+    if (emit->classes[*s] == CONTROL) {
+        put_control(emit, *s);
+    }
+    else {
+        put_mark(emit, *s);
+    }
+    return 1;
+}
+
+/* Where the first byte is that cannot stay as it is, or the NUL. Four in a row: most bytes of a page pass here. */
+static const unsigned char *end_of_plain(const unsigned char *s, const unsigned char *class_of)
+{
+    for (;; s += 4) {
+        if (class_of[s[0]]) {
+            return s;
+        }
+        if (class_of[s[1]]) {
+            return s + 1;
+        }
+        if (class_of[s[2]]) {
+            return s + 2;
+        }
+        if (class_of[s[3]]) {
+            return s + 3;
+        }
+    }
+}
+
 static void put_escaped(pst_emit_t *emit, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
-    const unsigned char *end = s + strlen(text);
 
-    while (s < end) {
+    for (;;) {
         const unsigned char *run = s;
-        apr_size_t len = 1;
 
-        while (s < end && !(classes[*s] & emit->mask)) {
-            s++;
+        s = end_of_plain(s, emit->classes);
+        if (s > run) {
+            put(emit, (const char *)run, (apr_size_t)(s - run));
         }
-        put(emit, (const char *)run, (apr_size_t)(s - run));
-        if (s == end) {
+        if (!*s) {
             return;
         }
-        if (classes[*s] & HIGH) {
-            len = utf8_at(s, (apr_size_t)(end - s));
-            put_high(emit, s, len);
-        }
-        else if (classes[*s] & CONTROL) {
-            put_control(emit, *s);
-        }
-        else {
-            put_mark(emit, *s);
-        }
-        s += len ? len : 1;
+        s += put_special(emit, s);
     }
 }
 
@@ -387,64 +431,91 @@ void pst_emit_null(pst_emit_t *emit, const char *key)
     }
 }
 
-/* A figure for people, and exactly, with its unit. */
-static void figure_texts(const pst_metric_t *metric, apr_uint64_t value, char *people, char *exact)
+/* A figure for people. */
+static void put_people(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t value)
 {
-    static const char *const units[][2] = {
-        [PST_BYTES] = { "bytes", "byte" }, [PST_POOLS] = { "pools", "pool" }, [PST_NODES] = { "nodes", "node" },
-        [PST_CONNECTIONS] = { "connections", "connection" }, [PST_REQUESTS] = { "requests", "request" },
-        [PST_EVENTS] = { "times", "time" }, [PST_USEC] = { "", "" }, [PST_CHILDREN] = { "children", "child" },
-        [PST_SPAN] = { "", "" }, [PST_SAMPLES] = { "samples", "sample" }
-    };
-    char count[PST_FORMAT_LEN];
+    char *to = room(emit);
 
     if (metric->unit == PST_USEC) {
-        pst_format_time(people, value);
-        pst_format_time(exact, value);
-        return;
+        emit->used += strlen(pst_format_time(to, value));
     }
-    if (metric->unit == PST_SPAN) {
-        pst_format_span(people, value);
-        pst_format_count(count, value);
-        snprintf(exact, 2 * PST_FORMAT_LEN, "%s microseconds", count);
-        return;
+    else if (metric->unit == PST_SPAN) {
+        emit->used += strlen(pst_format_span(to, value));
     }
-    pst_format_count(count, value);
-    snprintf(exact, 2 * PST_FORMAT_LEN, "%s %s", count, units[metric->unit][value == 1]);
-    if (metric->unit == PST_BYTES) {
-        pst_format_size(people, value);
+    else if (metric->unit == PST_BYTES) {
+        emit->used += pst_format_put_size(to, value);
     }
     else {
-        memcpy(people, count, sizeof(count));
+        emit->used += pst_format_put_count(to, value);
     }
+}
+
+/* A figure exactly, with its unit. */
+static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t value)
+{
+#define UNIT(text) { text, sizeof(text) - 1 }
+    static const struct { char text[SHORT]; apr_size_t len; } units[][2] = {
+        [PST_BYTES] = { UNIT(" bytes"), UNIT(" byte") }, [PST_POOLS] = { UNIT(" pools"), UNIT(" pool") },
+        [PST_NODES] = { UNIT(" nodes"), UNIT(" node") },
+        [PST_CONNECTIONS] = { UNIT(" connections"), UNIT(" connection") },
+        [PST_REQUESTS] = { UNIT(" requests"), UNIT(" request") }, [PST_EVENTS] = { UNIT(" times"), UNIT(" time") },
+        [PST_CHILDREN] = { UNIT(" children"), UNIT(" child") },
+        [PST_SPAN] = { UNIT(" microseconds"), UNIT(" microseconds") },
+        [PST_SAMPLES] = { UNIT(" samples"), UNIT(" sample") }
+    };
+#undef UNIT
+
+    if (metric->unit == PST_USEC) {
+        put_people(emit, metric, value);
+        return;
+    }
+    emit->used += pst_format_put_count(room(emit), value);
+    put_run(emit, units[metric->unit][value == 1].text, units[metric->unit][value == 1].len);
+}
+
+/* The current cell, filled in. What we make of a number needs no escaping. */
+static void put_cell(pst_emit_t *emit, const char *key, const pst_metric_t *metric, apr_uint64_t value)
+{
+    const pst_piece_t *cell = emit->cell;
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < cell->gap_count; i++) {
+        const pst_gap_t *gap = &cell->gaps[i];
+
+        put_run(emit, cell->text + at, gap->at - at);
+        at = gap->at;
+        switch (gap->of_figure) {
+        case PST_GAP_KEY: put_escaped(emit, key); break;
+        case PST_GAP_LABEL: put_escaped(emit, metric->label); break;
+        case PST_GAP_HELP: put_escaped(emit, metric->help); break;
+        case PST_GAP_VALUE: put_people(emit, metric, value); break;
+        case PST_GAP_EXACT: put_exact(emit, metric, value); break;
+        case PST_GAP_ZERO:
+            if (!value) {
+                put(emit, " zero", 5);
+            }
+            break;
+        case PST_GAP_SHARE: put_digits(emit, emit->share); break;
+        default: break;
+        }
+    }
+    put_run(emit, cell->text + at, cell->len - at);
 }
 
 void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e which, apr_uint64_t value)
 {
     const pst_metric_t *metric = &pst_metrics[which];
-    char people[PST_FORMAT_LEN], exact[2 * PST_FORMAT_LEN];
 
-    if (emit->to != PST_EMIT_HTML) {
-        if (metric->kind == PST_TIME || metric->unit == PST_SPAN) {
-            pst_emit_seconds(emit, key, value, 6);
+    if (emit->to == PST_EMIT_HTML) {
+        if (emit->cell) {
+            put_cell(emit, key, metric, value);
         }
-        else {
-            pst_emit_number(emit, key, value);
-        }
-        return;
     }
-    if (!emit->cell) {
-        return;
+    else if (metric->kind == PST_TIME || metric->unit == PST_SPAN) {
+        pst_emit_seconds(emit, key, value, 6);
     }
-    figure_texts(metric, value, people, exact);
-    {
-        const pst_field_t fields[] = {
-            { "key", key, 0 }, { "label", metric->label, 0 }, { "help", metric->help, 0 },
-            { "value", people, 0 }, { "exact", exact, 0 }, { "zero", value ? "" : " zero", 0 },
-            { "share", NULL, emit->share }
-        };
-
-        pst_emit_piece(emit, emit->cell, fields, sizeof(fields) / sizeof(fields[0]));
+    else {
+        pst_emit_number(emit, key, value);
     }
 }
 
@@ -467,37 +538,40 @@ void pst_emit_heading(pst_emit_t *emit, const pst_piece_t *piece, pst_metric_e m
     pst_emit_piece(emit, piece, fields, sizeof(fields) / sizeof(fields[0]));
 }
 
-static void put_field(pst_emit_t *emit, const char *name, apr_size_t len, const pst_field_t *fields, unsigned count)
+/* The linker makes equal literals one, so that the pointer mostly tells; where it does not, the text does. */
+static const pst_field_t *find_field(const char *name, const pst_field_t *fields, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        if (!strncmp(fields[i].name, name, len) && !fields[i].name[len]) {
-            if (fields[i].text) {
-                put_escaped(emit, fields[i].text);
-            }
-            else {
-                put_digits(emit, fields[i].value);
-            }
-            return;
+        if (fields[i].name == name) {
+            return &fields[i];
         }
     }
+    for (unsigned i = 0; i < count; i++) {
+        if (!strcmp(fields[i].name, name)) {
+            return &fields[i];
+        }
+    }
+    return NULL;
 }
 
 void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_t *fields, unsigned count)
 {
-    const char *at = piece->text, *end = piece->text + piece->len;
+    unsigned at = 0;
 
-    for (;;) {
-        const char *open = strstr(at, "{{");
-        const char *close = open ? strstr(open, "}}") : NULL;
+    for (unsigned i = 0; i < piece->gap_count; i++) {
+        const pst_gap_t *gap = &piece->gaps[i];
+        const pst_field_t *field = find_field(gap->name, fields, count);
 
-        if (!close) {
-            put(emit, at, (apr_size_t)(end - at));
-            return;
+        put_run(emit, piece->text + at, gap->at - at);
+        at = gap->at;
+        if (field && field->text) {
+            put_escaped(emit, field->text);
         }
-        put(emit, at, (apr_size_t)(open - at));
-        put_field(emit, open + 2, (apr_size_t)(close - open - 2), fields, count);
-        at = close + 2;
+        else if (field) {
+            put_digits(emit, field->value);
+        }
     }
+    put_run(emit, piece->text + at, piece->len - at);
 }
 
 void pst_emit_sentence(pst_emit_t *emit, const char *sentence)

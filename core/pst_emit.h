@@ -27,11 +27,28 @@ typedef enum { PST_EMIT_JSON, PST_EMIT_TEXT, PST_EMIT_HTML } pst_emit_e;
 #define PST_EMIT_BUFFER 16384
 #define PST_EMIT_DEPTH  8
 #define PST_EMIT_PREFIX 256
+#define PST_PIECE_PAD   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
-/** A piece of a file in web/, embedded at build time: trusted markup. */
+/** The {{names}} that a figure fills in by itself; web/embed.sh knows them too. */
+typedef enum {
+    PST_GAP_OTHER, PST_GAP_KEY, PST_GAP_LABEL, PST_GAP_HELP, PST_GAP_VALUE, PST_GAP_EXACT, PST_GAP_ZERO, PST_GAP_SHARE
+} pst_gap_e;
+
+/** Where a {{name}} stood in a piece. */
+typedef struct pst_gap_t {
+    unsigned at;            /**< so many bytes of the text come before it; no less than the gap before has */
+    pst_gap_e of_figure;
+    const char *name;
+} pst_gap_t;
+
+/** A piece of a file in web/, embedded at build time: trusted markup, its {{names}} taken out.
+ *  PST_PIECE_PAD follows the text: a short run is copied as 16 bytes, whatever its length, which is a quarter of a
+ *  call.  Files other than .html are for others to print, and lack it. */
 typedef struct pst_piece_t {
     const char *text;
     apr_size_t len;
+    const pst_gap_t *gaps;
+    unsigned gap_count;
 } pst_piece_t;
 
 /** What a {{name}} in a piece stands for. */
@@ -44,7 +61,7 @@ typedef struct pst_field_t {
 /** Opaque in spirit; complete so that callers choose where it lives (it is large: not on a stack). */
 typedef struct pst_emit_t {
     pst_emit_e to;
-    unsigned char mask;             /* classes of bytes that need escaping */
+    const unsigned char *classes;   /* of bytes: 0 can stay as it is */
     pst_sink_fn sink;
     void *baton;
     apr_status_t status;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Figures as text.  See pst_format.h.  Integer arithmetic only, so that no
- * value, however hostile, rounds into something longer than its buffer.
+ * value, however hostile, rounds into something longer than its buffer.  Digits by
+ * hand where a page has them by the thousand: printf costs ten times as much.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,46 +11,68 @@
 
 #define USEC APR_INT64_C(1000000)
 
+/* Writes no byte more than it has to: it is called at places inside of longer texts. */
 apr_size_t pst_format_digits(char *to, apr_uint64_t value)
 {
-    char digits[20];
-    apr_size_t n = sizeof(digits), length;
+    apr_uint64_t limit = 10;
+    apr_size_t length = 1;
 
+    /* 10^19 is the largest power that fits; limit may wrap only when nobody looks at it again */
+    for (; length < 20 && value >= limit; length++) {
+        limit *= 10;
+    }
+    to[length] = '\0';
+    for (apr_size_t n = length; n-- > 0; value /= 10) {
+        to[n] = (char)('0' + value % 10);
+    }
+    return length;
+}
+
+/* Grows from the last digit to the first, in a place with as much room behind as before, and is copied with
+ * what lies behind it: a copy of constant length is two moves, not a call. */
+#define MOST 26                 /* "18,446,744,073,709,551,615" */
+_Static_assert(MOST < PST_FORMAT_LEN, "the copy fits");
+
+apr_size_t pst_format_put_count(char *to, apr_uint64_t value)
+{
+    char place[2 * MOST], *end = place + MOST, *out = end;
+
+    for (; value >= 1000; value /= 1000) {
+        unsigned group = (unsigned)(value % 1000);
+
+        *--out = (char)('0' + group % 10);
+        *--out = (char)('0' + group / 10 % 10);
+        *--out = (char)('0' + group / 100);
+        *--out = ',';
+    }
     do {
-        digits[--n] = (char)('0' + value % 10);
+        *--out = (char)('0' + value % 10);
         value /= 10;
     } while (value);
-    length = sizeof(digits) - n;
-    memcpy(to, digits + n, length);
-    to[length] = '\0';
-    return length;
+    memcpy(to, out, MOST);
+    to[end - out] = '\0';
+    return (apr_size_t)(end - out);
 }
 
 char *pst_format_count(char *to, apr_uint64_t value)
 {
-    char digits[PST_FORMAT_LEN];
-    apr_size_t length = pst_format_digits(digits, value);
-    char *out = to;
-
-    for (apr_size_t i = 0; i < length; i++) {
-        if (i && (length - i) % 3 == 0) {
-            *out++ = ',';
-        }
-        *out++ = digits[i];
-    }
-    *out = '\0';
+    pst_format_put_count(to, value);
     return to;
 }
 
-char *pst_format_size(char *to, apr_uint64_t bytes)
+apr_size_t pst_format_put_size(char *to, apr_uint64_t bytes)
 {
-    static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    static const char units[] = "KMGTPE";
     unsigned unit = 0;
     apr_uint64_t tenths;
+    apr_size_t n;
 
     if (bytes < 1024) {
-        snprintf(to, PST_FORMAT_LEN, "%u B", (unsigned)bytes);
-        return to;
+        n = pst_format_digits(to, bytes);
+        to[n++] = ' ';
+        to[n++] = 'B';
+        to[n] = '\0';
+        return n;
     }
     /* One unit below the one to show, so that a decimal is left and ten times it cannot overflow. */
     while (bytes >> 20 && unit < 5) {
@@ -63,33 +86,59 @@ char *pst_format_size(char *to, apr_uint64_t bytes)
         tenths = 10;
     }
     if (tenths < 1000) {
-        snprintf(to, PST_FORMAT_LEN, "%u.%u %s", (unsigned)(tenths / 10), (unsigned)(tenths % 10), units[unit]);
+        n = pst_format_digits(to, tenths / 10);
+        to[n++] = '.';
+        to[n++] = (char)('0' + tenths % 10);
     }
     else {
-        snprintf(to, PST_FORMAT_LEN, "%u %s", (unsigned)((tenths + 5) / 10), units[unit]);
+        n = pst_format_digits(to, (tenths + 5) / 10);
     }
+    to[n++] = ' ';
+    to[n++] = units[unit];
+    to[n++] = 'i';
+    to[n++] = 'B';
+    to[n] = '\0';
+    return n;
+}
+
+char *pst_format_size(char *to, apr_uint64_t bytes)
+{
+    pst_format_put_size(to, bytes);
+    return to;
+}
+
+/* "3 min 05 s": a number and its unit, perhaps with two digits at least. @return where the text ends */
+static char *put_part(char *to, apr_uint64_t number, int two, const char *unit)
+{
+    if (two && number < 10) {
+        *to++ = '0';
+    }
+    to += pst_format_digits(to, number);
+    while (*unit) {
+        *to++ = *unit++;
+    }
+    *to = '\0';
     return to;
 }
 
 char *pst_format_age(char *to, apr_uint64_t usec)
 {
     apr_uint64_t s = usec / USEC;
-    unsigned long long days = s / 86400;
 
     if (s < 10) {
-        snprintf(to, PST_FORMAT_LEN, "%u.%u s", (unsigned)s, (unsigned)(usec % USEC / (USEC / 10)));
+        put_part(put_part(to, s, 0, "."), usec % USEC / (USEC / 10), 0, " s");
     }
     else if (s < 60) {
-        snprintf(to, PST_FORMAT_LEN, "%u s", (unsigned)s);
+        put_part(to, s, 0, " s");
     }
     else if (s < 3600) {
-        snprintf(to, PST_FORMAT_LEN, "%u min %02u s", (unsigned)(s / 60), (unsigned)(s % 60));
+        put_part(put_part(to, s / 60, 0, " min "), s % 60, 1, " s");
     }
     else if (s < 86400) {
-        snprintf(to, PST_FORMAT_LEN, "%u h %02u min", (unsigned)(s / 3600), (unsigned)(s % 3600 / 60));
+        put_part(put_part(to, s / 3600, 0, " h "), s % 3600 / 60, 1, " min");
     }
     else {
-        snprintf(to, PST_FORMAT_LEN, "%llu d %u h", days, (unsigned)(s % 86400 / 3600));
+        put_part(put_part(to, s / 86400, 0, " d "), s % 86400 / 3600, 0, " h");
     }
     return to;
 }

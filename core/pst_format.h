@@ -11,14 +11,18 @@
 
 #define PST_FORMAT_LEN 40
 
-/** Digits alone: "1048576". @return their number; a NUL follows them */
+/** Digits alone: "1048576". @return their number; a NUL follows them, and nothing is written behind it */
 apr_size_t pst_format_digits(char *to, apr_uint64_t value);
 
 /** Digits in groups of three: "1,048,576". */
 char *pst_format_count(char *to, apr_uint64_t value);
+/** The same. @return bytes before the NUL */
+apr_size_t pst_format_put_count(char *to, apr_uint64_t value);
 
 /** A size for people, three to four digits: "0 B", "512 B", "8.0 KiB", "1.3 MiB", "234 GiB". */
 char *pst_format_size(char *to, apr_uint64_t bytes);
+/** The same. @return bytes before the NUL */
+apr_size_t pst_format_put_size(char *to, apr_uint64_t bytes);
 
 /** A time span for people, two units at most: "0.3 s", "12 s", "3 min 05 s", "2 h 10 min", "5 d 3 h". */
 char *pst_format_age(char *to, apr_uint64_t usec);

@@ -84,6 +84,8 @@ typedef struct pst_filter_t {
 
 typedef struct pst_snapshot_t {
     apr_uint64_t taken;         /**< time, microseconds */
+    pst_sort_e sort;            /**< by what rows are sorted within a child */
+    int windowed;               /**< pst_snapshot_window() was here */
     pst_shared_header_t about;  /**< copied; texts end in a NUL */
     apr_uint32_t child_count;   /**< rows in children */
     apr_uint32_t row_count;     /**< rows in rows, all children's */
@@ -125,7 +127,8 @@ typedef struct pst_window_t {
 
 /**
  * Choose up to limit rows over all children, leaving out the first `from` of the order;
- * sets their `listed`, clears it elsewhere.
+ * sets their `listed`, clears it elsewhere.  Costs as much as what it lists and leaves out, if the order
+ * is that of the snapshot; another one sorts the snapshot's rows anew.
  * @param window filled in; rows is of pool
  * @return APR_SUCCESS or APR_ENOMEM
  */

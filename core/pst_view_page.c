@@ -363,6 +363,11 @@ static void print_children(pst_emit_t *emit, const pst_page_t *page)
 
 /* ---- connections ---- */
 
+/* The rows of the window that are one child's: the first, and so many that follow by make_groups()'s next. */
+typedef struct group_t {
+    apr_uint32_t first, last, listed;
+} group_t;
+
 static void print_connection_headings(pst_emit_t *emit, const pst_page_t *page)
 {
     for (unsigned i = 0; i < COUNT(row_columns); i++) {
@@ -413,34 +418,48 @@ static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t 
     pst_emit_piece(emit, &pst_web_row_close, NULL, 0);
 }
 
-/* One child's rows of the window, from its first one on, in the window's order. */
-static void print_group(pst_emit_t *emit, const pst_page_t *page, apr_uint32_t first, apr_uint64_t largest)
+/* One child's rows of the window, in the window's order. */
+static void print_group(pst_emit_t *emit, const pst_page_t *page, const group_t *group, const apr_uint32_t *next,
+                        apr_uint64_t largest)
 {
     const pst_window_t *window = page->window;
-    apr_uint32_t which = window->rows[first]->child, listed = 0;
-    const pst_child_row_t *child = &page->snapshot->children[which];
+    const pst_child_row_t *child = &page->snapshot->children[window->rows[group->first]->child];
+    apr_uint32_t at = group->first;
     char reserved[PST_FORMAT_LEN];
 
-    for (apr_uint32_t i = first; i < window->count; i++) {
-        listed += window->rows[i]->child == which;
-    }
     PIECE(emit, &pst_web_group_open, NUMBER("columns", ROW_COLUMNS),
           TEXT("href", pid_link(page, child->head.owner)), NUMBER("pid", child->head.owner),
-          NUMBER("generation", child->head.generation), NUMBER("listed", listed), NUMBER("rows", child->rows),
+          NUMBER("generation", child->head.generation), NUMBER("listed", group->listed), NUMBER("rows", child->rows),
           TEXT("reserved", pst_format_size(reserved, child->reserved_bytes)));
-    for (apr_uint32_t i = first; i < window->count && emit->status == APR_SUCCESS; i++) {
-        if (window->rows[i]->child == which) {
-            print_row(emit, page, window->rows[i], largest);
-        }
+    for (apr_uint32_t i = 0; i < group->listed && emit->status == APR_SUCCESS; i++) {
+        print_row(emit, page, window->rows[at], largest);
+        at = next[at];
     }
     pst_emit_piece(emit, &pst_web_group_close, NULL, 0);
+}
+
+/* Chain each child's rows, so that no group has to look for its own among all. */
+static void make_groups(group_t *groups, apr_uint32_t *next, const pst_window_t *window)
+{
+    for (apr_uint32_t i = 0; i < window->count; i++) {
+        group_t *group = &groups[window->rows[i]->child];
+
+        if (group->listed++) {
+            next[group->last] = i;
+        }
+        else {
+            group->first = i;
+        }
+        group->last = i;
+    }
 }
 
 /* Grouped by child; the group with the first row of the order comes first. */
 static void print_connections(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_window_t *window = page->window;
-    char *done = apr_pcalloc(page->pool, page->snapshot->child_count + 1);
+    group_t *groups = apr_pcalloc(page->pool, (page->snapshot->child_count + 1) * sizeof(*groups));
+    apr_uint32_t *next = apr_palloc(page->pool, (window->count + 1) * sizeof(*next));
     apr_uint64_t largest = 0;
 
     PIECE(emit, page->args->filter.sort == PST_SORT_RESERVED ? &pst_web_connections : &pst_web_connections_sorted,
@@ -454,10 +473,12 @@ static void print_connections(pst_emit_t *emit, const pst_page_t *page)
 
         largest = reserved > largest ? reserved : largest;
     }
+    make_groups(groups, next, window);
     for (apr_uint32_t i = 0; i < window->count && emit->status == APR_SUCCESS; i++) {
-        if (!done[window->rows[i]->child]) {
-            done[window->rows[i]->child] = 1;
-            print_group(emit, page, i, largest);
+        const group_t *group = &groups[window->rows[i]->child];
+
+        if (group->first == i) {
+            print_group(emit, page, group, next, largest);
         }
     }
     if (!window->count) {

@@ -31,22 +31,47 @@ for file in "$@"; do
     case $file in
     *.html)
         awk "$quote"'
-            function end() { if (name != "") print ";\nconst pst_piece_t pst_web_" name " = { text_" name \
-                ", sizeof(text_" name ") - 1 };" }
-            /^<!-- piece [a-z_]+ -->$/ { end(); name = $3; print "\nstatic const char text_" name "[] = \"\""; next }
+            function fail(what) { print FILENAME ":" FNR ": " what >"/dev/stderr"; bad = 1; exit 1 }
+            function end() {
+                if (name == "") return
+                print "    PST_PIECE_PAD;\n_Static_assert(sizeof(text_" name ") == " len " + sizeof(PST_PIECE_PAD), \"awk counts bytes\");"
+                if (count) print "static const pst_gap_t gaps_" name "[] = {\n" gaps "};"
+                print "const pst_piece_t pst_web_" name " = { text_" name ", " len ", " \
+                    (count ? "gaps_" name : "0") ", " count " };"
+            }
+            # print what is text of it, note where its gaps are
+            function line(s,   at, gap) {
+                while (at = index(s, "{{")) {
+                    text(substr(s, 1, at - 1))
+                    s = substr(s, at + 2)
+                    at = index(s, "}}")
+                    gap = substr(s, 1, at ? at - 1 : 0)
+                    if (gap !~ /^[a-z_]+$/) fail("{{ without a name and }}")
+                    gaps = gaps "    { " len ", PST_GAP_" (gap in own ? toupper(gap) : "OTHER") ", \"" gap "\" },\n"
+                    count++
+                    s = substr(s, at + 2)
+                }
+                text(s)
+            }
+            function text(s) { len += length(s); printf "%s", quote(s) }
+            BEGIN { n = split("key label help value exact zero share", names, " "); while (n) own[names[n--]] }
+            /^<!-- piece [a-z_]+ -->$/ {
+                end(); name = $3; len = count = 0; gaps = ""
+                print "\nstatic const char text_" name "[] = \"\""
+                next
+            }
             name == "" { next }
             { sub(/^[ \t]+/, "") }
             /^$/ { next }
-            /\\$/ { sub(/\\$/, ""); print "    \"" quote($0) "\""; next }
-            { print "    \"" quote($0) "\\n\"" }
-            END { end() }' "$file" >>"$part"
+            { newline = !sub(/\\$/, ""); printf "    \""; line($0); print newline ? "\\n\"" : "\""; len += newline }
+            END { if (bad) exit 1; end() }' "$file" >>"$part"
         ;;
     *)
         name=$(basename "$file" | tr -c 'a-zA-Z0-9\n' '_')
         {
             printf '\nstatic const char text_%s[] = ""\n' "$name"
             awk "$quote"'/^\/[\/*]# sourceMappingURL=/ { next } { print "    \"" quote($0) "\\n\"" }' "$file"
-            printf ';\nconst pst_piece_t pst_web_%s = { text_%s, sizeof(text_%s) - 1 };\n' "$name" "$name" "$name"
+            printf ';\nconst pst_piece_t pst_web_%s = { text_%s, sizeof(text_%s) - 1, 0, 0 };\n' "$name" "$name" "$name"
             printf 'const char pst_web_%s_tag[] = "%s";\n' "$name" "$(cksum <"$file" | tr ' ' '-')"
         } >>"$part"
         ;;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "tap.h"
 #include "pst_emit.h"
+#include "pst_web.h"
 
 static char out[1 << 20];
 static size_t out_len, sink_calls, sink_largest;
@@ -86,7 +87,8 @@ static void text(void)
 
 static void one_text(pst_emit_e to, const char *in, const char *expected, const char *what)
 {
-    static const pst_piece_t piece = { "{{t}}", 5 };
+    static const pst_gap_t gap = { 0, PST_GAP_OTHER, "t" };
+    static const pst_piece_t piece = { PST_PIECE_PAD, 0, &gap, 1 };
     const pst_field_t field = { "t", in, 0 };
 
     begin(to);
@@ -125,14 +127,24 @@ static void escaping(void)
     one_text(PST_EMIT_JSON, "\xf4\x90\x80\x80", "\"" BAD BAD BAD BAD "\"", "beyond U+10FFFF");
 }
 
+static const char another_a[] = { 'a', '\0' };
+
 static void html(void)
 {
-    static const char with_help[] = "{{value}}|{{share}}|{{help}}";
-    static const char with_title[] = "<td title=\"{{exact}}\" class=\"{{key}}{{zero}}\">{{value}}";
-    static const pst_piece_t helped = { with_help, sizeof(with_help) - 1 };
-    static const pst_piece_t titled = { with_title, sizeof(with_title) - 1 };
-    static const pst_piece_t odd = { "{{no}}{{a}}{{", 13 };
-    const pst_field_t field = { "a", NULL, 5 };
+    static const pst_gap_t help_gaps[] = {
+        { 0, PST_GAP_VALUE, "value" }, { 1, PST_GAP_SHARE, "share" }, { 2, PST_GAP_HELP, "help" }
+    };
+    static const pst_gap_t title_gaps[] = {
+        { 11, PST_GAP_EXACT, "exact" }, { 20, PST_GAP_KEY, "key" }, { 20, PST_GAP_ZERO, "zero" },
+        { 21, PST_GAP_OTHER, "other" }, { 22, PST_GAP_VALUE, "value" }
+    };
+    static const pst_gap_t odd_gaps[] = {
+        { 0, PST_GAP_OTHER, "no" }, { 0, PST_GAP_OTHER, another_a }, { 0, PST_GAP_VALUE, "value" }
+    };
+    static const pst_piece_t helped = { "||" PST_PIECE_PAD, 2, help_gaps, 3 };
+    static const pst_piece_t titled = { "<td title=\"\" class=\"\">" PST_PIECE_PAD, 22, title_gaps, 5 };
+    static const pst_piece_t odd = { "{{" PST_PIECE_PAD, 2, odd_gaps, 3 };
+    const pst_field_t fields[] = { { "a", NULL, 5 }, { "value", "<", 0 } };
 
     begin(PST_EMIT_HTML);
     pst_emit_figure(&emit, "pools", PST_M_pools, 3);
@@ -149,8 +161,59 @@ static void html(void)
     printed("<td title=\"0 bytes\" class=\"reserved_bytes zero\">0 B<td title=\"1 pool\" class=\"pools\">1"
             "<td title=\"18,446,744,073,709,551,615 bytes\" class=\"peak_bytes\">16.0 EiB", "for people, and exact");
     begin(PST_EMIT_HTML);
-    pst_emit_piece(&emit, &odd, &field, 1);
-    printed("5{{", "a name without a field is empty; an open brace at the end stays");
+    pst_emit_piece(&emit, &odd, fields, 2);
+    printed("5&lt;{{", "a name without a field is empty; names are texts, wherever they lie; braces are text");
+}
+
+/* What web/embed.sh made of page.html: text and gaps, as the file has them. */
+static void embedded(void)
+{
+    const pst_field_t fields[] = { { "x", NULL, 7 }, { "key", "k\"", 0 }, { "width", NULL, 12 } };
+    const pst_piece_t *pieces[] = { &pst_web_top, &pst_web_cell_bar, &pst_web_row_open_master, &pst_web_bottom };
+    unsigned wrong = 0;
+
+    begin(PST_EMIT_HTML);
+    pst_emit_piece(&emit, &pst_web_segment, fields, 3);
+    printed("<rect class=\"k-k&quot;\" x=\"7\" width=\"12\" height=\"10\"/>", "a piece of the page");
+    begin(PST_EMIT_HTML);
+    pst_emit_cell(&emit, &pst_web_cell);
+    pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, 8192);
+    pst_emit_figure(&emit, "pools", PST_M_pools, 0);
+    printed("<td class=\"n\" data-label=\"Reserved\" title=\"8,192 bytes\">8.0 KiB</td>\n"
+            "<td class=\"n zero\" data-label=\"Pools\" title=\"0 pools\">0</td>\n", "a cell of the page");
+    for (unsigned i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        unsigned at = 0;
+
+        for (unsigned g = 0; g < pieces[i]->gap_count; g++) {
+            wrong += pieces[i]->gaps[g].at < at || pieces[i]->gaps[g].at > pieces[i]->len;
+            at = pieces[i]->gaps[g].at;
+        }
+        wrong += strlen(pieces[i]->text) != pieces[i]->len || strstr(pieces[i]->text, "{{") != NULL;
+    }
+    is_number(wrong, 0, "gaps are in order and inside of their piece");
+}
+
+/* Wherever in the buffer a figure begins, it arrives whole. */
+static void buffer_end(void)
+{
+    static char filler[PST_EMIT_BUFFER];
+    unsigned wrong = 0;
+
+    for (apr_size_t left = 0; left < 100; left++) {
+        const pst_field_t fields[] = { { "href", filler, 0 }, { "label", "<", 0 } };
+
+        memset(filler, 'x', sizeof(filler));
+        filler[PST_EMIT_BUFFER - left - 1] = '\0';
+        begin(PST_EMIT_HTML);
+        pst_emit_piece(&emit, &pst_web_refresh_off, fields, 2);
+        pst_emit_cell(&emit, &pst_web_cell);
+        pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, APR_UINT64_MAX);
+        pst_emit_flush(&emit);
+        wrong += !strstr(out, "x\">&lt;</a>\n<td class=\"n\" data-label=\"Reserved\" "
+                              "title=\"18,446,744,073,709,551,615 bytes\">16.0 EiB</td>\n")
+                 || sink_largest > PST_EMIT_BUFFER;
+    }
+    is_number(wrong, 0, "at any place of the buffer");
 }
 
 /* Text much larger than the buffer passes through it in pieces. */
@@ -201,6 +264,8 @@ int main(void)
     text();
     escaping();
     html();
+    embedded();
+    buffer_end();
     streaming();
     too_deep();
     return done();

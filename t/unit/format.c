@@ -26,12 +26,43 @@ static void moment(apr_uint64_t usec, const char *expected)
     is_text(pst_format_time(to, usec), expected, "time");
 }
 
+/* Around every power of ten, what libc says. */
+static void digits(void)
+{
+    apr_uint64_t power = 1;
+    unsigned wrong = 0;
+
+    for (int n = 0; n < 20; n++, power *= 10) {
+        for (int off = -1; off <= 1; off++) {
+            apr_uint64_t value = power + (apr_uint64_t)off;
+            char expected[40], plain[40], grouped[40], *out = plain;
+
+            memset(plain, '#', sizeof(plain));
+            snprintf(expected, sizeof(expected), "%llu", (unsigned long long)value);
+            wrong += pst_format_digits(plain, value) != strlen(expected) || strcmp(plain, expected) != 0;
+            wrong += plain[strlen(expected) + 1] != '#';
+            wrong += pst_format_put_count(grouped, value) != strlen(grouped);
+            wrong += strlen(grouped) != strlen(expected) + (strlen(expected) - 1) / 3;
+            for (char *c = grouped; *c; c++) {
+                if (*c != ',') {
+                    wrong += *c != *out++;
+                }
+                else {
+                    wrong += strlen(c) % 4 != 0;
+                }
+            }
+        }
+    }
+    is_number(wrong, 0, "digits around the powers of ten");
+}
+
 int main(void)
 {
     char span[PST_FORMAT_LEN];
     const apr_uint64_t s = 1000000, most = APR_UINT64_MAX;
     char to[PST_FORMAT_LEN];
 
+    digits();
     size(0, "0 B");
     size(1, "1 B");
     size(1023, "1023 B");
@@ -65,6 +96,8 @@ int main(void)
     age(3600 * s, "1 h 00 min");
     age(86399 * s, "23 h 59 min");
     age(86400 * s, "1 d 0 h");
+    age(3605 * s, "1 h 00 min");
+    age(605 * s, "10 min 05 s");
     age(most, "213503982 d 8 h");
 
     moment(0, "never");

@@ -126,6 +126,83 @@ static void orders(void)
     ok(window.count == 0 && window.from == 4, "a window beyond the end is empty");
 }
 
+/* Every window of every order is the same cut of one order over all rows, whatever was asked before. */
+static void windows(void)
+{
+    unsigned wrong = 0;
+
+    for (unsigned sort = 0; sort < PST_SORT_COUNT; sort++) {
+        pst_snapshot_t sorted;
+        pst_window_t all, part, same;
+
+        filter.sort = (pst_sort_e)sort;
+        pst_snapshot_take(&sorted, &board, &filter, NOW, pool);
+        pst_snapshot_window(&sorted, filter.sort, 0, 100, &same, pool);
+        filter.sort = PST_SORT_RESERVED;
+        pst_snapshot_take(&snap, &board, &filter, NOW, pool);
+        pst_snapshot_window(&snap, (pst_sort_e)sort, 0, 100, &all, pool);
+        wrong += all.count != snap.row_count || (sort == PST_SORT_RESERVED
+                 && all.rows[0]->slot.usage.reserved_bytes < all.rows[all.count - 1]->slot.usage.reserved_bytes);
+        for (apr_uint32_t i = 0; i < all.count && i < same.count; i++) {
+            wrong += all.rows[i]->pid != same.rows[i]->pid || all.rows[i]->slot.id != same.rows[i]->slot.id;
+        }
+        for (apr_uint32_t from = 0; from <= all.count; from++) {
+            for (apr_uint32_t limit = 0; limit <= all.count; limit++) {
+                apr_uint32_t listed = 0;
+
+                pst_snapshot_window(&snap, (pst_sort_e)sort, from, limit, &part, pool);
+                for (apr_uint32_t i = 0; i < part.count; i++) {
+                    wrong += part.rows[i] != all.rows[from + i] || !part.rows[i]->listed;
+                }
+                for (apr_uint32_t i = 0; i < snap.row_count; i++) {
+                    listed += snap.rows[i]->listed != 0;
+                }
+                wrong += listed != part.count || part.count != (limit < all.count - from ? limit : all.count - from);
+            }
+        }
+    }
+    is_number(wrong, 0, "any window is a cut of the whole order, whatever the snapshot was sorted by");
+}
+
+/* More rows than a handful, many of them with equal figures. */
+static void many(void)
+{
+    pst_board_t large;
+    pst_window_t window;
+    unsigned wrong = 0;
+
+    make_board(&large, 5, 100, pool);
+    srand(3);
+    for (unsigned c = 0; c < 5; c++) {
+        pst_shared_child_t *child = add_child(&large, 100 + c);
+
+        for (apr_uint32_t s = 0; s < 20 * c + 7; s++) {
+            add_connection(&large, child, s, (apr_uint64_t)(rand() % 20) * 8192, PST_KIND_CLIENT, "");
+        }
+    }
+    pst_snapshot_take(&snap, &large, &filter, NOW, pool);
+    pst_snapshot_window(&snap, PST_SORT_RESERVED, 0, 1000, &window, pool);
+    is_number(window.count, 7 + 27 + 47 + 67 + 87, "every row is in the window");
+    for (apr_uint32_t i = 1; i < window.count; i++) {
+        const pst_row_t *a = window.rows[i - 1], *b = window.rows[i];
+        int order = (a->slot.usage.reserved_bytes < b->slot.usage.reserved_bytes)
+                    - (a->slot.usage.reserved_bytes > b->slot.usage.reserved_bytes);
+
+        order = order ? order : strcmp(a->slot.client, b->slot.client);
+        wrong += (order ? order : (a->pid > b->pid) - (a->pid < b->pid)) >= 0;
+    }
+    is_number(wrong, 0, "largest first, equal ones by client and child");
+    for (apr_uint32_t c = 0; c < snap.child_count; c++) {
+        for (apr_uint32_t r = 1; r < snap.children[c].shown; r++) {
+            pst_row_t **row = snap.rows + snap.children[c].first + r;
+
+            wrong += row[-1]->slot.usage.reserved_bytes < row[0]->slot.usage.reserved_bytes;
+        }
+    }
+    is_number(wrong, 0, "and so within each child");
+    pst_board_close(&large);
+}
+
 static void lies(void)
 {
     pst_shared_child_t *child = pst_board_child(&board, 0);
@@ -202,6 +279,8 @@ int main(void)
     sums();
     filters();
     orders();
+    windows();
+    many();
     lies();
     noise();
     memset(board.base, 'x', sizeof(pst_shared_header_t));
