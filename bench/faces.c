@@ -13,7 +13,9 @@
 #include "pst_args.h"
 #include "pst_board.h"
 #include "pst_emit.h"
+#include "pst_history.h"
 #include "pst_snapshot.h"
+#include "pst_trend.h"
 #include "pst_view_page.h"
 #include "pst_view_tree.h"
 
@@ -26,6 +28,7 @@
 
 #define CHILDREN 400
 #define SLOTS    64
+#define HISTORY  600
 
 static void die(const char *what, apr_status_t status)
 {
@@ -64,6 +67,8 @@ static void fill_slot(pst_shared_slot_t *slot, unsigned n, apr_uint64_t now)
     slot->bucket_bytes = 8192 * (n % 3);
     slot->retained_bytes = 8192 * (n % 11);
     slot->requests = n % 100;
+    slot->verdict.of = (uint32_t)slot->id;
+    slot->verdict.state = PST_TREND_STEADY;
     apr_snprintf(slot->client, sizeof(slot->client), "192.0.2.%u", n % 250);
     apr_snprintf(slot->protocol, sizeof(slot->protocol), "HTTP/1.1");
     apr_snprintf(slot->vhost, sizeof(slot->vhost), "www%u.example.org:443", n % 20);
@@ -76,6 +81,7 @@ static void fill_board(const pst_board_t *board, unsigned rows)
 {
     apr_uint64_t now = (apr_uint64_t)apr_time_now();
 
+    pst_board_header(board)->history_by = PST_HISTORY_BY_WATCHDOG;
     for (unsigned c = 0; c < CHILDREN; c++) {
         pst_shared_child_t *child = pst_board_claim(board, 100000 + c, 0);
 
@@ -86,6 +92,11 @@ static void fill_board(const pst_board_t *board, unsigned rows)
         child->process.pools = 40;
         child->process.reserved_bytes = 600000 + 8192 * (c % 40);
         child->held_bytes = 40000000;
+        pst_history_start(board, child);
+        for (unsigned i = HISTORY; i-- > 0;) {
+            child->process.reserved_bytes += 8192 * (i % 3) - 8192;
+            pst_history_beat(board, child, now - i * (apr_uint64_t)1000000);
+        }
         for (unsigned s = 0; s < rows; s++) {
             fill_slot(pst_board_slot(board, child, s), c * SLOTS + s, now);
             child->connections_open++;
@@ -125,8 +136,14 @@ static apr_uint64_t show(const char *face, const pst_board_t *board, apr_pool_t 
         pst_emit_init(emit, json ? PST_EMIT_JSON : PST_EMIT_TEXT, count_bytes, &bytes);
         rv = pst_view_tree(emit, &snapshot, !json);
     } else {
+        pst_charts_t *charts = apr_palloc(pool, sizeof(*charts));
         pst_page_t page = { .snapshot = &snapshot, .window = &window, .args = &args,
-                            .base = "pool-status/", .pool = pool };
+                            .base = "pool-status/", .pool = pool, .charts = charts };
+
+        rv = pst_charts_take(charts, board, &snapshot, args.children_from, pool);
+        if (rv != APR_SUCCESS) {
+            die("charts", rv);
+        }
         pst_emit_init(emit, PST_EMIT_HTML, count_bytes, &bytes);
         rv = pst_view_page(emit, &page);
     }
@@ -153,7 +170,8 @@ static apr_size_t pool_bytes(apr_pool_t *pool)
 
 int main(int argc, char **argv)
 {
-    pst_board_about_t about = { .server = "Apache/2.4", .module = "mod_poolstat", .mpm = "event" };
+    pst_board_about_t about = { .server = "Apache/2.4", .module = "mod_poolstat", .mpm = "event",
+                                .interval = 1, .history = HISTORY };
     pst_board_t board;
     apr_pool_t *pool;
     apr_uint64_t bytes = 0;

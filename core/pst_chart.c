@@ -9,7 +9,7 @@
 
 /* Two points each: 600 points of one child alone stay as they are. */
 #define COLUMNS_ONE  300
-#define COLUMNS_MANY 75
+#define COLUMNS_MANY 60
 
 static apr_uint64_t height(const pst_history_point_t *point)
 {

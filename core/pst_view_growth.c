@@ -177,17 +177,33 @@ static unsigned x_of(const pst_history_point_t *points, apr_uint32_t count, apr_
 
 #define POINT_LEN 10    /* "1000,200 " */
 
-/* The upper edge, as an SVG list of points: of `scopes` stacked, or (0) of retained. */
+static unsigned y_of(const pst_history_point_t *point, unsigned scopes, apr_uint64_t top)
+{
+    return HEIGHT - scaled(scopes ? stacked(point, scopes) : point->retained, top, HEIGHT);
+}
+
+/* The upper edge, as an SVG list of points: of `scopes` stacked, or (0) of retained. Inside of a level stretch
+ * none is needed. */
 static const char *edge(const pst_page_t *page, const pst_history_point_t *points, apr_uint32_t count, unsigned scopes,
                         apr_uint64_t top)
 {
     char *text = apr_palloc(page->pool, (apr_size_t)count * POINT_LEN + 1), *to = text;
+    unsigned before = 0, y = y_of(&points[0], scopes, top);
 
     for (apr_uint32_t i = 0; i < count; i++) {
+        int last = i + 1 == count;
+        unsigned after = last ? 0 : y_of(&points[i + 1], scopes, top);
+
+        if (i && !last && y == before && y == after) {
+            y = after;
+            continue;
+        }
         to += pst_format_digits(to, x_of(points, count, i));
         *to++ = ',';
-        to += pst_format_digits(to, HEIGHT - scaled(scopes ? stacked(&points[i], scopes) : points[i].retained, top, HEIGHT));
-        *to++ = i + 1 < count ? ' ' : '\0';
+        to += pst_format_digits(to, y);
+        *to++ = last ? '\0' : ' ';
+        before = y;
+        y = after;
     }
     return text;
 }

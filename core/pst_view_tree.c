@@ -166,6 +166,9 @@ static void print_usage(pst_emit_t *emit, const char *key, const pst_shared_usag
 static void print_verdict(pst_emit_t *emit, const pst_shared_verdict_t *verdict)
 {
     pst_emit_text(emit, "state", pst_trend_word(verdict->state));
+    if (verdict->state != PST_TREND_GROWING && verdict->state != PST_TREND_SHRINKING) {
+        return;
+    }
     pst_emit_signed(emit, "bytes_per_minute", verdict->per_minute);
     if (verdict->per_request > 0) {
         pst_emit_decimal(emit, "bytes_per_request", verdict->per_request);
@@ -190,7 +193,9 @@ static void print_connection_verdict(pst_emit_t *emit, const pst_shared_verdict_
         return;
     }
     pst_emit_object(emit, "verdict");
-    pst_emit_text(emit, "scope", verdict->scope == PST_SCOPE_REQUEST ? "request" : "connection");
+    if (verdict->state != PST_TREND_STEADY) {
+        pst_emit_text(emit, "scope", verdict->scope == PST_SCOPE_REQUEST ? "request" : "connection");
+    }
     print_verdict(emit, verdict);
     pst_emit_end(emit);
 }
