@@ -35,7 +35,6 @@ SKIP: {
     skip 'no google-pprof here', 1 unless grep { -x "$_/google-pprof" } split /:/, $ENV{PATH};
     for my $of ([ 'all children', '' ], [ 'one child', "?pid=$pid" ]) {
         my $body = $s->fetch("/pool-status/profile$of->[1]")->{body};
-        my ($first) = pprof($body, '--text', '--bytes', '--unit=b') =~ /^\s+(\d.*)$/m;
         my $text = pprof($body, '--text');
         my @row = grep /%/, split /\n/, $text;
         like($row[0] // '', qr/\bpoolprobe_leak\b/, "google-pprof of $of->[0]: the leak is on top") or diag($text);
@@ -44,6 +43,7 @@ SKIP: {
         like($text, qr/\bap_run_handler\b/, 'functions of httpd by name');
         my $unresolved = grep /\b0x[0-9a-f]{8,}|\b0{8,}[0-9a-f]{8}\b/, @row;
         cmp_ok($unresolved, '<=', @row / 4, 'most addresses have names') or diag($text);
+        next if $of->[1];
         like(pprof($body, '--text --alloc_space'), qr/\bpoolprobe_leak\b/, 'and of all ever allocated');
         like(pprof($body, '--text --cum'), qr/100\.0%\s+\S*(?:start_thread|clone|_start|main)\b|probe_handler/, 'callers are found');
     }
