@@ -244,7 +244,7 @@ static APR_INLINE void note_below(pst_account_t *account, apr_uint32_t more)
     }
 }
 
-static APR_INLINE void born(apr_pool_t *pool, apr_pool_t *parent, const void *creator)
+static __attribute__((always_inline)) inline void born(apr_pool_t *pool, apr_pool_t *parent, const void *creator)
 {
     pst_record_t *record = pst_record_make(pool), *above = parent ? pst_record_find(parent) : NULL;
     const apr_memnode_t *self = pst_apr_pool(pool)->self;
