@@ -4,15 +4,16 @@
  *
  * Place in the flow: wrappers -> CLASSES -> board.
  *
- * Concurrency: who finds its creator known takes no lock.  New creators, new classes
- * and pools that change class take one; what needs the loader's lock is done
- * before.  Entries are filled in before they can be found, and stay.
+ * Concurrency: who finds its creator known takes nothing.  New creators, new classes
+ * and pools that change class take a flag that nobody waits for (pst_flag.h): who cannot have
+ * it leaves the pool where it is.  What needs the loader's lock is done before.  Entries
+ * are filled in before they can be found, and stay.
  */
 #include "pst_class.h"
+#include "pst_flag.h"
 #include "pst_object.h"
 #include "pst_site.h"
 
-#include <pthread.h>
 #include <string.h>
 
 /* Every pool that was there before the child has this creator. */
@@ -36,8 +37,8 @@ static struct {
     pst_shared_child_t *block;
     apr_uint32_t count;             /* classes made, row 0 included */
     apr_uint32_t creators;
-    pthread_mutex_t lock;
-} g = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    int busy;                       /* somebody is in: pst_flag.h */
+} g;
 
 void pst_class_start(const pst_board_t *board, pst_shared_child_t *block)
 {
@@ -106,7 +107,7 @@ static void find_place(place_t *place, const void *creator)
     }
 }
 
-/* The creator's entry, or, if there is none and make is set, a free one: that only locked. */
+/* The creator's entry, or, if there is none and make is set, a free one: with the flag only. */
 static pst_creator_t *find_creator(const void *creator, int make)
 {
     apr_size_t i = pst_class_hash(creator), tries;
@@ -143,7 +144,7 @@ static const char *lasting(const char *tag)
     return !tag ? NULL : pst_object_find(tag) ? tag : elsewhere;
 }
 
-/* A class of a creator; locked. @return 0 if there is no row left */
+/* A class of a creator; with the flag. @return 0 if there is no row left */
 static apr_uint32_t make_class(pst_creator_t *creator, const void *at, const place_t *place, const char *tag,
                                const char *key)
 {
@@ -175,7 +176,9 @@ apr_uint32_t pst_class_of_creator(const void *creator)
         return 0;
     }
     find_place(&place, creator);
-    pthread_mutex_lock(&g.lock);
+    if (!pst_flag_take(&g.busy)) {
+        return 0;
+    }
     entry = find_creator(creator, 1);
     if (entry && !entry->at) {
         g.creators++;
@@ -183,11 +186,11 @@ apr_uint32_t pst_class_of_creator(const void *creator)
         __atomic_store_n(&entry->at, creator, __ATOMIC_RELEASE);
     }
     found = entry ? entry->guess : 0;
-    pthread_mutex_unlock(&g.lock);
+    pst_flag_give(&g.busy);
     return found;
 }
 
-/* The class of a creator with this tag; locked. @return 0 if there is none */
+/* The class of a creator with this tag; with the flag. @return 0 if there is none */
 static apr_uint32_t find_class(const pst_creator_t *creator, const char *tag)
 {
     apr_uint32_t i;
@@ -246,7 +249,7 @@ static void learn(pst_creator_t *creator, apr_uint32_t from, apr_uint32_t to, co
     __atomic_store_n(&creator->guess, to, __ATOMIC_RELEASE);
 }
 
-/* The class that a pool of this creator, now in from, belongs to by its tag; locked. */
+/* The class that a pool of this creator, now in from, belongs to by its tag; with the flag. */
 static apr_uint32_t choose(pst_creator_t *creator, apr_uint32_t from, const char *tag, const char *key)
 {
     apr_uint32_t to = find_class(creator, tag);
@@ -271,12 +274,14 @@ void pst_class_retag(pst_record_t *record, const char *tag)
         return;
     }
     key = lasting(tag);
-    pthread_mutex_lock(&g.lock);
+    if (!pst_flag_take(&g.busy)) {
+        return;                         /* the guess stands */
+    }
     creator = find_creator(pst_classes[record->of_class].creator, 0);
     if (creator) {
         to = choose(creator, record->of_class, tag, key);
     }
-    pthread_mutex_unlock(&g.lock);
+    pst_flag_give(&g.busy);
     if (to != record->of_class) {
         move(record, to);
     }
@@ -295,16 +300,17 @@ void pst_class_adopt(pst_record_t *record, apr_pool_t *pool)
     }
     pst_class_of_creator(before);
     tag = tag == elsewhere ? NULL : tag;
-    pthread_mutex_lock(&g.lock);
-    creator = find_creator(before, 0);
-    if (creator) {
-        creator->mixed = 1;
-        record->of_class = find_class(creator, tag);
-        if (!record->of_class) {
-            record->of_class = make_class(creator, before, &unknown, tag, tag);
+    if (pst_flag_take(&g.busy)) {
+        creator = find_creator(before, 0);
+        if (creator) {
+            creator->mixed = 1;
+            record->of_class = find_class(creator, tag);
+            if (!record->of_class) {
+                record->of_class = make_class(creator, before, &unknown, tag, tag);
+            }
         }
+        pst_flag_give(&g.busy);
     }
-    pthread_mutex_unlock(&g.lock);
     pst_add(&pst_classes[record->of_class].row->class_pools_created, 1);
     pst_class_charge(record->of_class, (apr_int64_t)record->reserved, record->reserved);
 }

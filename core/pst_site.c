@@ -11,14 +11,16 @@
  * right vouches for the layout of the next; none beyond what unwinding has
  * seen of this thread's stack is looked at.
  *
- * Concurrency: samples are rare, so one lock guards traces, sites and samples.
- * Unwinding and all that may take the loader's lock happens before it is taken.
+ * Concurrency: samples are rare, so one flag guards traces, sites and samples, and
+ * nobody waits for it (pst_flag.h).  Who cannot have it does without: a
+ * sample is lost and counted; samples to be released are left on a list that the next
+ * holder clears.  Unwinding and all that may take the loader's lock happens outside.
  */
 #include "pst_site.h"
+#include "pst_flag.h"
 #include "pst_object.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -61,13 +63,14 @@ static struct {
     const pst_board_t *board;
     pst_shared_child_t *block;
     double rate;
-    pthread_mutex_t lock;
+    int busy;                   /* somebody is in */
+    apr_uint32_t left;          /* samples released while somebody was: a list, atomic */
     apr_uint32_t sample_count, free_samples, trace_count, site_count;
     apr_uint32_t buckets[BUCKETS];
     trace_t traces[TRACES];     /* 0 is none */
     site_t sites[PST_SITE_COUNT];
     sample_t samples[SAMPLES];  /* 0 is none */
-} g = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} g;
 
 __thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec")));
 static __thread apr_uint64_t dice __attribute__((tls_model("initial-exec")));
@@ -206,7 +209,7 @@ static void name_frames(stack_walk_t *stack)
     }
 }
 
-/* -- traces; locked ------------------------------------------------------- */
+/* -- traces; inside ------------------------------------------------------- */
 
 static apr_uint32_t bucket_of(apr_uint32_t of_class, apr_uint32_t scope, apr_uintptr_t ip)
 {
@@ -268,7 +271,7 @@ static void add_trace(const stack_walk_t *stack, apr_uintptr_t own, const pst_re
     *bucket = g.trace_count++;
 }
 
-/* -- sites; locked -------------------------------------------------------- */
+/* -- sites; inside -------------------------------------------------------- */
 
 /* The row of a site that holds nothing now, and least ever; what it had goes to row 0. */
 static apr_uint32_t take_row(void)
@@ -362,6 +365,44 @@ static void charge_ever(apr_uint32_t which, const sample_t *sample, int sign)
 
 /* -- samples -------------------------------------------------------------- */
 
+static int enter(void)
+{
+    return pst_flag_take(&g.busy);
+}
+
+/* Inside: a chain of samples is no more. */
+static void free_chain(apr_uint32_t i)
+{
+    while (i) {
+        sample_t *sample = &g.samples[i];
+        apr_uint32_t next = sample->next;
+
+        charge_live(sample->site, sample, -1);
+        sample->next = g.free_samples;
+        g.free_samples = i;
+        i = next;
+    }
+}
+
+static void leave(void)
+{
+    free_chain(__atomic_exchange_n(&g.left, 0, __ATOMIC_ACQUIRE));
+    pst_flag_give(&g.busy);
+}
+
+/* Outside: leave a chain to the next one who is in. */
+static void leave_chain(apr_uint32_t head)
+{
+    apr_uint32_t tail = head, seen = __atomic_load_n(&g.left, __ATOMIC_RELAXED);
+
+    while (g.samples[tail].next) {
+        tail = g.samples[tail].next;
+    }
+    do {
+        g.samples[tail].next = seen;
+    } while (!__atomic_compare_exchange_n(&g.left, &seen, head, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
 static void add_sample(pst_record_t *record, apr_uint32_t site, apr_size_t size, int first)
 {
     sample_t made = { .site = (apr_uint16_t)site, .first = (apr_uint16_t)first, .size = size };
@@ -394,11 +435,14 @@ static __attribute__((noinline)) void sample_new(pst_record_t *record, apr_size_
 
     unwind(&stack);
     name_frames(&stack);
-    pthread_mutex_lock(&g.lock);
+    if (!enter()) {
+        pst_add(&g.block->samples_lost, 1);
+        return;
+    }
     site = find_site(stack.frames, stack.frame_count, record->account->scope, record->of_class);
     add_trace(&stack, own, record, site);
     add_sample(record, site, size, first);
-    pthread_mutex_unlock(&g.lock);
+    leave();
 }
 
 __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, apr_size_t size, int first)
@@ -417,12 +461,15 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
         }
     }
     pst_site_left = draw();
-    pthread_mutex_lock(&g.lock);
+    if (!enter()) {
+        pst_add(&g.block->samples_lost, 1);
+        return;
+    }
     site = find_trace(base, own, record);
     if (site >= 0) {
         add_sample(record, (apr_uint32_t)site, size, first);
     }
-    pthread_mutex_unlock(&g.lock);
+    leave();
     if (site < 0) {
         sample_new(record, size, first, base, own);
     }
@@ -430,37 +477,36 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
 
 void pst_site_release(pst_record_t *record, int all)
 {
-    apr_uint32_t *link = &record->samples;
+    apr_uint32_t i = record->samples, next, kept = 0, gone = 0;
 
+    record->samples = 0;
     if (pst_account_muted()) {
-        record->samples = 0;
         return;
     }
-    pthread_mutex_lock(&g.lock);
-    while (*link) {
-        apr_uint32_t i = *link;
-        sample_t *sample = &g.samples[i];
+    for (; i; i = next) {               /* the chain is the pool's own */
+        apr_uint32_t *to = g.samples[i].first && !all ? &kept : &gone;
 
-        if (sample->first && !all) {
-            link = &sample->next;
-            continue;
-        }
-        *link = sample->next;
-        charge_live(sample->site, sample, -1);
-        sample->next = g.free_samples;
-        g.free_samples = i;
+        next = g.samples[i].next;
+        g.samples[i].next = *to;
+        *to = i;
     }
-    pthread_mutex_unlock(&g.lock);
+    record->samples = kept;
+    if (gone && enter()) {
+        free_chain(gone);
+        leave();
+    }
+    else if (gone) {
+        leave_chain(gone);
+    }
 }
 
 void pst_site_moved(pst_record_t *record)
 {
     apr_uint32_t i, scope = record->account->scope;
 
-    if (pst_account_muted()) {
-        return;
+    if (pst_account_muted() || !enter()) {
+        return;                         /* they stay where they are charged */
     }
-    pthread_mutex_lock(&g.lock);
     for (i = record->samples; i; i = g.samples[i].next) {
         sample_t *sample = &g.samples[i];
         const site_t from = g.sites[sample->site];
@@ -476,5 +522,5 @@ void pst_site_moved(pst_record_t *record)
         charge_live(to, sample, 1);
         charge_ever(to, sample, 1);
     }
-    pthread_mutex_unlock(&g.lock);
+    leave();
 }
