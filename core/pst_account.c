@@ -25,6 +25,7 @@ static struct {
     apr_uint64_t       *taken;      /* a bit per slot, bits beyond the last set for good */
     apr_uint32_t        words;
     apr_uint32_t        hint;       /* where a free slot was last seen */
+    apr_byte_t         *watch;      /* of each slot, and last of the process: 1 + the scope to look into, or 0 */
     apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
     apr_uint64_t        serial;
     int                 muted;
@@ -39,7 +40,8 @@ static apr_status_t start_slots(apr_uint32_t slot_count)
     g.words = (slot_count + WORD_BITS - 1) / WORD_BITS;
     g.taken = calloc(g.words, sizeof(*g.taken));
     g.turns = calloc(slot_count, sizeof(*g.turns));
-    if (!g.taken || !g.turns) {
+    g.watch = calloc(slot_count + 1, sizeof(*g.watch));
+    if (!g.taken || !g.turns || !g.watch) {
         return APR_ENOMEM;
     }
     for (i = slot_count; i < g.words * WORD_BITS; i++) {
@@ -405,6 +407,29 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
         set_text(slot->handler, sizeof(slot->handler), handler);
     }
     pst_slot_end(slot);
+}
+
+void pst_account_watch(const pst_shared_slot_t *slot, pst_scope_e scope)
+{
+    apr_size_t index = slot ? (apr_size_t)(slot - pst_board_slot(g.board, g.block, 0)) : g.slot_count;
+
+    if (g.watch && index <= g.slot_count) {
+        __atomic_store_n(&g.watch[index], (apr_byte_t)(1 + scope), __ATOMIC_RELAXED);
+    }
+}
+
+uint64_t *pst_account_watched(const pst_account_t *account)
+{
+    apr_uint32_t tag = account->above ? account->above->tag : account->tag;
+    int is_process = account->scope == PST_SCOPE_PROCESS;
+    apr_uint32_t index = is_process ? g.slot_count : tag >> 16;
+
+    if ((!is_process && !tag) || g.muted
+        || __atomic_load_n(&g.watch[index], __ATOMIC_RELAXED) != (apr_byte_t)(1 + account->scope)) {
+        return NULL;
+    }
+    __atomic_store_n(&g.watch[index], 0, __ATOMIC_RELAXED);
+    return is_process ? &g.block->verdict.site : &pst_board_slot(g.board, g.block, index)->verdict.site;
 }
 
 void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes)

@@ -80,16 +80,24 @@ static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, 
     pst_trend_judge(trend, own.points, count, own.work, own.spare);
 }
 
-static void publish(pst_shared_verdict_t *to, const pst_trend_t *trend, apr_uint64_t begin, apr_uint32_t of, int scope)
+/* What grows is looked into: the next growth says whose it is. */
+static void publish(pst_shared_verdict_t *to, const pst_trend_t *trend, apr_uint64_t begin,
+                    const pst_shared_slot_t *slot, int scope)
 {
     int moves = trend->state == PST_TREND_GROWING || trend->state == PST_TREND_SHRINKING;
 
+    if (trend->state == PST_TREND_GROWING) {
+        pst_account_watch(slot, (pst_scope_e)scope);
+    }
+    if (trend->state != PST_TREND_GROWING || to->scope != scope) {
+        pst_store(&to->site, 0);
+    }
     to->scope = (uint8_t)scope;
     to->fit = (uint16_t)(trend->fit * 1000 + 0.5);
     to->per_minute = (float)trend->per_minute;
     to->per_request = (float)trend->per_request;
     pst_store(&to->since, moves ? begin + (apr_uint64_t)(trend->since * 1e6) : 0);
-    __atomic_store_n(&to->of, of, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->of, slot ? (apr_uint32_t)pst_load(&slot->id) : 0, __ATOMIC_RELAXED);
     __atomic_store_n(&to->state, (uint8_t)trend->state, __ATOMIC_RELEASE);
 }
 
@@ -111,7 +119,7 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
         judge_points(&day, history->coarse, history->coarse_count);
     }
     if (fine.state != PST_TREND_GROWING && (day.state == PST_TREND_GROWING || day.state == PST_TREND_SHRINKING)) {
-        publish(&child->verdict, &day, history->coarse[0].time, 0, PST_SCOPE_PROCESS);
+        publish(&child->verdict, &day, history->coarse[0].time, NULL, PST_SCOPE_PROCESS);
         return;
     }
     if (fine.state == PST_TREND_GROWING && day.state == PST_TREND_GROWING) {
@@ -120,12 +128,12 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
 
         fine.since = day.since + begin / 1e6 < fine.since ? day.since + begin / 1e6 : fine.since;
         if (fine.since < 0) {
-            publish(&child->verdict, &fine, 0, 0, PST_SCOPE_PROCESS);
+            publish(&child->verdict, &fine, 0, NULL, PST_SCOPE_PROCESS);
             pst_store(&child->verdict.since, history->fine[0].time - (apr_uint64_t)(-fine.since * 1e6));
             return;
         }
     }
-    publish(&child->verdict, &fine, history->fine[0].time, 0, PST_SCOPE_PROCESS);
+    publish(&child->verdict, &fine, history->fine[0].time, NULL, PST_SCOPE_PROCESS);
 }
 
 /* -- connections and their requests ----------------------------------------- */
@@ -222,10 +230,10 @@ static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *
     add_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
     judge_series(&trend, connection);
     if (trend.state != PST_TREND_GROWING && requests_trend.state == PST_TREND_GROWING) {
-        publish(&slot->verdict, &requests_trend, request->begin, (apr_uint32_t)id, PST_SCOPE_REQUEST);
+        publish(&slot->verdict, &requests_trend, request->begin, slot, PST_SCOPE_REQUEST);
     }
     else {
-        publish(&slot->verdict, &trend, connection->begin, (apr_uint32_t)id, PST_SCOPE_CONNECTION);
+        publish(&slot->verdict, &trend, connection->begin, slot, PST_SCOPE_CONNECTION);
     }
 }
 

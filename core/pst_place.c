@@ -4,6 +4,7 @@
  */
 #include "pst_place.h"
 #include "pst_object.h"
+#include "pst_trend.h"
 
 #include <stdio.h>
 
@@ -27,4 +28,16 @@ char *pst_place_text(char *to, const pst_place_t *place)
         snprintf(to, PST_PLACE_LEN, "%s+0x%llx", place->module, (unsigned long long)place->offset);
     }
     return to;
+}
+
+int pst_place_of_verdict(char *to, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict)
+{
+    pst_place_t place;
+
+    if (verdict->state != PST_TREND_GROWING || !verdict->site) {
+        return 0;
+    }
+    pst_place_of(&place, snapshot, verdict->site);
+    pst_place_text(to, &place);
+    return 1;
 }

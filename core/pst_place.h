@@ -24,4 +24,7 @@ void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared
 /** "module function+0x1f", or "module+0x1234". Cut at PST_PLACE_LEN. */
 char *pst_place_text(char *to, const pst_place_t *place);
 
+/** The code behind a growing verdict, as pst_place_text() says it. @return 0 if it is not known */
+int pst_place_of_verdict(char *to, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict);
+
 #endif /* PST_PLACE_H */

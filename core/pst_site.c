@@ -475,6 +475,17 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
     }
 }
 
+__attribute__((noinline)) void pst_site_note(uint64_t *to)
+{
+    stack_walk_t stack = { .base = (apr_uintptr_t)__builtin_frame_address(0) };
+
+    unwind(&stack);
+    name_frames(&stack);
+    if (stack.frame_count) {
+        pst_store(to, stack.frames[0]);
+    }
+}
+
 void pst_site_release(pst_record_t *record, int all)
 {
     apr_uint32_t i = record->samples, next, kept = 0, gone = 0;

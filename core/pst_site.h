@@ -45,4 +45,7 @@ static APR_INLINE void pst_site_drop(pst_record_t *record, int all)
 /** A pool with samples is now of another class or charged to another scope. */
 void pst_site_moved(pst_record_t *record);
 
+/** Note the code that is growing a pool now: the first frame outside of this module and APR. Unwinds the stack. */
+void pst_site_note(uint64_t *to);
+
 #endif /* PST_SITE_H */

@@ -8,6 +8,7 @@
 #include "pst_view_growth.h"
 #include "pst_account.h"
 #include "pst_format.h"
+#include "pst_place.h"
 #include "pst_trend.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
@@ -102,16 +103,18 @@ static void print_suspect(pst_emit_t *emit, const pst_page_t *page, const suspec
     const char *href = pid_link(page, suspect->child->head.owner), *growth = growth_text(page, suspect->verdict);
     const char *fit = apr_psprintf(page->pool, "%.2f", suspect->verdict->fit / 1000.0);
     const pst_row_t *row = suspect->row;
+    char place[PST_PLACE_LEN];
+    const char *site = pst_place_of_verdict(place, page->snapshot, suspect->verdict) ? place : "code not seen yet";
 
     if (!row) {
         PIECE(emit, &pst_web_suspect_process, TEXT("href", href), NUMBER("pid", suspect->child->head.owner),
-              TEXT("growth", growth), TEXT("fit", fit));
+              TEXT("growth", growth), TEXT("fit", fit), TEXT("site", site));
         return;
     }
     PIECE(emit, suspect->verdict->scope == PST_SCOPE_REQUEST ? &pst_web_suspect_request : &pst_web_suspect_connection,
           TEXT("href", href), NUMBER("pid", row->pid), NUMBER("id", row->slot.id),
           TEXT("kind", pst_kind_word(row->slot.kind)), TEXT("client", row->slot.client),
-          TEXT("vhost", row->slot.vhost), TEXT("growth", growth), TEXT("fit", fit),
+          TEXT("vhost", row->slot.vhost), TEXT("growth", growth), TEXT("fit", fit), TEXT("site", site),
           TEXT("line", row->slot.has_request ? row->slot.line : "no request now"));
 }
 

@@ -163,8 +163,10 @@ static void print_usage(pst_emit_t *emit, const char *key, const pst_shared_usag
 }
 
 /* What every verdict says; the caller opens and closes its object. */
-static void print_verdict(pst_emit_t *emit, const pst_shared_verdict_t *verdict)
+static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict)
 {
+    char place[PST_PLACE_LEN];
+
     pst_emit_text(emit, "state", pst_trend_word(verdict->state));
     if (verdict->state != PST_TREND_GROWING && verdict->state != PST_TREND_SHRINKING) {
         return;
@@ -183,10 +185,17 @@ static void print_verdict(pst_emit_t *emit, const pst_shared_verdict_t *verdict)
     else {
         pst_emit_null(emit, "since");
     }
+    if (pst_place_of_verdict(place, snapshot, verdict)) {
+        pst_emit_text(emit, "site", place);
+    }
+    else {
+        pst_emit_null(emit, "site");
+    }
 }
 
 /* Most connections are too young for one. */
-static void print_connection_verdict(pst_emit_t *emit, const pst_shared_verdict_t *verdict)
+static void print_connection_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot,
+                                     const pst_shared_verdict_t *verdict)
 {
     if (verdict->state == PST_TREND_LITTLE) {
         pst_emit_null(emit, "verdict");
@@ -196,7 +205,7 @@ static void print_connection_verdict(pst_emit_t *emit, const pst_shared_verdict_
     if (verdict->state != PST_TREND_STEADY) {
         pst_emit_text(emit, "scope", verdict->scope == PST_SCOPE_REQUEST ? "request" : "connection");
     }
-    print_verdict(emit, verdict);
+    print_verdict(emit, snapshot, verdict);
     pst_emit_end(emit);
 }
 
@@ -208,7 +217,7 @@ static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot
     }
     pst_emit_object(emit, "verdict");
     pst_emit_object(emit, "process");
-    print_verdict(emit, &child->head.verdict);
+    print_verdict(emit, snapshot, &child->head.verdict);
     pst_emit_end(emit);
     pst_emit_end(emit);
 }
@@ -254,7 +263,7 @@ static void print_connection(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
 
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_row_figure(row, metric));
     }
-    print_connection_verdict(emit, &slot->verdict);
+    print_connection_verdict(emit, snapshot, &slot->verdict);
     print_request(emit, snapshot, slot);
     pst_emit_end(emit);
 }

@@ -85,6 +85,15 @@ apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool)
  * a fresh one, since a node in the ring is never empty (apr_palloc() and
  * apr_pvsprintf() link it together with the bytes it was asked for).
  */
+static APR_INLINE void look_into(const pst_account_t *account)
+{
+    uint64_t *to = pst_account_watched(account);
+
+    if (PST_UNLIKELY(to != NULL)) {
+        pst_site_note(to);
+    }
+}
+
 static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_t *before, const void *m)
 {
     const apr_memnode_t *now = pst_apr_pool(pool)->active;
@@ -101,6 +110,7 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
         pst_account_charge_growth(record->account, (apr_int64_t)size, pst_wrap_publish(record, pool));
         pst_class_changed(record, pool, (apr_int64_t)size);
         pst_site_grow(record, size, 0);
+        look_into(record->account);
     }
     else {
         record->left -= (apr_size_t)(now->endp - (const char *)m);
@@ -257,6 +267,9 @@ static __attribute__((always_inline)) inline void born(apr_pool_t *pool, apr_poo
     PST_COUNT(pools_created, 1);
     pst_class_born(record, creator);
     pst_site_grow(record, record->reserved, 1);
+    if (record->account->current) {     /* a pool of the connection, made by a request; not the request's own */
+        look_into(record->account);
+    }
 }
 
 apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,

@@ -51,7 +51,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    3
+#define PST_BOARD_VERSION    4
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -117,6 +117,8 @@ typedef struct pst_shared_verdict_t {
     uint64_t since;             /**< time */
     float    per_minute;        /**< bytes; below 0 where it shrinks */
     float    per_request;       /**< bytes; 0 where it does not grow by requests */
+    uint64_t site;              /**< pst_shared_frame_t: the code that made it grow when last looked into; 0: not seen yet.
+                                     Written by whoever grew */
 } pst_shared_verdict_t;
 
 /** The figures that process scope, connections and requests have in common. */
