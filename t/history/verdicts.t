@@ -71,6 +71,12 @@ subtest '100 bytes of the child\'s pool per request' => sub {
     cmp_ok($v->{r2}, '>', 0.9, 'the line fits');
     cmp_ok($v->{bytes_per_minute}, '>', 0, 'a rate');
     cmp_ok($v->{since}, '>', time - 60, 'since when');
+    my $named = sub { my ($found) = grep { $_->{pid} == $c->{pid} } @{ $s->json->{children} }; $found && $found->{verdict}{process}{site} };
+    ok(wait_for(sub {
+        # what grows is looked into at its next node: let it take one
+        $conn->get('/poolprobe?pool=child&bytes=100') && $conn->response for 1 .. 100;
+        ($named->() // '') =~ /^mod_poolprobe\.so/;
+    }, 10), 'the code is named: ' . ($named->() // 'none'));
     my $page = $s->fetch('/pool-status')->{body};
     like($page, qr{class="suspects".*Process scope of <a href="\?pid=$c->{pid}">}s, 'the page names it');
     like($page, qr{<svg class="chart".*<polygon class="k-process_reserved_bytes" points="0,200 [0-9, ]+ 1000,200"/>}s, 'and draws it');
@@ -124,6 +130,51 @@ subtest 'a request that grows while it streams' => sub {
     my $beside = row_of($json, "&n=quiet$name");
     ok($beside && (!$beside->{verdict} || $beside->{verdict}{state} ne 'growing'), 'the healthy stream beside is not accused');
     $_->close for $conn, $quiet;
+};
+
+# httpd bug 33382: a brigade is made at each read, on a pool that lives as long as the
+# stream. The probe's reader is a function of its own.
+for my $scope (qw(connection request)) {
+    subtest "a stream that makes a brigade at each read, on the pool of the $scope" => sub {
+        my $name = token("brigade$scope");
+        my ($conn, $quiet) = map { PST::Conn->new($s->port) } 1 .. 2;
+        $quiet->get("/poolprobe?stream=400&every=50&chunk=100&n=quiet$name", headers => ['Connection: close']);
+        $conn->get("/poolprobe?stream=400&every=50&chunk=100&leak=$scope&brigades=100&n=$name", headers => ['Connection: close']);
+        my ($json, $row, $begun);
+        ok(wait_for(sub {
+            $json = $s->json;
+            $row = row_of($json, "&n=$name");
+            $begun //= time if $row;
+            $row && $row->{verdict} && ($row->{verdict}{site} // '') =~ /^mod_poolprobe\.so poolprobe_read\+0x/;
+        }, 20), 'is named, with the function that reads') or return diag($row ? JSON::PP::encode_json($row) : 'no row');
+        cmp_ok(time - $begun, '<=', 10, 'within ten seconds');
+        is($row->{verdict}{scope}, $scope, 'what grows');
+        my $grown = sub { my ($r) = @_; $scope eq 'request' ? $r->{request}{reserved_bytes} : $r->{reserved_bytes} };
+        my ($before, $at) = ($grown->($row), $json->{server}{time});
+        sleep 4;
+        $json = $s->json;
+        $row  = row_of($json, "&n=$name");
+        within($row->{verdict}{bytes_per_minute}, 60 * ($grown->($row) - $before) / ($json->{server}{time} - $at), 'bytes a minute');
+        my $beside = row_of($json, "&n=quiet$name");
+        ok($beside && (!$beside->{verdict} || $beside->{verdict}{state} ne 'growing'), 'the healthy stream beside is not accused');
+        like($s->fetch('/pool-status')->{body}, qr{class="suspects".*mod_poolprobe\.so poolprobe_read\+0x}s, 'the page names it');
+        $_->close for $conn, $quiet;
+    };
+}
+
+subtest 'a subpool of the connection made by each request and never destroyed' => sub {
+    my ($row, $json, $conn) = leak('pool=connsub&bytes=100&free=keep', 0.05, 100, sub {
+        my ($found) = grep { $_->{verdict} && $_->{verdict}{state} eq 'growing' && defined $_->{verdict}{bytes_per_request} } rows($_[0]);
+        return $found;
+    });
+    ok($row, 'is named') or return;
+    within($row->{verdict}{bytes_per_request}, 8192, 'bytes a request');
+    ok(wait_for(sub {
+        $conn->get('/poolprobe?pool=connsub&bytes=100&free=keep') && $conn->response;
+        my ($found) = grep { $_->{pid} == $row->{pid} && $_->{id} == $row->{id} } rows($s->json);
+        $found && $found->{verdict} && ($found->{verdict}{site} // '') =~ /^mod_poolprobe\.so/;
+    }, 10), 'and the code that makes them');
+    $conn->close;
 };
 
 is($s->stop, 0, 'stops in order');
