@@ -5,9 +5,9 @@ package Report;
 use strict;
 use warnings;
 
-my %HEAD = (plain => 'no module', control => 'control', on => 'Instrument On', off => 'Instrument Off',
+my %HEAD = (plain => 'no module', control => 'control', on => 'Instrument On', prof64 => 'On, profile at 64K', off => 'Instrument Off',
             status => 'ExtendedStatus On', log => 'access log');
-my @ORDER = qw(plain control on off status log);
+my @ORDER = qw(plain control on prof64 off status log);
 
 sub new {
     my ($class, %about) = @_;

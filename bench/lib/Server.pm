@@ -21,6 +21,7 @@ our %VARIANT = (
     plain   => '',
     control => '',
     on      => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\n",
+    prof64  => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\nPoolStatProfile 64K\n",
     off     => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument Off\n",
     status  => "LoadModule status_module \@MODULES\@/mod_status.so\nExtendedStatus On\n",
     log     => "CustomLog \@WORK\@/access.log \"%h %l %u %t \\\"%r\\\" %>s %O\"\n",
