@@ -12,8 +12,8 @@
  * seen of this thread's stack is looked at.
  *
  * Concurrency: samples are rare, so one flag guards traces, sites and samples, and
- * nobody waits for it (pst_flag.h).  Who cannot have it does without: a
- * sample is lost and counted; samples to be released are left on a list that the next
+ * nobody waits for it (pst_flag.h).  Who cannot have it does without: the
+ * thread's next growth is sampled instead; samples to be released are left on a list that the next
  * holder clears.  Unwinding and all that may take the loader's lock happens outside.
  */
 #include "pst_site.h"
@@ -436,7 +436,7 @@ static __attribute__((noinline)) void sample_new(pst_record_t *record, apr_size_
     unwind(&stack);
     name_frames(&stack);
     if (!enter()) {
-        pst_add(&g.block->samples_lost, 1);
+        pst_site_left = 0;              /* the next growth instead */
         return;
     }
     site = find_site(stack.frames, stack.frame_count, record->account->scope, record->of_class);
@@ -462,7 +462,7 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
     }
     pst_site_left = draw();
     if (!enter()) {
-        pst_add(&g.block->samples_lost, 1);
+        pst_site_left = 0;
         return;
     }
     site = find_trace(base, own, record);
