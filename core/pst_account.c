@@ -387,11 +387,11 @@ void pst_account_close(pst_account_t *account, const pst_account_t *original)
 /* Compared as a whole with the request's before: zeros up to the end. */
 static void set_handler(pst_account_t *connection, const char *handler)
 {
-    char name[PST_HANDLER_LEN] = "";
+    pst_shared_slot_t *slot = connection->slot;
 
-    set_text(name, sizeof(name), handler);
-    memcpy(connection->slot->handler, name, sizeof(name));
-    connection->handler_row = pst_largest_handler(connection->handler_row, name);
+    memset(slot->handler, 0, sizeof(slot->handler));
+    set_text(slot->handler, sizeof(slot->handler), handler);
+    connection->handler_row = pst_largest_handler(connection->handler_row, slot->handler);
     connection->handled = 1;
 }
 

@@ -54,12 +54,13 @@ void pst_largest_start(const pst_board_t *board, pst_shared_child_t *block)
 
 /* ---- histograms ---- */
 
-static APR_INLINE int same(const name_t *a, const name_t *b, unsigned words)
+static APR_INLINE int same(const name_t *name, const char *text, unsigned words)
 {
-    apr_uint64_t differs = 0;
+    apr_uint64_t differs = 0, word;
 
     for (unsigned i = 0; i < words; i++) {
-        differs |= a->words[i] ^ b->words[i];
+        memcpy(&word, text + i * sizeof(word), sizeof(word));
+        differs |= name->words[i] ^ word;
     }
     return !differs;
 }
@@ -78,9 +79,9 @@ static __attribute__((noinline)) apr_byte_t find(group_t *group, const name_t *n
 {
     apr_uint32_t i, count = __atomic_load_n(&group->count, __ATOMIC_ACQUIRE);
 
-    for (i = 0; i < count && !same(&group->names[i], name, WORDS); i++) { }
+    for (i = 0; i < count && memcmp(&group->names[i], name, sizeof(*name)); i++) { }
     if (i == count && count < NAMED && pst_flag_take(&g.busy)) {
-        for (count = group->count; i < count && !same(&group->names[i], name, WORDS); i++) { }
+        for (count = group->count; i < count && memcmp(&group->names[i], name, sizeof(*name)); i++) { }
         if (i == count && count < NAMED) {
             group->names[i] = *name;
             write_name(&g.sizes[group->first + i], name);
@@ -91,17 +92,21 @@ static __attribute__((noinline)) apr_byte_t find(group_t *group, const name_t *n
     return (apr_byte_t)(group->first + (i < count ? i : NAMED));
 }
 
+static __attribute__((noinline)) apr_byte_t find_handler(const char *text)
+{
+    name_t name = { { 0 } };
+
+    memcpy(&name, text, PST_HANDLER_LEN);
+    return find(&g.handlers, &name);
+}
+
+/* last is 0 when there was none, and then i is large. */
 apr_byte_t pst_largest_handler(apr_byte_t last, const char text[PST_HANDLER_LEN])
 {
     apr_uint32_t i = (apr_uint32_t)last - PST_SIZES_HANDLERS;
-    name_t name;
 
-    memcpy(&name, text, PST_HANDLER_LEN);
-    if (last && i < NAMED && same(&g.handlers.names[i], &name, PST_HANDLER_LEN / sizeof(apr_uint64_t))) {
-        return last;
-    }
-    memset((char *)&name + PST_HANDLER_LEN, 0, sizeof(name) - PST_HANDLER_LEN);
-    return find(&g.handlers, &name);
+    return i < NAMED && same(&g.handlers.names[i], text, PST_HANDLER_LEN / sizeof(apr_uint64_t)) ? last
+                                                                                                 : find_handler(text);
 }
 
 static __attribute__((noinline)) apr_byte_t find_vhost(pst_account_t *connection)
