@@ -53,7 +53,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    4
+#define PST_BOARD_VERSION    5
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
