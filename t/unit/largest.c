@@ -10,6 +10,7 @@
 #include "pst_snapshot.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #define KIB ((apr_uint64_t)1024)
 
@@ -329,6 +330,63 @@ static void races(void)
        "the list is full");
 }
 
+/* Two threads meet the same new names at the same moment. */
+#define MEETINGS 20000
+
+static unsigned arrived, left;
+
+/* Not a barrier, which wakes one after the other. */
+static void wait_until(const unsigned *counter, unsigned value)
+{
+    for (unsigned tries = 0; __atomic_load_n(counter, __ATOMIC_ACQUIRE) < value; tries++) {
+        if (tries > 2000) {
+            sched_yield();
+        }
+    }
+}
+
+/* As many as have rows. */
+static void name_all(void)
+{
+    char name[PST_HANDLER_LEN] = "";
+
+    for (unsigned i = 0; i < PST_SIZES_EACH - 1; i++) {
+        name[0] = (char)('a' + i);
+        pst_largest_handler(0, name);
+    }
+}
+
+static void *meet(void *baton)
+{
+    (void)baton;
+    for (unsigned n = 1; n <= MEETINGS; n++) {
+        wait_until(&arrived, n);
+        name_all();
+        __atomic_store_n(&left, n, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static void meetings(void)
+{
+    unsigned named = 0;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, meet, NULL);
+    for (unsigned n = 1; n <= MEETINGS; n++) {
+        fresh();
+        __atomic_store_n(&arrived, n, __ATOMIC_RELEASE);
+        name_all();
+        wait_until(&left, n);
+        name_all();                         /* those for which the flag was taken */
+        for (unsigned i = 0; i < PST_SIZES_EACH; i++) {
+            named += pst_board_sizes(&board, block, PST_SIZES_HANDLERS + i)->named;
+        }
+    }
+    pthread_join(thread, NULL);
+    is_number(named, MEETINGS * (PST_SIZES_EACH - 1), "two that meet the same names: each has a row, no row is lost");
+}
+
 static void muted(pst_account_t *connection)
 {
     apr_uint64_t before = take()->sizes.all.requests;
@@ -359,6 +417,7 @@ int main(void)
     over_all();
     lies();
     races();
+    meetings();
     muted(&connection);
     return done();
 }
