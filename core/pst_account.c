@@ -10,6 +10,7 @@
  * not this process.
  */
 #include "pst_account.h"
+#include "pst_largest.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -60,6 +61,7 @@ apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *blo
     g.muted = 0;
     g.process.usage = &g.block->process;
     g.process.scope = PST_SCOPE_PROCESS;
+    pst_largest_start(board, g.block);
     return start_slots(board->slot_count);
 }
 
@@ -309,6 +311,7 @@ static void show_request(pst_account_t *connection, pst_account_t *request, apr_
         connection->current->slot = NULL;
     }
     connection->current = request;
+    connection->told = connection->handled = 0;
     pst_slot_begin(slot);
     memset(&slot->request, 0, sizeof(slot->request));
     slot->line[0] = slot->handler[0] = '\0';
@@ -381,6 +384,17 @@ void pst_account_close(pst_account_t *account, const pst_account_t *original)
     }
 }
 
+/* Compared as a whole with the request's before: zeros up to the end. */
+static void set_handler(pst_account_t *connection, const char *handler)
+{
+    pst_shared_slot_t *slot = connection->slot;
+
+    memset(slot->handler, 0, sizeof(slot->handler));
+    set_text(slot->handler, sizeof(slot->handler), handler);
+    connection->handler_row = pst_largest_handler(connection->handler_row, slot->handler);
+    connection->handled = 1;
+}
+
 void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const char *line, const char *vhost,
                           const char *protocol, const char *handler)
 {
@@ -396,15 +410,17 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
     if (line) {
         set_text(slot->line, sizeof(slot->line), line);
         slot->has_request = 1;
+        connection->told = 1;
     }
     if (vhost) {
         set_text(slot->vhost, sizeof(slot->vhost), vhost);
+        connection->vhost_row = 0;
     }
     if (protocol) {
         set_text(slot->protocol, sizeof(slot->protocol), protocol);
     }
     if (handler) {
-        set_text(slot->handler, sizeof(slot->handler), handler);
+        set_handler(connection, handler);
     }
     pst_slot_end(slot);
 }

@@ -71,7 +71,9 @@ static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, a
     child_size = PST_CHILD_HEAD + (apr_uint64_t)slot_count * sizeof(pst_shared_slot_t);
     board->class_at = (apr_uint32_t)PST_ALIGN_UP(child_size, 64);
     board->site_at = (apr_uint32_t)PST_ALIGN_UP(board->class_at + PST_CLASS_COUNT * sizeof(pst_shared_class_t), 64);
-    child_size = PST_ALIGN_UP(board->site_at + PST_SITE_COUNT * sizeof(pst_shared_site_t), PST_BOARD_ALIGN);
+    board->large_at = (apr_uint32_t)PST_ALIGN_UP(board->site_at + PST_SITE_COUNT * sizeof(pst_shared_site_t), 64);
+    board->sizes_at = (apr_uint32_t)PST_ALIGN_UP(board->large_at + PST_LARGE_COUNT * sizeof(pst_shared_large_t), 64);
+    child_size = PST_ALIGN_UP(board->sizes_at + PST_SIZES_COUNT * sizeof(pst_shared_sizes_t), PST_BOARD_ALIGN);
     board->module_at = (apr_uint32_t)PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64)
                                                   + sizeof(descriptors), 64);
     board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->module_at
@@ -110,6 +112,12 @@ static void write_header(const pst_board_t *board, const pst_board_about_t *abou
     header->site_at = board->site_at;
     header->site_size = sizeof(pst_shared_site_t);
     header->site_count = PST_SITE_COUNT;
+    header->large_at = board->large_at;
+    header->large_size = sizeof(pst_shared_large_t);
+    header->large_count = PST_LARGE_COUNT;
+    header->sizes_at = board->sizes_at;
+    header->sizes_size = sizeof(pst_shared_sizes_t);
+    header->sizes_count = PST_SIZES_COUNT;
     header->parent = (apr_uint32_t)getpid();
     header->created = (apr_uint64_t)apr_time_now();
     header->history_at = board->history_at;
@@ -190,7 +198,9 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
         || header->version != PST_BOARD_VERSION || header->slot_size != sizeof(pst_shared_slot_t)
         || header->child_head != PST_CHILD_HEAD || header->class_size != sizeof(pst_shared_class_t)
         || header->class_count != PST_CLASS_COUNT || header->site_size != sizeof(pst_shared_site_t)
-        || header->site_count != PST_SITE_COUNT || header->module_count != PST_MODULE_COUNT) {
+        || header->site_count != PST_SITE_COUNT || header->large_size != sizeof(pst_shared_large_t)
+        || header->large_count != PST_LARGE_COUNT || header->sizes_size != sizeof(pst_shared_sizes_t)
+        || header->sizes_count != PST_SIZES_COUNT || header->module_count != PST_MODULE_COUNT) {
         return APR_EMISMATCH;
     }
     rv = set_geometry(board, header->child_count, header->slot_count, header->fine_count, header->interval);
@@ -198,7 +208,8 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
         || header->child_size != board->child_size || header->history_at != board->history_at
         || header->history_size != board->history_size || header->point_size != sizeof(pst_shared_point_t)
         || header->coarse_count != board->coarse_count || header->class_at != board->class_at
-        || header->site_at != board->site_at || header->module_at != board->module_at) {
+        || header->site_at != board->site_at || header->large_at != board->large_at
+        || header->sizes_at != board->sizes_at || header->module_at != board->module_at) {
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
@@ -286,6 +297,16 @@ pst_shared_class_t *pst_board_class(const pst_board_t *board, pst_shared_child_t
 pst_shared_site_t *pst_board_site(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
 {
     return (pst_shared_site_t *)(void *)((char *)child + board->site_at) + i;
+}
+
+pst_shared_large_t *pst_board_large(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
+{
+    return (pst_shared_large_t *)(void *)((char *)child + board->large_at) + i;
+}
+
+pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
+{
+    return (pst_shared_sizes_t *)(void *)((char *)child + board->sizes_at) + i;
 }
 
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i)

@@ -27,6 +27,8 @@ typedef struct pst_board_t {
     apr_uint32_t interval;      /**< seconds between fine points */
     apr_uint32_t class_at;      /**< in a block */
     apr_uint32_t site_at;       /**< in a block */
+    apr_uint32_t large_at;      /**< in a block */
+    apr_uint32_t sizes_at;      /**< in a block */
     apr_uint32_t module_at;     /**< in the header's pages */
     int          fd;            /**< the file, or -1 */
 } pst_board_t;
@@ -88,6 +90,10 @@ pst_shared_history_t *pst_board_history(const pst_board_t *board, apr_uint32_t i
 pst_shared_class_t *pst_board_class(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 pst_shared_site_t *pst_board_site(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 
+/** Large request i, 0 <= i < PST_LARGE_COUNT, and sizes i, 0 <= i < PST_SIZES_COUNT, of a block. @note hostile to readers. */
+pst_shared_large_t *pst_board_large(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
+pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
+
 /** Entry i of the table of loaded objects, 0 <= i < PST_MODULE_COUNT. @note hostile to readers. */
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i);
 
@@ -127,7 +133,7 @@ void pst_slot_end(pst_shared_slot_t *slot);
  */
 int pst_slot_copy(pst_shared_slot_t *to, const pst_shared_slot_t *from);
 
-/** The same for anything that begins with such a counter: classes and call sites. */
+/** The same for anything that begins with such a counter. */
 void pst_seq_begin(uint32_t *seq);
 void pst_seq_end(uint32_t *seq);
 /** Reader: copy size bytes that begin with a counter. @return as pst_slot_copy(); nothing is checked */

@@ -11,6 +11,7 @@
 #include "pst_instrument.h"
 #include "pst_got.h"
 #include "pst_class.h"
+#include "pst_largest.h"
 #include "pst_site.h"
 #include "pst_wrap.h"
 
@@ -453,6 +454,9 @@ static apr_status_t on_root_end(void *data)
 {
     pst_account_t *account = data;
 
+    if (account->scope == PST_SCOPE_REQUEST && pst_largest_count(account)) {
+        pst_largest_keep(account);      /* as it was last walked */
+    }
     pst_account_close(account, account);
     return APR_SUCCESS;
 }

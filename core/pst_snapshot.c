@@ -429,7 +429,10 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
         sort_rows(snapshot->rows + child->first, child->shown, filter->sort, scratch);
     }
     rv = sort_children(snapshot, filter->sort, scratch, pool);
-    return rv == APR_SUCCESS ? pst_snapshot_places(snapshot, board, pool) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = pst_snapshot_places(snapshot, board, pool);
+    }
+    return rv == APR_SUCCESS ? pst_snapshot_largest(snapshot, board, pool) : rv;
 }
 
 /* What is left of one child's sorted rows; at is the next of them. */

@@ -40,6 +40,31 @@ typedef struct pst_site_row_t {
     apr_uint32_t index;                 /**< its row on the board; 0: those that found none */
 } pst_site_row_t;
 
+/** One of the largest finished requests; figures checked, texts end. */
+typedef struct pst_large_row_t {
+    pst_shared_large_t row;
+    apr_uint32_t pid;                   /**< its child's */
+} pst_large_row_t;
+
+/** How many finished requests were how large: of one handler or vhost, or of all. */
+typedef struct pst_sizes_row_t {
+    pst_shared_sizes_t row;             /**< figures checked, name ends in a NUL */
+    apr_uint64_t requests;              /**< their sum */
+    int          other;                 /**< all that found no row of their own */
+} pst_sizes_row_t;
+
+typedef struct pst_sizes_t {
+    pst_sizes_row_t all;
+    apr_uint32_t handler_count, vhost_count;
+    pst_sizes_row_t *handlers, *vhosts; /**< those with requests, most requests first */
+} pst_sizes_t;
+
+/** Names in the sums over all children, others included. */
+#define PST_SIZES_TOTAL 33
+
+/** The largest size in a bucket, in bytes; 0 of the last, which has none. */
+apr_uint64_t pst_sizes_up_to(unsigned bucket);
+
 typedef struct pst_child_row_t {
     pst_shared_child_t head;            /**< copied; reason ends in a NUL */
     apr_uint64_t reserved_bytes;        /**< process + all connections, unslotted too: the whole child */
@@ -58,6 +83,9 @@ typedef struct pst_child_row_t {
     apr_uint32_t class_count, site_count;
     pst_class_row_t *classes;           /**< those that ever had a pool; most reserved first */
     pst_site_row_t *sites;              /**< those that ever had a sample; most live bytes first */
+    apr_uint32_t large_count;
+    pst_large_row_t *large;             /**< largest peak first */
+    pst_sizes_t sizes;
 } pst_child_row_t;
 
 /** Sums over the children shown.  connections counts all open ones, with a slot or without; peak_bytes is the
@@ -95,6 +123,9 @@ typedef struct pst_snapshot_t {
     apr_uint32_t class_count, site_count;
     pst_class_row_t *classes;   /**< of all children shown, added up by tag and creator; sorted as a child's */
     pst_site_row_t *sites;      /**< of all children shown, added up by frames, scope and class */
+    apr_uint32_t large_count;
+    pst_large_row_t *large;     /**< the largest over all children shown, PST_LARGE_COUNT at most */
+    pst_sizes_t sizes;          /**< of all children shown, added up by name */
     pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none */
 } pst_snapshot_t;
 
@@ -116,6 +147,9 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
  * and their sums over all children.  Leaves out those of a block that changed hands meanwhile.
  */
 apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
+/** The same for finished requests. */
+apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** Rows chosen over all children: what fits on a page. */
 typedef struct pst_window_t {

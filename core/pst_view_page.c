@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 #include "pst_format.h"
 #include "pst_view_growth.h"
+#include "pst_view_largest.h"
 #include "pst_view_page.h"
 #include "pst_view_places.h"
 #include "pst_view_tree.h"
@@ -500,6 +501,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_children(emit, page);
     pst_view_charts(emit, page);
     pst_view_places(emit, page);
+    pst_view_largest(emit, page);
     print_connections(emit, page);
     pst_emit_piece(emit, &pst_web_bottom, NULL, 0);
     return emit->status;

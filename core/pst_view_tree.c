@@ -5,6 +5,7 @@
  * Keys are part of the schema: add freely, rename never.
  */
 #include "pst_view_tree.h"
+#include "pst_view_largest.h"
 #include "pst_account.h"
 #include "pst_history.h"
 #include "pst_trend.h"
@@ -148,6 +149,8 @@ static void print_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     }
     print_classes(emit, snapshot, snapshot->classes, snapshot->class_count);
     print_sites(emit, snapshot, snapshot->sites, snapshot->site_count);
+    pst_view_large_rows(emit, snapshot->large, snapshot->large_count);
+    pst_view_sizes(emit, &snapshot->sizes);
     pst_emit_end(emit);
 }
 
@@ -289,6 +292,8 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
     print_classes(emit, snapshot, child->classes, child->class_count);
     print_sites(emit, snapshot, child->sites, child->site_count);
+    pst_view_large_rows(emit, child->large, child->large_count);
+    pst_view_sizes(emit, &child->sizes);
     pst_emit_array(emit, "connections", "Connection");
     for (apr_uint32_t i = 0; i < child->shown && emit->status == APR_SUCCESS; i++) {
         const pst_row_t *row = snapshot->rows[child->first + i];

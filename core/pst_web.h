@@ -36,6 +36,13 @@ extern const pst_piece_t
     pst_web_sites, pst_web_sites_rows, pst_web_site_open, pst_web_site_frame, pst_web_site_figures,
     pst_web_site_open_other, pst_web_sites_none;
 
+/* largest.html */
+extern const pst_piece_t
+    pst_web_largest, pst_web_largest_rows, pst_web_largest_open, pst_web_largest_close, pst_web_largest_none,
+    pst_web_sizes, pst_web_sizes_all, pst_web_sizes_handler, pst_web_sizes_handler_none, pst_web_sizes_handler_other,
+    pst_web_sizes_vhost, pst_web_sizes_vhost_none, pst_web_sizes_vhost_other, pst_web_sizes_figures,
+    pst_web_sizes_bar, pst_web_sizes_close;
+
 /* whole files, each with a checksum for its ETag; dygraph.min.js is no file of ours: the Makefile says where it lies */
 extern const pst_piece_t pst_web_style_css, pst_web_chart_js, pst_web_dygraph_min_js;
 extern const char pst_web_style_css_tag[], pst_web_chart_js_tag[], pst_web_dygraph_min_js_tag[];

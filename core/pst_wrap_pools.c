@@ -14,6 +14,7 @@
 #include "pst_got.h"
 #include "pst_wrap.h"
 #include "pst_class.h"
+#include "pst_largest.h"
 #include "pst_site.h"
 
 #include <string.h>
@@ -418,11 +419,34 @@ static void destroy(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     PST_COUNT(pools_destroyed, 1);
 }
 
+static int publish(void *baton, apr_pool_t *pool)
+{
+    pst_account_t *account = baton;
+    pst_record_t *record = pst_record_find(pool);
+
+    if (record && record->account == account) {
+        pst_account_charge(account, 0, pst_wrap_publish(record, pool), 0);
+    }
+    return record != NULL;
+}
+
+/* The last moment at which a request is all there. */
+static APR_INLINE void weigh(apr_pool_t *pool, pst_account_t *account)
+{
+    apr_size_t budget = WALK_NODES;
+
+    if (account->scope == PST_SCOPE_REQUEST && PST_UNLIKELY(pst_largest_count(account))) {
+        pst_apr_walk(pool, publish, account, &budget);
+        pst_largest_keep(account);
+    }
+}
+
 static __attribute__((noinline)) void destroy_rooted(apr_pool_t *pool, pst_record_t *record)
 {
-    const pst_account_t *original = record->rooted;
+    pst_account_t *original = record->rooted;
     pst_account_t account;
 
+    weigh(pool, original);
     finish(pool);
     account = *original;
     destroy(pool, record, &account);

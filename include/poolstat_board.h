@@ -12,7 +12,8 @@
  *   | pst_shared_module_t[]     loaded objects that addresses name |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
- *   |                then classes, then call sites                 |
+ *   |                then classes, then call sites, then the      |
+ *   |                largest requests, then sizes of requests      |
  *   +--------------------------------------------------------------+ header_size + child_size
  *   | child block 1 ...                                            |
  *   +--------------------------------------------------------------+ history_at (page aligned)
@@ -32,7 +33,8 @@
  * gone, until the block is claimed anew; those of the children that died last live longest.
  *
  * Classes and call sites have texts and frames under a seq of their own, written by
- * whichever thread of the child first meets one.  An address on the board is an
+ * whichever thread of the child first meets one; so have the largest requests, and
+ * the names of histograms.  An address on the board is an
  * object and an offset in it (pst_shared_frame_*), the same in every process.
  * Entries of the table of objects are claimed by compare-and-swap by any
  * child and never change afterwards.
@@ -51,7 +53,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    4
+#define PST_BOARD_VERSION    5
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -204,9 +206,43 @@ typedef struct pst_shared_site_t {
 #include "poolstat_metrics.def"
 } pst_shared_site_t;
 
+/** One of the largest finished requests of a child, in no order. All under seq. */
+#define PST_LARGE_COUNT 16
+
+typedef struct pst_shared_large_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint32_t in_use;            /**< 0 or 1 */
+    uint64_t reserved_bytes;    /**< as it ended */
+    uint64_t used_bytes;        /**< as it ended */
+    uint64_t peak_bytes;        /**< what it is kept for */
+    uint64_t duration;          /**< microseconds */
+    uint64_t finished;          /**< time */
+    char     vhost[PST_VHOST_LEN];
+    char     handler[PST_HANDLER_LEN];
+    char     line[PST_LINE_LEN];
+} pst_shared_large_t;
+
+/** How many finished requests were how large. Bucket i counts peaks of up to PST_SIZES_LEAST << i
+ *  bytes and more than the one before; the last has no upper end. */
+#define PST_SIZES_LEAST    8192u
+#define PST_SIZES_BUCKETS  18
+/* Rows: all requests; the handlers met first, and a row for others; the same of vhosts. */
+#define PST_SIZES_EACH     9
+#define PST_SIZES_ALL      0
+#define PST_SIZES_HANDLERS 1
+#define PST_SIZES_VHOSTS   (PST_SIZES_HANDLERS + PST_SIZES_EACH)
+#define PST_SIZES_COUNT    (PST_SIZES_VHOSTS + PST_SIZES_EACH)
+
+typedef struct pst_shared_sizes_t {
+    uint32_t seq;               /**< odd while name is written */
+    uint32_t named;             /**< 0 or 1 */
+    char     name[PST_VHOST_LEN]; /**< handler or vhost, as in slots; may be empty: no handler was reached */
+    uint64_t requests[PST_SIZES_BUCKETS]; /**< relaxed atomics, outside of seq */
+} pst_shared_sizes_t;
+
 #define PST_REASON_LEN 160
 
-/** One child.  Its slots follow at PST_CHILD_HEAD, then its classes, then its call sites. */
+/** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes. */
 typedef struct pst_shared_child_t {
     uint32_t owner;             /**< pid, 0 = free; claimed by compare-and-swap */
     uint32_t generation;        /**< httpd's: counts graceful restarts */
@@ -301,6 +337,12 @@ typedef struct pst_shared_header_t {
     uint32_t site_at;           /**< offset of the call sites in a block */
     uint32_t site_size;
     uint32_t site_count;
+    uint32_t large_at;          /**< offset of the largest requests in a block */
+    uint32_t large_size;
+    uint32_t large_count;
+    uint32_t sizes_at;          /**< offset of the sizes of requests in a block */
+    uint32_t sizes_size;
+    uint32_t sizes_count;
     uint32_t unused;
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
@@ -321,6 +363,8 @@ _Static_assert(sizeof(pst_shared_slot_t) <= 512, "a slot keeps to the budget of 
 _Static_assert(sizeof(pst_shared_slot_t) % 8 == 0, "slots are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_class_t) % 8 == 0 && sizeof(pst_shared_site_t) % 8 == 0,
                "classes and sites are arrays of aligned figures");
+_Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t) % 8 == 0,
+               "largest requests and sizes are arrays of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_point_t) == 36, "600 fine points and a day of coarse ones keep to 76 KB");
 #endif

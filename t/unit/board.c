@@ -171,7 +171,9 @@ static int look_at_all(void *size)
             pst_slot_copy(&slot, at);
         }
         if ((const char *)pst_board_class(&board, child, PST_CLASS_COUNT) > (char *)child + board.child_size
-            || (const char *)pst_board_site(&board, child, PST_SITE_COUNT) > (char *)child + board.child_size) {
+            || (const char *)pst_board_site(&board, child, PST_SITE_COUNT) > (char *)child + board.child_size
+            || (const char *)pst_board_large(&board, child, PST_LARGE_COUNT) > (char *)child + board.child_size
+            || (const char *)pst_board_sizes(&board, child, PST_SIZES_COUNT) > (char *)child + board.child_size) {
             return 2;
         }
     }
@@ -219,7 +221,8 @@ static void lies(void)
         FIELD(slot_size), FIELD(slot_count), FIELD(history_at), FIELD(history_size), FIELD(point_size),
         FIELD(fine_count), FIELD(coarse_count), FIELD(interval),
         FIELD(module_at), FIELD(module_count), FIELD(class_at), FIELD(class_size), FIELD(class_count), FIELD(site_at),
-        FIELD(site_size), FIELD(site_count)
+        FIELD(site_size), FIELD(site_count), FIELD(large_at), FIELD(large_size), FIELD(large_count), FIELD(sizes_at),
+        FIELD(sizes_size), FIELD(sizes_count)
     };
     static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
     pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sizes of finished requests: see the header.
+ *
+ * Place in the flow: wrappers -> accounts -> LARGEST -> board.
+ *
+ * Concurrency: counts are relaxed atomics.  The list of the largest and new rows of the
+ * histograms take a flag that nobody waits for (pst_flag.h).  Most requests are no larger than
+ * the smallest of the list, and pay a compare.
+ *
+ * What decides is kept here; the board is written, and of it only the figures and texts of the request
+ * itself are read, as what they are.
+ */
+#include "pst_largest.h"
+#include "pst_flag.h"
+
+#include <apr_time.h>
+#include <string.h>
+
+#define WORDS (PST_VHOST_LEN / sizeof(apr_uint64_t))
+#define NAMED (PST_SIZES_EACH - 1)      /* rows with a name; the last is for all others */
+
+/* Names are compared as words, zeros to the end. */
+typedef struct {
+    apr_uint64_t words[WORDS];
+} name_t;
+
+typedef struct {
+    apr_uint32_t first;                 /* row on the board */
+    apr_uint32_t count;                 /* rows that have a name; those before never change */
+    name_t names[NAMED];
+} group_t;
+
+static struct {
+    const pst_board_t *board;
+    pst_shared_child_t *block;
+    pst_shared_sizes_t *sizes;          /* row 0 */
+    apr_uint64_t least;                 /* peaks up to this are not kept */
+    apr_uint32_t kept;
+    apr_uint64_t peaks[PST_LARGE_COUNT];
+    group_t handlers, vhosts;
+    int busy;                           /* somebody is in: pst_flag.h */
+} g;
+
+void pst_largest_start(const pst_board_t *board, pst_shared_child_t *block)
+{
+    memset(&g, 0, sizeof(g));
+    g.board = board;
+    g.block = block;
+    g.sizes = pst_board_sizes(board, block, 0);
+    g.handlers.first = PST_SIZES_HANDLERS;
+    g.vhosts.first = PST_SIZES_VHOSTS;
+}
+
+/* ---- histograms ---- */
+
+static APR_INLINE int same(const name_t *name, const char *text, unsigned words)
+{
+    apr_uint64_t differs = 0, word;
+
+    for (unsigned i = 0; i < words; i++) {
+        memcpy(&word, text + i * sizeof(word), sizeof(word));
+        differs |= name->words[i] ^ word;
+    }
+    return !differs;
+}
+
+static void write_name(pst_shared_sizes_t *row, const name_t *name)
+{
+    pst_seq_begin(&row->seq);
+    memcpy(row->name, name, sizeof(row->name));
+    row->name[sizeof(row->name) - 1] = '\0';
+    row->named = 1;
+    pst_seq_end(&row->seq);
+}
+
+/* The row of a name, made if there is room. @return row on the board */
+static __attribute__((noinline)) apr_byte_t find(group_t *group, const name_t *name)
+{
+    apr_uint32_t i, count = __atomic_load_n(&group->count, __ATOMIC_ACQUIRE);
+
+    for (i = 0; i < count && memcmp(&group->names[i], name, sizeof(*name)); i++) { }
+    if (i == count && count < NAMED && pst_flag_take(&g.busy)) {
+        for (count = group->count; i < count && memcmp(&group->names[i], name, sizeof(*name)); i++) { }
+        if (i == count && count < NAMED) {
+            group->names[i] = *name;
+            write_name(&g.sizes[group->first + i], name);
+            __atomic_store_n(&group->count, ++count, __ATOMIC_RELEASE);
+        }
+        pst_flag_give(&g.busy);
+    }
+    return (apr_byte_t)(group->first + (i < count ? i : NAMED));
+}
+
+static __attribute__((noinline)) apr_byte_t find_handler(const char *text)
+{
+    name_t name = { { 0 } };
+
+    memcpy(&name, text, PST_HANDLER_LEN);
+    return find(&g.handlers, &name);
+}
+
+/* last is 0 when there was none, and then i is large. */
+apr_byte_t pst_largest_handler(apr_byte_t last, const char text[PST_HANDLER_LEN])
+{
+    apr_uint32_t i = (apr_uint32_t)last - PST_SIZES_HANDLERS;
+
+    return i < NAMED && same(&g.handlers.names[i], text, PST_HANDLER_LEN / sizeof(apr_uint64_t)) ? last
+                                                                                                 : find_handler(text);
+}
+
+static __attribute__((noinline)) apr_byte_t find_vhost(pst_account_t *connection)
+{
+    name_t name = { { 0 } };
+    const char *text = connection->slot->vhost;
+    apr_byte_t row;
+
+    memcpy(&name, text, strnlen(text, PST_VHOST_LEN - 1));
+    row = find(&g.vhosts, &name);
+    if (row < PST_SIZES_VHOSTS + NAMED || __atomic_load_n(&g.vhosts.count, __ATOMIC_RELAXED) == NAMED) {
+        connection->vhost_row = row;
+    }
+    return row;
+}
+
+static __attribute__((noinline)) apr_byte_t no_handler(void)
+{
+    static const name_t none;
+
+    return find(&g.handlers, &none);
+}
+
+static APR_INLINE unsigned bucket_of(apr_uint64_t peak)
+{
+    unsigned bucket = peak <= PST_SIZES_LEAST ? 0
+                    : (unsigned)(64 - __builtin_clzll(peak - 1) - __builtin_ctz(PST_SIZES_LEAST));
+
+    return bucket < PST_SIZES_BUCKETS ? bucket : PST_SIZES_BUCKETS - 1;
+}
+
+int pst_largest_count(pst_account_t *request)
+{
+    pst_account_t *connection = request->above;
+    apr_uint64_t peak = request->usage && connection->told ? pst_load(&request->usage->peak_bytes) : 0;
+    unsigned bucket, handler, vhost;
+
+    if (pst_account_muted()) {
+        return 0;
+    }
+    if (!peak) {
+        pst_add(&g.block->requests_unsized, 1);
+        return 0;
+    }
+    bucket = bucket_of(peak);
+    handler = connection->handled ? connection->handler_row : no_handler();
+    vhost = connection->vhost_row ? connection->vhost_row : find_vhost(connection);
+    pst_add(&g.sizes[PST_SIZES_ALL].requests[bucket], 1);
+    pst_add(&g.sizes[handler].requests[bucket], 1);
+    pst_add(&g.sizes[vhost].requests[bucket], 1);
+    return peak > __atomic_load_n(&g.least, __ATOMIC_RELAXED);
+}
+
+/* ---- the largest ---- */
+
+static void copy_text(char *to, apr_size_t size, const char *from)
+{
+    memcpy(to, from, size - 1);
+    to[size - 1] = '\0';
+}
+
+static void write_row(pst_shared_large_t *row, const pst_shared_slot_t *slot, const pst_shared_usage_t *usage,
+                      apr_uint64_t peak)
+{
+    apr_uint64_t now = (apr_uint64_t)apr_time_now(), started = slot->request_started;
+    apr_uint64_t reserved = pst_load(&usage->reserved_bytes), slack = pst_load(&usage->slack_bytes);
+
+    pst_seq_begin(&row->seq);
+    row->reserved_bytes = reserved;
+    row->used_bytes = reserved > slack ? reserved - slack : 0;
+    row->peak_bytes = peak;
+    row->duration = started && started < now ? now - started : 0;
+    row->finished = now;
+    copy_text(row->line, sizeof(row->line), slot->line);
+    copy_text(row->vhost, sizeof(row->vhost), slot->vhost);
+    copy_text(row->handler, sizeof(row->handler), slot->handler);
+    row->in_use = 1;
+    pst_seq_end(&row->seq);
+}
+
+/* The row of the smallest, or a free one; with the flag. */
+static unsigned smallest(void)
+{
+    unsigned found = 0;
+
+    if (g.kept < PST_LARGE_COUNT) {
+        return g.kept;
+    }
+    for (unsigned i = 1; i < PST_LARGE_COUNT; i++) {
+        found = g.peaks[i] < g.peaks[found] ? i : found;
+    }
+    return found;
+}
+
+void pst_largest_keep(const pst_account_t *request)
+{
+    apr_uint64_t peak = pst_load(&request->usage->peak_bytes);
+    unsigned row;
+
+    if (!pst_flag_take(&g.busy)) {
+        pst_add(&g.block->largest_missed, 1);
+        return;
+    }
+    row = smallest();
+    if (peak > g.peaks[row]) {
+        g.peaks[row] = peak;
+        g.kept += g.kept < PST_LARGE_COUNT;
+        write_row(pst_board_large(g.board, g.block, row), request->slot, request->usage, peak);
+        if (g.kept == PST_LARGE_COUNT) {
+            __atomic_store_n(&g.least, g.peaks[smallest()], __ATOMIC_RELAXED);
+        }
+    }
+    pst_flag_give(&g.busy);
+}
