@@ -325,6 +325,7 @@ void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_acco
 {
     memset(account, 0, sizeof(*account));
     account->scope = PST_SCOPE_REQUEST;
+    connection->served = 1;
     account->root = pool;
     account->above = connection;
     if (connection->slot && !g.muted) {

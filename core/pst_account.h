@@ -31,6 +31,7 @@ typedef struct pst_account_t {
     apr_uint32_t          below;    /**< about how many pools besides root are charged to it; a hint */
     apr_uint32_t          tag;      /**< connection: its bucket tag, 0 = none */
     pst_scope_e           scope;
+    int                   served;   /**< connection: requests of its own came; not so where streams have them */
     apr_byte_t            told;     /**< connection: the line of the current request came */
     apr_byte_t            handled;  /**< connection: handler_row is the current request's */
     apr_byte_t            handler_row;  /**< connection: of the sizes; 0 = none yet */

@@ -268,7 +268,8 @@ static __attribute__((always_inline)) inline void born(apr_pool_t *pool, apr_poo
     PST_COUNT(pools_created, 1);
     pst_class_born(record, creator);
     pst_site_grow(record, record->reserved, 1);
-    if (record->account->current) {     /* a pool of the connection, made by a request; not the request's own */
+    /* a pool of the connection made by a request, or by one whose streams have the requests; not a request's own */
+    if (record->account->current || (record->account->root && !record->account->served)) {
         look_into(record->account);
     }
 }
