@@ -11,20 +11,12 @@
 #include "pst_place.h"
 #include "pst_trend.h"
 #include "pst_view_tree.h"
+#include "pst_piece.h"
 #include "pst_web.h"
 
 #include <apr_strings.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COUNT(array) ((unsigned)(sizeof(array) / sizeof((array)[0])))
-#define PIECE(emit, piece, ...) \
-    do { \
-        const pst_field_t fields_[] = { __VA_ARGS__ }; \
-        pst_emit_piece((emit), (piece), fields_, COUNT(fields_)); \
-    } while (0)
-#define TEXT(name, text) { name, text, 0 }
-#define NUMBER(name, value) { name, NULL, value }
 
 #define SUSPECTS 10
 

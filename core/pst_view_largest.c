@@ -6,16 +6,8 @@
 #include <apr_strings.h>
 #include "pst_format.h"
 #include "pst_view_largest.h"
+#include "pst_piece.h"
 #include "pst_web.h"
-
-#define COUNT(array) ((unsigned)(sizeof(array) / sizeof((array)[0])))
-#define PIECE(emit, piece, ...) \
-    do { \
-        const pst_field_t fields_[] = { __VA_ARGS__ }; \
-        pst_emit_piece((emit), (piece), fields_, COUNT(fields_)); \
-    } while (0)
-#define TEXT(name, text) { name, text, 0 }
-#define NUMBER(name, value) { name, NULL, value }
 
 static const pst_metric_e large_columns[] = { PST_M_peak_bytes, PST_M_reserved_bytes, PST_M_used_bytes };
 

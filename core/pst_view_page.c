@@ -12,16 +12,8 @@
 #include "pst_view_page.h"
 #include "pst_view_places.h"
 #include "pst_view_tree.h"
+#include "pst_piece.h"
 #include "pst_web.h"
-
-#define COUNT(array) ((unsigned)(sizeof(array) / sizeof((array)[0])))
-#define PIECE(emit, piece, ...) \
-    do { \
-        const pst_field_t fields_[] = { __VA_ARGS__ }; \
-        pst_emit_piece((emit), (piece), fields_, COUNT(fields_)); \
-    } while (0)
-#define TEXT(name, text) { name, text, 0 }
-#define NUMBER(name, value) { name, NULL, value }
 
 /* A column: its figure, and how to sort by it, or -1. */
 typedef struct column_t {
