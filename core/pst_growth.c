@@ -80,19 +80,22 @@ static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, 
     pst_trend_judge(trend, own.points, count, own.work, own.spare);
 }
 
+/* A class: its creator is known, nobody need look. */
+#define NOBODY (-1)
+
 /* What grows is looked into: the next growth says whose it is. */
 static void publish(pst_shared_verdict_t *to, const pst_trend_t *trend, apr_uint64_t begin,
                     const pst_shared_slot_t *slot, int scope)
 {
     int moves = trend->state == PST_TREND_GROWING || trend->state == PST_TREND_SHRINKING;
 
-    if (trend->state == PST_TREND_GROWING) {
+    if (trend->state == PST_TREND_GROWING && scope != NOBODY) {
         pst_account_watch(slot, (pst_scope_e)scope);
     }
-    if (trend->state != PST_TREND_GROWING || to->scope != scope) {
+    if (trend->state != PST_TREND_GROWING || (int)to->scope != scope) {
         pst_store(&to->site, 0);
     }
-    to->scope = (uint8_t)scope;
+    to->scope = (uint8_t)(scope == NOBODY ? PST_SCOPE_PROCESS : scope);
     to->fit = (uint16_t)(trend->fit * 1000 + 0.5);
     to->per_minute = (float)trend->per_minute;
     to->per_request = (float)trend->per_request;
@@ -251,5 +254,29 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
         else if (kept.connections[s].count) {
             kept.connections[s].count = kept.requests[s].count = 0;
         }
+    }
+}
+
+/* -- classes ---------------------------------------------------------------- */
+
+void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
+{
+    static series_t *classes;
+    apr_uint64_t requests = pst_load(&child->requests_finished);
+    apr_uint32_t i;
+
+    if (!classes) {
+        classes = room_for(PST_CLASS_COUNT * sizeof(*classes));
+    }
+    for (i = 0; classes && i < PST_CLASS_COUNT; i++) {
+        pst_shared_class_t *row = pst_board_class(board, child, i);
+        pst_trend_t trend;
+
+        if (!__atomic_load_n(&row->in_use, __ATOMIC_RELAXED)) {
+            continue;
+        }
+        add_point(&classes[i], 1, now, pst_load(&row->class_reserved_bytes), requests);
+        judge_series(&trend, &classes[i]);
+        publish(&row->verdict, &trend, classes[i].begin, NULL, NOBODY);
     }
 }

@@ -23,4 +23,7 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
  */
 void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
 
+/** The same of each class, by what its pools reserve. Child, its history's writer alone. */
+void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
+
 #endif /* PST_GROWTH_H */

@@ -57,8 +57,7 @@ static void load_usage(pst_shared_usage_t *to, const pst_shared_usage_t *from)
 #include "poolstat_metrics.def"
 }
 
-/* A verdict on something else, or one that is none, is: too little data. */
-static void check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
+void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
 {
     if (verdict->of != of || verdict->state >= PST_TREND_COUNT || verdict->scope > PST_SCOPE_REQUEST
         || verdict->fit > 1000 || !isfinite(verdict->per_minute) || !isfinite(verdict->per_request)
@@ -90,7 +89,7 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
     load_usage(&to->process, &from->process);
     load_usage(&to->unslotted, &from->unslotted);
     to->verdict = from->verdict;
-    check_verdict(&to->verdict, 0);
+    pst_snapshot_check_verdict(&to->verdict, 0);
     return 1;
 }
 
@@ -103,7 +102,7 @@ static void check_slot(pst_shared_slot_t *slot)
 #define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) slot->field = sane(slot->field);
 #include "poolstat_metrics.def"
     check_usage(&slot->usage);
-    check_verdict(&slot->verdict, (apr_uint32_t)slot->id);
+    pst_snapshot_check_verdict(&slot->verdict, (apr_uint32_t)slot->id);
     if (slot->has_request) {
         slot->has_request = 1;
         check_usage(&slot->request);

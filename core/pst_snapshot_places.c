@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pst_snapshot.h"
+#include "pst_trend.h"
 
 static apr_uint64_t sane(apr_uint64_t figure)
 {
@@ -58,6 +59,7 @@ static int take_class(pst_class_row_t *to, const pst_shared_class_t *from, apr_u
     row->creator = check_frame(row->creator);
 #define PST_METRIC_CLASS(field, kind, unit, prom, label, help) row->field = sane(row->field);
 #include "poolstat_metrics.def"
+    pst_snapshot_check_verdict(&row->verdict, 0);
     to->index = index;
     derive(to);
     return row->class_pools_created != 0;
@@ -178,11 +180,22 @@ static int same_class(const pst_class_row_t *a, const pst_class_row_t *b)
     return !a->index == !b->index && a->row.creator == b->row.creator && !strcmp(a->row.tag, b->row.tag);
 }
 
+/* Of all children: that of the one where it grows fastest. */
+static void add_verdict(pst_shared_verdict_t *sum, const pst_shared_verdict_t *verdict)
+{
+    if (verdict->state == PST_TREND_GROWING
+            ? sum->state != PST_TREND_GROWING || verdict->per_minute > sum->per_minute
+            : sum->state == PST_TREND_LITTLE) {
+        *sum = *verdict;
+    }
+}
+
 static void add_class(pst_class_row_t *sum, const pst_class_row_t *class)
 {
     pst_shared_class_t *to = &sum->row;
     const pst_shared_class_t *row = &class->row;
 
+    add_verdict(&to->verdict, &row->verdict);
     to->class_pools_created = plus(to->class_pools_created, row->class_pools_created);
     to->class_pools_destroyed = plus(to->class_pools_destroyed, row->class_pools_destroyed);
     to->class_reserved_bytes = plus(to->class_reserved_bytes, row->class_reserved_bytes);

@@ -9,6 +9,7 @@
 #include "pst_view_places.h"
 #include "pst_view_profile.h"
 #include "pst_piece.h"
+#include "pst_trend.h"
 #include "pst_web.h"
 
 static const pst_metric_e class_columns[] = {
@@ -73,7 +74,8 @@ static apr_uint64_t site_figure(const void *of, pst_metric_e metric)
 
 static void print_class(pst_emit_t *emit, const pst_page_t *page, const pst_class_row_t *class)
 {
-    char text[PST_PLACE_LEN] = "inherited from the parent, or met late";
+    char text[PST_PLACE_LEN] = "inherited from the parent, or met late", growth[PST_FORMAT_LEN + 16] = "";
+    const pst_shared_verdict_t *verdict = &class->row.verdict;
     pst_place_t place;
 
     if (class->row.creator) {
@@ -83,9 +85,14 @@ static void print_class(pst_emit_t *emit, const pst_page_t *page, const pst_clas
         }
         pst_place_text(text, &place);
     }
+    if (verdict->state == PST_TREND_GROWING && verdict->per_minute > 0 && verdict->per_minute < 9e18F) {
+        char size[PST_FORMAT_LEN];
+
+        apr_snprintf(growth, sizeof(growth), "+%s a minute", pst_format_size(size, (apr_uint64_t)verdict->per_minute));
+    }
     PIECE(emit, !class->index ? &pst_web_class_open_other
                 : class->row.tag[0] ? &pst_web_class_open : &pst_web_class_open_untagged,
-          TEXT("tag", class->row.tag), TEXT("place", text));
+          TEXT("tag", class->row.tag), TEXT("place", text), TEXT("growth", growth));
     print_figures(emit, class_columns, COUNT(class_columns), class_figure, class,
                   page->snapshot->total.reserved_bytes);
 }

@@ -58,6 +58,37 @@ static void print_place(pst_emit_t *emit, const pst_place_t *place)
 }
 
 /* A class is told by its tag and its creator; "other" is what found no row. */
+/* What every verdict says; the caller opens and closes its object. */
+static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict)
+{
+    char place[PST_PLACE_LEN];
+
+    pst_emit_text(emit, "state", pst_trend_word(verdict->state));
+    if (verdict->state != PST_TREND_GROWING && verdict->state != PST_TREND_SHRINKING) {
+        return;
+    }
+    pst_emit_signed(emit, "bytes_per_minute", verdict->per_minute);
+    if (verdict->per_request > 0) {
+        pst_emit_decimal(emit, "bytes_per_request", verdict->per_request);
+    }
+    else {
+        pst_emit_null(emit, "bytes_per_request");
+    }
+    pst_emit_decimal(emit, "r2", verdict->fit / 1000.0);
+    if (verdict->since) {
+        pst_emit_seconds(emit, "since", verdict->since, 3);
+    }
+    else {
+        pst_emit_null(emit, "since");
+    }
+    if (pst_place_of_verdict(place, snapshot, verdict)) {
+        pst_emit_text(emit, "site", place);
+    }
+    else {
+        pst_emit_null(emit, "site");
+    }
+}
+
 static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_class_row_t *class, apr_uint32_t nth)
 {
     pst_emit_element(emit, nth);
@@ -83,6 +114,9 @@ static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
 
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_class_figure(class, metric));
     }
+    pst_emit_object(emit, "verdict");
+    print_verdict(emit, snapshot, &class->row.verdict);
+    pst_emit_end(emit);
     pst_emit_end(emit);
 }
 
@@ -163,37 +197,6 @@ static void print_usage(pst_emit_t *emit, const char *key, const pst_shared_usag
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_usage_figure(usage, metric));
     }
     pst_emit_end(emit);
-}
-
-/* What every verdict says; the caller opens and closes its object. */
-static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict)
-{
-    char place[PST_PLACE_LEN];
-
-    pst_emit_text(emit, "state", pst_trend_word(verdict->state));
-    if (verdict->state != PST_TREND_GROWING && verdict->state != PST_TREND_SHRINKING) {
-        return;
-    }
-    pst_emit_signed(emit, "bytes_per_minute", verdict->per_minute);
-    if (verdict->per_request > 0) {
-        pst_emit_decimal(emit, "bytes_per_request", verdict->per_request);
-    }
-    else {
-        pst_emit_null(emit, "bytes_per_request");
-    }
-    pst_emit_decimal(emit, "r2", verdict->fit / 1000.0);
-    if (verdict->since) {
-        pst_emit_seconds(emit, "since", verdict->since, 3);
-    }
-    else {
-        pst_emit_null(emit, "since");
-    }
-    if (pst_place_of_verdict(place, snapshot, verdict)) {
-        pst_emit_text(emit, "site", place);
-    }
-    else {
-        pst_emit_null(emit, "site");
-    }
 }
 
 /* Most connections are too young for one. */

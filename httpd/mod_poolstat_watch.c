@@ -38,6 +38,7 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
         pst_growth_process(g.board, block, added > 1);
         if (block == g.block) {
             pst_growth_connections(g.board, block, now);
+            pst_growth_classes(g.board, block, now);
         }
     }
 }

@@ -53,7 +53,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    5
+#define PST_BOARD_VERSION    6
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -189,6 +189,7 @@ typedef struct pst_shared_class_t {
     char     function[PST_FUNCTION_LEN]; /**< creator's, cut; empty: no symbol */
 #define PST_METRIC_CLASS(field, kind, unit, prom, label, help) uint64_t field;
 #include "poolstat_metrics.def"
+    pst_shared_verdict_t verdict;   /**< on its reserved bytes */
 } pst_shared_class_t;
 
 /** A stack at which pools grow, of one scope and class. Row 0 is for those that found no row. */
