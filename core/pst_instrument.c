@@ -169,10 +169,7 @@ static int open_pool(void *baton, apr_pool_t *pool)
     opening->slack += figures.slack;
     note_allocator(opening, pst_apr_pool(pool)->allocator);
     if (record) {
-        record->account = pst_account_process();
-        record->reserved = figures.reserved;
-        record->published = figures.slack;
-        record->left = figures.slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
+        pst_wrap_fill(record, pool, &figures);      /* charged to the process, as every new record is */
     }
     return 1;
 }

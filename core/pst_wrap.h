@@ -59,6 +59,9 @@ extern apr_uint64_t pst_wrap_loads_at_start;
 /** The record of a pool; a pool without one is taken in and charged. NULL if that failed. */
 pst_record_t *pst_wrap_record(apr_pool_t *pool);
 
+/** Fill in the record of a pool met as it stands: what it was found to hold. Charging is the caller's. */
+void pst_wrap_fill(pst_record_t *record, apr_pool_t *pool, const pst_apr_figures_t *figures);
+
 /** Bring a record's published slack up to date. @return the change, to be charged */
 apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool);
 

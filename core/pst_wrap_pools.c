@@ -37,6 +37,13 @@ static apr_size_t missing_in_held(apr_pool_t *pool, apr_size_t reserved)
     return reserved + (apr_allocator_owner_get(allocator) == pool ? pst_apr_retained(allocator, 0, WALK_NODES) : 0);
 }
 
+void pst_wrap_fill(pst_record_t *record, apr_pool_t *pool, const pst_apr_figures_t *figures)
+{
+    record->reserved = figures->reserved;
+    record->published = figures->slack;
+    record->left = figures->slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
+}
+
 /* A pool without a record: made by code that is not instrumented (yet), or before the
  * start and in no tree.  If no object has come since the start it must be the latter. */
 static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
@@ -52,9 +59,7 @@ static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
     above = parent ? pst_record_find(parent) : NULL;
     pst_apr_add_pool(&figures, pool, &budget);
     record->account = above ? above->account : pst_account_process();
-    record->reserved = figures.reserved;
-    record->published = figures.slack;
-    record->left = figures.slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
+    pst_wrap_fill(record, pool, &figures);
     pst_account_charge(record->account, (apr_int64_t)figures.reserved, (apr_int64_t)figures.slack, 1);
     PST_COUNT(unattributed_bytes, (apr_int64_t)figures.reserved);
     if (pst_got_loads() == pst_wrap_loads_at_start) {

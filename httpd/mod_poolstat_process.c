@@ -38,21 +38,13 @@ static struct {
     const pst_board_t *board;
     const char        *why_none;
     int                gathers;
-    pst_level_e        level;
-    const char        *reason;
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
-} g = { .why_none = "The board has not been made yet.", .level = PST_LEVEL_PUBLIC };
+} g = { .why_none = "The board has not been made yet." };
 
 const pst_board_t *pst_runtime_board(const char **why)
 {
     *why = g.board ? NULL : g.why_none;
     return g.board;
-}
-
-pst_level_e pst_runtime_level(const char **reason)
-{
-    *reason = g.reason;
-    return g.level;
 }
 
 int pst_process_gathers(void)
@@ -214,6 +206,8 @@ static void complain_once(pst_shared_header_t *header, server_rec *s, const char
 
 static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
 {
+    pst_level_e level;
+    const char *reason;
     apr_uint32_t generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
     pst_shared_child_t *block = pst_board_claim(g.board, g.pid, generation);
 
@@ -224,14 +218,14 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_ENOMEM, s, "PST0007: this child gathers nothing.");
         return;
     }
-    g.level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, &g.reason);
+    level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, &reason);
     block = pst_account_block();
     pst_instrument_classes(pchild, g.board, block, config->profile);
-    block->level = g.level;
-    if (g.reason) {
-        apr_cpystrn(block->reason, g.reason, sizeof(block->reason));
-        if (config->instrument && g.level == PST_LEVEL_HOOKS) {
-            complain_once(pst_board_header(g.board), s, g.reason);
+    block->level = level;
+    if (reason) {
+        apr_cpystrn(block->reason, reason, sizeof(block->reason));
+        if (config->instrument && level == PST_LEVEL_HOOKS) {
+            complain_once(pst_board_header(g.board), s, reason);
         }
     }
     g.gathers = 1;

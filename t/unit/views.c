@@ -8,25 +8,11 @@
 #include "board_double.h"
 #include "pst_format.h"
 #include "pst_view_page.h"
+#include "sink.h"
 #include "pst_view_tree.h"
 
 static apr_pool_t *pool;
 static pst_board_t board;
-static char *out;
-static size_t out_len, out_room;
-
-static apr_status_t sink(void *baton, const char *data, apr_size_t len)
-{
-    (void)baton;
-    if (out_len + len + 1 > out_room) {
-        out_room = (out_len + len + 1) * 2;
-        out = realloc(out, out_room);
-    }
-    memcpy(out + out_len, data, len);
-    out_len += len;
-    out[out_len] = '\0';
-    return APR_SUCCESS;
-}
 
 static const char *face(pst_emit_e to, const char *query)
 {
