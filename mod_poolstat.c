@@ -5,7 +5,7 @@
  * The table of contents: the hooks in the order in which httpd runs them, and
  * the module record.
  */
-#include "mod_poolstat.h"
+#include "mod_poolstat_private.h"
 
 #include <http_config.h>
 #include <http_connection.h>

@@ -3,7 +3,7 @@
  * The directives.  docs/directives.md has a paragraph for each; a test compares
  * the two lists.
  */
-#include "mod_poolstat.h"
+#include "mod_poolstat_private.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

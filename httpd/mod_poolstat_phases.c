@@ -6,7 +6,7 @@
  * Concurrency: a connection is worked on by one thread at a time; all here runs
  * on that thread.
  */
-#include "mod_poolstat.h"
+#include "mod_poolstat_private.h"
 #include "mod_poolstat_handler.h"
 #include "pst_instrument.h"
 

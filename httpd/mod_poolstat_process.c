@@ -7,7 +7,7 @@
  * what the parent must remember lies in httpd's retained data.  In a child the
  * module is pinned and stays.
  */
-#include "mod_poolstat.h"
+#include "mod_poolstat_private.h"
 #include "pst_apr.h"
 #include "pst_guard.h"
 #include "pst_instrument.h"

@@ -7,7 +7,7 @@
  * its monitor hook, from what the board says: at its coarser beat, and without
  * verdicts on connections, whose series a child keeps to itself.
  */
-#include "mod_poolstat.h"
+#include "mod_poolstat_private.h"
 #include "pst_account.h"
 #include "pst_growth.h"
 #include "pst_history.h"
