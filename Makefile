@@ -1,6 +1,6 @@
 # mod_poolstat: live, exact pool memory of every httpd child
 #
-#   make             build build/mod_poolstat.so
+#   make             build build/mod_poolstat.so and build/poolstat, the command
 #   make run         start a private httpd with demo traffic and print the page's address
 #                    (PORT=8080, MPM=event|worker|prefork, TRAFFIC=no)
 #   make test        units, then the whole suite on prefork, worker and event
@@ -40,6 +40,7 @@ endif
 once = $(eval $(1) := $$(shell $(2)))$($(1))
 HTTPD_FLAGS = $(call once,HTTPD_FLAGS,$(APXS) -q EXTRA_CPPFLAGS EXTRA_CFLAGS NOTEST_CPPFLAGS | tr ';' ' '; echo -I`$(APXS) -q INCLUDEDIR`)
 APR_FLAGS   = $(call once,APR_FLAGS,$(APR) --cppflags --includes; $(APU) --includes)
+CURSES      = $(call once,CURSES,pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw -ltinfo)
 APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)
 
 ifeq ($(SAN),)
@@ -57,32 +58,44 @@ LIBS      = -lpthread -ldl -lm
 
 CORE_SRC  = $(wildcard core/*.c)
 HTTPD_SRC = $(wildcard mod_poolstat.c httpd/*.c)
+TOOL_SRC  = $(wildcard tool/*.c)
 UNIT_SRC  = $(wildcard t/unit/*.c)
 WEB_SRC   = $(filter-out web/embed.sh,$(wildcard web/*))
 WEB_OBJ   = $(if $(wildcard web/embed.sh),$(B)/obj/web_files.o)
 CORE_OBJ  = $(CORE_SRC:%.c=$(B)/obj/%.o) $(WEB_OBJ)
 HTTPD_OBJ = $(HTTPD_SRC:%.c=$(B)/obj/%.o)
+TOOL_OBJ  = $(TOOL_SRC:%.c=$(B)/obj/%.o)
 UNITS     = $(UNIT_SRC:t/unit/%.c=$(B)/unit/%)
 MODULE    = $(B)/mod_poolstat.so
+COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 
-.PHONY: all module probe units deps deps-build run test unit lint check-san bench docs install clean help
-all: module
+.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install clean help
+all: module command
 module: $(MODULE) ; @:
+command: $(COMMAND) ; @:
 probe: $(PROBE) ; @:
 units: $(UNITS) ; @:
 
 $(MODULE): $(CORE_OBJ) $(HTTPD_OBJ)
 	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
 
+# reads the board from outside: core, APR, a terminal, no httpd
+$(COMMAND): $(CORE_OBJ) $(TOOL_OBJ)
+	$(CC) $(SO_FLAGS) -pie -o $@ $^ $(APR_LIBS) $(CURSES) $(LIBS)
+
 # the tests' probe, which make run and make bench use too
 $(PROBE): $(B)/obj/c-modules/poolprobe/mod_poolprobe.o
 	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
 
-# core knows APR only: it does not even see httpd's headers
+# core knows APR only: it does not even see httpd's headers; the command neither
 $(B)/obj/core/%.o: core/%.c Makefile | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/obj/tool/%.o: tool/%.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -Itool $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
@@ -120,7 +133,7 @@ run:
 test: export APXS := $(APXS)
 test:
 	@sh tool/deps build run test
-	@$(MAKE) --no-print-directory module probe units
+	@$(MAKE) --no-print-directory module command probe units
 	@perl t/suite $(B)
 
 unit:
@@ -130,7 +143,7 @@ unit:
 lint: export APXS := $(APXS)
 lint:
 	@sh tool/deps build lint
-	@$(MAKE) --no-print-directory module $(B)/describe
+	@$(MAKE) --no-print-directory module command
 	@CC='$(CC)' FLAGS='$(ALL_FLAGS)' HTTPD_FLAGS='$(HTTPD_FLAGS)' APR_FLAGS='$(APR_FLAGS)' sh tool/lint $(B)
 
 check-san:
@@ -143,12 +156,8 @@ bench:
 	@test -f bench/run || { echo 'bench/run is not here yet'; exit 1; }
 	@bench/run
 
-$(B)/describe: tool/describe.c include/poolstat_metrics.def Makefile | deps-build
-	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(WARN) -Iinclude -o $@ $<
-
-docs: $(B)/describe
-	$(B)/describe > docs/metrics.md
+docs: $(COMMAND)
+	$(COMMAND) --describe=markdown > docs/metrics.md
 
 install:
 	@$(MAKE) --no-print-directory module

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Prints docs/metrics.md from the metric table.  `make docs` runs it; lint
+ * poolstat --describe: the metric table, as text or as docs/metrics.md.  `make docs` runs it; lint
  * complains if what is committed differs.
  */
+#include "poolstat.h"
+
 #include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 static void lower(const char *word)
 {
@@ -13,7 +16,7 @@ static void lower(const char *word)
     }
 }
 
-static void row(const char *field, const char *kind, const char *unit, const char *prom, const char *help)
+static void markdown_row(const char *field, const char *kind, const char *unit, const char *prom, const char *help)
 {
     printf("| `%s` | ", field);
     lower(kind);
@@ -22,17 +25,32 @@ static void row(const char *field, const char *kind, const char *unit, const cha
     printf(" | `%s` | %s |\n", prom, help);
 }
 
-static void heading(const char *title, const char *where)
+static void markdown_heading(const char *title, const char *where)
 {
     printf("\n## %s\n\n%s\n\n| figure | kind | unit | Prometheus name | what it is |\n| --- | --- | --- | --- | --- |\n",
            title, where);
 }
 
-int main(void)
+static void text_row(const char *field, const char *kind, const char *unit, const char *prom, const char *help)
 {
-    puts("# The figures\n\nMade by `make docs` from `include/poolstat_metrics.def`; do not edit. The name is the JSON key; "
-         "text and page\nshow the same. A gauge goes both ways, a counter only grows, a peak is the largest value seen. "
-         "Bytes are whole bytes.");
+    printf("  %s (", field);
+    lower(kind);
+    printf(", ");
+    lower(unit);
+    printf(", %s)\n      %s\n", prom, help);
+}
+
+static void text_heading(const char *title, const char *where)
+{
+    printf("\n%s: %s\n", title, where);
+}
+
+typedef void (*row_fn)(const char *field, const char *kind, const char *unit, const char *prom, const char *help);
+typedef void (*heading_fn)(const char *title, const char *where);
+
+/* The groups, in the order of the manual. */
+static void print_groups(row_fn row, heading_fn heading)
+{
     heading("Of every usage", "The process scope, each connection, each request, and the connections without a slot.");
 #define PST_METRIC_USAGE(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"
@@ -51,5 +69,25 @@ int main(void)
     heading("Computed", "By the snapshot, from the others.");
 #define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"
-    return 0;
+}
+
+int poolstat_describe(int argc, const char *const *argv)
+{
+    const char *format = argv[0][10] ? argv[0] + 11 : "text";
+
+    if (argc > 1 || (strcmp(format, "text") && strcmp(format, "markdown"))) {
+        fprintf(stderr, "poolstat: --describe stands alone, with =text or =markdown\n");
+        return POOLSTAT_USAGE;
+    }
+    if (!strcmp(format, "markdown")) {
+        puts("# The figures\n\nMade by `make docs` from `include/poolstat_metrics.def`; do not edit. The name is the JSON key; "
+             "text and page\nshow the same. A gauge goes both ways, a counter only grows, a peak is the largest value seen. "
+             "Bytes are whole bytes.");
+        print_groups(markdown_row, markdown_heading);
+    }
+    else {
+        puts("The figures of mod_poolstat: JSON key (kind, unit, Prometheus name).");
+        print_groups(text_row, text_heading);
+    }
+    return POOLSTAT_OK;
 }

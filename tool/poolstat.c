@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * poolstat: the subcommands, and which of them is meant.
+ */
+#include "poolstat.h"
+
+#include <apr_general.h>
+#include <apr_version.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION "0.1.0"
+
+const poolstat_command_t poolstat_commands[] = {
+    { NULL, NULL, NULL, NULL }
+};
+
+static int print_version(void)
+{
+    printf("poolstat %s, reads boards of version %d, APR %s\n", VERSION, PST_BOARD_VERSION, apr_version_string());
+    return POOLSTAT_OK;
+}
+
+static const poolstat_command_t *command_of(const char *name)
+{
+    const poolstat_command_t *command = poolstat_commands;
+
+    while (command->name && strcmp(command->name, name)) {
+        command++;
+    }
+    return command->name ? command : NULL;
+}
+
+/* Which of the words is the subcommand: the first that is no option and no option's value. 0: none */
+static int find_word(int argc, const char *const *argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-') {
+            return i;
+        }
+        i += poolstat_option_takes_next(argv[i]);
+    }
+    return 0;
+}
+
+/* What stands alone, whatever else there is. @return -1: nothing of that */
+static int answer_alone(int argc, const char *const *argv, int word)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V")) {
+            return print_version();
+        }
+        if (!strncmp(argv[i], "--describe", 10) && (!argv[i][10] || argv[i][10] == '=')) {
+            return poolstat_describe(argc - i, argv + i);
+        }
+        if (!word && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))) {
+            poolstat_help(NULL);
+            return POOLSTAT_OK;
+        }
+    }
+    return -1;
+}
+
+static int run(int argc, const char *const *argv)
+{
+    const char **rest = calloc((size_t)argc + 1, sizeof(*rest));
+    int word = find_word(argc, argv), status = answer_alone(argc, argv, word), count = 1;
+    const poolstat_command_t *command = command_of(word ? argv[word] : "");
+
+    if (status < 0 && !rest) {
+        status = POOLSTAT_FAILED;
+    }
+    if (status < 0 && !command) {
+        fprintf(stderr, "poolstat: there is no such subcommand; poolstat --help lists them\n");
+        status = POOLSTAT_USAGE;
+    }
+    if (status < 0) {
+        rest[0] = command->name;
+        for (int i = 1; i < argc; i++) {
+            if (i != word) {
+                rest[count++] = argv[i];
+            }
+        }
+        status = command->fn(count, rest);
+    }
+    free(rest);
+    return status;
+}
+
+int main(int argc, const char *const *argv)
+{
+    int status;
+
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN);           /* a reader that goes away is an error of ours to tell, not a death */
+    if (apr_initialize() != APR_SUCCESS) {
+        return POOLSTAT_FAILED;
+    }
+    status = run(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == POOLSTAT_OK) {
+        status = POOLSTAT_FAILED;
+    }
+    apr_terminate();
+    return status;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line of poolstat.  One table says which options there are, which subcommands take
+ * them and what --help says; a test compares it with the man page and the completion.
+ */
+#include "poolstat.h"
+#include "pst_args.h"
+#include "pst_metric.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* @return NULL, or what is accepted, to follow "must be" */
+typedef const char *(*setter_fn)(poolstat_options_t *options, const char *value);
+
+/* A decimal number with up to six places, in millionths. @return 0 if it is none or too large */
+static int millionths(apr_uint64_t *to, const char *value, apr_uint64_t most)
+{
+    apr_uint64_t n = 0, digit = 1000000;
+    const char *c = value;
+
+    for (; *c >= '0' && *c <= '9' && c - value < 12; c++) {
+        n = n * 10 + (apr_uint64_t)(*c - '0') * 1000000;
+    }
+    if (c == value) {
+        return 0;
+    }
+    if (*c == '.') {
+        for (c++; *c >= '0' && *c <= '9' && digit > 1; c++) {
+            digit /= 10;
+            n += (apr_uint64_t)(*c - '0') * digit;
+        }
+    }
+    *to = n;
+    return !*c && n <= most * 1000000;
+}
+
+static int whole(apr_uint32_t *to, const char *value, apr_uint32_t least, apr_uint32_t most)
+{
+    apr_uint64_t n;
+
+    if (strchr(value, '.') || !millionths(&n, value, most) || n / 1000000 < least) {
+        return 0;
+    }
+    *to = (apr_uint32_t)(n / 1000000);
+    return 1;
+}
+
+static const char *set_file(poolstat_options_t *options, const char *value)
+{
+    options->file = value;
+    return *value ? NULL : "the path of a board's file";
+}
+
+static const char *set_pid(poolstat_options_t *options, const char *value)
+{
+    return whole(&options->pid, value, 1, APR_INT32_MAX) ? NULL : "a process id";
+}
+
+static const char *set_sort(poolstat_options_t *options, const char *value)
+{
+    for (unsigned i = 0; i < PST_SORT_COUNT; i++) {
+        if (!strcmp(value, pst_sort_word(i))) {
+            options->filter.sort = (pst_sort_e)i;
+            return NULL;
+        }
+    }
+    return "reserved, used, peak, pools, buckets, retained, requests, age, client or pid";
+}
+
+static const char *set_kind(poolstat_options_t *options, const char *value)
+{
+    options->filter.kind = pst_kind_of(value);
+    return options->filter.kind >= 0 ? NULL : "client, secondary or backend";
+}
+
+static const char *set_vhost(poolstat_options_t *options, const char *value)
+{
+    options->filter.vhost = value;
+    return NULL;
+}
+
+static const char *set_limit(poolstat_options_t *options, const char *value)
+{
+    options->has_limit = 1;
+    return whole(&options->limit, value, 0, 1000000) ? NULL : "a number from 0 to 1000000";
+}
+
+static const char *set_interval(poolstat_options_t *options, const char *value)
+{
+    return millionths(&options->interval, value, 3600) && options->interval >= 100000
+        ? NULL : "a number of seconds from 0.1 to 3600";
+}
+
+static const char *set_count(poolstat_options_t *options, const char *value)
+{
+    apr_uint32_t count = 0;
+    int good = whole(&count, value, 1, APR_INT32_MAX);
+
+    options->count = count;
+    return good ? NULL : "a number, 1 or more";
+}
+
+static const char *set_since(poolstat_options_t *options, const char *value)
+{
+    return millionths(&options->since, value, APR_UINT64_C(99999999999)) ? NULL : "a time in seconds since the epoch";
+}
+
+static const char *set_gone(poolstat_options_t *options, const char *value)
+{
+    (void)value;
+    options->gone = 1;
+    return NULL;
+}
+
+static const char *set_json(poolstat_options_t *options, const char *value)
+{
+    (void)value;
+    options->json = 1;
+    return NULL;
+}
+
+static const char *set_match(poolstat_options_t *options, const char *value)
+{
+    options->match = value;
+    return NULL;
+}
+
+/* Bytes, or K, M, G of them. */
+static const char *set_min(poolstat_options_t *options, const char *value)
+{
+    static const char units[] = "KMG";
+    apr_uint64_t n = 0;
+    const char *c = value, *unit;
+
+    for (; *c >= '0' && *c <= '9' && c - value < 12; c++) {
+        n = n * 10 + (apr_uint64_t)(*c - '0');
+    }
+    if (c == value) {
+        return "a size: bytes, or a number with K, M or G";
+    }
+    unit = *c ? strchr(units, *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c) : NULL;
+    if (*c && (!unit || c[1])) {
+        return "a size: bytes, or a number with K, M or G";
+    }
+    options->min = unit ? n << 10 * (unit - units + 1) : n;
+    return NULL;
+}
+
+static const char *set_nothing(poolstat_options_t *options, const char *value)
+{
+    (void)options, (void)value;
+    return NULL;
+}
+
+#define BOARD "- top json text metrics profile history watch doctor "
+
+static const struct {
+    const char *name;
+    char        letter;
+    const char *value;          /* how --help writes it; NULL: takes none; in [ ]: may be left out */
+    const char *commands;       /* "-" is the command without a word; "" all of them */
+    setter_fn   set;
+    const char *help;
+} table[] = {
+    { "file", 'f', "PATH", BOARD, set_file, "read this board's file, and look for no server" },
+    { "pid", 'p', "PID", BOARD, set_pid, "the server of this process; if it is a child, this child alone" },
+    { "sort", 's', "WORD", "- top json text ", set_sort, "reserved, used, peak, pools, buckets, retained, requests, age, client or pid" },
+    { "kind", 'k', "KIND", "- top json text ", set_kind, "connections of this kind: client, secondary or backend" },
+    { "vhost", 0, "NAME", "- top json text ", set_vhost, "connections of this vhost" },
+    { "limit", 'l', "N", "- top text ", set_limit, "so many connections at most" },
+    { "gone", 'g', NULL, "- top json text metrics profile ", set_gone, "children that are gone, too, as far as the board still has them" },
+    { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600" },
+    { "count", 'n', "N", "top watch ", set_count, "look so many times, then end" },
+    { "since", 0, "TIME", "history ", set_since, "only points after this time, in seconds since the epoch" },
+    { "json", 'j', NULL, "tree ", set_json, "print JSON" },
+    { "match", 'm', "TAG", "tree ", set_match, "pools whose tag matches, with what they lie in" },
+    { "min", 0, "SIZE", "tree ", set_min, "subtrees of at least this size; K, M and G are understood" },
+    { "describe", 0, "[=FORMAT]", "-", set_nothing, "print the table of figures, as text or, with =markdown, for the manual" },
+    { "version", 'V', NULL, "", set_nothing, "print the versions of command and boards" },
+    { "help", 'h', NULL, "", set_nothing, "print this, or what a subcommand takes" }
+};
+#define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
+
+static int takes(int i, const char *command)
+{
+    const char *word = *command ? command : "-", *at = table[i].commands;
+    apr_size_t len = strlen(word);
+
+    if (!*at) {
+        return 1;
+    }
+    for (; *at; at += strcspn(at, " ") + 1) {
+        if (strcspn(at, " ") == len && !strncmp(at, word, len)) {
+            return 1;
+        }
+        if (!at[strcspn(at, " ")]) {
+            break;
+        }
+    }
+    return 0;
+}
+
+/* Which option a word is. @param value set to what follows its =, or NULL. @return -1: none */
+static int option_of(const char *word, const char **value)
+{
+    apr_size_t len = strcspn(word, "=");
+
+    *value = NULL;
+    for (int i = 0; i < TABLE_SIZE; i++) {
+        if (word[0] == '-' && word[1] == '-' && strlen(table[i].name) == len - 2
+            && !strncmp(word + 2, table[i].name, len - 2)) {
+            *value = word[len] ? word + len + 1 : NULL;
+            return i;
+        }
+        if (word[0] == '-' && word[1] && word[1] == table[i].letter && (!word[2] || table[i].value)) {
+            *value = word[2] ? word + 2 : NULL;
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int needs_value(int i)
+{
+    return table[i].value && table[i].value[0] != '[';
+}
+
+int poolstat_option_takes_next(const char *word)
+{
+    const char *value;
+    int i = option_of(word, &value);
+
+    return i >= 0 && needs_value(i) && !value;
+}
+
+static void help_options(const char *command)
+{
+    for (int i = 0; i < TABLE_SIZE; i++) {
+        char name[48];
+        int is_optional = table[i].value && table[i].value[0] == '[';
+
+        if (command && !takes(i, command)) {
+            continue;
+        }
+        snprintf(name, sizeof(name), "--%s%s%s", table[i].name, !table[i].value || is_optional ? "" : " ",
+                 table[i].value ? table[i].value : "");
+        printf("  %c%c%s %-20s %s\n", table[i].letter ? '-' : ' ', table[i].letter ? table[i].letter : ' ',
+               table[i].letter ? "," : " ", name, table[i].help);
+    }
+}
+
+void poolstat_help(const poolstat_command_t *command)
+{
+    if (command && *command->name) {
+        printf("Usage: poolstat %s%s%s [options]\n%s.\n\n", command->name, *command->operand ? " " : "", command->operand,
+               command->help);
+        help_options(command->name);
+        return;
+    }
+    printf("Usage: poolstat [subcommand] [options]\n"
+           "Shows the pool memory of every child of a running httpd that has mod_poolstat.\n\nSubcommands:\n");
+    for (command = poolstat_commands; command->name; command++) {
+        char usage[32];
+
+        snprintf(usage, sizeof(usage), "%s%s%s", *command->name ? command->name : "(none)",
+                 *command->operand ? " " : "", command->operand);
+        printf("  %-24s %s\n", usage, command->help);
+    }
+    printf("\nOptions:\n");
+    help_options(NULL);
+    printf("\nExit status: 0 fine, 1 doctor found something, 2 usage, 3 no board, 4 several servers,\n"
+           "5 damaged board, 6 board of another version, 7 the system refused. See poolstat(1).\n");
+}
+
+static const poolstat_command_t *this_command(const char *name)
+{
+    const poolstat_command_t *command = poolstat_commands;
+
+    while (command->name && strcmp(command->name, name)) {
+        command++;
+    }
+    return command->name ? command : NULL;
+}
+
+/* One option. @return how many words it took; 0: not understood, which was said */
+static int take_option(poolstat_options_t *options, int left, const char *const *argv)
+{
+    const char *value, *accepted;
+    int i = option_of(argv[0], &value), used = 1;
+
+    if (i < 0 || !takes(i, options->command)) {
+        fprintf(stderr, "poolstat: %s%sno option %s is taken%s; see --help\n", options->command,
+                *options->command ? ": " : "", i < 0 ? "of this name" : table[i].name, i < 0 ? "" : " here");
+        return 0;
+    }
+    if (needs_value(i) && !value) {
+        if (left < 2) {
+            fprintf(stderr, "poolstat: --%s needs a value; see --help\n", table[i].name);
+            return 0;
+        }
+        value = argv[1];
+        used = 2;
+    }
+    if (!table[i].value && value) {
+        fprintf(stderr, "poolstat: --%s takes no value\n", table[i].name);
+        return 0;
+    }
+    accepted = table[i].set(options, value);
+    if (accepted) {
+        fprintf(stderr, "poolstat: --%s must be %s\n", table[i].name, accepted);
+        return 0;
+    }
+    return used;
+}
+
+int poolstat_options(poolstat_options_t *options, int argc, const char *const *argv)
+{
+    const poolstat_command_t *command = this_command(argv[0]);
+
+    memset(options, 0, sizeof(*options));
+    options->command = argv[0];
+    options->filter.kind = -1;
+    for (int i = 1; i < argc; ) {
+        int used = 1;
+
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            poolstat_help(command);
+            return POOLSTAT_OK;
+        }
+        if (argv[i][0] == '-' && argv[i][1]) {
+            used = take_option(options, argc - i, argv + i);
+        }
+        else if (!options->operand && command && *command->operand) {
+            options->operand = argv[i];
+        }
+        else {
+            fprintf(stderr, "poolstat: one word too many; see --help\n");
+            used = 0;
+        }
+        if (!used) {
+            return POOLSTAT_USAGE;
+        }
+        i += used;
+    }
+    return -1;
+}
