@@ -39,6 +39,8 @@ static const pst_shared_descriptor_t descriptors[] = {
     { #field, prom, PST_##kind, PST_##unit, PST_AT_CONNECTION, 0, offsetof(pst_shared_slot_t, field) },
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) \
     { #field, prom, PST_##kind, PST_##unit, PST_AT_CHILD, 0, offsetof(pst_shared_child_t, field) },
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_CHILD, 0, offsetof(pst_shared_child_t, books.field) },
 #define PST_METRIC_CLASS(field, kind, unit, prom, label, help) \
     { #field, prom, PST_##kind, PST_##unit, PST_AT_CLASS, 0, offsetof(pst_shared_class_t, field) },
 #define PST_METRIC_SITE(field, kind, unit, prom, label, help) \

@@ -461,7 +461,8 @@ static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t
         [PST_REQUESTS] = { UNIT(" requests"), UNIT(" request") }, [PST_EVENTS] = { UNIT(" times"), UNIT(" time") },
         [PST_CHILDREN] = { UNIT(" children"), UNIT(" child") },
         [PST_SPAN] = { UNIT(" microseconds"), UNIT(" microseconds") },
-        [PST_SAMPLES] = { UNIT(" samples"), UNIT(" sample") }
+        [PST_SAMPLES] = { UNIT(" samples"), UNIT(" sample") },
+        [PST_ARENAS] = { UNIT(" arenas"), UNIT(" arena") }
     };
 #undef UNIT
 

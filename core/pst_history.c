@@ -120,6 +120,10 @@ static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_
     point->peak = pages(sane(pst_load(&child->child_peak_bytes)));
     point->connections_open = (apr_uint32_t)sane(pst_load(&child->connections_open));
     point->requests_finished = (apr_uint32_t)pst_load(&child->requests_finished);
+    point->rss = pages(sane(pst_load(&child->books.rss_bytes)));
+    point->pss = pages(sane(pst_load(&child->books.pss_bytes)));
+    point->heap_in_use = pages(sane(pst_load(&child->books.heap_in_use_bytes)));
+    point->heap_free = pages(sane(pst_load(&child->books.heap_free_bytes)));
 }
 
 static pst_shared_point_t *fine_of(pst_shared_history_t *ring)
@@ -242,6 +246,10 @@ static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
     to->peak = page * from->peak;
     to->connections_open = from->connections_open;
     to->requests_finished = from->requests_finished;
+    to->rss = page * from->rss;
+    to->pss = page * from->pss;
+    to->heap_in_use = page * from->heap_in_use;
+    to->heap_free = page * from->heap_free;
 }
 
 /*

@@ -21,6 +21,7 @@ typedef struct pst_history_point_t {
     apr_uint64_t process, connections, requests, buckets, retained, held, peak;
     apr_uint64_t connections_open;
     apr_uint64_t requests_finished;
+    apr_uint64_t rss, pss, heap_in_use, heap_free;  /**< as last taken; 0: not yet */
 } pst_history_point_t;
 
 /** Whose history it is. */

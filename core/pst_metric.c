@@ -11,6 +11,7 @@ const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
 #define PST_METRIC_USAGE ENTRY
 #define PST_METRIC_CONNECTION ENTRY
 #define PST_METRIC_CHILD ENTRY
+#define PST_METRIC_BOOKS ENTRY
 #define PST_METRIC_CLASS ENTRY
 #define PST_METRIC_SITE ENTRY
 #define PST_METRIC_DERIVED ENTRY
@@ -40,7 +41,9 @@ static const pst_metric_e child_list[] = {
     PST_M_pools, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_growths, PST_M_connections_reserved_bytes, PST_M_requests_reserved_bytes,
     PST_M_child_retained_bytes,
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) PST_M_##field,
 #include "poolstat_metrics.def"
+    PST_M_unexplained_bytes, PST_M_not_resident_bytes
 };
 LIST(child);
 
@@ -78,7 +81,11 @@ LIST(site);
     X(pools_destroyed, pools_destroyed) \
     X(connections_opened, connections_opened) \
     X(requests_finished, requests_finished) \
-    X(unslotted_connections, unslotted_connections)
+    X(unslotted_connections, unslotted_connections) \
+    X(pss_bytes, pss_bytes) \
+    X(private_dirty_bytes, private_dirty_bytes) \
+    X(heap_in_use_bytes, heap_in_use_bytes) \
+    X(heap_free_bytes, heap_free_bytes)
 
 static const pst_metric_e total_list[] = {
 #define TOTAL_METRIC(metric, member) PST_M_##metric,
@@ -124,7 +131,10 @@ apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
     case PST_M_connections_reserved_bytes: return child->connections_reserved_bytes;
     case PST_M_requests_reserved_bytes: return child->requests_reserved_bytes;
     case PST_M_child_retained_bytes: return child->retained_bytes;
+    case PST_M_unexplained_bytes: return child->unexplained_bytes;
+    case PST_M_not_resident_bytes: return child->not_resident_bytes;
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) case PST_M_##field: return child->head.field;
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) case PST_M_##field: return child->head.books.field;
 #include "poolstat_metrics.def"
     default: return 0;
     }
@@ -188,6 +198,25 @@ static const char *const levels[] = {
 static const char *const scopes[PST_SCOPE_COUNT] = {
     [PST_SCOPE_PROCESS] = "process", [PST_SCOPE_CONNECTION] = "connection", [PST_SCOPE_REQUEST] = "request"
 };
+
+static const char *const heaps[PST_HEAP_COUNT] = {
+    [PST_HEAP_UNKNOWN] = "unknown", [PST_HEAP_GLIBC] = "glibc", [PST_HEAP_JEMALLOC] = "jemalloc",
+    [PST_HEAP_TCMALLOC] = "tcmalloc", [PST_HEAP_MIMALLOC] = "mimalloc"
+};
+
+static const char *const heap_tells[PST_HEAP_TELLS_COUNT] = {
+    [PST_HEAP_TELLS_NOTHING] = "nothing", [PST_HEAP_TELLS_SUM] = "sum", [PST_HEAP_TELLS_BOTH] = "both"
+};
+
+const char *pst_heap_word(unsigned kind)
+{
+    return kind < PST_HEAP_COUNT ? heaps[kind] : "?";
+}
+
+const char *pst_heap_tells_word(unsigned tells)
+{
+    return tells < PST_HEAP_TELLS_COUNT ? heap_tells[tells] : "?";
+}
 
 const char *pst_scope_word(unsigned scope)
 {

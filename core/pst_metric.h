@@ -15,6 +15,7 @@ typedef enum {
 #define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_CLASS(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_SITE(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) PST_M_##field,
@@ -70,6 +71,8 @@ const char *pst_kind_word(unsigned kind);
 const char *pst_state_word(unsigned state);
 const char *pst_level_word(unsigned level);
 const char *pst_scope_word(unsigned scope);
+const char *pst_heap_word(unsigned kind);
+const char *pst_heap_tells_word(unsigned tells);
 
 /** @return the pst_kind_e that word names, or -1. */
 int pst_kind_of(const char *word);

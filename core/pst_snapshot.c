@@ -57,6 +57,18 @@ static void load_usage(pst_shared_usage_t *to, const pst_shared_usage_t *from)
 #include "poolstat_metrics.def"
 }
 
+static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
+{
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
+#include "poolstat_metrics.def"
+    to->heap_kind = __atomic_load_n(&from->heap_kind, __ATOMIC_RELAXED);
+    to->heap_tells = __atomic_load_n(&from->heap_tells, __ATOMIC_RELAXED);
+    if (to->heap_kind >= PST_HEAP_COUNT || to->heap_tells >= PST_HEAP_TELLS_COUNT) {
+        to->heap_kind = PST_HEAP_UNKNOWN;
+        to->heap_tells = PST_HEAP_TELLS_NOTHING;
+    }
+}
+
 void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
 {
     if (verdict->of != of || verdict->state >= PST_TREND_COUNT || verdict->scope > PST_SCOPE_REQUEST
@@ -86,10 +98,13 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
     to->reason[sizeof(to->reason) - 1] = '\0';
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
 #include "poolstat_metrics.def"
+    load_books(&to->books, &from->books);
     load_usage(&to->process, &from->process);
     load_usage(&to->unslotted, &from->unslotted);
     to->verdict = from->verdict;
     pst_snapshot_check_verdict(&to->verdict, 0);
+    to->heap_verdict = from->heap_verdict;
+    pst_snapshot_check_verdict(&to->heap_verdict, 0);
     return 1;
 }
 
@@ -163,6 +178,21 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     child->shown++;
 }
 
+/* The law: RSS + swap + not resident = what is explained + unexplained. Until mappings were looked at nothing is said. */
+static void close_books(pst_child_row_t *child)
+{
+    const pst_shared_books_t *books = &child->head.books;
+    apr_uint64_t there = plus(books->rss_bytes, books->swap_bytes), explained = child->head.held_bytes;
+
+    explained = plus(explained, plus(books->heap_in_use_bytes, books->heap_free_bytes));
+    explained = plus(explained, plus(books->file_bytes, books->shmem_bytes));
+    explained = plus(explained, plus(books->stack_bytes, plus(books->data_bytes, books->other_bytes)));
+    if (books->books_time && books->maps_time) {
+        child->unexplained_bytes = minus(there, explained);
+        child->not_resident_bytes = minus(explained, there);
+    }
+}
+
 static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t block)
 {
     pst_snapshot_t *snapshot = take->snapshot;
@@ -192,6 +222,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
     child->used_bytes = minus(child->reserved_bytes, child->slack_bytes);
     child->retained_bytes = minus(child->head.held_bytes,
                                   plus(child->reserved_bytes, child->head.child_bucket_bytes));
+    close_books(child);
     snapshot->child_count++;
 }
 
@@ -217,6 +248,10 @@ static void add_child(pst_total_t *total, const pst_child_row_t *child)
     ADD(requests_finished, child->head.requests_finished);
     ADD(connections_opened, child->head.connections_opened);
     ADD(unslotted_connections, child->head.unslotted_connections);
+    ADD(pss_bytes, child->head.books.pss_bytes);
+    ADD(private_dirty_bytes, child->head.books.private_dirty_bytes);
+    ADD(heap_in_use_bytes, child->head.books.heap_in_use_bytes);
+    ADD(heap_free_bytes, child->head.books.heap_free_bytes);
 #undef ADD
 }
 

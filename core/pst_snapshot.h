@@ -75,6 +75,8 @@ typedef struct pst_child_row_t {
     apr_uint64_t connections_reserved_bytes; /**< connections, without their current requests */
     apr_uint64_t requests_reserved_bytes;    /**< current requests */
     apr_uint64_t retained_bytes;        /**< held - reserved - buckets, never below 0 */
+    apr_uint64_t unexplained_bytes;     /**< RSS + swap - what is explained; 0 if that is more, or not known yet */
+    apr_uint64_t not_resident_bytes;    /**< what is explained - RSS - swap; 0 if that is more, or not known yet */
     apr_uint32_t rows;                  /**< connections with a slot, before any filter; also those for which
                                              the snapshot had no room, since they were opened meanwhile */
     apr_uint32_t first;                 /**< index of its first row in pst_snapshot_t.rows */
@@ -94,7 +96,8 @@ typedef struct pst_total_t {
     apr_uint64_t children, connections, pools, reserved_bytes, used_bytes, slack_bytes, peak_bytes,
                  process_reserved_bytes, connections_reserved_bytes, requests_reserved_bytes,
                  bucket_bytes, retained_bytes, held_bytes, pools_created, pools_destroyed, growths,
-                 requests_finished, connections_opened, unslotted_connections;
+                 requests_finished, connections_opened, unslotted_connections,
+                 pss_bytes, private_dirty_bytes, heap_in_use_bytes, heap_free_bytes;
 } pst_total_t;
 
 typedef enum {

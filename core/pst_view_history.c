@@ -58,6 +58,10 @@ static void print_points(pst_emit_t *emit, const char *key, const pst_history_po
         print_figure(emit, PST_M_child_peak_bytes, p->peak);
         print_figure(emit, PST_M_connections_open, p->connections_open);
         print_figure(emit, PST_M_requests_finished, p->requests_finished);
+        print_figure(emit, PST_M_rss_bytes, p->rss);
+        print_figure(emit, PST_M_pss_bytes, p->pss);
+        print_figure(emit, PST_M_heap_in_use_bytes, p->heap_in_use);
+        print_figure(emit, PST_M_heap_free_bytes, p->heap_free);
         pst_emit_end(emit);
     }
     pst_emit_end(emit);

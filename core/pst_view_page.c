@@ -22,7 +22,7 @@ typedef struct column_t {
 } column_t;
 
 static const pst_metric_e tiles[] = {
-    PST_M_held_bytes, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_pools,
+    PST_M_pss_bytes, PST_M_held_bytes, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_pools,
     PST_M_children, PST_M_connections_open, PST_M_requests_finished
 };
 

@@ -225,6 +225,9 @@ static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot
     pst_emit_object(emit, "process");
     print_verdict(emit, snapshot, &child->head.verdict);
     pst_emit_end(emit);
+    pst_emit_object(emit, "heap");
+    print_verdict(emit, snapshot, &child->head.heap_verdict);
+    pst_emit_end(emit);
     pst_emit_end(emit);
 }
 
@@ -289,6 +292,8 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
 
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_child_figure(child, metric));
     }
+    pst_emit_text(emit, "heap", pst_heap_word(child->head.books.heap_kind));
+    pst_emit_text(emit, "heap_tells", pst_heap_tells_word(child->head.books.heap_tells));
     print_usage(emit, "process", &child->head.process);
     print_usage(emit, "unslotted", &child->head.unslotted);
     print_child_verdict(emit, snapshot, child);

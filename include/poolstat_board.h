@@ -53,7 +53,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    6
+#define PST_BOARD_VERSION    7
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -82,7 +82,7 @@ typedef enum {
 
 typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME } pst_metric_kind_e;
 typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUESTS, PST_EVENTS,
-               PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES } pst_metric_unit_e;
+               PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES, PST_ARENAS } pst_metric_unit_e;
 
 /** What a pool is charged to. */
 typedef enum { PST_SCOPE_PROCESS = 0, PST_SCOPE_CONNECTION, PST_SCOPE_REQUEST, PST_SCOPE_COUNT } pst_scope_e;
@@ -122,6 +122,33 @@ typedef struct pst_shared_verdict_t {
     uint64_t site;              /**< pst_shared_frame_t: the code that made it grow when last looked into; 0: not seen yet.
                                      Written by whoever grew */
 } pst_shared_verdict_t;
+
+/** The allocator behind malloc. */
+typedef enum {
+    PST_HEAP_UNKNOWN = 0,
+    PST_HEAP_GLIBC,
+    PST_HEAP_JEMALLOC,
+    PST_HEAP_TCMALLOC,
+    PST_HEAP_MIMALLOC,
+    PST_HEAP_COUNT
+} pst_heap_e;
+
+/** What the allocator behind malloc tells of itself. */
+typedef enum {
+    PST_HEAP_TELLS_NOTHING = 0,
+    PST_HEAP_TELLS_SUM,         /**< in use and free together: heap_in_use_bytes is their sum */
+    PST_HEAP_TELLS_BOTH,
+    PST_HEAP_TELLS_COUNT
+} pst_heap_tells_e;
+
+/** A child's memory as the kernel and its heap tell it. Written by the child's watchdog thread; where there is none, by
+ *  the parent, which cannot ask the heap. The three groups are taken at different times: see their *_time. */
+typedef struct pst_shared_books_t {
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) uint64_t field;
+#include "poolstat_metrics.def"
+    uint32_t heap_kind;         /**< pst_heap_e */
+    uint32_t heap_tells;        /**< pst_heap_tells_e */
+} pst_shared_books_t;
 
 /** The figures that process scope, connections and requests have in common. */
 typedef struct pst_shared_usage_t {
@@ -260,6 +287,8 @@ typedef struct pst_shared_child_t {
     pst_shared_usage_t process;     /**< process scope */
     pst_shared_usage_t unslotted;   /**< connections that found no slot, requests included */
     pst_shared_verdict_t verdict;   /**< on the process scope */
+    pst_shared_verdict_t heap_verdict;  /**< on the heap's bytes in use; its scope and site say nothing */
+    pst_shared_books_t books;
 } pst_shared_child_t;
 
 #define PST_ALIGN_UP(n, to) (((n) + (to) - 1) / (to) * (to))
@@ -267,7 +296,7 @@ typedef struct pst_shared_child_t {
 
 /**
  * One moment of a child.  Sizes are counted in pages of 4096 bytes, of which APR's
- * nodes are whole multiples (BOUNDARY_SIZE in apr_pools.c, 1.7.2): so they are
+ * nodes are whole multiples (BOUNDARY_SIZE in apr_pools.c, 1.7.2): so those of APR are
  * exact.  Retained is what held leaves over.  Counters and the time are the low bits
  * of 64: pst_history.h makes them whole again.
  */
@@ -281,6 +310,10 @@ typedef struct pst_shared_point_t {
     uint32_t peak;              /**< pages: child_peak_bytes */
     uint32_t connections_open;
     uint32_t requests_finished; /**< low bits */
+    uint32_t rss;               /**< pages, as last taken; so are the three that follow */
+    uint32_t pss;               /**< pages, rounded down */
+    uint32_t heap_in_use;       /**< pages, rounded down */
+    uint32_t heap_free;         /**< pages, rounded down */
 } pst_shared_point_t;
 
 #define PST_HISTORY_PAGE   4096
@@ -367,7 +400,8 @@ _Static_assert(sizeof(pst_shared_class_t) % 8 == 0 && sizeof(pst_shared_site_t) 
 _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t) % 8 == 0,
                "largest requests and sizes are arrays of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
-_Static_assert(sizeof(pst_shared_point_t) == 36, "600 fine points and a day of coarse ones keep to 76 KB");
+_Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
+_Static_assert(sizeof(pst_shared_point_t) == 52, "600 fine points and a day of coarse ones keep to 108 KB");
 #endif
 
 #endif /* POOLSTAT_BOARD_H */

@@ -60,6 +60,9 @@ static void print_groups(row_fn row, heading_fn heading)
     heading("Of a child", "Beside the usage of its process scope.");
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"
+    heading("The books of a child", "Its memory as the kernel and the heap tell it; see books.md.");
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
+#include "poolstat_metrics.def"
     heading("Of a class", "Pools with the same tag, made at the same place. In JSON without the prefix `class_`; spans in seconds.");
 #define PST_METRIC_CLASS(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"

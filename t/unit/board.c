@@ -190,7 +190,7 @@ static int may_open(const pst_shared_header_t *was, const pst_shared_header_t *n
 
     same.interval = was->interval;
     same.fine_count = was->fine_count;
-    return !memcmp(&same, was, sizeof(same)) && now->interval >= 1 && now->interval <= 3600
+    return !memcmp(&same, was, sizeof(same)) && now->fine_count && now->interval >= 1 && now->interval <= 3600
            && PST_ALIGN_UP(PST_HISTORY_HEAD + ((apr_uint64_t)now->fine_count + now->coarse_count + 2)
                                                   * sizeof(pst_shared_point_t), PST_BOARD_ALIGN) == was->history_size;
 }
