@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Histories: who writes them.  mod_watchdog runs a thread of ours in each child,
- * so that points are taken also while all workers are busy; it starts the thread
- * after the fork and joins it before the child is torn down, and a process forked
- * from the child has no such thread.  Without mod_watchdog the parent writes, in
- * its monitor hook, from what the board says: at its coarser beat, and without
- * verdicts on connections, whose series a child keeps to itself.
+ * What is done once a second, and by whom.  Each child has a thread for it
+ * (pst_thread.h), so that points of histories are taken also while all workers are busy.
+ * Where it is unwanted the parent writes them, in its monitor hook, from what the board
+ * says: at its coarser beat, and without verdicts on connections, whose
+ * series a child keeps to itself.
  */
 #include "mod_poolstat_private.h"
 #include "pst_account.h"
 #include "pst_growth.h"
 #include "pst_history.h"
+#include "pst_thread.h"
 
-#include <apr_optional.h>
 #include <http_core.h>
-#include <mod_watchdog.h>
-#include <signal.h>
 
 APLOG_USE_MODULE(poolstat);
-
-#define WATCHDOG_NAME "_poolstat_"
 
 /* Starting httpd with -D PoolStatNoWatchdog spares the thread. */
 #define DEFINE_WITHOUT "PoolStatNoWatchdog"
@@ -43,55 +38,23 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
     }
 }
 
-/* The process's signals are for the MPM's threads. */
-static void block_signals(void)
+/* pst_thread_fn: whether a point is due is decided by the clock. */
+static void on_watchdog(apr_uint64_t now)
 {
-    sigset_t all;
-
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
-}
-
-/* ap_watchdog_callback_fn_t, on the child's watchdog thread, ten times a second: whether a point is due
- * is decided by the clock, not by the watchdog's idea of an interval, which drifts. */
-static apr_status_t on_watchdog(int state, void *data, apr_pool_t *pool)
-{
-    (void)data, (void)pool;
-    if (state == AP_WATCHDOG_STATE_STARTING) {
-        block_signals();
+    if (g.block && !pst_account_muted()) {
+        beat(g.block, now);
     }
-    else if (state == AP_WATCHDOG_STATE_RUNNING && g.block && !pst_account_muted()) {
-        beat(g.block, (apr_uint64_t)apr_time_now());
-    }
-    return APR_SUCCESS;
 }
 
-static int start_watchdog(apr_pool_t *pconf)
-{
-    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
-    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add =
-        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
-    ap_watchdog_t *watchdog;
-
-    return get && add && !ap_exists_config_define(DEFINE_WITHOUT)
-           && get(&watchdog, WATCHDOG_NAME, 0, 0, pconf) == APR_SUCCESS
-           && add(watchdog, AP_WD_TM_SLICE, NULL, on_watchdog) == APR_SUCCESS;
-}
-
-void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_rec *s)
+void pst_watch_post_config(const pst_board_t *board, server_rec *s)
 {
     g.board = board;
     g.block = NULL;
     g.by = !board->history_size ? PST_HISTORY_OFF
-         : start_watchdog(pconf) ? PST_HISTORY_BY_WATCHDOG : PST_HISTORY_BY_MONITOR;
+         : ap_exists_config_define(DEFINE_WITHOUT) ? PST_HISTORY_BY_MONITOR : PST_HISTORY_BY_WATCHDOG;
     if (g.by == PST_HISTORY_BY_MONITOR) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0008: there is no mod_watchdog: histories are written by the "
-                     "parent, a point every ten seconds or so, and connections get no verdict.");
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0008: children have no watchdog (-D " DEFINE_WITHOUT "): histories "
+                     "are written by the parent, a point every ten seconds or so, and connections get no verdict.");
     }
     __atomic_store_n(&pst_board_header(board)->history_by, (apr_uint32_t)g.by, __ATOMIC_RELAXED);
 }
@@ -110,15 +73,21 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
         return;
     }
     apr_pool_cleanup_register(pchild, block, say_goodbye, apr_pool_cleanup_null);
-    if (g.by == PST_HISTORY_OFF) {
+    if (g.by != PST_HISTORY_OFF) {
+        rv = pst_history_start(board, block);
+        if (rv != APR_SUCCESS) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0009: there is no room for this child's history.");
+            return;
+        }
+        g.block = block;
+    }
+    if (ap_exists_config_define(DEFINE_WITHOUT)) {
         return;
     }
-    rv = pst_history_start(board, block);
+    rv = pst_thread_start(on_watchdog, &block->bell, pchild);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0009: there is no room for this child's history.");
-        return;
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0010: this child has no watchdog, and so no history.");
     }
-    g.block = block;
 }
 
 void pst_watch_monitor(void)

@@ -99,7 +99,7 @@ typedef enum {
 /** Who writes the histories. */
 typedef enum {
     PST_HISTORY_OFF = 0,
-    PST_HISTORY_BY_WATCHDOG,    /**< a thread of each child, by mod_watchdog: also while all workers are busy */
+    PST_HISTORY_BY_WATCHDOG,    /**< a thread of each child: also while all workers are busy */
     PST_HISTORY_BY_MONITOR      /**< the parent, when its MPM runs the monitor hook: every ten seconds or so */
 } pst_history_by_e;
 
@@ -278,6 +278,8 @@ typedef struct pst_shared_child_t {
     uint32_t ready;             /**< 1 when the block was initialised by its owner */
     uint32_t pid;               /**< whose figures these are; unlike owner it stays when the child is gone */
     uint32_t ended_how;         /**< pst_end_e */
+    uint32_t bell;              /**< changed, and woken as a futex, by whoever wants the child's watchdog to look */
+    uint32_t unused;
     uint64_t started;           /**< time */
     uint64_t ended;             /**< time; 0 while it lives, or of a block never claimed */
     uint64_t profile_rate;      /**< bytes of growth between samples, on average; 0: no call sites */

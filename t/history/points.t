@@ -1,5 +1,5 @@
 # Points: one per interval while all workers are busy; the books balance in each; what the
-# face refuses; how a child ended; without mod_watchdog; off.
+# face refuses; how a child ended; without the watchdog; off.
 use strict;
 use warnings;
 use PST;
@@ -111,12 +111,12 @@ subtest 'ends' => sub {
 };
 is($s->stop, 0, 'stops in order');
 
-subtest 'without mod_watchdog' => sub {
+subtest 'without the watchdog' => sub {
     my $m = PST::Server->new('history-monitor', limits => $limits, flags => [ '-D', 'PoolStatNoWatchdog' ]);
     ok($m->start, 'a server') or return diag($m->start_text . $m->log_text);
     is($m->json->{server}{history_by}, 'monitor', 'the parent writes');
-    like($m->log_text, qr/PST\d{4}: there is no mod_watchdog/, 'the log says so');
-    like($m->fetch('/pool-status')->{body}, qr/There is no mod_watchdog here/, 'the page too');
+    like($m->log_text, qr/PST\d{4}: children have no watchdog/, 'the log says so');
+    like($m->fetch('/pool-status')->{body}, qr/Children have no watchdog here/, 'the page too');
     ok(wait_for(sub { my ($h) = histories($m); $h && $h->{points} >= 1 }, 30), 'a point, in time');
     is($m->stop, 0, 'stops in order');
 };
