@@ -69,6 +69,19 @@ static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
     }
 }
 
+/* A mean is made of the sums: with no sample there is none. */
+static void load_limits(pst_shared_limits_t *to, const pst_shared_limits_t *from)
+{
+    to->samples = sane(pst_load(&from->samples));
+    to->real_peak = sane(pst_load(&from->real_peak));
+    to->real_sum = sane(pst_load(&from->real_sum));
+    for (int i = 0; i < PST_LIMIT_COUNT; i++) {
+        to->kept[i] = sane(pst_load(&from->kept[i]));
+        to->peak[i] = sane(pst_load(&from->peak[i]));
+        to->sum[i] = sane(pst_load(&from->sum[i]));
+    }
+}
+
 void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
 {
     if (verdict->of != of || verdict->state >= PST_TREND_COUNT || verdict->scope > PST_SCOPE_REQUEST
@@ -99,6 +112,9 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
 #include "poolstat_metrics.def"
     load_books(&to->books, &from->books);
+    to->release_asked = __atomic_load_n(&from->release_asked, __ATOMIC_RELAXED);
+    to->release_done = __atomic_load_n(&from->release_done, __ATOMIC_RELAXED);
+    load_limits(&to->limits, &from->limits);
     load_usage(&to->process, &from->process);
     load_usage(&to->unslotted, &from->unslotted);
     to->verdict = from->verdict;

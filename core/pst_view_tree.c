@@ -6,6 +6,7 @@
  */
 #include "pst_view_tree.h"
 #include "pst_view_largest.h"
+#include "pst_view_release.h"
 #include "pst_account.h"
 #include "pst_history.h"
 #include "pst_trend.h"
@@ -297,6 +298,7 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
     print_usage(emit, "process", &child->head.process);
     print_usage(emit, "unslotted", &child->head.unslotted);
     print_child_verdict(emit, snapshot, child);
+    pst_view_limits(emit, child);
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
     print_classes(emit, snapshot, child->classes, child->class_count);
     print_sites(emit, snapshot, child->sites, child->site_count);

@@ -268,6 +268,20 @@ typedef struct pst_shared_sizes_t {
     uint64_t requests[PST_SIZES_BUCKETS]; /**< relaxed atomics, outside of seq */
 } pst_shared_sizes_t;
 
+/** What each limit of PST_LIMIT_LEAST << i would have let the transaction allocators keep, all in all.
+ *  One sample a second, by the child's watchdog thread. */
+#define PST_LIMIT_LEAST 65536u
+#define PST_LIMIT_COUNT 8       /* 64K to 8M */
+
+typedef struct pst_shared_limits_t {
+    uint64_t samples;
+    uint64_t kept[PST_LIMIT_COUNT];     /**< bytes, as last sampled */
+    uint64_t peak[PST_LIMIT_COUNT];     /**< bytes: largest sample */
+    uint64_t sum[PST_LIMIT_COUNT];      /**< bytes: of all samples; divided by samples it is the mean */
+    uint64_t real_peak;                 /**< the same of what they did keep */
+    uint64_t real_sum;
+} pst_shared_limits_t;
+
 #define PST_REASON_LEN 160
 
 /** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes. */
@@ -283,6 +297,8 @@ typedef struct pst_shared_child_t {
     uint64_t started;           /**< time */
     uint64_t ended;             /**< time; 0 while it lives, or of a block never claimed */
     uint64_t profile_rate;      /**< bytes of growth between samples, on average; 0: no call sites */
+    uint32_t release_asked;     /**< raised (atomic) by whoever wants this child to release memory */
+    uint32_t release_done;      /**< what release_asked was when the last release began; set when it is done */
     char     reason[PST_REASON_LEN]; /**< why level is not PST_LEVEL_FULL, else empty */
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) uint64_t field;
 #include "poolstat_metrics.def"
@@ -291,6 +307,7 @@ typedef struct pst_shared_child_t {
     pst_shared_verdict_t verdict;   /**< on the process scope */
     pst_shared_verdict_t heap_verdict;  /**< on the heap's bytes in use; its scope and site say nothing */
     pst_shared_books_t books;
+    pst_shared_limits_t limits;     /**< what other values of MaxMemFree would have kept */
 } pst_shared_child_t;
 
 #define PST_ALIGN_UP(n, to) (((n) + (to) - 1) / (to) * (to))
