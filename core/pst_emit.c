@@ -155,7 +155,15 @@ static int misleads(const unsigned char *s, apr_size_t len)
 
 static void put_high(pst_emit_t *emit, const unsigned char *s, apr_size_t len)
 {
-    if (!len || (emit->to != PST_EMIT_JSON && misleads(s, len))) {
+    char out[8];
+
+    if (len && emit->to == PST_EMIT_JSON && misleads(s, len)) {
+        /* the same text to a parser, harmless in a terminal */
+        snprintf(out, sizeof(out), "\\u%04x", len == 2 ? (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu)
+                 : (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu));
+        put_string(emit, out);
+    }
+    else if (!len || misleads(s, len)) {
         put(emit, REPLACEMENT, 3);
     }
     else {

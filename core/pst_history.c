@@ -320,6 +320,20 @@ int pst_history_read(pst_history_t *history, const pst_board_t *board)
     return 1;
 }
 
+static void leave_out(pst_history_point_t **points, apr_uint32_t *count, apr_uint64_t since)
+{
+    while (since && *count && (*points)->time / 1000 <= since / 1000) {
+        (*points)++;
+        (*count)--;
+    }
+}
+
+void pst_history_leave_out(pst_history_t *history, apr_uint64_t since)
+{
+    leave_out(&history->fine, &history->fine_count, since);
+    leave_out(&history->coarse, &history->coarse_count, since);
+}
+
 const char *pst_history_end_word(unsigned how)
 {
     static const char *const words[] = {

@@ -74,6 +74,9 @@ apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, 
  */
 int pst_history_read(pst_history_t *history, const pst_board_t *board);
 
+/** Leave out the points up to since, in the milliseconds that JSON prints: who asks again has them. 0: keep all. */
+void pst_history_leave_out(pst_history_t *history, apr_uint64_t since);
+
 /** The word for an end, as all views print it; "?" if out of range. */
 const char *pst_history_end_word(unsigned how);
 

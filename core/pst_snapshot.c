@@ -92,14 +92,32 @@ void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
     verdict->since = sane(verdict->since);
 }
 
-/* @return 0 if the block is free or not ready yet. */
-static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from)
+apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone)
 {
-    to->owner = __atomic_load_n(&from->owner, __ATOMIC_ACQUIRE);
+    apr_uint32_t owner = __atomic_load_n(&block->owner, __ATOMIC_ACQUIRE);
+
+    return owner || !gone ? owner : __atomic_load_n(&block->pid, __ATOMIC_ACQUIRE);
+}
+
+/* How it ended, of one that did. */
+static void load_end(pst_shared_child_t *to, const pst_shared_child_t *from)
+{
+    if (!__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE)) {
+        to->ended = sane(pst_load(&from->ended));
+        to->ended_how = __atomic_load_n(&from->ended_how, __ATOMIC_RELAXED) == PST_END_ORDERLY ? PST_END_ORDERLY
+                                                                                                : PST_END_ABRUPT;
+    }
+}
+
+/* @return 0 if the block is free or not ready yet. */
+static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int gone)
+{
+    to->owner = pst_snapshot_whose(from, gone);
     to->ready = __atomic_load_n(&from->ready, __ATOMIC_ACQUIRE);
     if (!to->owner || !to->ready) {
         return 0;
     }
+    load_end(to, from);
     to->generation = __atomic_load_n(&from->generation, __ATOMIC_RELAXED);
     to->level = __atomic_load_n(&from->level, __ATOMIC_RELAXED);
     if (to->level > PST_LEVEL_FULL) {
@@ -215,7 +233,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
     pst_child_row_t *child = &snapshot->children[snapshot->child_count];
 
     memset(child, 0, sizeof(*child));
-    if (!load_head(&child->head, from)
+    if (!load_head(&child->head, from, take->filter->gone)
         || (take->filter->pid && child->head.owner != take->filter->pid)) {
         return;
     }
@@ -231,7 +249,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
             take_slot(take, child, slot);
         }
     }
-    if (__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE) != child->head.owner) {
+    if (pst_snapshot_whose(from, take->filter->gone) != child->head.owner) {
         snapshot->row_count = child->first;
         return;
     }
@@ -416,7 +434,7 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
 
     for (apr_uint32_t i = 0; i < board->child_count; i++) {
         pst_shared_child_t *child = pst_board_child(board, i);
-        apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_RELAXED);
+        apr_uint32_t owner = pst_snapshot_whose(child, take->filter->gone);
 
         if (!owner || (take->filter->pid && owner != take->filter->pid)) {
             continue;
@@ -459,6 +477,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
         return APR_EINCOMPLETE;
     }
     snapshot->taken = now;
+    snapshot->gone = filter->gone;
     load_about(&snapshot->about, pst_board_header(board));
     rv = make_room(&take, pool);
     if (rv != APR_SUCCESS) {

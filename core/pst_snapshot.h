@@ -111,12 +111,14 @@ typedef struct pst_filter_t {
     apr_uint32_t pid;           /**< 0 = any */
     int          kind;          /**< pst_kind_e, -1 = any */
     const char  *vhost;         /**< NULL = any; compared without case, as far as a slot's text goes */
+    int          gone;          /**< children that are gone, too: their blocks keep their figures until claimed anew */
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
     apr_uint64_t taken;         /**< time, microseconds */
     pst_sort_e sort;            /**< by what rows are sorted within a child */
     int windowed;               /**< pst_snapshot_window() was here */
+    int gone;                   /**< as the filter had it: in a child's head, ended and ended_how tell */
     pst_shared_header_t about;  /**< copied; texts end in a NUL */
     apr_uint32_t child_count;   /**< rows in children */
     apr_uint32_t row_count;     /**< rows in rows, all children's */
@@ -171,6 +173,9 @@ typedef struct pst_window_t {
  */
 apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from,
                                  apr_uint32_t limit, pst_window_t *window, apr_pool_t *pool);
+
+/** Within the snapshot: whose block is it, its owner's or, with gone, the last child's. @return a pid; 0: nobody's */
+apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone);
 
 /** Within the snapshot: a verdict on something else than `of`, or one that is none, becomes: too little data. */
 void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of);

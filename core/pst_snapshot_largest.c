@@ -78,7 +78,7 @@ static int take_sizes(pst_sizes_row_t *to, const pst_shared_sizes_t *from, int o
     return to->requests != 0;
 }
 
-static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *board, apr_pool_t *pool)
+static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
 {
     pst_shared_child_t *from = pst_board_child(board, child->block);
     pst_sizes_t *sizes = &child->sizes;
@@ -104,7 +104,7 @@ static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *boa
         sizes->vhost_count += (apr_uint32_t)take_sizes(&sizes->vhosts[sizes->vhost_count],
                                                        pst_board_sizes(board, from, PST_SIZES_VHOSTS + i), other);
     }
-    if (__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE) != child->head.owner) {
+    if (pst_snapshot_whose(from, gone) != child->head.owner) {
         child->large_count = sizes->handler_count = sizes->vhost_count = 0;
         memset(&sizes->all, 0, sizeof(sizes->all));
     }
@@ -213,7 +213,7 @@ apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *b
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         pst_child_row_t *child = &snapshot->children[i];
 
-        rv = take_requests(child, board, pool);
+        rv = take_requests(child, board, snapshot->gone, pool);
         if (rv != APR_SUCCESS) {
             return rv;
         }

@@ -114,7 +114,7 @@ static int by_live(const void *one, const void *two)
     return memcmp(a->row.frames, b->row.frames, sizeof(a->row.frames));
 }
 
-static apr_status_t take_places(pst_child_row_t *child, const pst_board_t *board, apr_pool_t *pool)
+static apr_status_t take_places(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
 {
     pst_shared_child_t *from = pst_board_child(board, child->block);
 
@@ -140,7 +140,7 @@ static apr_status_t take_places(pst_child_row_t *child, const pst_board_t *board
             }
         }
     }
-    if (__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE) != child->head.owner) {
+    if (pst_snapshot_whose(from, gone) != child->head.owner) {
         child->class_count = child->site_count = 0;
     }
     return APR_SUCCESS;
@@ -312,7 +312,7 @@ apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *bo
     apr_status_t rv = take_modules(snapshot, board, pool);
 
     for (apr_uint32_t i = 0; rv == APR_SUCCESS && i < snapshot->child_count; i++) {
-        rv = take_places(&snapshot->children[i], board, pool);
+        rv = take_places(&snapshot->children[i], board, snapshot->gone, pool);
     }
     return rv == APR_SUCCESS ? add_up(snapshot, pool) : rv;
 }

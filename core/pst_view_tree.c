@@ -278,12 +278,29 @@ static void print_connection(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     pst_emit_end(emit);
 }
 
+/* Where children that are gone are shown beside the others, which no httpd does. */
+static void print_end(pst_emit_t *emit, const pst_shared_child_t *head)
+{
+    pst_emit_flag(emit, "alive", !head->ended_how);
+    if (head->ended_how) {
+        pst_emit_seconds(emit, "ended", head->ended, 3);
+        pst_emit_text(emit, "ended_how", pst_history_end_word(head->ended_how));
+    }
+    else {
+        pst_emit_null(emit, "ended");
+        pst_emit_null(emit, "ended_how");
+    }
+}
+
 static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                         int listed_only)
 {
     pst_emit_element(emit, child->head.owner);
     pst_emit_number(emit, "pid", child->head.owner);
     pst_emit_number(emit, "generation", child->head.generation);
+    if (snapshot->gone) {
+        print_end(emit, &child->head);
+    }
     pst_emit_flag(emit, "instrumented", child->head.level == PST_LEVEL_FULL);
     pst_emit_text(emit, "level", pst_level_word(child->head.level));
     pst_emit_text(emit, "reason", child->head.reason);

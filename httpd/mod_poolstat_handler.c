@@ -295,15 +295,6 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     return OK;
 }
 
-/* Points up to since, in the milliseconds that the JSON prints: who asks again has them. */
-static void leave_out_known(pst_history_point_t **points, apr_uint32_t *count, apr_uint64_t since)
-{
-    while (since && *count && (*points)->time / 1000 <= since / 1000) {
-        (*points)++;
-        (*count)--;
-    }
-}
-
 /* The histories there are, or the one of ?pid=. */
 static int serve_history(request_rec *r, const pst_board_t *board, const pst_args_t *args, apr_pool_t *pool)
 {
@@ -331,8 +322,7 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
     open_output(&out, r);
     pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
     if (pid) {
-        leave_out_known(&history.fine, &history.fine_count, args->since);
-        leave_out_known(&history.coarse, &history.coarse_count, args->since);
+        pst_history_leave_out(&history, args->since);
         pst_view_history(emit, &history, board);
     }
     else {

@@ -15,6 +15,11 @@
 #define VERSION "0.1.0"
 
 const poolstat_command_t poolstat_commands[] = {
+    { "", "", poolstat_table, "a table, once: the server, its children, its largest connections" },
+    { "json", "", poolstat_json, "all there is, as JSON: what /pool-status/json says" },
+    { "text", "", poolstat_auto, "all there is, a Key: value line each: what /pool-status?auto says" },
+    { "profile", "", poolstat_profile, "call sites as a heap profile for pprof: what /pool-status/profile says" },
+    { "history", "", poolstat_history, "histories as JSON: which there are or, with the --pid of a child, its points" },
     { NULL, NULL, NULL, NULL }
 };
 

@@ -64,6 +64,14 @@ int poolstat_option_takes_next(const char *word);
 /** Print what --help prints, of one subcommand or (NULL) of all. */
 void poolstat_help(const poolstat_command_t *command);
 
+/* The subcommands. */
+int poolstat_table(int argc, const char *const *argv);
+int poolstat_json(int argc, const char *const *argv);
+int poolstat_auto(int argc, const char *const *argv);
+int poolstat_profile(int argc, const char *const *argv);
+int poolstat_history(int argc, const char *const *argv);
+
+/** --describe: argv[0] is that word. */
 int poolstat_describe(int argc, const char *const *argv);
 
 #endif /* POOLSTAT_H */

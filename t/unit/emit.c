@@ -113,7 +113,8 @@ static void escaping(void)
     one_text(PST_EMIT_HTML, "\xe2\x80\xae" "fdp.exe", BAD "fdp.exe", "HTML: nothing turns direction");
     one_text(PST_EMIT_HTML, "\xc2\x85\xc2\xa0", BAD "\xc2\xa0", "HTML: no C1 controls");
     one_text(PST_EMIT_JSON, "\"\\/\x01\n\x7f", "\"\\\"\\\\/\\u0001\\u000a\\u007f\"", "JSON marks and controls");
-    one_text(PST_EMIT_JSON, "\xe2\x80\xae", "\"\xe2\x80\xae\"", "JSON keeps what is valid");
+    one_text(PST_EMIT_JSON, "\xe2\x80\xae", "\"\\u202e\"", "JSON: the same text, but a terminal shows no harm");
+    one_text(PST_EMIT_JSON, "\xc2\x9b\x7f", "\"\\u009b\\u007f\"", "JSON: no C1 control as it is");
     one_text(PST_EMIT_TEXT, "a\nServerVersion: x\\", "a\\x0aServerVersion: x\\\\\n", "TEXT: no line of a client's own");
     one_text(PST_EMIT_JSON, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"",
              "valid UTF-8 of two, three, four bytes");

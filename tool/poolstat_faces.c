@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The faces that httpd serves, without httpd: the same views print the same bytes to stdout.
+ */
+#include "poolstat_find.h"
+#include "poolstat_heads.h"
+#include "pst_args.h"
+#include "pst_history.h"
+#include "pst_view_history.h"
+#include "pst_view_profile.h"
+#include "pst_view_tree.h"
+
+#include <apr_time.h>
+#include <unistd.h>
+
+/* @return a poolstat_exit_e */
+typedef int (*print_fn)(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                        apr_pool_t *pool);
+
+static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const poolstat_options_t *options,
+                apr_pool_t *pool)
+{
+    apr_status_t rv = pst_snapshot_take(snapshot, &board->board, &options->filter, (apr_uint64_t)apr_time_now(), pool);
+
+    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
+}
+
+static int print_json(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                      apr_pool_t *pool)
+{
+    pst_snapshot_t snapshot;
+    int status = take(&snapshot, board, options, pool);
+
+    if (status == POOLSTAT_OK) {
+        pst_view_tree(emit, &snapshot, 0);
+    }
+    return status;
+}
+
+static int print_text(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                      apr_pool_t *pool)
+{
+    pst_snapshot_t snapshot;
+    pst_window_t window = { 0 };
+    int status = take(&snapshot, board, options, pool);
+
+    if (status == POOLSTAT_OK
+        && pst_snapshot_window(&snapshot, options->filter.sort, 0, options->has_limit ? options->limit : PST_ARGS_ROWS,
+                               &window, pool) != APR_SUCCESS) {
+        status = poolstat_read_failed(APR_ENOMEM);
+    }
+    if (status == POOLSTAT_OK) {
+        pst_view_tree(emit, &snapshot, 1);
+    }
+    return status;
+}
+
+static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                         apr_pool_t *pool)
+{
+    pst_snapshot_t snapshot;
+    int status = take(&snapshot, board, options, pool);
+
+    if (status == POOLSTAT_OK) {
+        pst_view_profile(emit, &snapshot);
+    }
+    return status;
+}
+
+static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                         apr_pool_t *pool)
+{
+    pst_history_t history;
+
+    if (!board->board.history_size) {
+        fprintf(stderr, "poolstat: there are no histories: PoolStatHistory is Off\n");
+        return POOLSTAT_NONE;
+    }
+    if (!board->child) {
+        pst_view_histories(emit, &board->board);
+        return POOLSTAT_OK;
+    }
+    if (pst_history_room(&history, &board->board, pool) != APR_SUCCESS) {
+        return poolstat_read_failed(APR_ENOMEM);
+    }
+    if (!pst_history_find(&history.about, &board->board, board->child)
+        || !pst_history_read(&history, &board->board)) {
+        fprintf(stderr, "poolstat: there is no history of a child with the process id %u\n", (unsigned)board->child);
+        return POOLSTAT_NONE;
+    }
+    pst_history_leave_out(&history, options->since);
+    pst_view_history(emit, &history, &board->board);
+    return POOLSTAT_OK;
+}
+
+static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn print)
+{
+    static pst_emit_t emit;
+    poolstat_options_t options;
+    poolstat_board_t board;
+    apr_pool_t *pool;
+    int status = poolstat_options(&options, argc, argv);
+
+    if (status >= 0) {
+        return status;
+    }
+    apr_pool_create(&pool, NULL);
+    status = poolstat_open(&board, &options, 0, pool);
+    if (status < 0) {
+        pst_emit_init(&emit, to, poolstat_to_file, stdout);
+        status = print(&emit, &board, &options, pool);
+        if (pst_emit_flush(&emit) != APR_SUCCESS && status == POOLSTAT_OK) {
+            status = POOLSTAT_FAILED;
+        }
+        if (status == POOLSTAT_OK && to == PST_EMIT_JSON && isatty(STDOUT_FILENO)) {
+            putchar('\n');
+        }
+    }
+    poolstat_close(&board);
+    apr_pool_destroy(pool);
+    return status;
+}
+
+int poolstat_json(int argc, const char *const *argv)
+{
+    return print_face(argc, argv, PST_EMIT_JSON, print_json);
+}
+
+int poolstat_auto(int argc, const char *const *argv)
+{
+    return print_face(argc, argv, PST_EMIT_TEXT, print_text);
+}
+
+int poolstat_profile(int argc, const char *const *argv)
+{
+    return print_face(argc, argv, PST_EMIT_TEXT, print_profile);
+}
+
+int poolstat_history(int argc, const char *const *argv)
+{
+    return print_face(argc, argv, PST_EMIT_JSON, print_history);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which board?  That of --file, that of the process --pid, else that of the one server that runs,
+ * told by what processes have mapped; if none does, the board that a dead one left.
+ */
+#ifndef POOLSTAT_FIND_H
+#define POOLSTAT_FIND_H
+
+#include "poolstat.h"
+#include "pst_board.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+/** The processes that have a board mapped for writing. */
+typedef struct poolstat_pids_t {
+    apr_uint32_t *pids;         /**< ascending */
+    unsigned count, room;
+} poolstat_pids_t;
+
+typedef struct poolstat_board_t {
+    pst_board_t  board;
+    char         path[PATH_MAX + 64]; /**< as people know it; escape it */
+    char         way[PATH_MAX + 64];  /**< how it was opened: may lead through /proc */
+    dev_t        device;
+    ino_t        inode;
+    poolstat_pids_t users;
+    apr_uint32_t parent;        /**< as the board says; 0 if no such process uses the board */
+    apr_uint32_t child;         /**< the child that --pid named, else 0 */
+    int          is_gone;       /**< nobody uses it: its server is dead */
+    int          is_foreign;    /**< of another version: nothing is mapped, way can be read */
+} poolstat_board_t;
+
+/**
+ * Find and open.  Complains on stderr, and says there if the server is dead.
+ * @param options filter.pid and filter.gone are set where the board that was found asks for it
+ * @param foreign a board of another version is no error: is_foreign is set
+ * @return -1 to go on, else the status to end with; to be closed in any case
+ */
+int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign, apr_pool_t *pool);
+
+void poolstat_close(poolstat_board_t *board);
+
+/** Has the board been made anew, or damaged, since it was opened?  Then open it again. */
+int poolstat_is_stale(const poolstat_board_t *board);
+
+/** Does this process use the board? */
+int poolstat_uses(const poolstat_board_t *board, apr_uint32_t pid);
+
+/** How a child that the board shows is now: "" (it runs), "stopped", "zombie", or how it ended. */
+const char *poolstat_state(const poolstat_board_t *board, const pst_shared_child_t *head);
+
+#endif /* POOLSTAT_FIND_H */

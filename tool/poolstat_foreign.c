@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See poolstat_foreign.h.
+ *
+ * Every version of the board begins alike (docs/board.md): the header up to parent, the descriptors,
+ * and the first five fields of a child's block.  The file is read, not mapped, so that nothing that
+ * happens to it can end us; each read is checked, every number bounded.
+ */
+#include "poolstat_foreign.h"
+#include "poolstat_text.h"
+#include "pst_format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_BLOCKS      65536u
+#define MAX_DESCRIPTORS 4096u
+
+/* As much of the header as all versions share. */
+#define SHARED_HEADER (offsetof(pst_shared_header_t, parent) + sizeof(apr_uint32_t))
+
+static int read_at(int fd, void *to, apr_size_t size, apr_uint64_t at)
+{
+    return at <= (apr_uint64_t)INT64_MAX && pread(fd, to, size, (off_t)at) == (ssize_t)size;
+}
+
+static int bad(const char *what)
+{
+    fprintf(stderr, "poolstat: the board is of another version, and its %s make no sense\n", what);
+    return POOLSTAT_DAMAGED;
+}
+
+static void print_figure(const char *block, apr_uint32_t head, const pst_shared_descriptor_t *d)
+{
+    char name[POOLSTAT_TEXT], text[PST_FORMAT_LEN], raw[PST_METRIC_NAME_LEN + 1];
+    apr_uint64_t value;
+
+    if (d->at != PST_AT_CHILD || d->offset > head - sizeof(value)) {
+        return;
+    }
+    memcpy(raw, d->name, PST_METRIC_NAME_LEN);
+    raw[PST_METRIC_NAME_LEN] = '\0';
+    memcpy(&value, block + d->offset, sizeof(value));
+    if (d->kind == PST_TIME) {
+        pst_format_time(text, value);
+    }
+    else if (d->unit == PST_BYTES) {
+        pst_format_size(text, value);
+    }
+    else {
+        pst_format_count(text, value);
+    }
+    printf("  %-32s %s\n", poolstat_text(name, sizeof(name), raw), text);
+}
+
+static int print_children(int fd, const pst_shared_header_t *header, const pst_shared_descriptor_t *descriptors, char *block)
+{
+    apr_uint32_t shown = 0;
+
+    for (apr_uint32_t i = 0; i < header->child_count; i++) {
+        apr_uint32_t first[5];      /* owner, generation, level, ready, pid */
+
+        if (!read_at(fd, block, header->child_head, header->header_size + (apr_uint64_t)i * header->child_size)) {
+            return bad("blocks");
+        }
+        memcpy(first, block, sizeof(first));
+        if (!first[0] || !first[3]) {
+            continue;
+        }
+        printf("%sChild %u, generation %u\n", shown++ ? "\n" : "", (unsigned)first[0], (unsigned)first[1]);
+        for (apr_uint32_t d = 0; d < header->descriptor_count; d++) {
+            print_figure(block, header->child_head, &descriptors[d]);
+        }
+    }
+    if (!shown) {
+        puts("No children.");
+    }
+    return POOLSTAT_OK;
+}
+
+static int print_board(int fd)
+{
+    pst_shared_header_t header;
+    pst_shared_descriptor_t *descriptors = NULL;
+    char *block = NULL;
+    int status = POOLSTAT_FAILED;
+
+    memset(&header, 0, sizeof(header));
+    if (!read_at(fd, &header, SHARED_HEADER, 0) || !header.child_count || header.child_count > MAX_BLOCKS
+        || header.child_head < sizeof(apr_uint32_t) * 8 || header.child_head > 1u << 20
+        || header.child_head > header.child_size || !header.descriptor_count
+        || header.descriptor_count > MAX_DESCRIPTORS) {
+        return bad("sizes");
+    }
+    fprintf(stderr, "poolstat: the board is of version %u, this command reads version %d: only the figures that it "
+            "describes itself are shown\n", (unsigned)header.version, PST_BOARD_VERSION);
+    descriptors = calloc(header.descriptor_count, sizeof(*descriptors));
+    block = calloc(1, header.child_head);
+    if (descriptors && block) {
+        status = read_at(fd, descriptors, header.descriptor_count * sizeof(*descriptors), header.descriptor_at)
+                     ? print_children(fd, &header, descriptors, block) : bad("descriptors");
+    }
+    free(descriptors);
+    free(block);
+    return status;
+}
+
+int poolstat_foreign(const poolstat_board_t *board)
+{
+    int fd = open(board->way, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), status;
+
+    if (fd < 0) {
+        fprintf(stderr, "poolstat: the board cannot be opened: %s\n", strerror(errno));
+        return POOLSTAT_NONE;
+    }
+    status = print_board(fd);
+    close(fd);
+    return status;
+}

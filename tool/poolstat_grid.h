@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows of children and of connections, in columns that fit a width: what is too much is left out,
+ * the least important first.  Headings come from the metric table.
+ */
+#ifndef POOLSTAT_GRID_H
+#define POOLSTAT_GRID_H
+
+#include "poolstat_find.h"
+#include "poolstat_text.h"
+
+#define POOLSTAT_GRID_COLUMNS 16
+#define POOLSTAT_CELL 256
+
+typedef struct poolstat_cell_t {
+    char text[POOLSTAT_CELL];   /**< escaped */
+} poolstat_cell_t;
+
+typedef struct poolstat_column_t {
+    char heading[32];
+    int  is_text;               /**< to the left; figures go to the right */
+    int  rank;                  /**< 0 always stays; of others the largest goes first */
+    unsigned width;             /**< as wide as its widest cell; 0: left out */
+    pst_sort_e sort;            /**< rows are sorted by it if that is the order; PST_SORT_COUNT: by none */
+} poolstat_column_t;
+
+typedef struct poolstat_grid_t {
+    poolstat_column_t columns[POOLSTAT_GRID_COLUMNS];
+    unsigned column_count;
+    poolstat_cell_t (*rows)[POOLSTAT_GRID_COLUMNS];
+    unsigned row_count;
+} poolstat_grid_t;
+
+/** A row per child from `from` on, `limit` at most. @return APR_SUCCESS or APR_ENOMEM */
+apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot, const poolstat_board_t *board,
+                                    unsigned from, unsigned limit, apr_pool_t *pool);
+
+/** A row per connection. */
+apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
+                                       pst_row_t *const *rows, unsigned count, apr_pool_t *pool);
+
+/** Choose columns and widths. @param width of the terminal; 0: no bound */
+void poolstat_grid_fit(poolstat_grid_t *grid, unsigned width);
+
+/** The line of headings, and that of row i; without trailing blanks. @return to */
+char *poolstat_grid_heading(const poolstat_grid_t *grid, char *to, apr_size_t size);
+char *poolstat_grid_row(const poolstat_grid_t *grid, unsigned i, char *to, apr_size_t size);
+
+#endif /* POOLSTAT_GRID_H */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See poolstat_heads.h.
+ */
+#include "poolstat_heads.h"
+#include "pst_format.h"
+#include "pst_view_tree.h"
+
+#include <apr_strings.h>
+
+char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const poolstat_board_t *board)
+{
+    char age[PST_FORMAT_LEN], server[POOLSTAT_TEXT], module[POOLSTAT_TEXT], mpm[POOLSTAT_TEXT];
+    const pst_shared_header_t *about = &snapshot->about;
+
+    apr_snprintf(to, size, "%s, %s, %s; parent %u%s, up %s",
+                 poolstat_text(server, sizeof(server), about->server), poolstat_text(mpm, sizeof(mpm), about->mpm),
+                 poolstat_text(module, sizeof(module), about->module), (unsigned)about->parent,
+                 board->parent ? "" : " (gone)", pst_format_age(age, pst_view_age(snapshot, about->created)));
+    return to;
+}
+
+char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapshot)
+{
+    static const pst_metric_e parts[] = {
+        PST_M_process_reserved_bytes, PST_M_connections_reserved_bytes, PST_M_requests_reserved_bytes,
+        PST_M_child_bucket_bytes, PST_M_child_retained_bytes
+    };
+    char text[PST_FORMAT_LEN];
+    apr_size_t n = (apr_size_t)apr_snprintf(to, size, "%s %s", pst_metrics[PST_M_held_bytes].label,
+                       pst_format_size(text, pst_total_figure(&snapshot->total, PST_M_held_bytes)));
+
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        n += (apr_size_t)apr_snprintf(to + n, size - n, " %c %s %s", i ? '+' : '=', pst_metrics[parts[i]].label,
+                                      pst_format_size(text, pst_total_figure(&snapshot->total, parts[i])));
+    }
+    return to;
+}
+
+char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snapshot)
+{
+    static const pst_metric_e counts[] = {
+        PST_M_children, PST_M_connections_open, PST_M_requests_finished, PST_M_pools, PST_M_unslotted_connections
+    };
+    char text[PST_FORMAT_LEN];
+    apr_size_t n = 0;
+
+    for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        n += (apr_size_t)apr_snprintf(to + n, size - n, "%s%s %s", i ? ", " : "", pst_metrics[counts[i]].label,
+                                      pst_format_count(text, pst_total_figure(&snapshot->total, counts[i])));
+    }
+    return to;
+}
+
+int poolstat_read_failed(apr_status_t rv)
+{
+    char why[128];
+
+    if (rv == APR_EINCOMPLETE) {
+        fprintf(stderr, "poolstat: the board was damaged while it was read\n");
+        return POOLSTAT_DAMAGED;
+    }
+    fprintf(stderr, "poolstat: the board could not be read: %s\n", apr_strerror(rv, why, sizeof(why)));
+    return POOLSTAT_FAILED;
+}

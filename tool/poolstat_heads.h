@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The lines about the server that stand above a table, in `poolstat` and in `poolstat top`.
+ */
+#ifndef POOLSTAT_HEADS_H
+#define POOLSTAT_HEADS_H
+
+#include "poolstat_find.h"
+#include "poolstat_text.h"
+
+/** Who: httpd, its MPM, its parent, since when. Escaped. @return to */
+char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const poolstat_board_t *board);
+
+/** How much: held and what it is made of. @return to */
+char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
+
+/** How many. @return to */
+char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
+
+/** Say on stderr why a snapshot could not be taken. @return the status to end with */
+int poolstat_read_failed(apr_status_t rv);
+
+#endif /* POOLSTAT_HEADS_H */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See poolstat_text.h.
+ */
+#define _XOPEN_SOURCE 700       /* wcwidth */
+#include "poolstat_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+typedef struct room_t {
+    char *at;
+    apr_size_t left;            /* beside the NUL */
+} room_t;
+
+static apr_status_t to_room(void *baton, const char *data, apr_size_t len)
+{
+    room_t *room = baton;
+
+    len = len < room->left ? len : room->left;
+    memcpy(room->at, data, len);
+    room->at += len;
+    room->left -= len;
+    return APR_SUCCESS;
+}
+
+apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len)
+{
+    return fwrite(data, 1, len, baton) == len ? APR_SUCCESS : APR_EGENERAL;
+}
+
+char *poolstat_text(char *to, apr_size_t size, const char *from)
+{
+    static pst_emit_t emit;     /* the command has one thread */
+    room_t room = { to, size - 1 };
+
+    pst_emit_init(&emit, PST_EMIT_TEXT, to_room, &room);
+    pst_emit_sentence(&emit, from);
+    pst_emit_flush(&emit);
+    *room.at = '\0';
+    to[strcspn(to, "\n")] = '\0';
+    return to;
+}
+
+/* One character. @param wide columns it takes. @return its bytes; 0: it is none of this locale, or has no width */
+static apr_size_t next(const char *text, unsigned *wide)
+{
+    mbstate_t state;
+    wchar_t c;
+    size_t len;
+    int width;
+
+    if (text[0] >= 0x20 && text[0] < 0x7f) {
+        *wide = 1;
+        return 1;
+    }
+    memset(&state, 0, sizeof(state));
+    len = mbrtowc(&c, text, strlen(text), &state);
+    if (len == (size_t)-1 || len == (size_t)-2 || !len) {
+        return 0;
+    }
+    width = wcwidth(c);
+    *wide = width > 0 ? (unsigned)width : 0;
+    return width < 0 ? 0 : len;
+}
+
+/* Bytes that are no character of this locale: those that belong together in UTF-8 are one '?'. */
+static apr_size_t skip(const char *text)
+{
+    apr_size_t len = 1;
+
+    while ((text[len] & 0xc0) == 0x80) {
+        len++;
+    }
+    return len;
+}
+
+unsigned poolstat_columns(const char *text)
+{
+    unsigned columns = 0;
+
+    while (*text) {
+        unsigned wide = 1;
+        apr_size_t len = next(text, &wide);
+
+        text += len ? len : skip(text);
+        columns += wide;
+    }
+    return columns;
+}
+
+apr_size_t poolstat_fit(char *to, apr_size_t size, const char *text, unsigned columns, int right)
+{
+    unsigned have = columns ? poolstat_columns(text) : 0, used = 0;
+    apr_size_t n = 0;
+
+    while (right && have < columns && n + 1 < size) {
+        to[n++] = ' ';
+        have++;
+        used++;
+    }
+    while (*text) {
+        unsigned wide = 1;
+        apr_size_t len = next(text, &wide), take = len ? len : 1;
+
+        if ((columns && used + wide > columns) || n + take >= size) {
+            break;
+        }
+        memcpy(to + n, len ? text : "?", take);
+        n += take;
+        text += len ? len : skip(text);
+        used += wide;
+    }
+    while (used < columns && n + 1 < size) {
+        to[n++] = ' ';
+        used++;
+    }
+    to[n] = '\0';
+    return n;
+}
+
+unsigned poolstat_terminal(void)
+{
+    const char *columns = getenv("COLUMNS");
+    struct winsize size;
+    long n = columns ? strtol(columns, NULL, 10) : 0;
+
+    if (n > 0 && n < 10000) {
+        return (unsigned)n;
+    }
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Texts for a terminal.  What comes from the board was written by clients: it passes the emitter's
+ * escaping before anything here measures or prints it.
+ */
+#ifndef POOLSTAT_TEXT_H
+#define POOLSTAT_TEXT_H
+
+#include "pst_emit.h"
+
+#include <stdio.h>
+
+/** Room for any text of the board, escaped. */
+#define POOLSTAT_TEXT 1024
+
+/** Escape a text, as ?auto does: no control characters, valid UTF-8, nothing that turns direction. @return to */
+char *poolstat_text(char *to, apr_size_t size, const char *from);
+
+/**
+ * Cut or pad an escaped text to a number of columns of the terminal, as the locale has it; a
+ * character that the locale does not have becomes '?'.
+ * @param columns 0: as wide as it is
+ * @param right   pad on the left
+ * @return bytes written to `to`, which is always ended
+ */
+apr_size_t poolstat_fit(char *to, apr_size_t size, const char *text, unsigned columns, int right);
+
+/** How many columns a text takes. */
+unsigned poolstat_columns(const char *text);
+
+/** Columns of the terminal on stdout; COLUMNS goes first; 0: no terminal, no bound. */
+unsigned poolstat_terminal(void);
+
+/** A sink for emitters: a FILE. */
+apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len);
+
+#endif /* POOLSTAT_TEXT_H */
