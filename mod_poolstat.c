@@ -16,11 +16,13 @@ static void register_hooks(apr_pool_t *pool)
 {
     /* the parent */
     ap_hook_post_config(pst_process_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(pst_process_configured, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_status(pst_process_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(pst_process_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* a child: before any other module makes threads or pools of its own */
     ap_hook_child_init(pst_process_child_init, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_child_init(pst_process_child_ready, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     /* a connection */
     ap_hook_pre_connection(pst_phase_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);

@@ -10,6 +10,7 @@
  * number of times.  Whoever dies in mid-write leaves an odd counter and harms nobody.
  */
 #include "pst_board.h"
+#include "pst_generation.h"
 
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -45,6 +46,10 @@ static const pst_shared_descriptor_t descriptors[] = {
     { #field, prom, PST_##kind, PST_##unit, PST_AT_CLASS, 0, offsetof(pst_shared_class_t, field) },
 #define PST_METRIC_SITE(field, kind, unit, prom, label, help) \
     { #field, prom, PST_##kind, PST_##unit, PST_AT_SITE, 0, offsetof(pst_shared_site_t, field) },
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_SERVER, 0, offsetof(pst_shared_header_t, field) },
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) \
+    { #field, prom, PST_##kind, PST_##unit, PST_AT_GENERATION, 0, offsetof(pst_shared_generation_t, field) },
 #include "poolstat_metrics.def"
 };
 
@@ -78,8 +83,11 @@ static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, a
     child_size = PST_ALIGN_UP(board->sizes_at + PST_SIZES_COUNT * sizeof(pst_shared_sizes_t), PST_BOARD_ALIGN);
     board->module_at = (apr_uint32_t)PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64)
                                                   + sizeof(descriptors), 64);
-    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->module_at
-                                                    + PST_MODULE_COUNT * sizeof(pst_shared_module_t), PST_BOARD_ALIGN);
+    board->generation_at = (apr_uint32_t)PST_ALIGN_UP(board->module_at
+                                                      + PST_MODULE_COUNT * sizeof(pst_shared_module_t), 64);
+    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->generation_at
+                                                    + PST_GENERATION_COUNT * sizeof(pst_shared_generation_t),
+                                                    PST_BOARD_ALIGN);
     board->history_at = board->header_size + child_size * child_count;
     size = board->history_at + (apr_uint64_t)board->history_size * child_count;
     if (size > MAX_BOARD_SIZE) {
@@ -108,6 +116,9 @@ static void write_header(const pst_board_t *board, const pst_board_about_t *abou
     header->descriptor_count = DESCRIPTOR_COUNT;
     header->module_at = board->module_at;
     header->module_count = PST_MODULE_COUNT;
+    header->generation_at = board->generation_at;
+    header->generation_size = sizeof(pst_shared_generation_t);
+    header->generation_count = PST_GENERATION_COUNT;
     header->class_at = board->class_at;
     header->class_size = sizeof(pst_shared_class_t);
     header->class_count = PST_CLASS_COUNT;
@@ -202,7 +213,9 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
         || header->class_count != PST_CLASS_COUNT || header->site_size != sizeof(pst_shared_site_t)
         || header->site_count != PST_SITE_COUNT || header->large_size != sizeof(pst_shared_large_t)
         || header->large_count != PST_LARGE_COUNT || header->sizes_size != sizeof(pst_shared_sizes_t)
-        || header->sizes_count != PST_SIZES_COUNT || header->module_count != PST_MODULE_COUNT) {
+        || header->sizes_count != PST_SIZES_COUNT || header->module_count != PST_MODULE_COUNT
+        || header->generation_size != sizeof(pst_shared_generation_t)
+        || header->generation_count != PST_GENERATION_COUNT) {
         return APR_EMISMATCH;
     }
     rv = set_geometry(board, header->child_count, header->slot_count, header->fine_count, header->interval);
@@ -211,7 +224,8 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
         || header->history_size != board->history_size || header->point_size != sizeof(pst_shared_point_t)
         || header->coarse_count != board->coarse_count || header->class_at != board->class_at
         || header->site_at != board->site_at || header->large_at != board->large_at
-        || header->sizes_at != board->sizes_at || header->module_at != board->module_at) {
+        || header->sizes_at != board->sizes_at || header->module_at != board->module_at
+        || header->generation_at != board->generation_at) {
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
@@ -314,6 +328,12 @@ pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i)
 {
     return (pst_shared_module_t *)(void *)((char *)board->base + board->module_at) + i;
+}
+
+pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint32_t number)
+{
+    return (pst_shared_generation_t *)(void *)((char *)board->base + board->generation_at)
+           + number % PST_GENERATION_COUNT;
 }
 
 /* A child that dies between the two stores costs an entry. */
@@ -426,6 +446,7 @@ int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
         }
         if (__atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
             __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ABRUPT, __ATOMIC_RELAXED);
+            pst_generation_child_gone(board, child);
         }
         pst_store(&child->ended, (apr_uint64_t)apr_time_now());
         freed += __atomic_compare_exchange_n(&child->owner, &owner, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);

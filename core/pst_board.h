@@ -30,6 +30,7 @@ typedef struct pst_board_t {
     apr_uint32_t large_at;      /**< in a block */
     apr_uint32_t sizes_at;      /**< in a block */
     apr_uint32_t module_at;     /**< in the header's pages */
+    apr_uint32_t generation_at; /**< in the header's pages */
     int          fd;            /**< the file, or -1 */
 } pst_board_t;
 
@@ -96,6 +97,9 @@ pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t
 
 /** Entry i of the table of loaded objects, 0 <= i < PST_MODULE_COUNT. @note hostile to readers. */
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i);
+
+/** Where generation `number` lies, if it is there. @note hostile to readers; its number may be another's. */
+pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint32_t number);
 
 /**
  * Child: the entry for a loaded object, made if there is none.  Never blocks.

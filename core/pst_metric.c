@@ -15,6 +15,8 @@ const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
 #define PST_METRIC_CLASS ENTRY
 #define PST_METRIC_SITE ENTRY
 #define PST_METRIC_DERIVED ENTRY
+#define PST_METRIC_SERVER ENTRY
+#define PST_METRIC_GENERATION ENTRY
 #include "poolstat_metrics.def"
 };
 
@@ -60,6 +62,14 @@ static const pst_metric_e site_list[] = {
 #include "poolstat_metrics.def"
 };
 LIST(site);
+
+static const pst_metric_e generation_list[] = {
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+    PST_M_generation_process_start_mean_bytes, PST_M_generation_process_end_mean_bytes,
+    PST_M_generation_private_start_mean_bytes, PST_M_generation_private_end_mean_bytes
+};
+LIST(generation);
 
 /* What pst_total_t has: what can be added up over children. */
 #define TOTAL_FIGURES(X) \
@@ -160,6 +170,19 @@ apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric)
     }
 }
 
+apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_generation_process_start_mean_bytes: return generation->process_start_mean;
+    case PST_M_generation_process_end_mean_bytes: return generation->process_end_mean;
+    case PST_M_generation_private_start_mean_bytes: return generation->private_start_mean;
+    case PST_M_generation_private_end_mean_bytes: return generation->private_end_mean;
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) case PST_M_##field: return generation->row.field;
+#include "poolstat_metrics.def"
+    default: return 0;
+    }
+}
+
 apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric)
 {
     switch (metric) {
@@ -178,6 +201,9 @@ const char *pst_metric_short_key(pst_metric_e metric)
     }
     if (!strncmp(key, "class_", 6)) {
         return key + 6;
+    }
+    if (!strncmp(key, "generation_", 11)) {
+        return key + 11;
     }
     return strncmp(key, "site_", 5) ? key : key + 5;
 }

@@ -19,6 +19,8 @@ typedef enum {
 #define PST_METRIC_CLASS(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_SITE(field, kind, unit, prom, label, help) PST_M_##field,
 #define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) PST_M_##field,
 #include "poolstat_metrics.def"
     PST_METRIC_COUNT
 } pst_metric_e;
@@ -47,6 +49,7 @@ extern const pst_metric_list_t pst_child_metrics;   /**< of a child, its scopes'
 extern const pst_metric_list_t pst_class_metrics;   /**< of a class */
 extern const pst_metric_list_t pst_site_metrics;    /**< of a call site */
 extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown */
+extern const pst_metric_list_t pst_generation_metrics; /**< of a generation */
 
 /**
  * The figure of one thing.  Any thread; pure.
@@ -58,10 +61,11 @@ apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
 apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric);
 apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric);
 apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric);
+apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_metric_e metric);
 
 /**
- * The key that a figure has inside the object of a child, a class, a call site or the total: there
- * a prefix child_, class_ or site_ would say nothing.  The exception is child_reserved_bytes,
+ * The key that a figure has inside the object of a child, a class, a call site, a generation or the total: there
+ * a prefix child_, class_, site_ or generation_ would say nothing.  The exception is child_reserved_bytes,
  * which stays apart from reserved_bytes, the sum over the scopes that it checks.
  */
 const char *pst_metric_short_key(pst_metric_e metric);

@@ -463,6 +463,9 @@ static void load_about(pst_shared_header_t *to, const pst_shared_header_t *from)
     to->mpm[sizeof(to->mpm) - 1] = '\0';
     to->created = sane(to->created);
     to->homeless = sane(to->homeless);
+    to->memory_kind = to->memory_kind > PST_MEMORY_CGROUP ? PST_MEMORY_UNKNOWN : to->memory_kind;
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) to->field = sane(to->field);
+#include "poolstat_metrics.def"
 }
 
 apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
@@ -501,7 +504,10 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     if (rv == APR_SUCCESS) {
         rv = pst_snapshot_places(snapshot, board, pool);
     }
-    return rv == APR_SUCCESS ? pst_snapshot_largest(snapshot, board, pool) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = pst_snapshot_largest(snapshot, board, pool);
+    }
+    return rv == APR_SUCCESS ? pst_snapshot_generations(snapshot, board, pool) : rv;
 }
 
 /* What is left of one child's sorted rows; at is the next of them. */

@@ -65,6 +65,12 @@ typedef struct pst_sizes_t {
 /** The largest size in a bucket, in bytes; 0 of the last, which has none. */
 apr_uint64_t pst_sizes_up_to(unsigned bucket);
 
+/** A generation: figures checked. */
+typedef struct pst_generation_row_t {
+    pst_shared_generation_t row;
+    apr_uint64_t process_start_mean, process_end_mean, private_start_mean, private_end_mean;    /**< 0: no child yet */
+} pst_generation_row_t;
+
 typedef struct pst_child_row_t {
     pst_shared_child_t head;            /**< copied; reason ends in a NUL */
     apr_uint64_t reserved_bytes;        /**< process + all connections, unslotted too: the whole child */
@@ -131,6 +137,9 @@ typedef struct pst_snapshot_t {
     apr_uint32_t large_count;
     pst_large_row_t *large;     /**< the largest over all children shown, PST_LARGE_COUNT at most */
     pst_sizes_t sizes;          /**< of all children shown, added up by name */
+    apr_uint32_t generation_count;
+    pst_generation_row_t *generations; /**< those that are still recorded, oldest first */
+    const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
     pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none */
 } pst_snapshot_t;
 
@@ -155,6 +164,9 @@ apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *bo
 
 /** The same for finished requests. */
 apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
+/** The same for generations: see pst_generation.h. */
+apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** Rows chosen over all children: what fits on a page. */
 typedef struct pst_window_t {

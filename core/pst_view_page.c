@@ -7,6 +7,7 @@
  */
 #include <apr_strings.h>
 #include "pst_format.h"
+#include "pst_view_generations.h"
 #include "pst_view_growth.h"
 #include "pst_view_largest.h"
 #include "pst_view_page.h"
@@ -492,6 +493,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_filter(emit, page);
     print_children(emit, page);
     pst_view_charts(emit, page);
+    pst_view_generations(emit, page);
     pst_view_places(emit, page);
     pst_view_largest(emit, page);
     print_connections(emit, page);

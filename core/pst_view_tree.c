@@ -5,6 +5,8 @@
  * Keys are part of the schema: add freely, rename never.
  */
 #include "pst_view_tree.h"
+#include "pst_machine.h"
+#include "pst_view_generations.h"
 #include "pst_view_largest.h"
 #include "pst_view_release.h"
 #include "pst_account.h"
@@ -40,6 +42,10 @@ static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_number(emit, "homeless_children", snapshot->about.homeless);
     pst_emit_text(emit, "history_by", pst_history_by_word(snapshot->about.history_by));
     pst_emit_number(emit, "interval_seconds", snapshot->about.interval);
+    pst_emit_text(emit, "memory_limit_of", pst_memory_word(snapshot->about.memory_kind));
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) \
+    pst_emit_figure(emit, #field, PST_M_##field, snapshot->about.field);
+#include "poolstat_metrics.def"
     pst_emit_end(emit);
 }
 
@@ -339,6 +345,7 @@ apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
     print_server(emit, snapshot);
     print_total(emit, snapshot);
+    pst_view_generations_tree(emit, snapshot);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {
         print_child(emit, snapshot, &snapshot->children[i], listed_only);

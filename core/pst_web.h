@@ -43,6 +43,12 @@ extern const pst_piece_t
     pst_web_sizes_vhost, pst_web_sizes_vhost_none, pst_web_sizes_vhost_other, pst_web_sizes_figures,
     pst_web_sizes_bar, pst_web_sizes_close;
 
+/* generations.html */
+extern const pst_piece_t
+    pst_web_generations, pst_web_generations_rows, pst_web_generation_open, pst_web_generation_close,
+    pst_web_generation_growth, pst_web_generation_step, pst_web_generation_step_none, pst_web_generation_growth_end,
+    pst_web_generations_end;
+
 /* whole files, each with a checksum for its ETag; dygraph.min.js is no file of ours: the Makefile says where it lies */
 extern const pst_piece_t pst_web_style_css, pst_web_chart_js, pst_web_dygraph_min_js;
 extern const char pst_web_style_css_tag[], pst_web_chart_js_tag[], pst_web_dygraph_min_js_tag[];

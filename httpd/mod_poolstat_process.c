@@ -9,8 +9,10 @@
  */
 #include "mod_poolstat_private.h"
 #include "pst_apr.h"
+#include "pst_generation.h"
 #include "pst_guard.h"
 #include "pst_instrument.h"
+#include "pst_machine.h"
 #include "pst_runtime.h"
 
 #include <apr_strings.h>
@@ -38,6 +40,7 @@ static struct {
     const pst_board_t *board;
     const char        *why_none;
     int                gathers;
+    int                proven;      /* parent: the mirror of APR holds */
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
 } g = { .why_none = "The board has not been made yet." };
 
@@ -159,7 +162,8 @@ static void announce(const pst_config_t *config, server_rec *s)
     pst_apr_facts_t facts;
     const char *why;
 
-    if (pst_apr_prove(&facts, &why) != APR_SUCCESS) {
+    g.proven = pst_apr_prove(&facts, &why) == APR_SUCCESS;
+    if (!g.proven) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0003: pools are not instrumented: %s. Connections and "
                      "requests are counted, bytes are not known.", why);
     }
@@ -189,6 +193,31 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     announce(config, s);
     if (g.board) {
         pst_watch_post_config(g.board, s);
+    }
+    return OK;
+}
+
+/* Children that the configuration allows, and the memory there is for them. */
+static void publish_limits(pst_shared_header_t *header)
+{
+    pst_memory_e kind;
+    apr_uint64_t bytes = pst_machine_memory(&kind);
+
+    pst_store(&header->memory_limit_bytes, bytes);
+    pst_store(&header->children_limit, (apr_uint64_t)query(AP_MPMQ_MAX_DAEMONS, 0));
+    __atomic_store_n(&header->memory_kind, (apr_uint32_t)kind, __ATOMIC_RELAXED);
+}
+
+/* After all other modules: what they made of the configuration is there. */
+int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    pst_generation_begin_t begin;
+
+    (void)plog, (void)ptemp, (void)s;
+    if (g.board && !g.gathers) {            /* -X reads a configuration anew in the process that serves */
+        publish_limits(pst_board_header(g.board));
+        pst_generation_measure(&begin, pconf, g.proven);
+        pst_generation_begin(g.board, (apr_uint32_t)query(AP_MPMQ_GENERATION, 0), &begin, (apr_uint64_t)apr_time_now());
     }
     return OK;
 }
@@ -243,6 +272,24 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
     if (g.pid != pid) {
         g.pid = pid;
         set_up_child(pchild, s, pst_config_get(s));
+    }
+}
+
+/* apr_pool_pre_cleanup: the child's pools are all there still. */
+static apr_status_t add_end(void *unused)
+{
+    (void)unused;
+    pst_generation_child_ends(g.board, pst_account_block());
+    return APR_SUCCESS;
+}
+
+/* After all other modules: what they take for each child is taken. */
+void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
+{
+    (void)s;
+    if (g.gathers) {
+        pst_generation_child_starts(g.board, pst_account_block());
+        apr_pool_pre_cleanup_register(pchild, NULL, add_end);
     }
 }
 

@@ -10,6 +10,7 @@
  *   +--------------------------------------------------------------+ header_size
  *   | pst_shared_descriptor_t[] name, kind, unit, place of figures |   (inside the header's pages)
  *   | pst_shared_module_t[]     loaded objects that addresses name |
+ *   | pst_shared_generation_t[] what each configuration cost       |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
  *   |                then classes, then call sites, then the      |
@@ -93,7 +94,9 @@ typedef enum {
     PST_AT_USAGE,           /**< a usage: in the child block or a slot */
     PST_AT_CONNECTION,      /**< a slot */
     PST_AT_CLASS,           /**< a class */
-    PST_AT_SITE             /**< a call site */
+    PST_AT_SITE,            /**< a call site */
+    PST_AT_SERVER,          /**< the header */
+    PST_AT_GENERATION       /**< a generation */
 } pst_metric_at_e;
 
 /** Who writes the histories. */
@@ -282,6 +285,28 @@ typedef struct pst_shared_limits_t {
     uint64_t real_sum;
 } pst_shared_limits_t;
 
+/**
+ * A generation: what httpd calls the time from one reading of its configuration to the next.  A ring in the
+ * header's pages: generation n lies at n % PST_GENERATION_COUNT, and only there.  The parent writes what
+ * the parent had when it began; children add themselves as they begin and end, the parent those that ended
+ * without a word.  Relaxed atomics.
+ */
+#define PST_GENERATION_COUNT 16
+
+typedef struct pst_shared_generation_t {
+    uint32_t in_use;            /**< 0 or 1 */
+    uint32_t number;            /**< httpd's; another one than asked for: that one is gone */
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) uint64_t field;
+#include "poolstat_metrics.def"
+} pst_shared_generation_t;
+
+/** Whose limit memory_limit_bytes is. */
+typedef enum {
+    PST_MEMORY_UNKNOWN = 0,
+    PST_MEMORY_MACHINE,         /**< all that the machine has */
+    PST_MEMORY_CGROUP           /**< less: what its cgroup, or one above it, allows */
+} pst_memory_e;
+
 #define PST_REASON_LEN 160
 
 /** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes. */
@@ -396,9 +421,15 @@ typedef struct pst_shared_header_t {
     uint32_t sizes_at;          /**< offset of the sizes of requests in a block */
     uint32_t sizes_size;
     uint32_t sizes_count;
-    uint32_t unused;
+    uint32_t generation_at;     /**< offset of the generations */
+    uint32_t generation_size;
+    uint32_t generation_count;
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) uint64_t field; /* by the parent, as a generation begins */
+#include "poolstat_metrics.def"
+    uint32_t memory_kind;       /**< pst_memory_e */
+    uint32_t unused;
     uint64_t history_at;        /**< offset of history 0 */
     uint32_t history_size;      /**< bytes of one history, 0 if there are none */
     uint32_t point_size;        /**< bytes of one point */
@@ -419,6 +450,7 @@ _Static_assert(sizeof(pst_shared_class_t) % 8 == 0 && sizeof(pst_shared_site_t) 
 _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t) % 8 == 0,
                "largest requests and sizes are arrays of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
+_Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_point_t) == 52, "600 fine points and a day of coarse ones keep to 108 KB");
 #endif

@@ -69,6 +69,12 @@ static void print_groups(row_fn row, heading_fn heading)
     heading("Of a call site", "A stack at which pools grow. In JSON without the prefix `site_`.");
 #define PST_METRIC_SITE(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"
+    heading("Of the server", "In the board's header, written as a generation begins.");
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
+#include "poolstat_metrics.def"
+    heading("Of a generation", "The time from one reading of the configuration to the next. In JSON without the prefix `generation_`.");
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
+#include "poolstat_metrics.def"
     heading("Computed", "By the snapshot, from the others.");
 #define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) row(#field, #kind, #unit, prom, help);
 #include "poolstat_metrics.def"

@@ -20,6 +20,8 @@
  *   printf=N         one string of N bytes by apr_psprintf, or
  *   churn=N          make, fill, clear, destroy a pool below the request's N times
  *   fork=1           ... in a forked process, which then ends, instead of in this one
+ *   heap=N heap_bytes=B heap_free=none|all|pinned
+ *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed
  *   cpu=MS           compute without any input or output
  *   subreq=URI       run a subrequest       redirect=URI  hand over by internal redirect
  *   stream=N chunk=BYTES every=MS leak=request|connection brigades=K
@@ -37,6 +39,9 @@
  * begun), peek=TOKEN tells whether somebody waits there and what was reported.
  * Tokens live in memory shared by all children and generations.  Every wait, loop and
  * size is bounded (LIMIT_*), whatever is asked for.
+ *
+ * A directive leaks once for each reading of the configuration:
+ *   PoolProbeLeak pool|malloc BYTES       (into the process's pool, or outside of pools)
  */
 #include <httpd.h>
 #include <http_config.h>
@@ -120,7 +125,9 @@ typedef struct plan_t {
     const char *hold0, *hold, *hold2, *subreq, *redirect, *pool, *free, *leak, *output;
     apr_size_t bytes, chunk, print;
     long leak_here, many, brigades;
-    const char *tag;
+    const char *tag, *heap_free;
+    apr_size_t heap_bytes;
+    long heap;
     long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork;
 } plan_t;
 
@@ -162,6 +169,12 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->leak_here = (long)number(args, "leak_here", 0, LIMIT_PIECES);
     plan->many = (long)number(args, "many", 0, 10000);
     plan->brigades = (long)number(args, "brigades", 0, 10000);
+    plan->heap = (long)number(args, "heap", 0, LIMIT_PIECES);
+    plan->heap_bytes = (apr_size_t)number(args, "heap_bytes", 1000, 16 * 1024 * 1024);
+    plan->heap_free = text(r, args, "heap_free", "none");
+    if ((apr_int64_t)plan->heap_bytes * plan->heap > LIMIT_BYTES) {
+        plan->heap = (long)(LIMIT_BYTES / plan->heap_bytes);
+    }
     plan->tag = text(r, args, "tag", "poolprobe-many");
     plan->grow = (long)number(args, "grow", 0, LIMIT_PIECES);
     plan->churn = (long)number(args, "churn", 0, LIMIT_CHURN);
@@ -469,6 +482,58 @@ static void take(work_t *w)
     }
 }
 
+/* Blocks of the C library's heap: a chain, so that what is kept can still be reached. */
+typedef struct block_t {
+    struct block_t *before;
+} block_t;
+
+static block_t *kept_blocks;
+static apr_thread_mutex_t *kept_lock;
+
+static void take_heap(const plan_t *plan)
+{
+    apr_size_t bytes = plan->heap_bytes < sizeof(block_t) ? sizeof(block_t) : plan->heap_bytes;
+    block_t *last = NULL;
+    long i;
+
+    for (i = 0; i < plan->heap; i++) {
+        block_t *block = malloc(bytes);
+
+        if (!block) {
+            break;
+        }
+        memset(block, 1, bytes);
+        block->before = last;
+        last = block;
+    }
+    if (last && strcmp(plan->heap_free, "none")) {
+        block_t *block = last->before;
+
+        if (!strcmp(plan->heap_free, "all")) {
+            block = last;
+            last = NULL;
+        }
+        else {
+            last->before = NULL;
+        }
+        while (block) {
+            block_t *before = block->before;
+
+            free(block);
+            block = before;
+        }
+    }
+    apr_thread_mutex_lock(kept_lock);
+    while (last) {
+        block_t *before = last->before;
+
+        last->before = kept_blocks;
+        kept_blocks = last;
+        last = before;
+    }
+    apr_thread_mutex_unlock(kept_lock);
+}
+
 /* As a module might that forks without exec: allocate in the copy, and end it without any cleanup. */
 static int take_in_copy(work_t *w)
 {
@@ -614,6 +679,9 @@ static int probe_handler(request_rec *r)
     else {
         take(&w);
     }
+    if (plan.heap) {
+        take_heap(&plan);
+    }
     if (plan.cpu_ms) {
         spin(apr_time_from_msec(plan.cpu_ms));
     }
@@ -643,6 +711,31 @@ static int probe_handler(request_rec *r)
 
 /* --- the module --------------------------------------------------------- */
 
+static apr_size_t leak_bytes;
+static int leak_into_pool;
+
+static const char *set_leak(cmd_parms *cmd, void *unused, const char *into, const char *bytes)
+{
+    (void)cmd, (void)unused;
+    leak_into_pool = strcmp(into, "pool") == 0;
+    leak_bytes = (apr_size_t)apr_atoi64(bytes) % LIMIT_BYTES;
+    return leak_into_pool || strcmp(into, "malloc") == 0 ? NULL : "PoolProbeLeak takes pool or malloc, and bytes";
+}
+
+static const command_rec probe_directives[] = {
+    AP_INIT_TAKE2("PoolProbeLeak", set_leak, NULL, RSRC_CONF, "pool|malloc BYTES, leaked at each reading of the configuration"),
+    { NULL }
+};
+
+static void leak_each_time(apr_pool_t *forever)
+{
+    void *leaked = !leak_bytes ? NULL : leak_into_pool ? apr_palloc(forever, leak_bytes) : malloc(leak_bytes);
+
+    if (leaked) {
+        memset(leaked, 1, leak_bytes);
+    }
+}
+
 /* The tokens outlive configurations, so that a test can release what an older generation holds. */
 static int probe_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
@@ -663,6 +756,7 @@ static int probe_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pt
         apr_pool_userdata_set(known, "poolprobe-tokens", NULL, forever); /* copies the key: we are unloaded, it stays */
     }
     tokens = known;
+    leak_each_time(forever);
     return OK;
 }
 
@@ -671,6 +765,7 @@ static void probe_child_init(apr_pool_t *pool, server_rec *s)
     (void)s;
     pchild = pool;
     apr_thread_mutex_create(&pchild_lock, APR_THREAD_MUTEX_DEFAULT, pool);
+    apr_thread_mutex_create(&kept_lock, APR_THREAD_MUTEX_DEFAULT, pool);
 }
 
 static void probe_hooks(apr_pool_t *pool)
@@ -681,4 +776,4 @@ static void probe_hooks(apr_pool_t *pool)
     ap_hook_handler(probe_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
-AP_DECLARE_MODULE(poolprobe) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, probe_hooks, AP_MODULE_FLAG_NONE};
+AP_DECLARE_MODULE(poolprobe) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, probe_directives, probe_hooks, AP_MODULE_FLAG_NONE};

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Generations.  See pst_generation.h.
+ *
+ * Concurrency: the parent fills a record in before children of that generation exist, and
+ * marks it in use last.  Children only add, by relaxed atomics.  The number in a child's block is
+ * hostile to the parent: it is used modulo the ring's length and must be what the record says.
+ */
+#include "pst_generation.h"
+#include "pst_apr.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Pools and nodes that the parent's walk looks at, at most: far above any configuration. */
+#define POOLS_MOST 4000000
+#define NODES_MOST 4000000
+
+/* -- what a process has ------------------------------------------------------- */
+
+static int read_small(const char *path, char *to, size_t room)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, to, room - 1);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    to[got > 0 ? got : 0] = '\0';
+    return got > 0;
+}
+
+/* /proc/self/statm: size, resident, shared, in pages. */
+static apr_uint64_t resident(apr_uint64_t *own)
+{
+    char text[256], *at = text;
+    unsigned long long pages[3] = { 0, 0, 0 };
+    long page = sysconf(_SC_PAGESIZE);
+
+    if (read_small("/proc/self/statm", text, sizeof(text))) {
+        for (int i = 0; i < 3; i++) {
+            pages[i] = strtoull(at, &at, 10);
+        }
+    }
+    *own = (pages[1] > pages[2] ? pages[1] - pages[2] : 0) * (apr_uint64_t)page;
+    return pages[1] * (apr_uint64_t)page;
+}
+
+/* Field 20 of /proc/self/stat; the name before it may hold anything. @return 0: not known */
+static unsigned long threads(void)
+{
+    char text[1024], *at;
+
+    if (!read_small("/proc/self/stat", text, sizeof(text))) {
+        return 0;
+    }
+    at = strrchr(text, ')');
+    for (int field = 2; at && field < 20; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at ? strtoul(at, NULL, 10) : 0;
+}
+
+/* -- the parent --------------------------------------------------------------- */
+
+typedef struct walk_t {
+    pst_apr_figures_t figures;
+    apr_size_t nodes;
+} walk_t;
+
+static int add_pool(void *baton, apr_pool_t *pool)
+{
+    walk_t *walk = baton;
+
+    pst_apr_add_pool(&walk->figures, pool, &walk->nodes);
+    return 1;
+}
+
+static apr_uint64_t reserved_below(apr_pool_t *top)
+{
+    walk_t walk = { .nodes = NODES_MOST };
+    apr_size_t pools = POOLS_MOST;
+
+    pst_apr_walk(top, add_pool, &walk, &pools);
+    return walk.figures.cut || !pools ? 0 : walk.figures.reserved;
+}
+
+void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, int proven)
+{
+    memset(begin, 0, sizeof(*begin));
+    begin->rss_bytes = resident(&begin->private_bytes);
+    /* A thread of another module's could change the tree under the walk. With one thread, ours, none can begin. */
+    if (proven && threads() == 1) {
+        begin->config_bytes = reserved_below(pconf);
+        begin->parent_bytes = reserved_below(pst_apr_root(pconf));
+    }
+}
+
+static pst_shared_generation_t *record_of(const pst_board_t *board, apr_uint32_t number)
+{
+    pst_shared_generation_t *record = pst_board_generation(board, number);
+
+    return __atomic_load_n(&record->in_use, __ATOMIC_ACQUIRE) == 1
+           && __atomic_load_n(&record->number, __ATOMIC_RELAXED) == number ? record : NULL;
+}
+
+void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const pst_generation_begin_t *begin,
+                          apr_uint64_t now)
+{
+    pst_shared_generation_t *record = pst_board_generation(board, number);
+    pst_shared_generation_t *before = record_of(board, number - 1);
+
+    if (record_of(board, number)) {
+        return;
+    }
+    __atomic_store_n(&record->in_use, 0, __ATOMIC_RELEASE);
+    memset(record, 0, sizeof(*record));
+    record->number = number;
+    record->generation_started = now;
+    record->generation_config_bytes = begin->config_bytes;
+    record->generation_parent_bytes = begin->parent_bytes;
+    record->generation_parent_rss_bytes = begin->rss_bytes;
+    record->generation_parent_private_bytes = begin->private_bytes;
+    __atomic_store_n(&record->in_use, 1, __ATOMIC_RELEASE);
+    if (before && !pst_load(&before->generation_ended)) {
+        pst_store(&before->generation_ended, now);
+    }
+}
+
+/* -- children ----------------------------------------------------------------- */
+
+static apr_uint64_t sane(apr_uint64_t figure)
+{
+    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
+}
+
+static void raise_to(uint64_t *most, apr_uint64_t value)
+{
+    apr_uint64_t was = pst_load(most);
+
+    while (was < value && !__atomic_compare_exchange_n(most, &was, value, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { }
+}
+
+static void set_first(uint64_t *first, apr_uint64_t value)
+{
+    uint64_t none = 0;
+
+    __atomic_compare_exchange_n(first, &none, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static pst_shared_generation_t *record_of_child(const pst_board_t *board, const pst_shared_child_t *child)
+{
+    return pst_board_index(board, child) < 0 ? NULL
+           : record_of(board, __atomic_load_n(&child->generation, __ATOMIC_RELAXED));
+}
+
+void pst_generation_child_starts(const pst_board_t *board, const pst_shared_child_t *child)
+{
+    pst_shared_generation_t *record = record_of_child(board, child);
+    apr_uint64_t process, own;
+
+    if (!record) {
+        return;
+    }
+    process = sane(pst_load(&child->process.reserved_bytes));
+    resident(&own);
+    pst_add(&record->generation_children, 1);
+    pst_add(&record->generation_process_start_sum_bytes, (apr_int64_t)process);
+    raise_to(&record->generation_process_start_max_bytes, process);
+    set_first(&record->generation_process_start_first_bytes, process);
+    pst_add(&record->generation_private_start_sum_bytes, (apr_int64_t)own);
+    raise_to(&record->generation_private_start_max_bytes, own);
+    set_first(&record->generation_private_start_first_bytes, own);
+}
+
+void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child)
+{
+    pst_shared_generation_t *record = record_of_child(board, child);
+    apr_uint64_t process, own;
+
+    if (!record) {
+        return;
+    }
+    process = sane(pst_load(&child->process.reserved_bytes));
+    resident(&own);
+    pst_add(&record->generation_children_ended, 1);
+    pst_add(&record->generation_process_end_sum_bytes, (apr_int64_t)process);
+    raise_to(&record->generation_process_end_max_bytes, process);
+    pst_add(&record->generation_private_end_sum_bytes, (apr_int64_t)own);
+    raise_to(&record->generation_private_end_max_bytes, own);
+}
+
+void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child)
+{
+    pst_shared_generation_t *record = record_of_child(board, child);
+
+    if (record) {
+        pst_add(&record->generation_children_ended, 1);
+        pst_add(&record->generation_children_lost, 1);
+    }
+}
+
+/* -- reading ------------------------------------------------------------------ */
+
+static int by_number(const void *one, const void *two)
+{
+    const pst_generation_row_t *a = one, *b = two;
+
+    return (a->row.number > b->row.number) - (a->row.number < b->row.number);
+}
+
+static apr_uint64_t mean(apr_uint64_t sum, apr_uint64_t count)
+{
+    return count ? sum / count : 0;
+}
+
+apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+{
+    pst_generation_row_t *rows = apr_pcalloc(pool, PST_GENERATION_COUNT * sizeof(*rows));
+
+    if (!rows) {
+        return APR_ENOMEM;
+    }
+    for (apr_uint32_t i = 0; i < PST_GENERATION_COUNT; i++) {
+        const pst_shared_generation_t *from = pst_board_generation(board, i);
+        pst_generation_row_t *to = &rows[snapshot->generation_count];
+        pst_shared_generation_t *row = &to->row;
+        apr_uint64_t ended;
+
+        row->in_use = __atomic_load_n(&from->in_use, __ATOMIC_ACQUIRE);
+        row->number = __atomic_load_n(&from->number, __ATOMIC_RELAXED);
+        if (row->in_use != 1 || row->number % PST_GENERATION_COUNT != i) {
+            continue;
+        }
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) row->field = sane(pst_load(&from->field));
+#include "poolstat_metrics.def"
+        to->process_start_mean = mean(row->generation_process_start_sum_bytes, row->generation_children);
+        to->private_start_mean = mean(row->generation_private_start_sum_bytes, row->generation_children);
+        ended = row->generation_children_ended - row->generation_children_lost;
+        ended = row->generation_children_ended < row->generation_children_lost ? 0 : ended;
+        to->process_end_mean = mean(row->generation_process_end_sum_bytes, ended);
+        to->private_end_mean = mean(row->generation_private_end_sum_bytes, ended);
+        snapshot->generation_count++;
+    }
+    qsort(rows, snapshot->generation_count, sizeof(*rows), by_number);
+    snapshot->generations = rows;
+    return APR_SUCCESS;
+}
+
+unsigned pst_generation_growth(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
+                               unsigned most)
+{
+    apr_uint64_t after = 0;
+    unsigned count = 0;
+
+    memset(growth, 0, sizeof(*growth));
+    for (apr_uint32_t i = snapshot->generation_count; i-- > 0 && count < most; ) {
+        const pst_generation_row_t *row = &snapshot->generations[i];
+        apr_uint64_t value = pst_generation_figure(row, metric);
+        int gap = count && snapshot->generations[i + 1].row.number != row->row.number + 1;
+
+        if (!value || gap || (row->row.number == 0 && count > 1)) {
+            break;
+        }
+        if (count) {
+            apr_int64_t step = (apr_int64_t)after - (apr_int64_t)value;
+
+            growth->least = count == 1 || step < growth->least ? step : growth->least;
+            growth->most = count == 1 || step > growth->most ? step : growth->most;
+        }
+        else {
+            growth->last = value;
+        }
+        growth->first = after = value;
+        count++;
+    }
+    growth->steps = count ? count - 1 : 0;
+    growth->each = growth->steps ? ((double)growth->last - (double)growth->first) / growth->steps : 0;
+    return growth->steps;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Generations: what each reading of the configuration cost, so that growth from one graceful
+ * restart to the next can be seen.  The last PST_GENERATION_COUNT are on the board.
+ *
+ *   gather   the parent says what it has when a generation begins; each child adds
+ *            itself as it begins and as it ends; the parent counts those that ended without a word
+ *   read     pst_snapshot_generations() (declared in pst_snapshot.h), pst_generation_growth()
+ *
+ * The parent is never patched: its pools are walked, by the proven mirror, at a moment
+ * when it has one thread.
+ */
+#ifndef PST_GENERATION_H
+#define PST_GENERATION_H
+
+#include <apr_pools.h>
+#include "pst_board.h"
+#include "pst_metric.h"
+
+/** What the parent has as a generation begins; 0: not known. */
+typedef struct pst_generation_begin_t {
+    apr_uint64_t config_bytes;
+    apr_uint64_t parent_bytes;
+    apr_uint64_t rss_bytes;
+    apr_uint64_t private_bytes;
+} pst_generation_begin_t;
+
+/**
+ * Parent, when the configuration was read, before it has children of this generation.
+ * @param proven  pst_apr_prove() said yes in this process: only then pools are walked
+ */
+void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, int proven);
+
+/** Parent: a generation begins, and the one before ends. One that is recorded already is left alone. Never blocks. */
+void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const pst_generation_begin_t *begin,
+                          apr_uint64_t now);
+
+/** Child: it is ready to serve; and it begins to end, its pools still there. Reads /proc/self. Never blocks. */
+void pst_generation_child_starts(const pst_board_t *board, const pst_shared_child_t *child);
+void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child);
+
+/** Parent: a child is gone without having said so. Never blocks. */
+void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child);
+
+/** How a figure went from generation to generation. */
+typedef struct pst_generation_growth_t {
+    unsigned steps;             /**< generations compared, less one; 0: there is nothing to compare */
+    apr_uint64_t first, last;   /**< the figure in the first and the last of them */
+    apr_int64_t least, most;    /**< the least and the greatest step; below 0 where it shrank */
+    double each;                /**< bytes a step, on average */
+} pst_generation_growth_t;
+
+/**
+ * Reader: compare the last generations, `most` of them at most. The server's first is left out where there are
+ * enough others: what it lacks (modules unloaded and loaded again) is no growth. Those of which the
+ * figure is not known (0) end the row.
+ * @return growth->steps
+ */
+unsigned pst_generation_growth(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
+                               unsigned most);
+
+#endif /* PST_GENERATION_H */

@@ -1,0 +1,84 @@
+# Generations: what the board keeps of each across graceful restarts, on all faces; and a module that leaks
+# a little each time the configuration is read shows, to the byte where pools are concerned.
+use strict;
+use warnings;
+use PST;
+use PST::Server;
+use Test::More;
+
+my $s = PST::Server->new('generations');
+ok($s->start, 'a server') or BAIL_OUT($s->start_text . $s->log_text);
+
+sub reload {
+    my ($n) = @_;
+    $s->graceful or return 0;
+    return wait_for(sub {
+        my %g = map { $_->{generation} => 1 } @{ $s->json->{children} };
+        keys %g == 1 && $g{$n};
+    }, 20);
+}
+sub generation { my ($json, $n) = @_; return (grep { $_->{generation} == $n } @{ $json->{generations} })[0] }
+
+my $n = 0;
+subtest 'a healthy server' => sub {
+    ok(reload(++$n), "restart $n") for 1 .. 4;
+    my $json;
+    ok(wait_for(sub { $json = $s->json; generation($json, 4)->{children} >= 2 }, 15), 'it has its children');
+    is(join(' ', map { $_->{generation} } @{ $json->{generations} }), '0 1 2 3 4', 'each is recorded');
+    my ($old, $new) = map { generation($json, $_) } 3, 4;
+    cmp_ok($new->{ended}, '==', 0, 'the current one goes on');
+    cmp_ok(abs($old->{ended} - $new->{started}), '<', 0.001, 'the one before ended as it began');
+    is($old->{children_ended}, $old->{children}, 'those of the one before ended');
+    is($old->{children_lost}, 0, 'none was lost');
+    cmp_ok($new->{parent_bytes}, '>', $new->{config_bytes}, 'the parent has more than the configuration');
+    cmp_ok($new->{parent_rss_bytes}, '>', $new->{parent_private_bytes}, 'some of it is shared');
+    for my $what (qw(process private)) {
+        for my $when (qw(start end)) {
+            my $g = $when eq 'start' ? $new : $old;
+            my ($mean, $max) = map { $g->{"${what}_${when}_${_}_bytes"} } qw(mean max);
+            ok($mean > 0 && $mean <= $max, "$what at $when: $mean on average, $max at most");
+        }
+    }
+    cmp_ok($new->{process_start_mean_bytes}, '>', $new->{config_bytes}, 'what a child has from its parent is in its process scope');
+    is($json->{generation_growth}{config_bytes}{bytes_per_reload}, 0, 'the configuration does not grow');
+    is($json->{generation_growth}{parent_bytes}{bytes_per_reload}, 0, 'nor do the parent\'s pools');
+    cmp_ok($json->{generation_growth}{parent_private_bytes}{bytes_per_reload}, '<', 65536, 'nor does what else it has');
+    is($json->{generation_growth}{parent_bytes}{reloads}, 3, 'the first is left out');
+    cmp_ok($json->{server}{memory_limit_bytes}, '>', 1e8, 'the memory there is');
+    is($json->{server}{children_limit}, mpm() eq 'prefork' ? 10 : 2, 'the children that may be');
+};
+
+subtest 'a child that is killed' => sub {
+    my $before = generation($s->json, $n);
+    my ($pid) = map { $_->{pid} } @{ $s->json->{children} };
+    kill KILL => $pid;
+    ok(wait_for(sub { generation($s->json, $n)->{children_lost} == $before->{children_lost} + 1 }, 15), 'counts as lost');
+};
+
+subtest '100,000 bytes of the process\'s pool per reload' => sub {
+    $s->write_conf(conf => "PoolProbeLeak pool 100000\n");
+    my $first = $n + 1;
+    ok(reload(++$n), "restart $n") for 1 .. 4;
+    my $json = $s->json;
+    my @parent = map { generation($json, $_)->{parent_bytes} } $first .. $n;
+    is(join(' ', map { $parent[$_] - $parent[ $_ - 1 ] } 1 .. $#parent), join(' ', (102400) x $#parent), 'node by node');
+    my @child = map { generation($json, $_)->{process_start_first_bytes} } $first .. $n;
+    cmp_ok(abs($child[-1] - $child[0] - 102400 * $#child), '<=', 2 * 8192, 'each child has them too');
+    # the same on the other faces
+    my %text = map { /^(\S+): (.*)/ ? ($1, $2) : () } split /\n/, $s->fetch('/pool-status?auto')->{body};
+    is($text{"Generation.$_.ParentBytes"}, generation($json, $_)->{parent_bytes}, "generation $_ in text") for $first .. $n;
+    my $page = $s->fetch('/pool-status')->{body};
+    my $exact = reverse join ',', unpack '(A3)*', reverse $parent[-1];
+    like($page, qr{<table class="generations">.*<th scope="row">$n</th>.*title="$exact bytes"}s, 'and on the page');
+    like($page, qr{\d+ bytes a reload, over \d+}, 'with its growth');
+};
+
+subtest 'more generations than the board keeps' => sub {
+    ok(reload(++$n), "restart $n") for 1 .. 9;
+    my $json = $s->json;
+    is(scalar @{ $json->{generations} }, 16, 'sixteen are there');
+    is($json->{generations}[-1]{generation}, $n, 'the last ones');
+};
+
+is($s->stop, 0, 'stops in order');
+done_testing;
