@@ -20,6 +20,7 @@ const poolstat_command_t poolstat_commands[] = {
     { "text", "", poolstat_auto, "all there is, a Key: value line each: what /pool-status?auto says" },
     { "profile", "", poolstat_profile, "call sites as a heap profile for pprof: what /pool-status/profile says" },
     { "history", "", poolstat_history, "histories as JSON: which there are or, with the --pid of a child, its points" },
+    { "watch", "", poolstat_watch, "a line per interval: what there is, and what changed" },
     { NULL, NULL, NULL, NULL }
 };
 

@@ -4,6 +4,7 @@
  */
 #include "poolstat_find.h"
 #include "poolstat_heads.h"
+#include "poolstat_text.h"
 #include "pst_args.h"
 #include "pst_history.h"
 #include "pst_view_history.h"
@@ -73,7 +74,7 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
     pst_history_t history;
 
     if (!board->board.history_size) {
-        fprintf(stderr, "poolstat: there are no histories: PoolStatHistory is Off\n");
+        poolstat_say("there are no histories: PoolStatHistory is Off");
         return POOLSTAT_NONE;
     }
     if (!board->child) {
@@ -85,7 +86,7 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
     }
     if (!pst_history_find(&history.about, &board->board, board->child)
         || !pst_history_read(&history, &board->board)) {
-        fprintf(stderr, "poolstat: there is no history of a child with the process id %u\n", (unsigned)board->child);
+        poolstat_say("there is no history of a child with the process id %u", (unsigned)board->child);
         return POOLSTAT_NONE;
     }
     pst_history_leave_out(&history, options->since);

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,19 +279,19 @@ static int open_way(poolstat_board_t *to, int foreign)
             if (foreign) {
                 return -1;
             }
-            fprintf(stderr, "poolstat: the board %s is of version %u, this command reads version %d: use the one that came "
-                    "with the module; the table alone (poolstat without a subcommand) can be had\n", name,
+            poolstat_say("the board %s is of version %u, this command reads version %d: use the one that came "
+                    "with the module; the table alone (poolstat without a subcommand) can be had", name,
                     (unsigned)header.version, PST_BOARD_VERSION);
             return POOLSTAT_VERSION;
         }
-        fprintf(stderr, is_board ? "poolstat: the board %s is damaged\n" : "poolstat: %s is no board\n", name);
+        poolstat_say(is_board ? "the board %s is damaged" : "%s is no board", name);
         return POOLSTAT_DAMAGED;
     }
     if (rv == APR_EINCOMPLETE) {
-        fprintf(stderr, "poolstat: the board %s is cut short\n", name);
+        poolstat_say("the board %s is cut short", name);
         return POOLSTAT_DAMAGED;
     }
-    fprintf(stderr, "poolstat: the board %s cannot be opened: %s\n", name, strerror(rv));
+    poolstat_say("the board %s cannot be opened: %s", name, strerror(rv));
     return POOLSTAT_NONE;
 }
 
@@ -299,6 +300,7 @@ static apr_uint32_t header_parent(const poolstat_board_t *board)
     return board->board.base ? __atomic_load_n(&pst_board_header(&board->board)->parent, __ATOMIC_RELAXED) : 0;
 }
 
+/* Who uses it, of all processes. */
 static void note_users(poolstat_board_t *board, const servers_t *servers)
 {
     apr_uint32_t parent = header_parent(board);
@@ -341,13 +343,13 @@ static int find_left(poolstat_board_t *to)
 
 static int list_servers(const servers_t *servers)
 {
-    fprintf(stderr, "poolstat: several servers run; choose one by --pid or --file:\n");
+    poolstat_say("several servers run; choose one by --pid or --file:");
     for (unsigned i = 0; i < servers->count; i++) {
         const server_t *server = servers->at[i];
         char name[POOLSTAT_TEXT];
 
         if (!server->is_deleted) {
-            fprintf(stderr, "  --pid %-8u %u processes, %s\n",
+            poolstat_say("  --pid %-8u %u processes, %s",
                     (unsigned)(has_pid(&server->users, server->parent) ? server->parent : server->users.pids[0]),
                     server->users.count, poolstat_text(name, sizeof(name), server->path));
         }
@@ -378,7 +380,7 @@ static int choose(poolstat_board_t *to, const servers_t *servers)
     if (find_left(to)) {
         return -1;
     }
-    fprintf(stderr, "poolstat: no server with mod_poolstat was found%s; --file names a board\n",
+    poolstat_say("no server with mod_poolstat was found%s; --file names a board",
             servers->refused && getuid() ? " (run as root: a board belongs to the one who started the server)" : "");
     return POOLSTAT_NONE;
 }
@@ -396,14 +398,14 @@ static int choose_pid(poolstat_board_t *to, const servers_t *servers, const pool
     }
     snprintf(path, sizeof(path), "/proc/%u", (unsigned)options->pid);
     if (access(path, F_OK) == 0) {
-        fprintf(stderr, servers->refused ? "poolstat: what process %u has mapped may not be read: run as root\n"
-                : "poolstat: process %u has no board: it is no httpd with mod_poolstat\n", (unsigned)options->pid);
+        poolstat_say(servers->refused ? "what process %u has mapped may not be read: run as root"
+                : "process %u has no board: it is no httpd with mod_poolstat", (unsigned)options->pid);
         return POOLSTAT_NONE;
     }
     if (find_left(to)) {
         return -1;
     }
-    fprintf(stderr, "poolstat: there is no process %u, and no board was left; --file names one\n",
+    poolstat_say("there is no process %u, and no board was left; --file names one",
             (unsigned)options->pid);
     return POOLSTAT_NONE;
 }
@@ -425,7 +427,7 @@ static int apply_pid(poolstat_board_t *to, poolstat_options_t *options)
         return -1;
     }
     if (!knows(&to->board, options->pid)) {
-        fprintf(stderr, "poolstat: the board has no child with the process id %u\n", (unsigned)options->pid);
+        poolstat_say("the board has no child with the process id %u", (unsigned)options->pid);
         return POOLSTAT_NONE;
     }
     to->child = options->filter.pid = options->pid;
@@ -438,11 +440,11 @@ static void say_gone(const poolstat_board_t *board)
     char name[POOLSTAT_TEXT];
 
     if (board->is_gone) {
-        fprintf(stderr, "poolstat: the server is gone; these are the last figures that it left in %s\n",
+        poolstat_say("the server is gone; these are the last figures that it left in %s",
                 poolstat_text(name, sizeof(name), board->path));
     }
     else if (!board->parent && !board->is_foreign) {
-        fprintf(stderr, "poolstat: the parent of this server is gone, children of it still run\n");
+        poolstat_say("the parent of this server is gone, children of it still run");
     }
 }
 
@@ -485,6 +487,22 @@ void poolstat_close(poolstat_board_t *board)
 {
     pst_guard_unset();
     pst_board_close(&board->board);
+}
+
+void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_pool_t *pool)
+{
+    servers_t servers;
+    int was_gone = board->is_gone;
+
+    if (was_gone || (board->parent && kill((pid_t)board->parent, 0) == 0)) {
+        return;
+    }
+    find_servers(&servers, 0, pool);
+    note_users(board, &servers);
+    options->filter.gone |= board->is_gone;
+    if (board->is_gone) {
+        say_gone(board);
+    }
 }
 
 int poolstat_is_stale(const poolstat_board_t *board)

@@ -44,6 +44,13 @@ void poolstat_close(poolstat_board_t *board);
 /** Has the board been made anew, or damaged, since it was opened?  Then open it again. */
 int poolstat_is_stale(const poolstat_board_t *board);
 
+/**
+ * For who looks again and again: did the server end meanwhile?  Then say so, and show what it left.
+ * Costs nothing while its parent lives.
+ * @param pool of the board: it keeps who uses it
+ */
+void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_pool_t *pool);
+
 /** Does this process use the board? */
 int poolstat_uses(const poolstat_board_t *board, apr_uint32_t pid);
 

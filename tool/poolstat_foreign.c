@@ -31,7 +31,7 @@ static int read_at(int fd, void *to, apr_size_t size, apr_uint64_t at)
 
 static int bad(const char *what)
 {
-    fprintf(stderr, "poolstat: the board is of another version, and its %s make no sense\n", what);
+    poolstat_say("the board is of another version, and its %s make no sense", what);
     return POOLSTAT_DAMAGED;
 }
 
@@ -97,8 +97,8 @@ static int print_board(int fd)
         || header.descriptor_count > MAX_DESCRIPTORS) {
         return bad("sizes");
     }
-    fprintf(stderr, "poolstat: the board is of version %u, this command reads version %d: only the figures that it "
-            "describes itself are shown\n", (unsigned)header.version, PST_BOARD_VERSION);
+    poolstat_say("the board is of version %u, this command reads version %d: only the figures that it "
+            "describes itself are shown", (unsigned)header.version, PST_BOARD_VERSION);
     descriptors = calloc(header.descriptor_count, sizeof(*descriptors));
     block = calloc(1, header.child_head);
     if (descriptors && block) {
@@ -115,7 +115,7 @@ int poolstat_foreign(const poolstat_board_t *board)
     int fd = open(board->way, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), status;
 
     if (fd < 0) {
-        fprintf(stderr, "poolstat: the board cannot be opened: %s\n", strerror(errno));
+        poolstat_say("the board cannot be opened: %s", strerror(errno));
         return POOLSTAT_NONE;
     }
     status = print_board(fd);

@@ -57,9 +57,9 @@ int poolstat_read_failed(apr_status_t rv)
     char why[128];
 
     if (rv == APR_EINCOMPLETE) {
-        fprintf(stderr, "poolstat: the board was damaged while it was read\n");
+        poolstat_say("the board was damaged while it was read");
         return POOLSTAT_DAMAGED;
     }
-    fprintf(stderr, "poolstat: the board could not be read: %s\n", apr_strerror(rv, why, sizeof(why)));
+    poolstat_say("the board could not be read: %s", apr_strerror(rv, why, sizeof(why)));
     return POOLSTAT_FAILED;
 }

@@ -5,6 +5,7 @@
 #define _XOPEN_SOURCE 700       /* wcwidth */
 #include "poolstat_text.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,6 +26,33 @@ static apr_status_t to_room(void *baton, const char *data, apr_size_t len)
     room->at += len;
     room->left -= len;
     return APR_SUCCESS;
+}
+
+static struct {
+    char *to;
+    apr_size_t size;
+} said;
+
+void poolstat_say_to(char *to, apr_size_t size)
+{
+    said.to = to;
+    said.size = size;
+}
+
+void poolstat_say(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (said.to) {
+        vsnprintf(said.to, said.size, format, args);
+    }
+    else {
+        fputs(*format == ' ' ? "" : "poolstat: ", stderr);
+        vfprintf(stderr, format, args);
+        fputc('\n', stderr);
+    }
+    va_end(args);
 }
 
 apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len)

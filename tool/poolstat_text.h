@@ -31,6 +31,15 @@ unsigned poolstat_columns(const char *text);
 /** Columns of the terminal on stdout; COLUMNS goes first; 0: no terminal, no bound. */
 unsigned poolstat_terminal(void);
 
+/**
+ * A sentence for whoever sits there, on stderr, after "poolstat: "; texts of the board in it are escaped before.
+ * What begins with a blank goes on from the one before.
+ */
+void poolstat_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Where sentences go instead, while stderr is a screen: the last one stays there, cut. NULL: to stderr again. */
+void poolstat_say_to(char *to, apr_size_t size);
+
 /** A sink for emitters: a FILE. */
 apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len);
 

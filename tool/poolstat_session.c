@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See poolstat_session.h.
+ */
+#include "poolstat_session.h"
+#include "poolstat_heads.h"
+
+#include <apr_allocator.h>
+#include <apr_time.h>
+#include <string.h>
+
+int poolstat_session_open(poolstat_session_t *session, const poolstat_options_t *options)
+{
+    memset(session, 0, sizeof(*session));
+    session->given = session->options = *options;
+    apr_pool_create(&session->pool, NULL);
+    apr_pool_create(&session->tick, NULL);
+    session->opened = 1;
+    return poolstat_open(&session->board, &session->options, 0, session->pool);
+}
+
+/*
+ * A new board stands at the old one's place, or the old one broke.  Without a new one, the old one goes
+ * on being shown while it is whole: its server may be on its way down.
+ */
+static int reopen(poolstat_session_t *session)
+{
+    poolstat_options_t options = session->given;
+    poolstat_board_t fresh;
+    apr_pool_t *pool;
+    int status;
+
+    apr_pool_create(&pool, NULL);
+    status = poolstat_open(&fresh, &options, 0, pool);
+    if (status >= 0) {
+        poolstat_close(&fresh);
+        apr_pool_destroy(pool);
+        return pst_board_intact(&session->board.board) ? -1 : status;
+    }
+    pst_board_close(&session->board.board);     /* the guard is the new one's now */
+    apr_pool_destroy(session->pool);
+    session->board = fresh;
+    session->pool = pool;
+    session->options = options;
+    session->opened++;
+    return -1;
+}
+
+int poolstat_session_look(poolstat_session_t *session)
+{
+    apr_status_t rv;
+    int status = -1;
+
+    if (poolstat_is_stale(&session->board)) {
+        status = reopen(session);
+    }
+    if (status >= 0) {
+        return status;
+    }
+    poolstat_refresh(&session->board, &session->options, session->pool);
+    apr_pool_clear(session->tick);
+    rv = pst_snapshot_take(&session->snapshot, &session->board.board, &session->options.filter,
+                           (apr_uint64_t)apr_time_now(), session->tick);
+    return rv == APR_SUCCESS ? -1 : poolstat_read_failed(rv);
+}
+
+void poolstat_session_close(poolstat_session_t *session)
+{
+    poolstat_close(&session->board);
+    apr_pool_destroy(session->tick);
+    apr_pool_destroy(session->pool);
+}
