@@ -16,6 +16,7 @@
 
 const poolstat_command_t poolstat_commands[] = {
     { "", "", poolstat_table, "a table, once: the server, its children, its largest connections" },
+    { "top", "", poolstat_top, "the same, live, on the whole terminal; with charts, down to one connection" },
     { "json", "", poolstat_json, "all there is, as JSON: what /pool-status/json says" },
     { "text", "", poolstat_auto, "all there is, a Key: value line each: what /pool-status?auto says" },
     { "profile", "", poolstat_profile, "call sites as a heap profile for pprof: what /pool-status/profile says" },

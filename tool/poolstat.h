@@ -71,6 +71,7 @@ int poolstat_auto(int argc, const char *const *argv);
 int poolstat_profile(int argc, const char *const *argv);
 int poolstat_history(int argc, const char *const *argv);
 int poolstat_watch(int argc, const char *const *argv);
+int poolstat_top(int argc, const char *const *argv);
 
 /** --describe: argv[0] is that word. */
 int poolstat_describe(int argc, const char *const *argv);

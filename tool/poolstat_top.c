@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * poolstat top: the loop, the keys, and which child and connection they mean.
+ *
+ * What is selected is remembered by pid and serial, not by row: rows move.  The terminal is given back
+ * on every way out; what is said while it is a screen stands in its last line but one.
+ */
+#include "poolstat_top.h"
+#include "poolstat_chart.h"
+#include "poolstat_text.h"
+#include "pst_args.h"
+
+#include <apr_time.h>
+#include <ncurses.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STEP 2                  /* + and - make the interval half and twice as long */
+#define INTERVAL_LEAST 100000
+#define INTERVAL_MOST  3600000000u
+
+static volatile sig_atomic_t ended;
+
+static void on_end(int signal_number)
+{
+    (void)signal_number;
+    ended = 1;
+}
+
+static const struct {
+    int key;
+    pst_sort_e sort;
+} sort_keys[] = {
+    { 'r', PST_SORT_RESERVED }, { 'u', PST_SORT_USED }, { 'p', PST_SORT_PEAK }, { 'o', PST_SORT_POOLS },
+    { 'b', PST_SORT_BUCKETS }, { 't', PST_SORT_RETAINED }, { 'e', PST_SORT_REQUESTS }, { 'a', PST_SORT_AGE },
+    { 'c', PST_SORT_CLIENT }, { 'i', PST_SORT_PID }
+};
+
+const pst_child_row_t *top_child(const top_t *top)
+{
+    const pst_snapshot_t *snapshot = &top->session.snapshot;
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        if (child->head.owner == top->pid && child->head.started == top->started) {
+            return child;
+        }
+    }
+    return NULL;
+}
+
+const pst_row_t *top_connection(const top_t *top)
+{
+    const pst_child_row_t *child = top_child(top);
+
+    for (apr_uint32_t i = 0; child && i < child->shown; i++) {
+        const pst_row_t *row = top->session.snapshot.rows[child->first + i];
+
+        if (row->slot.id == top->id) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+unsigned top_count(const top_t *top)
+{
+    const pst_child_row_t *child;
+
+    if (top->screen == TOP_CHILDREN) {
+        return top->session.snapshot.child_count;
+    }
+    child = top->screen == TOP_CHILD ? top_child(top) : NULL;
+    return child ? child->shown : 0;
+}
+
+/* The rows moved: find the selected one again; if it is gone, keep to its row. */
+static void follow(top_t *top)
+{
+    const pst_snapshot_t *snapshot = &top->session.snapshot;
+    const pst_child_row_t *child = top_child(top);
+    unsigned count = top_count(top), *selected = &top->selected[top->screen == TOP_CHILD];
+
+    if (top->screen == TOP_CHILDREN && child) {
+        *selected = (unsigned)(child - snapshot->children);
+    }
+    for (unsigned i = 0; top->screen == TOP_CHILD && i < count; i++) {
+        if (snapshot->rows[child->first + i]->slot.id == top->id) {
+            *selected = i;
+        }
+    }
+    if (*selected >= count) {
+        *selected = count ? count - 1 : 0;
+    }
+}
+
+/* Say what is selected by what it is. */
+static void note_selected(top_t *top)
+{
+    const pst_snapshot_t *snapshot = &top->session.snapshot;
+
+    if (top->screen == TOP_CHILDREN && top->selected[0] < snapshot->child_count) {
+        const pst_child_row_t *child = &snapshot->children[top->selected[0]];
+
+        top->pid = child->head.owner;
+        top->started = child->head.started;
+    }
+    else if (top->screen == TOP_CHILD && top->selected[1] < top_count(top)) {
+        top->id = snapshot->rows[top_child(top)->first + top->selected[1]]->slot.id;
+    }
+}
+
+static void move_by(top_t *top, long rows)
+{
+    unsigned *selected = &top->selected[top->screen == TOP_CHILD];
+    long to = (long)*selected + rows, count = top_count(top);
+
+    to = to >= count ? count - 1 : to;
+    *selected = to < 0 ? 0 : (unsigned)to;
+    note_selected(top);
+}
+
+static void enter(top_t *top)
+{
+    note_selected(top);
+    if (top->screen == TOP_CHILDREN && top_child(top)) {
+        top->screen = TOP_CHILD;
+        top->selected[1] = top->first[1] = 0;
+        note_selected(top);
+    }
+    else if (top->screen == TOP_CHILD && top_connection(top)) {
+        top->screen = TOP_CONNECTION;
+        top->seen_count = 0;
+    }
+}
+
+static void leave(top_t *top)
+{
+    if (top->screen != TOP_CHILDREN) {
+        top->screen--;
+    }
+    follow(top);
+}
+
+static void change_interval(top_t *top, int slower)
+{
+    apr_uint64_t interval = top->session.given.interval;
+
+    interval = slower ? interval * STEP : interval / STEP;
+    interval = interval < INTERVAL_LEAST ? INTERVAL_LEAST : interval > INTERVAL_MOST ? INTERVAL_MOST : interval;
+    top->session.given.interval = top->session.options.interval = interval;
+    snprintf(top->message, sizeof(top->message), "every %.1f s", (double)interval / 1e6);
+}
+
+/* @return the order that a key asks for, or PST_SORT_COUNT */
+static pst_sort_e sort_of(int key)
+{
+    for (unsigned i = 0; i < sizeof(sort_keys) / sizeof(sort_keys[0]); i++) {
+        if (sort_keys[i].key == key) {
+            return sort_keys[i].sort;
+        }
+    }
+    return PST_SORT_COUNT;
+}
+
+/* @return 0: nothing that needs a new look; 1: look again; -1: quit */
+static int take_key(top_t *top, int key)
+{
+    pst_sort_e sort = sort_of(key);
+
+    top->message[0] = '\0';
+    if (top->help) {
+        top->help = 0;
+        return key == 'q' ? -1 : 0;
+    }
+    if (sort != PST_SORT_COUNT) {
+        top->session.given.filter.sort = top->session.options.filter.sort = sort;
+        snprintf(top->message, sizeof(top->message), "sorted by %s", pst_sort_word(sort));
+        return 1;
+    }
+    switch (key) {
+    case 'q': return -1;
+    case KEY_UP: case 'k': move_by(top, -1); break;
+    case KEY_DOWN: case 'j': move_by(top, 1); break;
+    case KEY_PPAGE: move_by(top, -(long)top->rows); break;
+    case KEY_NPAGE: move_by(top, (long)top->rows); break;
+    case KEY_HOME: move_by(top, -(long)top_count(top)); break;
+    case KEY_END: move_by(top, (long)top_count(top)); break;
+    case KEY_ENTER: case '\r': case '\n': case KEY_RIGHT: enter(top); break;
+    case KEY_BACKSPACE: case 0x7f: case 8: case 27: case KEY_LEFT: leave(top); break;
+    case ' ': top->paused = !top->paused; return !top->paused;
+    case '+': change_interval(top, 1); break;
+    case '-': change_interval(top, 0); break;
+    case '?': case 'h': top->help = 1; break;
+    default: break;
+    }
+    return 0;
+}
+
+static void remember_connection(top_t *top)
+{
+    const pst_row_t *row = top->screen == TOP_CONNECTION ? top_connection(top) : NULL;
+
+    if (!row) {
+        return;
+    }
+    if (top->seen_count == TOP_SEEN) {
+        memmove(top->seen, top->seen + 1, (TOP_SEEN - 1) * sizeof(top->seen[0]));
+        top->seen_count--;
+    }
+    top->seen[top->seen_count++] = row->slot.usage.reserved_bytes;
+}
+
+/* Keys until the next look is due. @return as take_key() */
+static int wait_for_keys(top_t *top)
+{
+    apr_time_t due = apr_time_now() + (apr_interval_time_t)top->session.given.interval;
+    int what = 0;
+
+    while (!what && !ended) {
+        apr_time_t left = due - apr_time_now();
+        int key;
+
+        if (left <= 0 && !top->paused) {
+            return 1;
+        }
+        timeout(left > 0 && !top->paused ? (int)(left / 1000) + 1 : 500);
+        key = getch();
+        if (key == ERR) {
+            continue;
+        }
+        what = take_key(top, key);
+        if (!what) {
+            top_draw(top);
+        }
+    }
+    return ended ? -1 : what;
+}
+
+static int loop(top_t *top)
+{
+    int status = -1, what = 1;
+
+    for (apr_uint64_t looks = 0; status < 0 && what > 0 && !ended; looks++) {
+        status = poolstat_session_look(&top->session);
+        if (status >= 0) {
+            break;
+        }
+        follow(top);
+        note_selected(top);
+        remember_connection(top);
+        top_draw(top);
+        if (top->session.given.count && looks + 1 >= top->session.given.count) {
+            break;
+        }
+        what = wait_for_keys(top);
+    }
+    return status;
+}
+
+static void take_signals(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_end;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+static int run(top_t *top)
+{
+    SCREEN *screen = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? newterm(NULL, stdout, stdin) : NULL;
+    int status;
+
+    if (!screen) {
+        poolstat_say("top needs a terminal; poolstat and poolstat watch do not");
+        return POOLSTAT_FAILED;
+    }
+    take_signals();
+    poolstat_say_to(top->message, sizeof(top->message));
+    cbreak();
+    noecho();
+    nonl();
+    keypad(stdscr, TRUE);
+    set_escdelay(50);
+    curs_set(0);
+    if (has_colors()) {
+        start_color();
+        use_default_colors();
+    }
+    status = loop(top);
+    endwin();
+    delscreen(screen);
+    poolstat_say_to(NULL, 0);
+    if (status >= 0) {
+        poolstat_say("%s", top->message);
+    }
+    return status < 0 ? POOLSTAT_OK : status;
+}
+
+int poolstat_top(int argc, const char *const *argv)
+{
+    static top_t top;
+    poolstat_options_t options;
+    int status = poolstat_options(&options, argc, argv);
+
+    if (status >= 0) {
+        return status;
+    }
+    options.interval = options.interval ? options.interval : 1000000;
+    top.utf8 = poolstat_utf8();
+    apr_pool_create(&top.drawing, NULL);
+    status = poolstat_session_open(&top.session, &options);
+    if (status < 0) {
+        status = run(&top);
+    }
+    poolstat_session_close(&top.session);
+    apr_pool_destroy(top.drawing);
+    return status;
+}

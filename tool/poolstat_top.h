@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * poolstat top: what its screens share.  Three of them, each inside the one before: all children,
+ * one child, one connection.
+ */
+#ifndef POOLSTAT_TOP_H
+#define POOLSTAT_TOP_H
+
+#include "poolstat_grid.h"
+#include "poolstat_session.h"
+#include "pst_history.h"
+
+typedef enum { TOP_CHILDREN = 0, TOP_CHILD, TOP_CONNECTION } top_screen_e;
+
+#define TOP_SEEN 240            /* looks at a connection that are remembered for its chart */
+
+typedef struct top_t {
+    poolstat_session_t session;
+    apr_pool_t *drawing;        /**< cleared each time: keys draw, too */
+    top_screen_e screen;
+    apr_uint32_t pid;           /**< the child that is shown, or selected */
+    apr_uint64_t started;       /**< the same child, not a later one with its pid */
+    apr_uint64_t id;            /**< the connection that is shown, or selected */
+    unsigned selected[2];       /**< the row that is selected, of children and of connections */
+    unsigned first[2];          /**< the row on top */
+    unsigned rows;              /**< how many rows the list has room for */
+    apr_uint64_t seen[TOP_SEEN];
+    unsigned seen_count;
+    int paused, help, utf8;
+    char message[256];
+} top_t;
+
+/** Draw the screen. The snapshot was taken. */
+void top_draw(top_t *top);
+
+/** The child and the connection that top->pid and top->id mean, or NULL: it is gone. */
+const pst_child_row_t *top_child(const top_t *top);
+const pst_row_t *top_connection(const top_t *top);
+
+/** How many rows the list of this screen has. */
+unsigned top_count(const top_t *top);
+
+#endif /* POOLSTAT_TOP_H */
