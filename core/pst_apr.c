@@ -7,6 +7,8 @@
  */
 #include "pst_apr.h"
 
+#include <apr_file_io.h>
+#include <apr_portable.h>
 #include <apr_thread_mutex.h>
 #include <dlfcn.h>
 #include <string.h>
@@ -60,6 +62,29 @@ static apr_status_t prove_fields(apr_pool_t *pool, const char **why)
     if (!p->pre_cleanups || p->pre_cleanups->next || p->pre_cleanups->data != tag
         || p->pre_cleanups->plain_fn != nothing) {
         MISMATCH("pre-cleanups of a pool are not where expected");
+    }
+    return APR_SUCCESS;
+}
+
+/* Subprocesses: what was noted last comes first. Unlinked before the pool could wait for one. */
+static apr_status_t prove_subprocesses(apr_pool_t *pool, const char **why)
+{
+    pst_apr_pool_t *p = pst_apr_pool(pool);
+    apr_proc_t first = { .pid = -1 }, second = { .pid = -1 };
+    const pst_apr_subprocess_t *noted;
+    int good;
+
+    if (p->subprocesses) {
+        MISMATCH("subprocesses of a pool are not where expected");
+    }
+    apr_pool_note_subprocess(pool, &first, APR_KILL_NEVER);
+    apr_pool_note_subprocess(pool, &second, APR_KILL_ONLY_ONCE);
+    noted = p->subprocesses;
+    good = noted && noted->proc == &second && noted->kill_how == APR_KILL_ONLY_ONCE && noted->next
+           && noted->next->proc == &first && noted->next->kill_how == APR_KILL_NEVER && !noted->next->next;
+    p->subprocesses = NULL;
+    if (!good) {
+        MISMATCH("subprocesses of a pool are not where expected");
     }
     return APR_SUCCESS;
 }
@@ -198,6 +223,9 @@ static apr_status_t prove_all(pst_apr_facts_t *facts, apr_pool_t *pool, apr_allo
     apr_status_t rv = prove_fields(pool, why);
 
     if (rv == APR_SUCCESS) {
+        rv = prove_subprocesses(pool, why);
+    }
+    if (rv == APR_SUCCESS) {
         rv = prove_tree(pool, why);
     }
     if (rv == APR_SUCCESS) {
@@ -245,6 +273,49 @@ apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why)
     rv = prove_all(facts, pool, allocator, why);
     apr_pool_destroy(pool);
     return rv;
+}
+
+apr_status_t pst_apr_prove_handles(apr_pool_t *scratch, const char **why)
+{
+    const pst_apr_file_t *f;
+    const pst_apr_socket_t *s;
+    apr_sockaddr_t *local = NULL;
+    const char *name = NULL;
+    apr_os_file_t fd = -1;
+    apr_os_sock_t sock = -1;
+    apr_socket_t *socket;
+    apr_file_t *file;
+    apr_status_t rv;
+    int type = 0, protocol = 0, good;
+
+    rv = apr_file_open(&file, "/dev/null", APR_READ, APR_OS_DEFAULT, scratch);
+    if (rv != APR_SUCCESS) {
+        *why = "/dev/null cannot be opened for the proof";
+        return rv;
+    }
+    f = (const pst_apr_file_t *)(void *)file;
+    good = f->pool == apr_file_pool_get(file) && apr_os_file_get(&fd, file) == APR_SUCCESS && f->fd == fd
+           && apr_file_name_get(&name, file) == APR_SUCCESS && f->name == name;
+    apr_file_close(file);
+    if (!good || f->fd != -1) {
+        MISMATCH("a file's fields are not where expected");
+    }
+    rv = apr_socket_create(&socket, APR_INET, SOCK_STREAM, APR_PROTO_TCP, scratch);
+    if (rv != APR_SUCCESS) {
+        *why = "no socket can be made for the proof";
+        return rv;
+    }
+    s = (const pst_apr_socket_t *)(void *)socket;
+    good = s->pool == apr_socket_pool_get(socket) && apr_os_sock_get(&sock, socket) == APR_SUCCESS && s->fd == sock
+           && apr_socket_type_get(socket, &type) == APR_SUCCESS && s->type == type
+           && apr_socket_protocol_get(socket, &protocol) == APR_SUCCESS && s->protocol == protocol
+           && apr_socket_addr_get(&local, APR_LOCAL, socket) == APR_SUCCESS && s->local == local
+           && s->remote && s->remote != local && s->remote->pool == s->pool && s->remote->family == APR_INET;
+    apr_socket_close(socket);
+    if (!good || s->fd != -1) {
+        MISMATCH("a socket's fields are not where expected");
+    }
+    return APR_SUCCESS;
 }
 
 void pst_apr_add_pool(pst_apr_figures_t *figures, apr_pool_t *pool, apr_size_t *budget)

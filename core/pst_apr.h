@@ -12,7 +12,9 @@
 
 #include <apr_allocator.h>
 #include <apr_buckets.h>
+#include <apr_network_io.h>
 #include <apr_pools.h>
+#include <apr_thread_proc.h>
 
 /** A cleanup that waits to be run; the lists hang on the pool. */
 typedef struct pst_apr_cleanup_t {
@@ -21,6 +23,13 @@ typedef struct pst_apr_cleanup_t {
     apr_status_t            (*plain_fn)(void *data);
     apr_status_t            (*child_fn)(void *data);
 } pst_apr_cleanup_t;
+
+/** A process that is to end with the pool: apr_pool_note_subprocess(). */
+typedef struct pst_apr_subprocess_t {
+    apr_proc_t           *proc;
+    apr_kill_conditions_e kill_how;
+    struct pst_apr_subprocess_t *next;
+} pst_apr_subprocess_t;
 
 /** apr_pool_t of a build without pool debugging. */
 typedef struct pst_apr_pool_t {
@@ -31,7 +40,7 @@ typedef struct pst_apr_pool_t {
     pst_apr_cleanup_t *cleanups;
     pst_apr_cleanup_t *free_cleanups;
     apr_allocator_t  *allocator;
-    void             *subprocesses;
+    pst_apr_subprocess_t *subprocesses;
     apr_abortfunc_t   abort_fn;
     void             *user_data;
     const char       *tag;
@@ -68,6 +77,21 @@ typedef struct pst_apr_bucket_alloc_t {
     pst_apr_bucket_head_t *freelist;
     apr_memnode_t         *blocks;
 } pst_apr_bucket_alloc_t;
+
+/** The beginnings of apr_file_t (arch/unix/apr_arch_file_io.h, APR 1.7.2) and apr_socket_t (apr_arch_networkio.h):
+ *  for the command, which reads them in other processes after pst_apr_prove_handles(). */
+typedef struct pst_apr_file_t {
+    apr_pool_t *pool;
+    int         fd;             /**< -1: closed */
+    char       *name;           /**< as it was opened; NULL: a pipe, or not opened by name */
+} pst_apr_file_t;
+
+typedef struct pst_apr_socket_t {
+    apr_pool_t     *pool;
+    int             fd;         /**< -1: closed */
+    int             type, protocol;
+    apr_sockaddr_t *local, *remote;
+} pst_apr_socket_t;
 
 #define PST_APR_BUCKET_HEAD  APR_ALIGN_DEFAULT(sizeof(pst_apr_bucket_head_t))
 #define PST_APR_SMALL_BUCKET (APR_BUCKET_ALLOC_SIZE + PST_APR_BUCKET_HEAD)
@@ -122,6 +146,13 @@ typedef struct pst_apr_facts_t {
  * @return APR_SUCCESS, APR_ENOTIMPL (pool debugging), APR_EMISMATCH, APR_ENOMEM
  */
 apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why);
+
+/**
+ * The same for files and sockets. Makes a pipe's worth of descriptors and closes them: command and units only.
+ * @param scratch  of what is made; what is left in it is little
+ * @return APR_SUCCESS, APR_EMISMATCH, or why nothing could be opened
+ */
+apr_status_t pst_apr_prove_handles(apr_pool_t *scratch, const char **why);
 
 /** Figures of one pool or of a tree of them, taken by walking. */
 typedef struct pst_apr_figures_t {

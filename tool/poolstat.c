@@ -22,6 +22,7 @@ const poolstat_command_t poolstat_commands[] = {
     { "profile", "", poolstat_profile, "call sites as a heap profile for pprof: what /pool-status/profile says" },
     { "history", "", poolstat_history, "histories as JSON: which there are or, with the --pid of a child, its points" },
     { "watch", "", poolstat_watch, "a line per interval: what there is, and what changed" },
+    { "tree", "PID", poolstat_tree, "the pools of a running process, read without stopping it; for root" },
     { NULL, NULL, NULL, NULL }
 };
 

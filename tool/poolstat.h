@@ -75,5 +75,6 @@ int poolstat_top(int argc, const char *const *argv);
 
 /** --describe: argv[0] is that word. */
 int poolstat_describe(int argc, const char *const *argv);
+int poolstat_tree(int argc, const char *const *argv);
 
 #endif /* POOLSTAT_H */

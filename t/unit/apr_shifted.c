@@ -6,14 +6,19 @@
  */
 #include <apr_allocator.h>
 #include <apr_buckets.h>
+#include <apr_file_io.h>
 #include <apr_general.h>
+#include <apr_network_io.h>
 #include <apr_pools.h>
+#include <apr_portable.h>
 #include <apr_thread_mutex.h>
+#include <apr_thread_proc.h>
 #include <dlfcn.h>
 #include <string.h>
 #include <unistd.h>
 
 #define pst_apr_prove            shifted_prove
+#define pst_apr_prove_handles    shifted_prove_handles
 #define pst_apr_add_pool         shifted_add_pool
 #define pst_apr_walk             shifted_walk
 #define pst_apr_run_cleanups     shifted_run_cleanups

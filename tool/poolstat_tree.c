@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * poolstat tree PID: the pools of a running process, without stopping it.
+ *
+ * Needs no board and no mod_poolstat in the process, only an APR whose pools lie as
+ * those of our own do.
+ */
+#include "poolstat.h"
+#include "pst_tree_view.h"
+
+#include <apr_strings.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TIME_LIMIT apr_time_from_sec(20)
+
+static int refuse(const char *pid, const char *why)
+{
+    fprintf(stderr, "poolstat: tree: process %s: %s\n", pid, why);
+    return POOLSTAT_NONE;
+}
+
+static apr_status_t to_stdout(void *baton, const char *data, apr_size_t len)
+{
+    (void)baton;
+    return fwrite(data, 1, len, stdout) == len ? APR_SUCCESS : APR_EGENERAL;
+}
+
+/* @return 0 if it is no process id */
+static pid_t pid_of(const char *text)
+{
+    apr_int64_t pid = 0;
+    const char *c = text;
+
+    for (; *c >= '0' && *c <= '9' && pid <= APR_INT32_MAX; c++) {
+        pid = pid * 10 + (*c - '0');
+    }
+    return c > text && !*c && pid <= APR_INT32_MAX ? (pid_t)pid : 0;
+}
+
+/*
+ * The global pool: above the one that httpd's ap_pglobal points to; the program exports that variable, for modules.
+ */
+static uintptr_t find_global(pst_remote_t *remote, pst_symbols_t *symbols)
+{
+    const pst_loaded_t *program = pst_symbols_object(symbols, "");
+    uintptr_t at, pool = 0;
+
+    if (!program || !pst_symbols_find(symbols, program, "ap_pglobal", &at) || at % sizeof(at) != 0
+        || !pst_remote_read(remote, at, &pool, sizeof(pool))) {
+        return 0;
+    }
+    return pst_forest_root_of(remote, pool);
+}
+
+static const char *why_not(pst_symbols_t *symbols)
+{
+    const pst_loaded_t *apr = pst_symbols_object(symbols, "libapr-");
+    uintptr_t at;
+
+    if (apr && pst_symbols_find(symbols, apr, "apr_pool_num_bytes", &at)) {
+        return "its APR was built with pool debugging, its pools have no nodes";
+    }
+    return apr ? "it uses APR, but its global pool was not found" : "it does not use APR, or not as a shared library";
+}
+
+static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_time_t began, apr_pool_t *pool)
+{
+    pst_symbols_t *symbols = pst_symbols_make(remote, pool);
+    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
+    pst_tree_view_t view = { .match = options->match, .min = options->min };
+    const pst_loaded_t *program = pst_symbols_object(symbols, "");
+    uintptr_t global = find_global(remote, symbols);
+    pst_forest_t forest;
+    apr_status_t rv;
+
+    if (!global) {
+        return refuse(options->operand, why_not(symbols));
+    }
+    pst_forest_init(&forest, remote);
+    pst_forest_add_root(&forest, global);
+    pst_forest_read(&forest);
+    pst_forest_sum(&forest);
+    view.taken = apr_time_now() - began;
+    if (!forest.count || !pst_remote_alive(remote)) {
+        pst_forest_free(&forest);
+        return refuse(options->operand, "it ended while it was read");
+    }
+    view.forest = &forest;
+    view.program = program->path;
+    view.resources = pst_resources_learn(remote, symbols, pool);
+    pst_emit_init(emit, options->json ? PST_EMIT_JSON : PST_EMIT_TEXT, to_stdout, NULL);
+    rv = pst_tree_view(&view, emit);
+    rv = forest.no_memory ? APR_ENOMEM : rv;
+    pst_forest_free(&forest);
+    return rv == APR_SUCCESS ? POOLSTAT_OK : POOLSTAT_FAILED;
+}
+
+int poolstat_tree(int argc, const char *const *argv)
+{
+    poolstat_options_t options;
+    int status = poolstat_options(&options, argc, argv);
+    apr_time_t began = apr_time_now();
+    pst_apr_facts_t facts;
+    pst_remote_t *remote;
+    const char *why = NULL;
+    apr_pool_t *pool;
+    pid_t pid;
+
+    if (status >= 0) {
+        return status;
+    }
+    pid = options.operand ? pid_of(options.operand) : 0;
+    if (pid <= 0) {
+        fprintf(stderr, "poolstat: tree needs the id of a process; see --help\n");
+        return POOLSTAT_USAGE;
+    }
+    if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
+        return POOLSTAT_FAILED;
+    }
+    if (pst_apr_prove(&facts, &why) != APR_SUCCESS) {
+        fprintf(stderr, "poolstat: tree: the command's own APR is not as expected: %s\n", why);
+        status = POOLSTAT_FAILED;
+    }
+    else if (pst_remote_open(&remote, pid, TIME_LIMIT, &why, pool) != APR_SUCCESS) {
+        status = refuse(options.operand, why);
+    }
+    else {
+        status = show(&options, remote, began, pool);
+    }
+    apr_pool_destroy(pool);
+    return status;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Another process's memory: see the header.
+ *
+ * process_vm_readv() copies while the process runs: nothing is attached, stopped or
+ * written.  It holds the process's map of mappings for reading as long as a copy takes, which is why
+ * copies are small.
+ */
+#include "pst_remote.h"
+
+#include <apr_strings.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#define BATCH       512                     /* pieces in one call */
+#define LOOK_AGAIN  apr_time_from_msec(20)  /* mappings are not read more often than that */
+#define MAX_RANGES  1000000u
+
+/* Field 22 of /proc/PID/stat; 0 if there is no such process, or if it is a corpse. The name before may contain anything. */
+static uint64_t start_of(pid_t pid)
+{
+    char path[64], text[1024], *at, state = 'Z';
+    uint64_t started = 0;
+    size_t length;
+    FILE *in;
+    int field;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    in = fopen(path, "re");
+    if (!in) {
+        return 0;
+    }
+    length = fread(text, 1, sizeof(text) - 1, in);
+    fclose(in);
+    text[length] = '\0';
+    at = strrchr(text, ')');
+    for (field = 2; at && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+        if (at && field == 2) {
+            state = at[1];
+        }
+    }
+    if (at && state != 'Z' && state != 'X') {
+        started = strtoull(at + 1, NULL, 10);
+    }
+    return started;
+}
+
+int pst_remote_alive(pst_remote_t *remote)
+{
+    if (!remote->gone && start_of(remote->pid) != remote->started) {
+        remote->gone = 1;
+    }
+    return !remote->gone;
+}
+
+/* One line of maps. @return 0 if it is none */
+static int parse(pst_range_t *range, char *line, apr_pool_t *pool)
+{
+    unsigned major, minor;
+    uint64_t from, to;
+    char rights[8];
+    int path = 0;
+
+    memset(range, 0, sizeof(*range));
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &from, &to, rights,
+               &range->offset, &major, &minor, &range->inode, &path) < 7 || from >= to || strlen(rights) < 4) {
+        return 0;
+    }
+    range->from = (uintptr_t)from;
+    range->to = (uintptr_t)to;
+    range->device = (uint64_t)major << 32 | minor;
+    range->readable = rights[0] == 'r';
+    range->writable = rights[1] == 'w';
+    range->shared = rights[3] == 's';
+    line[strcspn(line, "\n")] = '\0';
+    range->path = path && line[path] ? apr_pstrdup(pool, line + path) : "";
+    return 1;
+}
+
+apr_status_t pst_remote_look(pst_remote_t *remote)
+{
+    apr_size_t room = 0, size = 0;
+    char path[64], *line = NULL;
+    pst_range_t *more;
+    FILE *in;
+
+    snprintf(path, sizeof(path), "/proc/%d/maps", (int)remote->pid);
+    remote->looked = apr_time_now();
+    in = fopen(path, "re");
+    if (!in) {
+        return errno;
+    }
+    apr_pool_clear(remote->maps_pool);
+    remote->range_count = 0;
+    remote->ranges = NULL;
+    while (remote->range_count < MAX_RANGES && getline(&line, &size, in) > 0) {
+        if (remote->range_count == room) {
+            room = room ? room * 2 : 512;
+            more = apr_palloc(remote->maps_pool, room * sizeof(*more));
+            if (remote->range_count) {
+                memcpy(more, remote->ranges, remote->range_count * sizeof(*more));
+            }
+            remote->ranges = more;
+        }
+        remote->range_count += parse(&remote->ranges[remote->range_count], line, remote->maps_pool) ? 1 : 0;
+    }
+    free(line);
+    fclose(in);
+    return remote->range_count ? APR_SUCCESS : APR_ENOENT;
+}
+
+static const pst_range_t *search(const pst_remote_t *remote, uintptr_t at, apr_size_t size)
+{
+    apr_size_t low = 0, high = remote->range_count;
+
+    while (low < high) {
+        apr_size_t middle = (low + high) / 2;
+        const pst_range_t *range = &remote->ranges[middle];
+
+        if (at < range->from) {
+            high = middle;
+        }
+        else if (at >= range->to) {
+            low = middle + 1;
+        }
+        else {
+            return size <= range->to - at ? range : NULL;
+        }
+    }
+    return NULL;
+}
+
+const pst_range_t *pst_remote_range(pst_remote_t *remote, uintptr_t at, apr_size_t size)
+{
+    const pst_range_t *range = search(remote, at, size);
+
+    if (!range && at >= 4096 && !remote->late && apr_time_now() - remote->looked > LOOK_AGAIN) {
+        pst_remote_look(remote);
+        range = search(remote, at, size);
+    }
+    return range;
+}
+
+int pst_remote_is_private(pst_remote_t *remote, uintptr_t at, apr_size_t size)
+{
+    const pst_range_t *range = pst_remote_range(remote, at, size);
+
+    return range && range->readable && range->writable && !range->shared;
+}
+
+static int in_time(pst_remote_t *remote)
+{
+    if (!remote->late && apr_time_now() > remote->deadline) {
+        remote->late = 1;
+    }
+    return !remote->late;
+}
+
+/* @return bytes read from the start of the pieces on */
+static apr_size_t copy(pst_remote_t *remote, const struct iovec *to, const struct iovec *from, unsigned long count)
+{
+    ssize_t done = process_vm_readv(remote->pid, to, count, from, count, 0);
+
+    remote->calls++;
+    if (done < 0) {
+        if (errno == ESRCH) {
+            remote->gone = 1;
+        }
+        return 0;
+    }
+    remote->bytes += (uint64_t)done;
+    return (apr_size_t)done;
+}
+
+int pst_remote_read(pst_remote_t *remote, uintptr_t at, void *to, apr_size_t size)
+{
+    struct iovec into = { to, size }, from = { (void *)at, size };
+    const pst_range_t *range;
+
+    if (remote->gone || !in_time(remote)) {
+        return 0;
+    }
+    range = pst_remote_range(remote, at, size);
+    return range && range->readable && copy(remote, &into, &from, 1) == size;
+}
+
+/* The kernel stops at the first piece that it cannot read: what comes after is asked for again. */
+void pst_remote_read_many(pst_remote_t *remote, pst_piece_read_t *pieces, apr_size_t count)
+{
+    struct iovec to[BATCH], from[BATCH];
+    apr_size_t next = 0, i, n, done;
+
+    for (i = 0; i < count; i++) {
+        pieces[i].done = 0;
+    }
+    while (next < count && !remote->gone && in_time(remote)) {
+        n = count - next < BATCH ? count - next : BATCH;
+        for (i = 0; i < n; i++) {
+            to[i].iov_base = pieces[next + i].to;
+            from[i].iov_base = (void *)pieces[next + i].at;
+            to[i].iov_len = from[i].iov_len = pieces[next + i].size;
+        }
+        done = copy(remote, to, from, n);
+        for (i = 0; i < n && done >= pieces[next].size; i++, next++) {
+            done -= pieces[next].size;
+            pieces[next].done = 1;
+        }
+        if (i < n) {
+            next++;
+        }
+    }
+}
+
+int pst_remote_text(pst_remote_t *remote, uintptr_t at, char *to, apr_size_t size)
+{
+    apr_size_t used = 0, piece;
+    const char *end;
+
+    to[0] = '\0';
+    while (used < size - 1) {
+        piece = 4096 - ((at + used) & 4095);    /* what follows may not be mapped */
+        piece = piece < size - 1 - used ? piece : size - 1 - used;
+        piece = piece < 64 ? piece : 64;
+        if (!pst_remote_read(remote, at + used, to + used, piece)) {
+            to[used] = '\0';
+            return used ? (int)used : -1;
+        }
+        end = memchr(to + used, '\0', piece);
+        if (end) {
+            return (int)(end - to);
+        }
+        used += piece;
+    }
+    to[used] = '\0';
+    return (int)used;
+}
+
+apr_status_t pst_remote_open(pst_remote_t **opened, pid_t pid, apr_time_t limit, const char **why, apr_pool_t *pool)
+{
+    pst_remote_t *remote = apr_pcalloc(pool, sizeof(*remote));
+    apr_size_t i = 0;
+    apr_status_t rv;
+    char byte;
+
+    *opened = remote;
+    remote->pid = pid;
+    remote->pool = pool;
+    remote->deadline = apr_time_now() + limit;
+    remote->started = start_of(pid);
+    apr_pool_create(&remote->maps_pool, pool);
+    if (!remote->started) {
+        *why = "there is no such process";
+        return APR_ENOENT;
+    }
+    rv = pst_remote_look(remote);
+    while (i + 1 < remote->range_count && !remote->ranges[i].readable) {
+        i++;
+    }
+    errno = 0;
+    if (rv == APR_SUCCESS && !pst_remote_read(remote, remote->ranges[i].from, &byte, 1)) {
+        rv = errno == EPERM ? APR_EACCES : errno == ENOSYS ? APR_ENOTIMPL : APR_ENOENT;
+    }
+    if (APR_STATUS_IS_EACCES(rv) || rv == EPERM) {
+        *why = "its memory may be read by root, or by its own user where it allows core dumps";
+        return APR_EACCES;
+    }
+    if (rv == APR_ENOTIMPL) {
+        *why = "this kernel has no process_vm_readv()";
+    }
+    else if (rv != APR_SUCCESS) {
+        *why = "it has no memory to read: it ended, or belongs to the kernel";
+        return APR_ENOENT;
+    }
+    return rv;
+}

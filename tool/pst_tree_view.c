@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A forest, printed: see the header.
+ */
+#include "pst_tree_view.h"
+#include "pst_format.h"
+
+#include <apr_strings.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE        1024
+#define MOST_INDENT 40      /* levels deeper than that are not indented further */
+#define LISTED      64      /* resources of a pool that are listed one by one for people */
+
+/* -- what is shown --------------------------------------------------------- */
+
+/* A byte per pool: is it listed? Sizes first, then tags, with all that a match lies in. */
+static char *choose(const pst_tree_view_t *view)
+{
+    const pst_forest_t *forest = view->forest;
+    char *shown = calloc((size_t)forest->pool_count + 1, 1);
+    uint32_t i, k;
+
+    for (i = 0; shown && i < forest->count; i++) {
+        const pst_tree_pool_t *pool = &forest->pools[forest->order[i]];
+
+        if (view->match && fnmatch(view->match, pool->tag, 0) != 0) {
+            continue;
+        }
+        for (k = forest->order[i]; pool->all.reserved >= view->min && k != PST_NONE && !shown[k]; k = forest->pools[k].parent) {
+            shown[k] = 1;
+        }
+    }
+    return shown;
+}
+
+static const char *flags_text(unsigned flags)
+{
+    return flags & PST_POOL_CHANGED ? "changed while read" : flags & PST_POOL_TORN ? "leads to where no pool lies"
+           : flags & PST_POOL_CUT ? "too long, cut" : "";
+}
+
+/* -- for people ------------------------------------------------------------- */
+
+static void print_count(char *to, size_t size, apr_uint64_t value)
+{
+    char text[PST_FORMAT_LEN];
+
+    snprintf(to, size, "%14s", pst_format_count(text, value));
+}
+
+/* "1,234,567" three times, a count, then the text, indented. */
+static void print_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool)
+{
+    char line[LINE], all[PST_FORMAT_LEN], reserved[PST_FORMAT_LEN], used[PST_FORMAT_LEN], below[64] = "";
+    int indent = 2 * (int)(pool->depth < MOST_INDENT ? pool->depth : MOST_INDENT);
+
+    print_count(all, sizeof(all), pool->all.reserved);
+    print_count(reserved, sizeof(reserved), pool->own.reserved);
+    print_count(used, sizeof(used), pool->own.used);
+    if (pool->all.pools > 1) {
+        snprintf(below, sizeof(below), ", %" APR_UINT64_T_FMT " below", (apr_uint64_t)pool->all.pools - 1);
+    }
+    snprintf(line, sizeof(line), "%s%s%s%7" APR_UINT64_T_FMT "  %*s%s%s%s%s%s", all, reserved, used,
+             (apr_uint64_t)pool->own.nodes, indent, "", pool->tagged ? pool->tag : "(no tag)",
+             pool->parent == PST_NONE && pool->at != view->forest->roots[0] ? ", unmanaged" : "", below,
+             pool->flags ? ": " : "", flags_text(pool->flags));
+    pst_emit_sentence(emit, line);
+}
+
+static void print_resource(pst_emit_t *emit, const pst_tree_pool_t *pool, const pst_resource_name_t *name, unsigned count)
+{
+    int indent = 2 * (int)(pool->depth < MOST_INDENT ? pool->depth : MOST_INDENT);
+    char line[LINE], times[32] = "";
+
+    if (count > 1) {
+        snprintf(times, sizeof(times), " x %u", count);
+    }
+    snprintf(line, sizeof(line), "%51s%*s- %s%s%s%s (%s)", "", indent, "", name->word, times, *name->detail ? " " : "",
+             name->detail, name->function);
+    pst_emit_sentence(emit, line);
+}
+
+/* Things that have something to tell, one by one, as long as they are not too many; the others by their number. */
+static void print_resources(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool)
+{
+    struct { pst_resource_name_t name; unsigned count; } kinds[LISTED];
+    unsigned kind_count = 0, listed = 0, more = 0, k;
+    pst_resource_name_t name;
+    uint32_t i;
+
+    for (i = 0; i < pool->resource_count; i++) {
+        pst_resource_name(view->resources, pool, &pool->resources[i], &name);
+        if (*name.detail && listed++ < LISTED) {
+            print_resource(emit, pool, &name, 1);
+            continue;
+        }
+        for (k = 0; k < kind_count && strcmp(kinds[k].name.function, name.function) != 0; k++) {
+        }
+        if (k < kind_count) {
+            kinds[k].count++;
+        }
+        else if (kind_count < LISTED) {
+            name.detail[0] = '\0';
+            kinds[kind_count].name = name;
+            kinds[kind_count++].count = 1;
+        }
+        else {
+            more++;
+        }
+    }
+    for (k = 0; k < kind_count; k++) {
+        print_resource(emit, pool, &kinds[k].name, kinds[k].count);
+    }
+    if (more) {
+        name = (pst_resource_name_t){ .word = "more", .function = "of other functions" };
+        print_resource(emit, pool, &name, more);
+    }
+}
+
+/* What a pool has below it that is not listed. */
+static void print_hidden(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, const char *shown)
+{
+    int indent = 2 * (int)(pool->depth < MOST_INDENT ? pool->depth + 1 : MOST_INDENT);
+    apr_uint64_t pools = 0, reserved = 0;
+    char line[LINE], sum[PST_FORMAT_LEN];
+    uint32_t k;
+
+    for (k = pool->child; k != PST_NONE; k = view->forest->pools[k].sibling) {
+        if (!shown[k]) {
+            pools += view->forest->pools[k].all.pools;
+            reserved += view->forest->pools[k].all.reserved;
+        }
+    }
+    if (pools) {
+        print_count(sum, sizeof(sum), reserved);
+        snprintf(line, sizeof(line), "%s%37s%*s(%" APR_UINT64_T_FMT " pool%s not listed)", sum, "", indent, "", pools,
+                 pools == 1 ? "" : "s");
+        pst_emit_sentence(emit, line);
+    }
+}
+
+static void print_ending(const pst_tree_view_t *view, pst_emit_t *emit)
+{
+    const pst_forest_t *forest = view->forest;
+    char line[LINE], span[PST_FORMAT_LEN];
+
+    if (forest->remote->gone) {
+        pst_emit_sentence(emit, "The process ended while it was read.");
+    }
+    else if (forest->changed) {
+        snprintf(line, sizeof(line), "%u of these would not hold still and are marked; the others are of one moment.",
+                 (unsigned)forest->changed);
+        pst_emit_sentence(emit, line);
+    }
+    else {
+        pst_emit_sentence(emit, "All of it is of one moment: nothing changed while it was read.");
+    }
+    if (forest->cut || forest->remote->late) {
+        pst_emit_sentence(emit, "There is more than could be read: pools are missing here.");
+    }
+    if (!pst_resources_same_apr(view->resources)) {
+        pst_emit_sentence(emit, "The process runs another build of APR than this command: functions that it does not export go without names.");
+    }
+    snprintf(line, sizeof(line), "Read in %s by %" APR_UINT64_T_FMT " calls.", pst_format_span(span, (apr_uint64_t)view->taken),
+             (apr_uint64_t)forest->remote->calls);
+    pst_emit_sentence(emit, line);
+}
+
+static void print_people(const pst_tree_view_t *view, pst_emit_t *emit, const char *shown)
+{
+    const pst_forest_t *forest = view->forest;
+    char line[LINE];
+    uint32_t i;
+
+    snprintf(line, sizeof(line), "Process %d, %s", (int)forest->remote->pid, view->program);
+    pst_emit_sentence(emit, line);
+    pst_emit_sentence(emit, "       subtree      reserved          used  nodes  pool");
+    for (i = 0; i < forest->count && emit->status == APR_SUCCESS; i++) {
+        const pst_tree_pool_t *pool = &forest->pools[forest->order[i]];
+
+        if (shown[forest->order[i]]) {
+            print_pool(view, emit, pool);
+            print_resources(view, emit, pool);
+            print_hidden(view, emit, pool, shown);
+        }
+    }
+    print_ending(view, emit);
+}
+
+/* -- for programs ----------------------------------------------------------- */
+
+static void put_address(pst_emit_t *emit, const char *key, uintptr_t at)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "0x%" APR_UINT64_T_HEX_FMT, (apr_uint64_t)at);
+    pst_emit_text(emit, key, text);
+}
+
+static void put_sum(pst_emit_t *emit, const pst_tree_sum_t *sum)
+{
+    pst_emit_figure(emit, pst_metrics[PST_M_reserved_bytes].key, PST_M_reserved_bytes, sum->reserved);
+    pst_emit_figure(emit, pst_metrics[PST_M_used_bytes].key, PST_M_used_bytes, sum->used);
+    pst_emit_number(emit, "nodes", sum->nodes);
+}
+
+static void put_resource(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, uint32_t i)
+{
+    static const char *const kinds[] = { "cleanup", "pre-cleanup", "process" };
+    const pst_tree_resource_t *resource = &pool->resources[i];
+    pst_resource_name_t name;
+
+    pst_resource_name(view->resources, pool, resource, &name);
+    pst_emit_element(emit, i);
+    pst_emit_text(emit, "kind", kinds[resource->kind]);
+    pst_emit_text(emit, "what", name.word);
+    pst_emit_text(emit, resource->kind == PST_RESOURCE_PROCESS ? "how" : "function", name.function);
+    if (resource->kind == PST_RESOURCE_PROCESS) {
+        pst_emit_number(emit, "pid", resource->pid > 0 ? (apr_uint64_t)resource->pid : 0);
+    }
+    else {
+        pst_emit_text(emit, "object", name.object);
+    }
+    if (name.fd >= 0) {
+        pst_emit_number(emit, "fd", (apr_uint64_t)name.fd);
+    }
+    if (name.bytes) {
+        pst_emit_figure(emit, pst_metrics[PST_M_bucket_bytes].key, PST_M_bucket_bytes, name.bytes);
+    }
+    if (*name.detail) {
+        pst_emit_text(emit, "detail", name.detail);
+    }
+    put_address(emit, "data", resource->data);
+    pst_emit_end(emit);
+}
+
+static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, uint32_t number)
+{
+    uint32_t i;
+
+    pst_emit_element(emit, number);
+    put_address(emit, "at", pool->at);
+    if (pool->parent == PST_NONE) {
+        pst_emit_null(emit, "parent");
+    }
+    else {
+        put_address(emit, "parent", view->forest->pools[pool->parent].at);
+    }
+    pst_emit_number(emit, "depth", pool->depth);
+    if (pool->tagged) {
+        pst_emit_text(emit, "tag", pool->tag);
+    }
+    else {
+        pst_emit_null(emit, "tag");
+    }
+    put_sum(emit, &pool->own);
+    pst_emit_object(emit, "subtree");
+    pst_emit_figure(emit, pst_metrics[PST_M_pools].key, PST_M_pools, pool->all.pools);
+    put_sum(emit, &pool->all);
+    pst_emit_end(emit);
+    if (pool->flags) {
+        pst_emit_text(emit, "marked", flags_text(pool->flags));
+    }
+    pst_emit_array(emit, "resources", "Resource");
+    for (i = 0; i < pool->resource_count; i++) {
+        put_resource(view, emit, pool, i);
+    }
+    pst_emit_end(emit);
+    pst_emit_end(emit);
+}
+
+static void print_programs(const pst_tree_view_t *view, pst_emit_t *emit, const char *shown)
+{
+    const pst_forest_t *forest = view->forest;
+    uint32_t i;
+
+    pst_emit_object(emit, NULL);
+    pst_emit_number(emit, "pid", (apr_uint64_t)forest->remote->pid);
+    pst_emit_text(emit, "program", view->program);
+    pst_emit_flag(emit, "one_moment", !forest->changed && !forest->remote->gone);
+    pst_emit_number(emit, "changed", forest->changed);
+    pst_emit_flag(emit, "cut", forest->cut || forest->remote->late);
+    pst_emit_flag(emit, "ended", forest->remote->gone);
+    pst_emit_flag(emit, "same_apr", pst_resources_same_apr(view->resources));
+    pst_emit_seconds(emit, "took_seconds", (apr_uint64_t)view->taken, 6);
+    pst_emit_array(emit, "pools", "Pool");
+    for (i = 0; i < forest->count && emit->status == APR_SUCCESS; i++) {
+        if (shown[forest->order[i]]) {
+            put_pool(view, emit, &forest->pools[forest->order[i]], i);
+        }
+    }
+    pst_emit_end(emit);
+    pst_emit_end(emit);
+}
+
+apr_status_t pst_tree_view(const pst_tree_view_t *view, pst_emit_t *emit)
+{
+    char *shown = choose(view);
+
+    if (!shown) {
+        return APR_ENOMEM;
+    }
+    if (emit->to == PST_EMIT_JSON) {
+        print_programs(view, emit, shown);
+    }
+    else {
+        print_people(view, emit, shown);
+    }
+    free(shown);
+    return pst_emit_flush(emit);
+}
