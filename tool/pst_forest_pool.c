@@ -254,8 +254,8 @@ static int read_once(pst_forest_t *forest, pst_tree_pool_t *pool)
 /* Do its struct and the head of its active node still say the same? */
 static int unchanged(pst_forest_t *forest, const pst_tree_pool_t *pool)
 {
-    pst_pool_copy_t copy;
-    apr_memnode_t active;
+    pst_pool_copy_t copy = { .node = { .index = 0 } };
+    apr_memnode_t active = { .index = 0 };
 
     return pst_remote_read(forest->remote, pool->at - APR_MEMNODE_T_SIZE, &copy, sizeof(copy))
            && memcmp(&copy, &pool->copy, sizeof(copy)) == 0
