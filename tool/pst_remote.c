@@ -246,7 +246,7 @@ apr_status_t pst_remote_open(pst_remote_t **opened, pid_t pid, apr_time_t limit,
     pst_remote_t *remote = apr_pcalloc(pool, sizeof(*remote));
     apr_size_t i = 0;
     apr_status_t rv;
-    char byte;
+    char byte = 0;
 
     *opened = remote;
     remote->pid = pid;
