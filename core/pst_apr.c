@@ -390,3 +390,65 @@ apr_size_t pst_apr_retained(apr_allocator_t *allocator, int quick, apr_size_t bu
     }
     return sum;
 }
+
+/* A limit in nodes' pages that no allocator reaches, and whose arithmetic cannot wrap. */
+#define NEVER_REACHED ((apr_size_t)1 << 40)
+
+int pst_apr_make_countable(apr_allocator_t *allocator, apr_size_t budget)
+{
+    pst_apr_allocator_t *a = (pst_apr_allocator_t *)(void *)allocator;
+    const apr_memnode_t *node;
+    apr_size_t pages = 0, i;
+
+    if (a->max_free_index != APR_ALLOCATOR_MAX_FREE_UNLIMITED) {
+        return 1;
+    }
+    for (i = 0; i < PST_APR_FREE_LISTS; i++) {
+        for (node = a->free[i]; node; node = node->next, budget--) {
+            if (budget == 0) {
+                return 0;
+            }
+            pages += pst_apr_node_size(node) / 4096;
+        }
+    }
+    a->max_free_index = NEVER_REACHED;
+    a->current_free_index = NEVER_REACHED - pages;
+    return 1;
+}
+
+apr_size_t pst_apr_max_free(const apr_allocator_t *allocator)
+{
+    return ((const pst_apr_allocator_t *)(const void *)allocator)->max_free_index * 4096;
+}
+
+int pst_apr_has_mutex(const apr_allocator_t *allocator)
+{
+#if APR_HAS_THREADS
+    return ((const pst_apr_allocator_t *)(const void *)allocator)->mutex != NULL;
+#else
+    return 0;
+#endif
+}
+
+void pst_apr_take_lists(apr_allocator_t *allocator, apr_memnode_t *lists[PST_APR_FREE_LISTS])
+{
+    pst_apr_allocator_t *a = (pst_apr_allocator_t *)(void *)allocator;
+
+    memcpy(lists, a->free, sizeof(a->free));
+    memset(a->free, 0, sizeof(a->free));
+    a->max_index = 0;
+    a->current_free_index = a->max_free_index;
+}
+
+void pst_apr_keep_nothing(apr_allocator_t *allocator)
+{
+    pst_apr_allocator_t *a = (pst_apr_allocator_t *)(void *)allocator;
+
+    a->max_free_index = 1;
+    a->current_free_index = 0;
+}
+
+void pst_apr_set_allocator(apr_pool_t *pool, apr_allocator_t *allocator)
+{
+    pst_apr_pool(pool)->allocator = allocator;
+}

@@ -190,4 +190,33 @@ apr_pool_t *pst_apr_root(apr_pool_t *pool);
  */
 apr_size_t pst_apr_retained(apr_allocator_t *allocator, int quick, apr_size_t budget);
 
+/**
+ * The same of an allocator without limit from now on in one subtraction too: it gets a limit that is never
+ * reached.  Owner thread.
+ * @param budget  nodes that may be looked at
+ * @return 0 if there are more in its free lists: nothing was changed
+ */
+int pst_apr_make_countable(apr_allocator_t *allocator, apr_size_t budget);
+
+/** What an allocator may keep, bytes, as apr_allocator_max_free_set() takes it. Any thread while it exists. */
+apr_size_t pst_apr_max_free(const apr_allocator_t *allocator);
+
+/** Does it belong to more than one thread? */
+int pst_apr_has_mutex(const apr_allocator_t *allocator);
+
+/**
+ * Take all nodes out of its free lists, in about sixty instructions. Whoever alone may use the allocator.
+ * @param lists  filled in: chains by next, some NULL
+ */
+void pst_apr_take_lists(apr_allocator_t *allocator, apr_memnode_t *lists[PST_APR_FREE_LISTS]);
+
+/** From now on it keeps nothing: what is freed to it goes to the operating system. Whoever alone may use it. */
+void pst_apr_keep_nothing(apr_allocator_t *allocator);
+
+/**
+ * Give a pool an allocator of its own for all that it allocates from now on; what it holds stays what it is,
+ * since nodes are bound to no allocator. Where nobody else uses the pool, and it has no pools below it.
+ */
+void pst_apr_set_allocator(apr_pool_t *pool, apr_allocator_t *allocator);
+
 #endif /* PST_APR_H */

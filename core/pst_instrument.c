@@ -9,6 +9,7 @@
  * What fails is undone and reported.
  */
 #include "pst_instrument.h"
+#include "pst_allocator.h"
 #include "pst_got.h"
 #include "pst_class.h"
 #include "pst_largest.h"
@@ -49,6 +50,7 @@ static pst_got_entry_t calls[] = {
     { "apr_allocator_alloc",          (void *)pst_wrap_allocator_alloc, NULL, NULL, 0 },
     { "apr_allocator_free",           (void *)pst_wrap_allocator_free, NULL, NULL, 0 },
     { "apr_pool_tag",                 (void *)pst_wrap_pool_tag, NULL, NULL, 0 },
+    { "apr_pool_allocator_get",       (void *)pst_wrap_pool_allocator_get, NULL, NULL, 0 },
     { "apr_bucket_alloc",             (void *)pst_wrap_bucket_alloc, NULL, NULL, 0 },
 };
 
@@ -108,7 +110,8 @@ static void find_real(void)
     calls[7].real = (void *)pst_real.allocator_alloc;
     calls[8].real = (void *)pst_real.allocator_free;
     calls[9].real = (void *)pst_real.pool_tag;
-    calls[10].real = (void *)pst_real.bucket_alloc;
+    calls[10].real = (void *)apr_pool_allocator_get;
+    calls[11].real = (void *)pst_real.bucket_alloc;
     savings[0].real = (void *)apr_pmemdup;
     savings[1].real = (void *)apr_pstrdup;
     savings[2].real = (void *)apr_pstrmemdup;
@@ -557,15 +560,22 @@ static apr_int64_t sample_pools(const pst_account_t *account, int deep)
 void pst_instrument_sample(pst_account_t *connection, int deep)
 {
     pst_account_t *request = connection->current;
+    apr_uint64_t retained;
 
     if (!g.mirror || pst_account_muted()) {
         return;
     }
-    if (connection->slot) {
-        pst_store(&connection->slot->retained_bytes,
-                  pst_apr_retained(pst_apr_pool(connection->root)->allocator, 1, WALK_NODES));
+    if (connection->record) {
+        pst_allocator_use(connection->record, connection->root);
     }
-    if (!connection->record) {
+    retained = pst_apr_retained(pst_apr_pool(connection->root)->allocator, 1, WALK_NODES);
+    if (connection->slot) {
+        pst_store(&connection->slot->retained_bytes, retained);
+    }
+    if (connection->record) {
+        pst_allocator_note(connection->record, retained);
+    }
+    else {
         sample_by_walking(connection);
         return;
     }

@@ -19,7 +19,8 @@ typedef struct pst_record_t {
     apr_size_t     left;        /**< slack of its nodes other than the active one */
     apr_size_t     published;   /**< charged: slack */
     apr_uint64_t   born;        /**< by pst_ticks() */
-    apr_uint32_t   of_class;    /**< pst_class.h; 0 = of none */
+    apr_uint16_t   of_class;    /**< pst_class.h; 0 = of none */
+    apr_uint16_t   allocator;   /**< pst_allocator.h: of a transaction pool; 0 = of others */
     apr_uint32_t   samples;     /**< pst_site.h: its sampled growths; 0 = none */
 } pst_record_t;
 

@@ -52,6 +52,7 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
 void pst_wrap_pool_clear(apr_pool_t *pool);
 void pst_wrap_pool_destroy(apr_pool_t *pool);
 void pst_wrap_pool_tag(apr_pool_t *pool, const char *tag);
+apr_allocator_t *pst_wrap_pool_allocator_get(apr_pool_t *pool);
 
 /** pst_got_loads() when calls were first redirected. */
 extern apr_uint64_t pst_wrap_loads_at_start;

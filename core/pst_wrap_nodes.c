@@ -12,6 +12,7 @@
  * node itself; the mark of that one speaks for all it takes later.
  */
 #include "pst_wrap.h"
+#include "pst_allocator.h"
 #include "pst_maps.h"
 
 #include <malloc.h>
@@ -74,6 +75,7 @@ apr_memnode_t *pst_wrap_allocator_alloc(apr_allocator_t *allocator, apr_size_t s
 
         mark(node, tag);
         pst_account_buckets(tag, (apr_int64_t)pst_apr_node_size(node));
+        pst_allocator_out(allocator, 1);
     }
     return node;
 }
@@ -83,8 +85,9 @@ apr_memnode_t *pst_wrap_allocator_alloc(apr_allocator_t *allocator, apr_size_t s
 void pst_wrap_allocator_free(apr_allocator_t *allocator, apr_memnode_t *chain)
 {
     apr_memnode_t *node;
+    int count = 0;
 
-    for (node = chain; node; node = node->next) {
+    for (node = chain; node; node = node->next, count++) {
         apr_int64_t size = (apr_int64_t)pst_apr_node_size(node);
         apr_uint32_t tag;
 
@@ -96,6 +99,7 @@ void pst_wrap_allocator_free(apr_allocator_t *allocator, apr_memnode_t *chain)
         }
         node->ref = NULL;
     }
+    pst_allocator_out(allocator, -count);
     pst_real.allocator_free(allocator, chain);
 }
 
@@ -141,6 +145,7 @@ static __attribute__((noinline)) void *large_bucket(apr_size_t size, apr_bucket_
     }
     mark(node, tag);
     pst_account_buckets(tag, (apr_int64_t)pst_apr_node_size(node));
+    pst_allocator_out(pst_apr_bucket_alloc(list)->allocator, 1);
     head = (pst_apr_bucket_head_t *)(void *)node->first_avail;
     head->alloc = list;
     head->memnode = node;

@@ -13,6 +13,7 @@
  */
 #include "pst_got.h"
 #include "pst_wrap.h"
+#include "pst_allocator.h"
 #include "pst_class.h"
 #include "pst_largest.h"
 #include "pst_site.h"
@@ -125,12 +126,21 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
 }
 
 /* A pool without a record is taken in before it changes, not after. */
+static APR_INLINE void about_to(apr_pool_t *pool)
+{
+    const pst_record_t *record = pst_wrap_record(pool);
+
+    if (PST_LIKELY(record != NULL)) {
+        pst_allocator_use(record, pool);
+    }
+}
+
 static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size_t size)
 {
     const apr_memnode_t *before = pst_apr_pool(pool)->active;
     void *m;
 
-    pst_wrap_record(pool);
+    about_to(pool);
     m = pst_real.palloc(pool, size);
 
     if (m && pst_apr_pool(pool)->active != before) {
@@ -243,7 +253,7 @@ char *pst_wrap_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
     const apr_memnode_t *before = pst_apr_pool(pool)->active;
     char *m;
 
-    pst_wrap_record(pool);
+    about_to(pool);
     m = pst_real.pvsprintf(pool, format, ap);
     if (PST_UNLIKELY(m && pst_apr_pool(pool)->active != before)) {
         moved(pool, before, m);
@@ -282,8 +292,13 @@ static __attribute__((always_inline)) inline void born(apr_pool_t *pool, apr_poo
 apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
                                      apr_allocator_t *allocator)
 {
-    apr_status_t rv = pst_real.pool_create_ex(pool, parent, abort_fn, allocator);
+    const pst_record_t *above = parent ? pst_record_find(parent) : NULL;
+    apr_status_t rv;
 
+    if (PST_LIKELY(above != NULL)) {
+        pst_allocator_use(above, parent);
+    }
+    rv = pst_real.pool_create_ex(pool, parent, abort_fn, allocator);
     if (PST_LIKELY(rv == APR_SUCCESS)) {
         born(*pool, parent, __builtin_return_address(0));
     }
@@ -384,8 +399,10 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
 
     if (PST_UNLIKELY(!record)) {
         pst_real.pool_clear(pool);
+        return;
     }
-    else if (record->rooted) {
+    pst_allocator_use(record, pool);
+    if (record->rooted) {
         clear_rooted(pool, record);
     }
     else {
@@ -393,6 +410,18 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
         pst_real.pool_clear(pool);
         cleared(pool, record, record->account);
     }
+    pst_allocator_cleared(record, pool);
+}
+
+/* Who asks for a pool's allocator is about to use it. */
+apr_allocator_t *pst_wrap_pool_allocator_get(apr_pool_t *pool)
+{
+    const pst_record_t *record = pst_record_find(pool);
+
+    if (PST_LIKELY(record != NULL)) {
+        pst_allocator_use(record, pool);
+    }
+    return pst_apr_pool(pool)->allocator;
 }
 
 /*
@@ -419,6 +448,9 @@ static void destroy(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     pst_class_check(record, pool);
     pst_class_died(record);
     pst_site_drop(record, 1);
+    if (record->allocator) {
+        pst_allocator_gone(record, pool);
+    }
     pst_record_drop(pool, record);
     pst_real.pool_destroy(pool);
     pst_account_charge(account, -reserved, -slack, -1);

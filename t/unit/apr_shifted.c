@@ -24,6 +24,12 @@
 #define pst_apr_run_cleanups     shifted_run_cleanups
 #define pst_apr_root             shifted_root
 #define pst_apr_retained         shifted_retained
+#define pst_apr_make_countable   shifted_make_countable
+#define pst_apr_max_free         shifted_max_free
+#define pst_apr_has_mutex        shifted_has_mutex
+#define pst_apr_take_lists       shifted_take_lists
+#define pst_apr_keep_nothing     shifted_keep_nothing
+#define pst_apr_set_allocator    shifted_set_allocator
 #define ref                      ref; void *field_to_come
 #include "../../core/pst_apr.c"
 #undef ref

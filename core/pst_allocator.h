@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The allocators behind transaction pools: how much each keeps in its free list,
+ * and taking that out of it while nobody uses it.
+ *
+ * An MPM clears a transaction pool when a connection ended, and uses it again for a
+ * later one.  What the pool held stays in its allocator's free list, up to MaxMemFree,
+ * without a thread that could give it back.  So another thread does, the releaser:
+ *
+ *            end of a clear                  the releaser, if it is still so
+ *   ACTIVE -----------------> IDLE, turn n -----------------------------------> TAKEN, turn n
+ *      ^                         |     ^                                           |   |
+ *      |   first use (exchange)  |     |   lists are empty now (compare-and-swap)  |   |
+ *      +-------------------------+     +-------------------------------------------+   |
+ *      +-------------------------------------------------------------------------------+
+ *          first use (exchange) while the releaser is at it: the owner goes on with the spare
+ *          allocator that lies ready, and the releaser, whose compare-and-swap fails, keeps the old one
+ *
+ * Nobody ever waits: the owner makes one exchange at the first slow operation of a connection.  The
+ * releaser touches the table's entry and the allocator, never the pool, which may be destroyed at any moment.
+ * In the state IDLE the pool alone knows the allocator: it has just been cleared, no pool is below it,
+ * and all nodes taken straight from the allocator are back.
+ */
+#ifndef PST_ALLOCATOR_H
+#define PST_ALLOCATOR_H
+
+#include <apr_allocator.h>
+#include "pst_apr.h"
+#include "pst_record.h"
+
+#define PST_ALLOCATOR_COUNT 4096    /**< entries; pools beyond are left as they are. 0 is for none */
+
+typedef struct pst_allocator_t {
+    apr_uint64_t     state;         /**< atomic: 0 = ACTIVE, else turn << 2 and IDLE or TAKEN */
+    apr_uint64_t     turns;         /**< owner: times it was idle. Goes on when the entry changes hands: no turn comes twice */
+    apr_pool_t      *pool;          /**< atomic: NULL = the entry is free */
+    apr_allocator_t *allocator;     /**< atomic: the pool's own; stable unless ACTIVE */
+    apr_allocator_t *spare;         /**< releaser, before TAKEN: what the owner goes on with */
+    apr_uint64_t     kept;          /**< atomic: bytes in the free list, as last taken by the owner */
+    apr_uint64_t     max_free;      /**< atomic: its limit, bytes */
+    apr_int32_t      out;           /**< owner: nodes taken straight from the allocator, not given back yet */
+    apr_uint32_t     own;           /**< atomic: 1 = the pool's alone; 0 = it is only watched */
+} __attribute__((aligned(64))) pst_allocator_t;
+
+extern pst_allocator_t pst_allocators[PST_ALLOCATOR_COUNT];
+
+/* -- owner: whoever may use the pool ---------------------------------------- */
+
+/** Within pst_allocator_use(). */
+void pst_allocator_activate(unsigned entry, apr_pool_t *pool);
+
+/** Before an operation on the pool that may touch its allocator, or tells it to others. */
+static APR_INLINE void pst_allocator_use(const pst_record_t *record, apr_pool_t *pool)
+{
+    if (__builtin_expect(record->allocator, 0)
+        && __atomic_load_n(&pst_allocators[record->allocator].state, __ATOMIC_RELAXED)) {
+        pst_allocator_activate(record->allocator, pool);
+    }
+}
+
+/** Within pst_allocator_cleared(). */
+void pst_allocator_settle(pst_record_t *record, apr_pool_t *pool);
+
+/** A pool has been cleared, and all that had to be done with it then is done. */
+static APR_INLINE void pst_allocator_cleared(pst_record_t *record, apr_pool_t *pool)
+{
+    const char *tag = pst_apr_pool(pool)->tag;
+
+    if (record->allocator || (tag && tag[0] == 't')) {
+        pst_allocator_settle(record, pool);
+    }
+}
+
+/** A pool is about to be destroyed for good. */
+void pst_allocator_gone(pst_record_t *record, apr_pool_t *pool);
+
+/** Nodes were taken straight from an allocator (n > 0) or given back to it. */
+static APR_INLINE void pst_allocator_out(apr_allocator_t *allocator, int n)
+{
+    apr_pool_t *owner = ((const pst_apr_allocator_t *)(const void *)allocator)->owner;
+    const pst_record_t *record = owner ? pst_record_find(owner) : NULL;
+
+    if (record && record->allocator) {
+        pst_allocators[record->allocator].out += n;
+    }
+}
+
+/** So much is in the free list now. */
+static APR_INLINE void pst_allocator_note(const pst_record_t *record, apr_uint64_t kept)
+{
+    if (record->allocator) {
+        __atomic_store_n(&pst_allocators[record->allocator].kept, kept, __ATOMIC_RELAXED);
+    }
+}
+
+/**
+ * Child, before it has threads: give the transaction pool below pchild, which shares pchild's allocator
+ * (prefork), one of its own, so that it can be emptied.
+ * @return APR_SUCCESS, also where there is nothing to be done; APR_ENOMEM
+ */
+apr_status_t pst_allocator_separate(apr_pool_t *pchild);
+
+/* -- releaser: one thread of the child -------------------------------------- */
+
+/** One look at all entries. */
+typedef struct pst_allocator_round_t {
+    unsigned     next;          /**< entry */
+    apr_uint32_t emptied;       /**< idle ones that kept something, and keep nothing now */
+    apr_uint32_t busy;          /**< left alone */
+} pst_allocator_round_t;
+
+/**
+ * Empty the next idle allocator of a round (which begins zeroed): its nodes go to the bag, out of reach of all others.
+ * Only while the bag is empty.
+ * @return 0 if there is none left in this round
+ */
+int pst_allocator_take(pst_allocator_round_t *round);
+
+/** The same, outside of rounds, for the idle one that keeps most. @return 0 if none keeps anything */
+int pst_allocator_take_largest(void);
+
+/**
+ * Give nodes of the bag back to the operating system: at most so many bytes, and for at most so many microseconds, more or less.
+ * @param stuck  set to 1 if the next node is larger than what was left of most, else 0; may be NULL
+ * @return the bytes
+ */
+apr_uint64_t pst_allocator_drain(apr_uint64_t most, apr_uint64_t usec, int *stuck);
+
+/** Is anything in the bag? Bytes. */
+apr_uint64_t pst_allocator_bag(void);
+
+/** Publish what allocators keep and would keep under other limits. Once a second. */
+void pst_allocator_measure(pst_shared_child_t *block);
+
+#endif /* PST_ALLOCATOR_H */
