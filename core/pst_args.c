@@ -7,6 +7,7 @@
 #include <apr_strings.h>
 #include "pst_args.h"
 #include "pst_metric.h"
+#include "pst_view_metrics.h"
 
 /* Longest value that can mean anything: a vhost's name. */
 #define VALUE_MAX 255
@@ -106,6 +107,21 @@ static const char *set_vhost(pst_args_t *args, const char *value, apr_pool_t *po
     return NULL;
 }
 
+static const char *set_classes(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    static const char *const words[] = { [PST_CLASSES_SUM] = "sum", [PST_CLASSES_SLOT] = "slot",
+                                         [PST_CLASSES_OFF] = "off" };
+
+    (void)pool;
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (!strcmp(value, words[i])) {
+            args->classes = (int)i;
+            return NULL;
+        }
+    }
+    return "sum, slot or off";
+}
+
 static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
@@ -119,7 +135,7 @@ static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *poo
 }
 
 enum { PAGE = 1 << PST_FACE_PAGE, JSON = 1 << PST_FACE_JSON, HISTORY = 1 << PST_FACE_HISTORY,
-       PROFILE = 1 << PST_FACE_PROFILE };
+       PROFILE = 1 << PST_FACE_PROFILE, METRICS = 1 << PST_FACE_METRICS };
 
 static const struct {
     const char *name;
@@ -134,6 +150,7 @@ static const struct {
     { "sort", set_sort, PAGE | JSON },
     { "pid", set_pid, PAGE | JSON | HISTORY | PROFILE },
     { "since", set_since, HISTORY },
+    { "classes", set_classes, METRICS },
     { "kind", set_kind, PAGE | JSON },
     { "vhost", set_vhost, PAGE | JSON }
 };

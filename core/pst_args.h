@@ -8,7 +8,7 @@
 
 #include "pst_snapshot.h"
 
-typedef enum { PST_FACE_PAGE, PST_FACE_JSON, PST_FACE_HISTORY, PST_FACE_PROFILE } pst_face_e;
+typedef enum { PST_FACE_PAGE, PST_FACE_JSON, PST_FACE_HISTORY, PST_FACE_PROFILE, PST_FACE_METRICS } pst_face_e;
 
 #define PST_ARGS_ROWS      100      /**< connections a page shows unless asked otherwise */
 #define PST_ARGS_ROWS_MAX  1000
@@ -22,6 +22,7 @@ typedef struct pst_args_t {
     apr_uint32_t rows;          /**< connections, and children, on one page: 1 to 1000 */
     apr_uint32_t from;          /**< connections to leave out before, in the order asked for */
     apr_uint32_t children_from; /**< the same of children */
+    int classes;                /**< metrics: pst_classes_e */
     apr_uint64_t since;         /**< history: points after this time alone; 0: all */
 } pst_args_t;
 
@@ -31,6 +32,7 @@ typedef struct pst_args_t {
  *   page, JSON   sort=, pid=, kind=, vhost=
  *   page alone   auto (no value), refresh=, rows=, from=, children_from=
  *   history      pid=, since=
+ *   metrics      classes=
  *
  * An empty value of these means that the argument was not given, as a form with
  * empty fields sends it.  A name that is unknown, or unknown to this face, given

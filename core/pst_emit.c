@@ -16,7 +16,9 @@ enum { CONTROL = 1, HIGH, MARK };
 static const unsigned char classes[][256] = {
     [PST_EMIT_JSON] = { EVERYWHERE, ['"'] = MARK, ['\\'] = MARK },
     [PST_EMIT_TEXT] = { EVERYWHERE, ['\\'] = MARK },
-    [PST_EMIT_HTML] = { EVERYWHERE, ['"'] = MARK, ['&'] = MARK, ['<'] = MARK, ['>'] = MARK, ['\''] = MARK }
+    [PST_EMIT_HTML] = { EVERYWHERE, ['"'] = MARK, ['&'] = MARK, ['<'] = MARK, ['>'] = MARK, ['\''] = MARK },
+    [PST_EMIT_METRICS] = { EVERYWHERE, ['"'] = MARK, ['\\'] = MARK },
+    [PST_EMIT_OPENMETRICS] = { EVERYWHERE, ['"'] = MARK, ['\\'] = MARK }
 };
 
 #define REPLACEMENT "\xef\xbf\xbd"      /* U+FFFD */
@@ -470,7 +472,8 @@ static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t
         [PST_CHILDREN] = { UNIT(" children"), UNIT(" child") },
         [PST_SPAN] = { UNIT(" microseconds"), UNIT(" microseconds") },
         [PST_SAMPLES] = { UNIT(" samples"), UNIT(" sample") },
-        [PST_ARENAS] = { UNIT(" arenas"), UNIT(" arena") }
+        [PST_ARENAS] = { UNIT(" arenas"), UNIT(" arena") }, [PST_FLAG] = { UNIT(""), UNIT("") },
+        [PST_VERDICTS] = { UNIT(" verdicts"), UNIT(" verdict") }
     };
 #undef UNIT
 
@@ -581,6 +584,16 @@ void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_
         }
     }
     put_run(emit, piece->text + at, piece->len - at);
+}
+
+void pst_emit_raw(pst_emit_t *emit, const char *ours, apr_size_t len)
+{
+    put(emit, ours, len);
+}
+
+void pst_emit_escaped(pst_emit_t *emit, const char *text)
+{
+    put_escaped(emit, text);
 }
 
 void pst_emit_sentence(pst_emit_t *emit, const char *sentence)

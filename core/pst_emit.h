@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one emitter: a call per figure, three back ends.  Escaping happens here
+ * The one emitter: a call per figure, four back ends.  Escaping happens here
  * and only here; what it is given may be arbitrary bytes, what it writes is valid
  * UTF-8 and cannot leave the place it was put in.
  *
@@ -10,6 +10,8 @@
  *          Child.4711.Connection.3.RequestReservedBytes
  *   HTML   pieces of web/, whose {{names}} are filled in; a figure becomes the
  *          piece set with pst_emit_cell()
+ *   METRICS, OPENMETRICS   what Prometheus reads, in its older text format 0.0.4 and as
+ *          OpenMetrics 1.0.0: families of samples with labels; pst_emit_metrics.c
  *
  * Output goes through a fixed buffer to a sink.  After the sink failed, every
  * call does nothing: callers look once in a while, or at the end.
@@ -22,7 +24,7 @@
 /** Takes len bytes; not kept after it returns. Anything but APR_SUCCESS ends the output. */
 typedef apr_status_t (*pst_sink_fn)(void *baton, const char *data, apr_size_t len);
 
-typedef enum { PST_EMIT_JSON, PST_EMIT_TEXT, PST_EMIT_HTML } pst_emit_e;
+typedef enum { PST_EMIT_JSON, PST_EMIT_TEXT, PST_EMIT_HTML, PST_EMIT_METRICS, PST_EMIT_OPENMETRICS } pst_emit_e;
 
 #define PST_EMIT_BUFFER 16384
 #define PST_EMIT_DEPTH  8
@@ -51,7 +53,7 @@ typedef struct pst_piece_t {
     unsigned gap_count;
 } pst_piece_t;
 
-/** What a {{name}} in a piece stands for. */
+/** What a {{name}} in a piece stands for; a label of a sample. */
 typedef struct pst_field_t {
     const char *name;
     const char *text;       /**< escaped; NULL: value is printed instead, as digits */
@@ -68,6 +70,7 @@ typedef struct pst_emit_t {
     const pst_piece_t *cell;        /* HTML: what a figure becomes */
     unsigned share;                 /* HTML: {{share}} of the next figures */
     int fresh;                      /* JSON: no comma before what comes next */
+    const pst_metric_t *family;     /* METRICS: whose samples come next */
     unsigned depth;
     char closer[PST_EMIT_DEPTH];    /* JSON: how each level ends */
     const char *one[PST_EMIT_DEPTH];         /* TEXT: what an element of the array is called */
@@ -123,5 +126,23 @@ void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_
 
 /** TEXT: a sentence and a newline, escaped, without a key. */
 void pst_emit_sentence(pst_emit_t *emit, const char *sentence);
+
+/* METRICS and OPENMETRICS: all samples of a family follow its beginning; no family begins twice. */
+void pst_emit_family(pst_emit_t *emit, pst_metric_e metric);
+/**
+ * A sample of the current family. Microseconds are printed as seconds, unless it is of a histogram.
+ * @param suffix of a histogram's sample: "_bucket", "_count"; else ""
+ * @param labels one whose text is NULL has digits
+ */
+void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_field_t *labels, unsigned count,
+                     apr_uint64_t value);
+/** The end of all families: OpenMetrics has a mark for it. */
+void pst_emit_families_end(pst_emit_t *emit);
+
+/* For back ends in files of their own. */
+/** Bytes of ours, as they are. */
+void pst_emit_raw(pst_emit_t *emit, const char *ours, apr_size_t len);
+/** Anybody's text, escaped. */
+void pst_emit_escaped(pst_emit_t *emit, const char *text);
 
 #endif /* PST_EMIT_H */

@@ -154,6 +154,7 @@ int pst_largest_count(pst_account_t *request)
     bucket = bucket_of(peak);
     handler = connection->handled ? connection->handler_row : no_handler();
     vhost = connection->vhost_row ? connection->vhost_row : find_vhost(connection);
+    pst_add(&g.block->requests_peak_bytes, peak);
     pst_add(&g.sizes[PST_SIZES_ALL].requests[bucket], 1);
     pst_add(&g.sizes[handler].requests[bucket], 1);
     pst_add(&g.sizes[vhost].requests[bucket], 1);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include "pst_metric.h"
+#include "pst_trend.h"
 
 const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
 #define ENTRY(field, kind, unit, prom, label, help) \
@@ -103,6 +104,22 @@ static const pst_metric_e total_list[] = {
 };
 LIST(total);
 
+static const pst_metric_e kind_list[] = {
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
+};
+LIST(kind);
+
+static const pst_metric_e fact_list[] = {
+    PST_M_child_start_time, PST_M_child_generation, PST_M_child_instrumented
+};
+LIST(fact);
+
+static const pst_metric_e server_list[] = {
+    PST_M_server_start_time, PST_M_slots, PST_M_children, PST_M_homeless_children
+};
+LIST(server);
+
 static apr_uint64_t used_of(const pst_shared_usage_t *usage)
 {
     return usage->reserved_bytes > usage->slack_bytes ? usage->reserved_bytes - usage->slack_bytes : 0;
@@ -143,6 +160,9 @@ apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
     case PST_M_child_retained_bytes: return child->retained_bytes;
     case PST_M_unexplained_bytes: return child->unexplained_bytes;
     case PST_M_not_resident_bytes: return child->not_resident_bytes;
+    case PST_M_child_start_time: return child->head.started;
+    case PST_M_child_generation: return child->head.generation;
+    case PST_M_child_instrumented: return child->head.level == PST_LEVEL_FULL;
 #define PST_METRIC_CHILD(field, kind, unit, prom, label, help) case PST_M_##field: return child->head.field;
 #define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) case PST_M_##field: return child->head.books.field;
 #include "poolstat_metrics.def"
@@ -155,6 +175,7 @@ apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric)
     switch (metric) {
     case PST_M_class_pools: return class->pools;
     case PST_M_class_lifetime_mean_seconds: return class->lifetime_mean;
+    case PST_M_class_growing: return class->row.verdict.state == PST_TREND_GROWING;
 #define PST_METRIC_CLASS(field, kind, unit, prom, label, help) case PST_M_##field: return class->row.field;
 #include "poolstat_metrics.def"
     default: return 0;
@@ -179,6 +200,28 @@ apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_m
     case PST_M_generation_private_end_mean_bytes: return generation->private_end_mean;
 #define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) case PST_M_##field: return generation->row.field;
 #include "poolstat_metrics.def"
+    default: return 0;
+    }
+}
+
+apr_uint64_t pst_kind_figure(const pst_kind_row_t *kind, unsigned scope, pst_metric_e metric)
+{
+    switch (metric) {
+#define PST_METRIC_CONNECTION(field, kind_, unit, prom, label, help) case PST_M_##field: return kind->field;
+#include "poolstat_metrics.def"
+    case PST_M_growing: return scope < PST_SCOPE_COUNT ? kind->growing[scope] : 0;
+    default: return pst_usage_figure(scope == PST_SCOPE_REQUEST ? &kind->request : &kind->connection, metric);
+    }
+}
+
+apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_server: return 1;
+    case PST_M_server_start_time: return snapshot->about.created;
+    case PST_M_homeless_children: return snapshot->about.homeless;
+    case PST_M_slots: return snapshot->about.child_count;
+    case PST_M_children: return snapshot->total.children;
     default: return 0;
     }
 }

@@ -50,6 +50,9 @@ extern const pst_metric_list_t pst_class_metrics;   /**< of a class */
 extern const pst_metric_list_t pst_site_metrics;    /**< of a call site */
 extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown */
 extern const pst_metric_list_t pst_generation_metrics; /**< of a generation */
+extern const pst_metric_list_t pst_kind_metrics;    /**< of a child's connections of one kind: what can be added up */
+extern const pst_metric_list_t pst_fact_metrics;    /**< of a child, for the metrics face: others print these by themselves */
+extern const pst_metric_list_t pst_server_metrics;  /**< of the server, for the metrics face */
 
 /**
  * The figure of one thing.  Any thread; pure.
@@ -60,6 +63,9 @@ apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric);
 apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric);
 apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric);
 apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric);
+/** The part of a usage's figure that lies in a scope; of a connection's own figure, its sum. */
+apr_uint64_t pst_kind_figure(const pst_kind_row_t *kind, unsigned scope, pst_metric_e metric);
+apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metric);
 apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric);
 apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_metric_e metric);
 

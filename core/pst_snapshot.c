@@ -198,6 +198,7 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     check_slot(&row->slot);
     child->rows++;
     add_usage(child, &slot->usage);
+    pst_kind_add(child, slot);
     child->requests_reserved_bytes = plus(child->requests_reserved_bytes, slot->request.reserved_bytes);
     child->connections_reserved_bytes = plus(child->connections_reserved_bytes,
                                              minus(slot->usage.reserved_bytes, slot->request.reserved_bytes));
@@ -242,6 +243,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
     add_usage(child, &child->head.process);
     add_usage(child, &child->head.unslotted);
     child->connections_reserved_bytes = child->head.unslotted.reserved_bytes;
+    child->kinds[PST_KIND_OTHER].connection = child->head.unslotted;
     for (apr_uint32_t s = 0; s < take->board->slot_count; s++) {
         const pst_shared_slot_t *slot = pst_board_slot(take->board, from, s);
 
@@ -440,7 +442,7 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
             continue;
         }
         children++;
-        for (apr_uint32_t s = 0; s < board->slot_count; s++) {
+        for (apr_uint32_t s = 0; s < board->slot_count && !take->filter->no_rows; s++) {
             slots += (apr_size_t)slot_in_use(pst_board_slot(board, child, s));
         }
     }
@@ -448,9 +450,9 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
         return APR_ENOMEM;
     }
     take->child_room = (apr_uint32_t)children;
-    take->room = (apr_uint32_t)slots + ROOM_FOR_NEW;
+    take->room = take->filter->no_rows ? 0 : (apr_uint32_t)slots + ROOM_FOR_NEW;
     take->store = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->store));
-    take->snapshot->rows = apr_palloc(pool, take->room * sizeof(*take->snapshot->rows));
+    take->snapshot->rows = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->snapshot->rows));
     take->snapshot->children = apr_palloc(pool, (children + 1) * sizeof(*take->snapshot->children));
     return take->store && take->snapshot->rows && take->snapshot->children ? APR_SUCCESS : APR_ENOMEM;
 }

@@ -70,6 +70,17 @@ typedef struct pst_generation_row_t {
     pst_shared_generation_t row;
     apr_uint64_t process_start_mean, process_end_mean, private_start_mean, private_end_mean;    /**< 0: no child yet */
 } pst_generation_row_t;
+/** One child's connections of one kind, added up: the gauges of their usages, which are all that can be. */
+typedef struct pst_kind_row_t {
+    pst_shared_usage_t connection;      /**< without their current requests */
+    pst_shared_usage_t request;         /**< their current requests */
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) apr_uint64_t field;
+#include "poolstat_metrics.def"
+    apr_uint64_t growing[PST_SCOPE_COUNT]; /**< connections, requests judged to grow */
+} pst_kind_row_t;
+
+/** Where those stand that have no kind: without a slot, or of a kind that is none. */
+#define PST_KIND_OTHER PST_KIND_COUNT
 
 typedef struct pst_child_row_t {
     pst_shared_child_t head;            /**< copied; reason ends in a NUL */
@@ -94,6 +105,7 @@ typedef struct pst_child_row_t {
     apr_uint32_t large_count;
     pst_large_row_t *large;             /**< largest peak first */
     pst_sizes_t sizes;
+    pst_kind_row_t kinds[PST_KIND_COUNT + 1]; /**< of all its connections, whatever the filter */
 } pst_child_row_t;
 
 /** Sums over the children shown.  connections counts all open ones, with a slot or without; peak_bytes is the
@@ -118,6 +130,7 @@ typedef struct pst_filter_t {
     int          kind;          /**< pst_kind_e, -1 = any */
     const char  *vhost;         /**< NULL = any; compared without case, as far as a slot's text goes */
     int          gone;          /**< children that are gone, too: their blocks keep their figures until claimed anew */
+    int          no_rows;       /**< sums alone: no connection becomes a row */
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
@@ -167,6 +180,11 @@ apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *b
 
 /** The same for generations: see pst_generation.h. */
 apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+/** Part of pst_snapshot_take(): a connection, checked, counts in the sums of its kind. */
+void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot);
+
+/** Add a class to one that is shown as the same. */
+void pst_class_add(pst_class_row_t *sum, const pst_class_row_t *class);
 
 /** Rows chosen over all children: what fits on a page. */
 typedef struct pst_window_t {

@@ -190,7 +190,7 @@ static void add_verdict(pst_shared_verdict_t *sum, const pst_shared_verdict_t *v
     }
 }
 
-static void add_class(pst_class_row_t *sum, const pst_class_row_t *class)
+void pst_class_add(pst_class_row_t *sum, const pst_class_row_t *class)
 {
     pst_shared_class_t *to = &sum->row;
     const pst_shared_class_t *row = &class->row;
@@ -277,7 +277,7 @@ static apr_status_t add_up(pst_snapshot_t *snapshot, apr_pool_t *pool)
             pst_class_row_t *sum = find_class(snapshot, &class_index, &child->classes[c]);
 
             if (sum) {
-                add_class(sum, &child->classes[c]);
+                pst_class_add(sum, &child->classes[c]);
             }
         }
         for (apr_uint32_t s = 0; s < child->site_count; s++) {

@@ -16,11 +16,13 @@
 #include <apr_strings.h>
 
 #include "mod_poolstat_handler.h"
+#include "pst_accept.h"
 #include "pst_args.h"
 #include "pst_emit.h"
 #include "pst_history.h"
 #include "pst_runtime.h"
 #include "pst_view_history.h"
+#include "pst_view_metrics.h"
 #include "pst_view_page.h"
 #include "pst_view_profile.h"
 #include "pst_view_tree.h"
@@ -156,7 +158,7 @@ static int ends_with(const char *text, const char *end)
     return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
-typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_PROFILE, SERVE_FILE, SERVE_NOTHING } serve_e;
+typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_PROFILE, SERVE_METRICS, SERVE_FILE, SERVE_NOTHING } serve_e;
 
 /* What lies below the page, by its last segment. */
 typedef struct address_t {
@@ -173,6 +175,7 @@ static const address_t addresses[] = {
     { "/json", SERVE_JSON, NULL, NULL, NULL },
     { "/history", SERVE_HISTORY, NULL, NULL, NULL },
     { "/profile", SERVE_PROFILE, NULL, NULL, NULL },
+    { "/metrics", SERVE_METRICS, NULL, NULL, NULL },
     { "/style.css", SERVE_FILE, "text/css; charset=utf-8", &pst_web_style_css, pst_web_style_css_tag },
     { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_chart_js, pst_web_chart_js_tag },
     { "/dygraph.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_dygraph_min_js, pst_web_dygraph_min_js_tag }
@@ -332,6 +335,30 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
     return OK;
 }
 
+/* The one face whose form the client chooses. Sums alone: no connection is copied into the snapshot. */
+static int serve_metrics(request_rec *r, const pst_board_t *board, const pst_args_t *args, apr_pool_t *pool)
+{
+    pst_emit_e format = pst_accept_metrics(apr_table_get(r->headers_in, "Accept"));
+    pst_filter_t filter = { .kind = -1, .no_rows = 1 };
+    pst_snapshot_t *snapshot = apr_palloc(pool, sizeof(*snapshot));
+    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
+    out_t out;
+
+    apr_table_mergen(r->err_headers_out, "Vary", "Accept");
+    ap_set_content_type(r, pst_accept_type(format));
+    if (r->header_only) {
+        return OK;
+    }
+    if (pst_snapshot_take(snapshot, board, &filter, (apr_uint64_t)apr_time_now(), pool) != APR_SUCCESS) {
+        return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
+    }
+    open_output(&out, r);
+    pst_emit_init(emit, format, sink, &out);
+    pst_view_metrics(emit, snapshot, (pst_classes_e)args->classes, pool);
+    close_output(&out, emit);
+    return OK;
+}
+
 static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
 {
     const pst_board_t *board;
@@ -340,6 +367,7 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
 
     error = pst_args_parse(&args, r->args, serve == SERVE_JSON ? PST_FACE_JSON
                            : serve == SERVE_HISTORY ? PST_FACE_HISTORY
+                           : serve == SERVE_METRICS ? PST_FACE_METRICS
                            : serve == SERVE_PROFILE ? PST_FACE_PROFILE : PST_FACE_PAGE, pool);
     if (error) {
         return refuse(r, HTTP_BAD_REQUEST, error, pool);
@@ -352,6 +380,9 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
     }
     if (serve == SERVE_HISTORY) {
         return serve_history(r, board, &args, pool);
+    }
+    if (serve == SERVE_METRICS) {
+        return serve_metrics(r, board, &args, pool);
     }
     ap_set_content_type(r, serve == SERVE_JSON ? "application/json"
                            : args.as_text || serve == SERVE_PROFILE ? "text/plain; charset=utf-8" : "text/html; charset=utf-8");

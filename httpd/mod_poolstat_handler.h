@@ -16,6 +16,7 @@
  *   /json        JSON
  *   /history     JSON: the histories there are; with ?pid=, the points of one
  *   /profile     the call sites, as a heap profile for pprof
+ *   /metrics     what Prometheus scrapes, in the format it asks for
  *   /style.css   the page's style
  *
  * Runs on the request's thread, takes no lock, reads the board only; its memory

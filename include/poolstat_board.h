@@ -81,9 +81,9 @@ typedef enum {
     PST_STATE_COUNT
 } pst_state_e;
 
-typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME } pst_metric_kind_e;
+typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME, PST_HISTOGRAM, PST_INFO } pst_metric_kind_e;
 typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUESTS, PST_EVENTS,
-               PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES, PST_ARENAS } pst_metric_unit_e;
+               PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES, PST_ARENAS, PST_FLAG, PST_VERDICTS } pst_metric_unit_e;
 
 /** What a pool is charged to. */
 typedef enum { PST_SCOPE_PROCESS = 0, PST_SCOPE_CONNECTION, PST_SCOPE_REQUEST, PST_SCOPE_COUNT } pst_scope_e;

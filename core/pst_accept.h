@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Content negotiation (RFC 9110, 12.5.1), as far as a face has two forms.
+ */
+#ifndef PST_ACCEPT_H
+#define PST_ACCEPT_H
+
+#include "pst_emit.h"
+
+/**
+ * Which form of the metrics an Accept header asks for: OpenMetrics 1.0.0 where it is preferred, or wanted by name as
+ * much as the other; else text 0.0.4, also where neither is acceptable: a scraper can do more with it than
+ * with a 406.  Any thread; pure.
+ * @param accept NULL for no header; any bytes
+ * @return PST_EMIT_METRICS or PST_EMIT_OPENMETRICS
+ */
+pst_emit_e pst_accept_metrics(const char *accept);
+
+/** The Content-Type of either. */
+const char *pst_accept_type(pst_emit_e format);
+
+#endif /* PST_ACCEPT_H */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The face for Prometheus: /pool-status/metrics, `poolstat metrics`.
+ */
+#ifndef PST_VIEW_METRICS_H
+#define PST_VIEW_METRICS_H
+
+#include "pst_emit.h"
+
+/** Which samples there are of classes. */
+typedef enum {
+    PST_CLASSES_SUM = 0,        /**< gauges, added up over all children */
+    PST_CLASSES_SLOT,           /**< each child's, counters too */
+    PST_CLASSES_OFF
+} pst_classes_e;
+
+/** Distinct classes of which there are samples; those beyond are added to class="other". */
+#define PST_METRICS_CLASSES 256
+
+/**
+ * Print a snapshot as families of samples. Labels are bounded by the board: slot (the number of the child's
+ * block), scope, kind, class and tag (places in code), le. No pid, no client, no URI.
+ * @param emit  of PST_EMIT_METRICS or PST_EMIT_OPENMETRICS; flushed by the caller
+ * @param snapshot of all children; its rows are not needed (pst_filter_t.no_rows)
+ * @param pool  for what orders and joins; bounded by the board's geometry
+ * @return what the sink said, or APR_ENOMEM
+ */
+apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_classes_e classes,
+                              apr_pool_t *pool);
+
+#endif /* PST_VIEW_METRICS_H */
