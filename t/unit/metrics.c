@@ -216,9 +216,14 @@ static void table(void)
 
     for (unsigned i = 0; i < PST_METRIC_COUNT; i++) {
         const pst_metric_t *m = &pst_metrics[i];
-        int seconds = m->kind == PST_TIME || m->unit == PST_USEC || m->unit == PST_SPAN, sum = i == PST_M_requests_peak_bytes;
-        char *name = strdup(m->prom);
-        int good = !strncmp(name, "poolstat_", 9) && is_name(name, strlen(name)) && !strpbrk(m->help, "\"\\\n");
+        int seconds = m->kind == PST_TIME || m->unit == PST_USEC || m->unit == PST_SPAN, sum = i == PST_M_requests_peak_bytes, good;
+        char *name;
+
+        if (!strncmp(m->key, "generation_", 11)) {      /* of the page and JSON: no series */
+            continue;
+        }
+        name = strdup(m->prom);
+        good = !strncmp(name, "poolstat_", 9) && is_name(name, strlen(name)) && !strpbrk(m->help, "\"\\\n");
 
         if (m->kind == PST_COUNTER && !sum) {
             good = good && ends_with(name, "_total");
