@@ -116,7 +116,9 @@ static const pst_metric_e fact_list[] = {
 LIST(fact);
 
 static const pst_metric_e server_list[] = {
-    PST_M_server_start_time, PST_M_slots, PST_M_children, PST_M_homeless_children
+    PST_M_server_start_time, PST_M_slots, PST_M_children, PST_M_homeless_children,
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) PST_M_##field,
+#include "poolstat_metrics.def"
 };
 LIST(server);
 
@@ -222,6 +224,9 @@ apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metr
     case PST_M_homeless_children: return snapshot->about.homeless;
     case PST_M_slots: return snapshot->about.child_count;
     case PST_M_children: return snapshot->total.children;
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) \
+    case PST_M_##field: return snapshot->about.field > (apr_uint64_t)INT64_MAX ? 0 : snapshot->about.field;
+#include "poolstat_metrics.def"
     default: return 0;
     }
 }
