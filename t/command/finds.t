@@ -1,0 +1,114 @@
+# Which board the command reads: of the process or file it is told, of the server that runs, whatever
+# its board is called; several are listed; a dead server's board tells of its last moment.
+use strict;
+use warnings;
+use PST;
+use PST::Command;
+use PST::Server;
+use Test::More;
+
+# The wrapper that brings the sanitizer in is a process of its own; its child is httpd.
+sub parent_of { my ($s) = @_; return $s->json->{server}{parent_pid} }
+sub pids { my ($json) = @_; return join ' ', sort { $a <=> $b } map $_->{pid}, @{ $json->{children} } }
+
+my $s = PST::Server->new('command-finds', conf => "PoolStatFile strange-name\n");
+ok($s->start, 'a server whose board has a name of its own') or BAIL_OUT($s->log_text);
+my $file = "$s->{dir}/run/strange-name";
+my $parent = parent_of($s);
+my $http = $s->json;
+
+subtest 'chosen' => sub {
+    my $by_pid = poolstat_json('--pid', $parent);
+    is($by_pid && $by_pid->{server}{parent_pid}, $parent, 'by the parent\'s pid');
+    my $by_file = poolstat_json('--file', $file);
+    is($by_file && $by_file->{server}{parent_pid}, $parent, 'by the file');
+    is(pids($by_file), pids($http), 'with all its children');
+    my $child = $http->{children}[0]{pid};
+    my $by_child = poolstat_json("--pid=$child");
+    is($by_child && $by_child->{server}{parent_pid}, $parent, 'by a child\'s pid');
+    is(pids($by_child), $child, 'which is then shown alone');
+    my $r = poolstat('history', '-p', $child);
+    is($r->{status}, 0, 'its history') or diag($r->{err});
+    is(json_of($r->{out})->{pid}, $child, 'is its own');
+};
+
+subtest 'not there' => sub {
+    my $r = poolstat('--pid', $$);
+    is($r->{status}, 3, 'this test is no httpd');
+    like($r->{err}, qr/process $$ has no board/, 'and it says so');
+    $r = poolstat('json', '--file', "$s->{dir}/none");
+    is($r->{status}, 3, 'no such file');
+    is($r->{out}, '', 'nothing on stdout');
+    $r = poolstat('json', '--file', $s->{dir});
+    is($r->{status}, 5, 'a folder is no board');
+    system 'mkfifo', "$s->{dir}/pipe";
+    $r = poolstat('json', '--file', "$s->{dir}/pipe");
+    is($r->{status}, 5, 'a pipe is no board, and nobody waits for it');
+    cmp_ok($r->{took}, '<', 5, 'at once');
+};
+
+subtest 'several' => sub {
+    my $two = PST::Server->new('command-two');
+    ok($two->start, 'another server') or return;
+    my $r = poolstat('json');
+    is($r->{status}, 4, 'which is meant?');
+    is($r->{out}, '', 'nothing on stdout');
+    like($r->{err}, qr/--pid $parent .*\Qstrange-name\E/, 'the first is offered');
+    my $other = parent_of($two);
+    like($r->{err}, qr/--pid $other .*poolstat\.board/, 'and the second');
+    is(poolstat_json('--pid', $other)->{server}{parent_pid}, $other, 'the second chosen');
+    is($two->stop, 0, 'it stops');
+    is(poolstat('json', '--pid', $other)->{status}, 3, 'and is found no more');
+};
+
+subtest 'stopped processes' => sub {
+    my $p = PST::Probe->start('pool=request&bytes=3000000', port => $s->port, ask => $s->port);
+    $p->arrived('hold');
+    my @pids = ($parent, map $_->{pid}, @{ $s->json->{children} });
+    my $before = row_of($s->json, $p->name);
+    kill STOP => @pids;
+    my $now = poolstat_json('--pid', $parent);
+    my $table = poolstat({ COLUMNS => 200 }, '--pid', $parent);
+    kill CONT => @pids;
+    my $row = row_of($now, $p->name);
+    is($row && $row->{request}{reserved_bytes}, $before->{request}{reserved_bytes}, 'figures of a server that is stopped');
+    is($table->{status}, 0, 'the table too');
+    like($table->{out}, qr/^ *$before->{pid} .* stopped$/m, 'says that the child is stopped') or diag($table->{out});
+    cmp_ok($table->{took}, '<', 5, 'at once');
+    is($p->finish->{status}, 200, 'it went on');
+};
+
+subtest 'post mortem' => sub {
+    my $p = PST::Probe->start('pool=request&bytes=4000000', port => $s->port, ask => $s->port);
+    $p->arrived('hold');
+    my $before = row_of($s->json, $p->name);
+    $p->conn->close;
+    my @pids = do { my %seen; grep !$seen{$_}++, $s->pid, $parent, $s->child_pids, map $_->{pid}, @{ $s->json->{children} } };
+    kill STOP => @pids;
+    kill KILL => @pids;
+    ok(wait_for(sub { $s->ended; !grep { kill 0 => $_ } @pids }), 'all were killed');
+    my $r = poolstat('json', '--file', $file);
+    is($r->{status}, 0, 'the board is read') or diag($r->{err});
+    like($r->{err}, qr/the server is gone/, 'and its end told');
+    my $row = row_of(json_of($r->{out}) // { children => [] }, $p->name);
+    is($row && $row->{request}{reserved_bytes}, $before->{request}{reserved_bytes}, 'with what the request had at the end');
+    my $table = poolstat({ COLUMNS => 200 }, '--file', $file);
+    like($table->{out}, qr/^ *$before->{pid} .* gone$/m, 'the table says gone') or diag($table->{out});
+    like($table->{out}, qr/parent $parent \(gone\)/, 'of the parent too');
+    like($table->{out}, qr/\Q@{[ $p->name ]}\E/, 'and names the request');
+    is(poolstat('json', '--file', $file, '--pid', $before->{pid})->{status}, 0, 'one of its children alone');
+    is(poolstat('history', '--file', $file, '--pid', $before->{pid})->{status}, 0, 'its history');
+    is(poolstat('watch', '--file', $file, '-n', 3)->{status}, 0, 'watch ends by itself');
+};
+
+subtest 'an orderly end' => sub {
+    ok($s->start, 'started again') or return;
+    my @children = map $_->{pid}, @{ $s->json->{children} };
+    is($s->stop, 0, 'and stopped');
+    my $r = poolstat('json', '--file', $file);
+    is($r->{status}, 0, 'the board is read');
+    my %left = map { $_->{pid} => $_ } @{ json_of($r->{out})->{children} };
+    is(join(' ', grep { $left{$_} && $left{$_}{ended_how} } @children), "@children", 'it still has the children, which ended');
+    like($r->{err}, qr/the server is gone/, 'and says so');
+};
+done_testing;
