@@ -11,6 +11,7 @@
  */
 #include "pst_account.h"
 #include "pst_largest.h"
+#include "pst_crossing.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -108,7 +109,9 @@ static apr_uint64_t coarse_now(void)
     return (apr_uint64_t)ts.tv_sec * 1000000 + (apr_uint64_t)ts.tv_nsec / 1000;
 }
 
-static APR_INLINE void apply(pst_shared_usage_t *usage, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
+/* @return reserved now, if it is as much as never before; else 0 */
+static APR_INLINE apr_uint64_t apply(pst_shared_usage_t *usage, apr_int64_t reserved, apr_int64_t slack,
+                                     apr_int64_t pools)
 {
     apr_uint64_t now;
 
@@ -122,40 +125,73 @@ static APR_INLINE void apply(pst_shared_usage_t *usage, apr_int64_t reserved, ap
         now = pst_add(&usage->reserved_bytes, reserved);
         if (reserved > 0 && now > pst_load(&usage->peak_bytes)) {
             raise_peak(&usage->peak_bytes, now);
+            return now;
         }
     }
+    return 0;
 }
 
-static APR_INLINE void apply_all(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
+/* A bit for each limit that is exceeded; a limit is crossed at a peak or not at all. */
+static APR_INLINE unsigned apply_to(const pst_account_t *account, apr_int64_t reserved, apr_int64_t slack,
+                                    apr_int64_t pools)
 {
+    return (unsigned)(apply(account->usage, reserved, slack, pools) > pst_crossing_limits[account->scope]) << account->scope;
+}
+
+static APR_INLINE unsigned apply_all(const pst_account_t *account, apr_int64_t reserved, apr_int64_t slack,
+                                     apr_int64_t pools)
+{
+    unsigned exceeded = 0;
+
     do {
         if (account->usage) {
-            apply(account->usage, reserved, slack, pools);
+            exceeded |= apply_to(account, reserved, slack, pools);
         }
         account = account->above;
     } while (account);
+    return exceeded;
 }
 
-static __attribute__((noinline)) void note_child_peak(apr_uint64_t reserved)
+/* Once all figures are right. */
+static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsigned exceeded)
+{
+    pst_account_t *each;
+
+    for (each = account; each; each = each->above) {
+        if (exceeded & 1u << each->scope && each->usage) {
+            pst_crossing_note((pst_warn_e)each->scope, each, pst_load(&each->usage->reserved_bytes), 1);
+        }
+    }
+    if (exceeded & 1u << PST_WARN_CHILD) {
+        pst_crossing_note(PST_WARN_CHILD, account, pst_load(&g.block->child_reserved_bytes), 1);
+    }
+}
+
+static __attribute__((noinline)) unsigned note_child_peak(apr_uint64_t reserved)
 {
     if (raise_peak(&g.block->child_peak_bytes, reserved)) {
         pst_store(&g.block->child_peak_time, coarse_now());
     }
+    return (unsigned)(reserved > pst_crossing_limits[PST_WARN_CHILD]) << PST_WARN_CHILD;
 }
 
 void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
 {
+    unsigned exceeded;
     apr_uint64_t now;
 
     if (g.muted) {
         return;
     }
-    apply_all(account, reserved, slack, pools);
+    exceeded = apply_all(account, reserved, slack, pools);
     if (reserved) {
         now = pst_add(&g.block->child_reserved_bytes, reserved);
         if (reserved > 0 && now > pst_load(&g.block->child_peak_bytes)) {
-            note_child_peak(now);
+            exceeded |= note_child_peak(now);
         }
+    }
+    if (__builtin_expect(exceeded, 0)) {
+        note_exceeded(account, exceeded);
     }
 }
 
@@ -188,17 +224,23 @@ void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t
 void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserved, apr_int64_t slack,
                       apr_int64_t pools)
 {
+    unsigned exceeded = 0;
+
     if (g.muted) {
         return;
     }
     if (to->above == from) {            /* what moves stays with the connection */
         if (to->usage) {
-            apply(to->usage, reserved, slack, pools);
+            exceeded = apply_to(to, reserved, slack, pools);
         }
-        return;
     }
-    apply_all(to, reserved, slack, pools);
-    apply_all(from, -reserved, -slack, -pools);
+    else {
+        exceeded = apply_all(to, reserved, slack, pools);
+        apply_all(from, -reserved, -slack, -pools);
+    }
+    if (__builtin_expect(exceeded, 0)) {
+        note_exceeded(to, exceeded);
+    }
 }
 
 void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t reserved, apr_uint64_t slack)
@@ -210,6 +252,9 @@ void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t re
     pst_store(&account->usage->reserved_bytes, reserved);
     pst_store(&account->usage->slack_bytes, slack);
     raise_peak(&account->usage->peak_bytes, reserved);
+    if (reserved > pst_crossing_limits[account->scope]) {
+        pst_crossing_note((pst_warn_e)account->scope, account, reserved, 0);
+    }
 }
 
 /* Lowest free slot near the hint; -1 if all are taken. Looks at each word once. */
@@ -383,6 +428,9 @@ void pst_account_close(pst_account_t *account, const pst_account_t *original)
     else if (account->scope == PST_SCOPE_CONNECTION) {
         close_connection(account);
     }
+    if (account->crossed) {
+        pst_crossing_ended();
+    }
 }
 
 /* Compared as a whole with the request's before: zeros up to the end. */
@@ -424,6 +472,9 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
         set_handler(connection, handler);
     }
     pst_slot_end(slot);
+    if (__builtin_expect(connection->crossed || (connection->current && connection->current->crossed), 0)) {
+        pst_crossing_described(slot);
+    }
 }
 
 void pst_account_watch(const pst_shared_slot_t *slot, pst_scope_e scope)

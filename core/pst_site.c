@@ -191,13 +191,21 @@ static int leads(const pst_object_t *object)
     return !object || object->kind == PST_OBJECT_OTHER || object->is_main;
 }
 
-/* Addresses in the board's terms, from the first one outside of this module and APR. */
-static void name_frames(stack_walk_t *stack)
+/* The first frame outside of this module and APR; depth if there is none. */
+static apr_uint32_t first_led(const stack_walk_t *stack)
 {
-    apr_uint32_t i, first;
+    apr_uint32_t first;
 
     for (first = 0; first < stack->depth && !leads(pst_object_find((const void *)(stack->ip[first] - 1))); first++) {
     }
+    return first;
+}
+
+/* Addresses in the board's terms, from that one on. */
+static void name_frames(stack_walk_t *stack)
+{
+    apr_uint32_t i, first = first_led(stack);
+
     first = first < stack->depth ? first : 0;
     for (i = first; i < stack->depth && stack->frame_count < PST_SITE_FRAMES; i++) {
         apr_uintptr_t at = stack->ip[i] - 1;
@@ -484,6 +492,16 @@ __attribute__((noinline)) void pst_site_note(uint64_t *to)
     if (stack.frame_count) {
         pst_store(to, stack.frames[0]);
     }
+}
+
+__attribute__((noinline)) const void *pst_site_caller(void)
+{
+    stack_walk_t stack = { .base = (apr_uintptr_t)__builtin_frame_address(0) };
+    apr_uint32_t first;
+
+    unwind(&stack);
+    first = first_led(&stack);
+    return first < stack.depth ? (const void *)(stack.ip[first] - 1) : NULL;
 }
 
 void pst_site_release(pst_record_t *record, int all)

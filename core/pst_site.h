@@ -48,4 +48,7 @@ void pst_site_moved(pst_record_t *record);
 /** Note the code that is growing a pool now: the first frame outside of this module and APR. Unwinds the stack. */
 void pst_site_note(uint64_t *to);
 
+/** An address in that code: of the calling instruction, in this process. NULL: not found. Any thread; unwinds the stack. */
+const void *pst_site_caller(void);
+
 #endif /* PST_SITE_H */

@@ -9,7 +9,7 @@
 #include <apr_strings.h>
 
 #define DEFAULT_PROFILE (512 * 1024)
-#define MAX_PROFILE     ((apr_int64_t)1 << 40)
+#define MAX_SIZE        ((apr_int64_t)1 << 40)
 #define DEFAULT_FILE    "poolstat.board"
 #define MAX_CONNECTIONS 65535   /* what a slot's bucket tag can name */
 #define MAX_INTERVAL    3600
@@ -89,7 +89,7 @@ static apr_int64_t parse_size(const char *arg)
     char *end;
 
     n = apr_strtoi64(arg, &end, 10);
-    if (!apr_isdigit(arg[0]) || n > MAX_PROFILE) {
+    if (!apr_isdigit(arg[0]) || n > MAX_SIZE) {
         return -1;
     }
     if (*end) {
@@ -100,7 +100,7 @@ static apr_int64_t parse_size(const char *arg)
         }
         n <<= 10 * (unit - units + 1);
     }
-    return n > MAX_PROFILE ? -1 : n;
+    return n > MAX_SIZE ? -1 : n;
 }
 
 static const char *set_profile(cmd_parms *cmd, void *dummy, const char *arg)
@@ -117,6 +117,37 @@ static const char *set_profile(cmd_parms *cmd, void *dummy, const char *arg)
                             "64K or 1M: the bytes by which pools grow between two samples, on average.", arg);
     }
     config_of(cmd)->profile = (apr_uint64_t)n;
+    return NULL;
+}
+
+/* @return -1 if it is neither Off nor a size above 0 */
+static apr_int64_t size_or_off(const char *arg)
+{
+    apr_int64_t n = ap_cstr_casecmp(arg, "Off") == 0 ? 0 : parse_size(arg);
+
+    return n == 0 && apr_isdigit(arg[0]) ? -1 : n;
+}
+
+static const char *set_warn(cmd_parms *cmd, void *dummy, const char *what, const char *size)
+{
+    static const char *const names[PST_WARN_COUNT] = { NULL, "connection", "request", "child" };
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t n = size_or_off(size);
+    int i;
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    for (i = PST_WARN_COUNT - 1; i > 0 && ap_cstr_casecmp(what, names[i]) != 0; i--) { }
+    if (i == 0) {
+        return apr_psprintf(cmd->pool, "PoolStatWarn is for '%s', but must be for request, connection or child.", what);
+    }
+    if (n < 0) {
+        return apr_psprintf(cmd->pool, "PoolStatWarn %s is '%s', but must be Off or a size from 1 to 1024G, such as "
+                            "512K or 10M: bytes reserved that are worth a line in the log.", names[i], size);
+    }
+    config_of(cmd)->warn[i] = (apr_uint64_t)n;
     return NULL;
 }
 
@@ -196,5 +227,7 @@ const command_rec pst_config_directives[] = {
                   "seconds between two points of a child's history, 1 to 3600; default: 1"),
     AP_INIT_TAKE1("PoolStatHistory", set_history, NULL, RSRC_CONF,
                   "points of a child's history, 60 to 86400, or Off; default: 600"),
+    AP_INIT_TAKE2("PoolStatWarn", set_warn, NULL, RSRC_CONF,
+                  "request, connection or child, and the size in bytes reserved above which it is logged, or Off (default)"),
     { NULL }
 };

@@ -12,6 +12,7 @@
 #include <mpm_common.h>
 
 #include "pst_board.h"
+#include "pst_crossing.h"
 
 /* The one symbol of ours that others see. */
 extern module AP_MODULE_DECLARE_DATA poolstat_module __attribute__((visibility("default")));
@@ -25,6 +26,7 @@ typedef struct pst_config_t {
     const char  *file;          /**< PoolStatFile as given; NULL = the default */
     apr_uint32_t interval;      /**< PoolStatInterval: seconds between points of the histories */
     apr_uint32_t history;       /**< PoolStatHistory: points of each history; 0 = Off */
+    apr_uint64_t warn[PST_WARN_COUNT]; /**< PoolStatWarn: bytes; 0 = Off */
 } pst_config_t;
 
 extern const command_rec pst_config_directives[];
@@ -61,6 +63,17 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
 
 /** Parent: from the monitor hook. Writes the histories, where no watchdog does. */
 void pst_watch_monitor(void);
+
+/* -- limits (mod_poolstat_limits.c) ------------------ */
+
+/** Parent: say once what of the limits will not work. @param watchdog whether children have one */
+void pst_limits_post_config(server_rec *main_server, int watchdog);
+
+/** Child, before other threads exist, after pst_account_start(). */
+void pst_limits_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
+
+/** Child, watchdog thread, once a second or more often: tell what crossed. */
+void pst_limits_beat(apr_uint64_t now);
 
 /* -- connections and requests (mod_poolstat_phases.c) ---------------------- */
 

@@ -41,9 +41,13 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
 /* pst_thread_fn: whether a point is due is decided by the clock. */
 static void on_watchdog(apr_uint64_t now)
 {
-    if (g.block && !pst_account_muted()) {
+    if (pst_account_muted()) {
+        return;
+    }
+    if (g.block) {
         beat(g.block, now);
     }
+    pst_limits_beat(now);
 }
 
 void pst_watch_post_config(const pst_board_t *board, server_rec *s)
@@ -56,6 +60,7 @@ void pst_watch_post_config(const pst_board_t *board, server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0008: children have no watchdog (-D " DEFINE_WITHOUT "): histories "
                      "are written by the parent, a point every ten seconds or so, and connections get no verdict.");
     }
+    pst_limits_post_config(s, !ap_exists_config_define(DEFINE_WITHOUT));
     __atomic_store_n(&pst_board_header(board)->history_by, (apr_uint32_t)g.by, __ATOMIC_RELAXED);
 }
 
@@ -73,6 +78,7 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
         return;
     }
     apr_pool_cleanup_register(pchild, block, say_goodbye, apr_pool_cleanup_null);
+    pst_limits_child_init(board, block, pchild, s);
     if (g.by != PST_HISTORY_OFF) {
         rv = pst_history_start(board, block);
         if (rv != APR_SUCCESS) {
