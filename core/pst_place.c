@@ -10,7 +10,9 @@
 
 void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared_frame_t frame)
 {
-    const pst_shared_module_t *module = &snapshot->modules[PST_FRAME_MODULE(frame)];
+    /* a verdict's frame comes from the board as it is; entry 0 is left empty */
+    const pst_shared_module_t *module = &snapshot->modules[PST_FRAME_MODULE(frame) < PST_MODULE_COUNT
+                                                           ? PST_FRAME_MODULE(frame) : 0];
     apr_uint64_t into = 0;
 
     place->offset = PST_FRAME_OFFSET(frame);

@@ -7,6 +7,7 @@
  */
 #include <apr_strings.h>
 #include "pst_format.h"
+#include "pst_view_doctor.h"
 #include "pst_view_generations.h"
 #include "pst_view_growth.h"
 #include "pst_view_largest.h"
@@ -487,6 +488,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
 {
     print_top(emit, page);
     print_notes(emit, page);
+    pst_view_doctor(emit, page);
     pst_view_suspects(emit, page);
     print_total(emit, page);
     print_live(emit, page);

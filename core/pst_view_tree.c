@@ -6,6 +6,7 @@
  */
 #include "pst_view_tree.h"
 #include "pst_machine.h"
+#include "pst_view_doctor.h"
 #include "pst_view_generations.h"
 #include "pst_view_largest.h"
 #include "pst_view_release.h"
@@ -346,6 +347,7 @@ apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
     print_server(emit, snapshot);
     print_total(emit, snapshot);
+    pst_view_doctor_tree(emit, snapshot);
     pst_view_generations_tree(emit, snapshot);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {

@@ -43,6 +43,11 @@ extern const pst_piece_t
     pst_web_sizes_vhost, pst_web_sizes_vhost_none, pst_web_sizes_vhost_other, pst_web_sizes_figures,
     pst_web_sizes_bar, pst_web_sizes_close;
 
+/* doctor.html */
+extern const pst_piece_t
+    pst_web_doctor, pst_web_doctor_finding, pst_web_doctor_more, pst_web_doctor_end,
+    pst_web_doctor_none, pst_web_doctor_young, pst_web_doctor_no_record;
+
 /* generations.html */
 extern const pst_piece_t
     pst_web_generations, pst_web_generations_rows, pst_web_generation_open, pst_web_generation_close,

@@ -18,6 +18,7 @@
 #include "mod_poolstat_handler.h"
 #include "pst_accept.h"
 #include "pst_args.h"
+#include "pst_doctor.h"
 #include "pst_emit.h"
 #include "pst_history.h"
 #include "pst_runtime.h"
@@ -268,6 +269,9 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     apr_status_t rv = pst_snapshot_take(snapshot, board, &args->filter, (apr_uint64_t)apr_time_now(), pool);
     out_t out;
 
+    if (rv == APR_SUCCESS && serve != SERVE_PROFILE) {
+        rv = pst_doctor_take(snapshot, board, pool);
+    }
     if (rv == APR_SUCCESS && serve == SERVE_PAGE) {
         rv = pst_snapshot_window(snapshot, args->filter.sort, args->from, args->rows, &window, pool);
         if (rv == APR_SUCCESS && !args->as_text) {

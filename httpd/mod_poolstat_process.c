@@ -205,6 +205,7 @@ static void publish_limits(pst_shared_header_t *header)
 
     pst_store(&header->memory_limit_bytes, bytes);
     pst_store(&header->children_limit, (apr_uint64_t)query(AP_MPMQ_MAX_DAEMONS, 0));
+    pst_store(&header->threads_per_child, (apr_uint64_t)query(AP_MPMQ_MAX_THREADS, 1));
     __atomic_store_n(&header->memory_kind, (apr_uint32_t)kind, __ATOMIC_RELAXED);
 }
 

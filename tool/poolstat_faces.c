@@ -6,6 +6,7 @@
 #include "poolstat_heads.h"
 #include "poolstat_text.h"
 #include "pst_args.h"
+#include "pst_doctor.h"
 #include "pst_history.h"
 #include "pst_view_history.h"
 #include "pst_view_profile.h"
@@ -23,6 +24,9 @@ static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const p
 {
     apr_status_t rv = pst_snapshot_take(snapshot, &board->board, &options->filter, (apr_uint64_t)apr_time_now(), pool);
 
+    if (rv == APR_SUCCESS) {
+        rv = pst_doctor_take(snapshot, &board->board, pool);
+    }
     return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
 }
 

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The doctor on what grows: by the verdicts that stand on the board, and by generations.
+ * See pst_doctor_parts.h.
+ */
+#include "pst_doctor_parts.h"
+#include "pst_generation.h"
+#include "pst_place.h"
+#include "pst_trend.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+/* How long it has been growing, and how much that made. */
+static apr_uint64_t lasted(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+{
+    return verdict->since && verdict->since < doctor->snapshot->taken ? doctor->snapshot->taken - verdict->since : 0;
+}
+
+static int long_enough(const pst_doctor_t *doctor, apr_uint64_t usec)
+{
+    return usec >= (apr_uint64_t)PST_DOCTOR_RECORD_SECONDS * 1000000
+           && usec / 1000000 >= (apr_uint64_t)PST_DOCTOR_RECORD_POINTS * doctor->board->interval;
+}
+
+static int grows(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least)
+{
+    return verdict->state == PST_TREND_GROWING && long_enough(doctor, lasted(doctor, verdict))
+           && (double)verdict->per_minute * (double)lasted(doctor, verdict) / 60e6 >= least;
+}
+
+static pst_severity_e severity(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+{
+    double limit = (double)doctor->snapshot->about.memory_limit_bytes, a_day = (double)verdict->per_minute * 1440;
+
+    return limit > 0 && a_day >= limit * PST_DOCTOR_CRITICAL_A_DAY / 100 ? PST_SEVERITY_CRITICAL : PST_SEVERITY_WARNING;
+}
+
+static const char *rate(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+{
+    const char *text = pst_doctor_say(doctor, "%s a minute", pst_doctor_size(doctor, (double)verdict->per_minute));
+
+    return verdict->per_request > 0 ? pst_doctor_say(doctor, "%s, %s a request", text,
+                                                     pst_doctor_size(doctor, (double)verdict->per_request)) : text;
+}
+
+static const char *since(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+{
+    return pst_doctor_say(doctor, "It has been growing evenly for %s (r\xc2\xb2 %.2f); at this rate that is %s a day.",
+                          pst_doctor_age(doctor, lasted(doctor, verdict)), verdict->fit / 1000.0,
+                          pst_doctor_size(doctor, (double)verdict->per_minute * 1440));
+}
+
+static void rate_figures(const pst_doctor_t *doctor, pst_finding_t *finding, const pst_shared_verdict_t *verdict)
+{
+    pst_doctor_figure(finding, "bytes_per_minute", (double)verdict->per_minute);
+    pst_doctor_figure(finding, "bytes_per_request", (double)verdict->per_request);
+    pst_doctor_figure(finding, "growing_seconds", (double)lasted(doctor, verdict) / 1e6);
+}
+
+/* Whom to write to. */
+static const char *author(const pst_doctor_t *doctor, pst_shared_frame_t site)
+{
+    char text[PST_PLACE_LEN];
+    pst_place_t place;
+
+    if (!site) {
+        return "Which code it is was not seen yet: look again when it has grown some more.";
+    }
+    pst_place_of(&place, doctor->snapshot, site);
+    return pst_doctor_say(doctor, "The code behind its latest growth is %s: write to the author of %s.",
+                          pst_place_text(text, &place), place.module);
+}
+
+/* ---- process scopes ---- */
+
+static void find_process(pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    const pst_shared_verdict_t *verdict = &child->head.verdict;
+    pst_finding_t *finding = pst_doctor_find(doctor, "growing-process", severity(doctor, verdict));
+
+    finding->pid = child->head.owner;
+    finding->what = pst_doctor_say(doctor, "The process scope of child %u grows by %s: memory that only its end gives "
+                                   "back.", (unsigned)finding->pid, rate(doctor, verdict));
+    finding->evidence = pst_doctor_say(doctor, "%s It reserves %s now.", since(doctor, verdict),
+                                       pst_doctor_size(doctor, (double)child->head.process.reserved_bytes));
+    finding->advice = pst_doctor_say(doctor, "%s Until it is mended, MaxConnectionsPerChild bounds how large a child "
+                                     "gets.", author(doctor, verdict->site));
+    rate_figures(doctor, finding, verdict);
+    pst_doctor_figure(finding, "process_reserved_bytes", (double)child->head.process.reserved_bytes);
+}
+
+/* ---- connections ---- */
+
+static void find_connection(pst_doctor_t *doctor, const pst_row_t *row)
+{
+    const pst_shared_slot_t *slot = &row->slot;
+    const pst_shared_verdict_t *verdict = &slot->verdict;
+    pst_finding_t *finding = pst_doctor_find(doctor, "growing-connection", severity(doctor, verdict));
+    int request = verdict->scope == PST_SCOPE_REQUEST;
+
+    finding->pid = row->pid;
+    finding->connection = slot->id;
+    finding->what = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of child %u grows by %s.",
+                                   request ? "The request on connection" : "Connection", slot->id, (unsigned)row->pid,
+                                   rate(doctor, verdict));
+    finding->evidence = pst_doctor_say(doctor, "%s It reserves %s now. %s %s, vhost %s%s%s", since(doctor, verdict),
+                                       pst_doctor_size(doctor, (double)slot->usage.reserved_bytes),
+                                       pst_kind_word(slot->kind), slot->client, slot->vhost,
+                                       slot->has_request ? ": " : "", slot->has_request ? slot->line : "");
+    finding->advice = pst_doctor_say(doctor, "%s %s", author(doctor, verdict->site),
+                                     request ? "The memory comes back when the request ends."
+                                             : "The memory comes back when the connection ends: MaxKeepAliveRequests "
+                                               "bounds how long that takes.");
+    rate_figures(doctor, finding, verdict);
+    pst_doctor_figure(finding, "reserved_bytes", (double)slot->usage.reserved_bytes);
+    pst_doctor_figure(finding, "requests", (double)slot->requests);
+}
+
+/* ---- classes ---- */
+
+typedef struct of_class_t {
+    const pst_child_row_t *child;
+    const pst_class_row_t *class;
+} of_class_t;
+
+/* Had the child a good deal fewer connections when the growth began? */
+static int explained(pst_doctor_t *doctor, const pst_child_row_t *child, const pst_shared_verdict_t *verdict)
+{
+    const pst_history_t *history = &doctor->history;
+    apr_uint64_t was = 0, now;
+
+    if (!pst_doctor_history(doctor, child)) {
+        return 1;
+    }
+    now = history->fine[history->fine_count - 1].connections_open;
+    for (apr_uint32_t i = history->fine_count; i-- > 0 && history->fine[i].time >= verdict->since; ) {
+        was = history->fine[i].connections_open;
+    }
+    return now > was && (now - was) * 100 >= was * PST_DOCTOR_MORE_CONNECTIONS;
+}
+
+static void find_class(pst_doctor_t *doctor, const of_class_t *of)
+{
+    const pst_class_row_t *class = of->class;
+    const pst_shared_verdict_t *verdict = &class->row.verdict;
+    pst_finding_t *finding = pst_doctor_find(doctor, "growing-class", severity(doctor, verdict));
+    const char *tag = class->row.tag[0] ? class->row.tag : "(no tag)", *who = "Who makes them is not known: they were "
+                      "there before the child, or their maker is not instrumented.";
+    char text[PST_PLACE_LEN];
+    pst_place_t place;
+
+    if (class->row.creator) {
+        pst_place_of(&place, doctor->snapshot, class->row.creator);
+        who = pst_doctor_say(doctor, "They are made by %s: write to the author of %s.", pst_place_text(text, &place),
+                             place.module);
+    }
+    finding->pid = of->child->head.owner;
+    finding->tag = class->row.tag;
+    finding->what = pst_doctor_say(doctor, "Pools of the class %s in child %u grow by %s, and not since there were more "
+                                   "connections.", tag, (unsigned)finding->pid, rate(doctor, verdict));
+    finding->evidence = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of them reserve %s now.", since(doctor, verdict),
+                                       class->pools, pst_doctor_size(doctor, (double)class->row.class_reserved_bytes));
+    finding->advice = who;
+    rate_figures(doctor, finding, verdict);
+    pst_doctor_figure(finding, "reserved_bytes", (double)class->row.class_reserved_bytes);
+    pst_doctor_figure(finding, "pools", (double)class->pools);
+}
+
+/* ---- the heap ---- */
+
+static void find_heap(pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    const pst_shared_verdict_t *verdict = &child->head.heap_verdict;
+    const pst_shared_books_t *books = &child->head.books;
+    pst_finding_t *finding = pst_doctor_find(doctor, "heap-in-use-grows", severity(doctor, verdict));
+
+    finding->pid = child->head.owner;
+    finding->what = pst_doctor_say(doctor, "Memory in use outside of pools grows in child %u, by %s: somebody calls malloc "
+                                   "and not free.", (unsigned)finding->pid, rate(doctor, verdict));
+    finding->evidence = pst_doctor_say(doctor, "%s The heap has %s in use and %s free; APR's pools, which are not in it, hold "
+                                       "%s.", since(doctor, verdict), pst_doctor_size(doctor, (double)books->heap_in_use_bytes),
+                                       pst_doctor_size(doctor, (double)books->heap_free_bytes),
+                                       pst_doctor_size(doctor, (double)child->head.held_bytes));
+    finding->advice = "No pool has it, so no module that keeps to pools: suspect the libraries that modules bring along (scripting "
+                      "languages, TLS, XML, databases). heaptrack or a heap profiler on one child names the caller. Until it is "
+                      "mended, MaxConnectionsPerChild bounds how large a child gets.";
+    rate_figures(doctor, finding, verdict);
+    pst_doctor_figure(finding, "heap_in_use_bytes", (double)books->heap_in_use_bytes);
+    pst_doctor_figure(finding, "heap_free_bytes", (double)books->heap_free_bytes);
+}
+
+/* ---- all of them ---- */
+
+static void note_more(pst_doctor_t *doctor, const pst_top_t *top)
+{
+    if (top->count > top->kept && doctor->findings->count) {
+        doctor->findings->findings[doctor->findings->count - 1].more = top->count - top->kept;
+    }
+}
+
+/* Is it in the list of those that were found already, if that has all of them? */
+static int is_found(const pst_doctor_t *doctor, apr_uint32_t pid)
+{
+    for (unsigned i = 0; i < doctor->findings->count; i++) {
+        if (doctor->findings->findings[i].pid == pid) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A class that grows in a child whose process scope or connection was found to grow is the same memory once more. */
+static void classes(pst_doctor_t *doctor)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+    of_class_t *found = NULL;
+    pst_top_t top = { .kept = 0 };
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        for (apr_uint32_t c = 0; c < child->class_count && !is_found(doctor, child->head.owner); c++) {
+            const pst_class_row_t *class = &child->classes[c];
+
+            if (class->index && grows(doctor, &class->row.verdict, PST_DOCTOR_GROWN)) {
+                found = apr_palloc(doctor->pool, sizeof(*found));
+                *found = (of_class_t){ child, class };
+                pst_top_add(&top, (double)class->row.verdict.per_minute, found);
+            }
+        }
+    }
+    for (unsigned i = 0; i < top.kept; i++) {
+        const of_class_t *of = top.item[i];
+
+        if (!explained(doctor, of->child, &of->class->row.verdict)) {
+            find_class(doctor, of);
+        }
+    }
+}
+
+void pst_doctor_growing(pst_doctor_t *doctor)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+    pst_top_t processes = { .kept = 0 }, connections = { .kept = 0 }, heaps = { .kept = 0 };
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        if (grows(doctor, &child->head.verdict, PST_DOCTOR_GROWN)) {
+            pst_top_add(&processes, (double)child->head.verdict.per_minute, child);
+        }
+        if (grows(doctor, &child->head.heap_verdict, PST_DOCTOR_HEAP_GROWN)) {
+            pst_top_add(&heaps, (double)child->head.heap_verdict.per_minute, child);
+        }
+        for (apr_uint32_t r = 0; r < child->shown; r++) {
+            const pst_row_t *row = snapshot->rows[child->first + r];
+
+            if (grows(doctor, &row->slot.verdict, PST_DOCTOR_GROWN)) {
+                pst_top_add(&connections, (double)row->slot.verdict.per_minute, row);
+            }
+        }
+    }
+    for (unsigned i = 0; i < processes.kept; i++) {
+        find_process(doctor, processes.item[i]);
+    }
+    note_more(doctor, &processes);
+    for (unsigned i = 0; i < connections.kept; i++) {
+        find_connection(doctor, connections.item[i]);
+    }
+    note_more(doctor, &connections);
+    classes(doctor);
+    for (unsigned i = 0; i < heaps.kept; i++) {
+        find_heap(doctor, heaps.item[i]);
+    }
+    note_more(doctor, &heaps);
+}
+
+/* ---- generations ---- */
+
+static int climbs(const pst_generation_growth_t *growth, apr_int64_t least)
+{
+    return growth->steps >= PST_DOCTOR_RELOADS && growth->least >= least;
+}
+
+/* A configuration that gets longer with each reload explains what else gets longer. */
+void pst_doctor_generations(pst_doctor_t *doctor)
+{
+    pst_generation_growth_t config, pools, own;
+    pst_finding_t *finding;
+    int in_pools, outside;
+
+    pst_generation_growth(&config, doctor->snapshot, PST_M_generation_config_bytes, PST_DOCTOR_GENERATIONS);
+    pst_generation_growth(&pools, doctor->snapshot, PST_M_generation_parent_bytes, PST_DOCTOR_GENERATIONS);
+    pst_generation_growth(&own, doctor->snapshot, PST_M_generation_parent_private_bytes, PST_DOCTOR_GENERATIONS);
+    in_pools = climbs(&pools, PST_DOCTOR_RELOAD_POOLS) && config.each * 2 < pools.each;
+    outside = climbs(&own, PST_DOCTOR_RELOAD_PRIVATE) && config.each * 2 < own.each && (!in_pools || pools.each * 2 < own.each);
+    if (!in_pools && !outside) {
+        return;
+    }
+    finding = pst_doctor_find(doctor, "grows-by-generation", PST_SEVERITY_WARNING);
+    finding->what = pst_doctor_say(doctor, "Each reload of the configuration leaves %s behind in the parent%s, and in every "
+                                   "child after it.", pst_doctor_size(doctor, outside ? own.each : pools.each),
+                                   outside ? in_pools ? ", in pools and outside of them" : ", outside of pools" : ", in pools");
+    finding->evidence = pst_doctor_say(doctor, "Over the last %u reloads the parent's pools went from %s to %s (the "
+                                       "configuration's from %s to %s), its own resident memory from %s to %s.",
+                                       outside ? own.steps : pools.steps, pst_doctor_size(doctor, (double)pools.first),
+                                       pst_doctor_size(doctor, (double)pools.last), pst_doctor_size(doctor, (double)config.first),
+                                       pst_doctor_size(doctor, (double)config.last), pst_doctor_size(doctor, (double)own.first),
+                                       pst_doctor_size(doctor, (double)own.last));
+    finding->advice = in_pools ? "A module allocates from a pool that outlives the configuration (s->process->pool, or none as parent) "
+                                 "each time it is configured. Leave modules out one at a time to find it, and write to its author. A "
+                                 "restart by stop and start gives the memory back, a graceful one never does."
+                               : "A module, or a library that it brings along, calls malloc each time it is configured and never "
+                                 "frees it. Leave modules out one at a time to find it, and write to its author. A restart by stop and "
+                                 "start gives the memory back, a graceful one never does.";
+    pst_doctor_figure(finding, "reloads", outside ? own.steps : pools.steps);
+    pst_doctor_figure(finding, "parent_bytes_per_reload", pools.each);
+    pst_doctor_figure(finding, "config_bytes_per_reload", config.each);
+    pst_doctor_figure(finding, "parent_private_bytes_per_reload", own.each);
+    pst_doctor_figure(finding, "parent_bytes", (double)pools.last);
+    pst_doctor_figure(finding, "parent_private_bytes", (double)own.last);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where the doctor draws its lines, and why.  docs/doctor.md repeats them; t/unit/doctor.c tries both
+ * sides of each.
+ */
+#ifndef PST_DOCTOR_THRESHOLDS_H
+#define PST_DOCTOR_THRESHOLDS_H
+
+#define PST_DOCTOR_MIB ((apr_uint64_t)1024 * 1024)
+
+/* Nothing is judged by a record shorter than this: a server that warms up grows, one between two bursts keeps
+ * what it freed.  Points, so that a coarse interval needs a longer time; and seconds, so that a fine one does not need less. */
+#define PST_DOCTOR_RECORD_POINTS  20
+#define PST_DOCTOR_RECORD_SECONDS 20
+
+/* Eight of APR's smallest nodes: less than that is how pools always fill their nodes up. */
+#define PST_DOCTOR_GROWN          65536
+/* The heap moves more than pools do: caches, threads' first use of it. */
+#define PST_DOCTOR_HEAP_GROWN     262144
+/* A class grows with the connections it serves, and that is no leak: so many per cent more of these explain it. */
+#define PST_DOCTOR_MORE_CONNECTIONS 20
+/* What grows so fast that in a day it takes this part of the memory there is, in per cent, is critical. */
+#define PST_DOCTOR_CRITICAL_A_DAY 10
+
+/* Retained, free in the heap, slack: worth a word from here on, in one child, and if it is at least half of all.
+ * A small idle child keeps some MiB for its next request, and should. */
+#define PST_DOCTOR_KEPT           (16 * PST_DOCTOR_MIB)
+/* From here on, over all children, it is a warning. */
+#define PST_DOCTOR_KEPT_WARNING   (256 * PST_DOCTOR_MIB)
+/* A limit for MaxMemFree should hold what these thousandths of requests need, or each of them asks the system anew. */
+#define PST_DOCTOR_COVERED        950
+/* Fewer requests than this say nothing about their sizes. */
+#define PST_DOCTOR_REQUESTS       100
+/* More arenas than that: threads spread over them what one would keep together. */
+#define PST_DOCTOR_ARENAS         8
+
+/* Generations that are compared, the last ones; at least so many steps, each up by at least so much.
+ * A healthy parent on Debian 12 moved by 4 KiB at most in twenty reloads. */
+#define PST_DOCTOR_GENERATIONS    7
+#define PST_DOCTOR_RELOADS        3
+#define PST_DOCTOR_RELOAD_POOLS   4096
+#define PST_DOCTOR_RELOAD_PRIVATE 32768
+
+/* Of the board's blocks, in per cent. Half of them is the most that one generation takes. */
+#define PST_DOCTOR_BOARD_FULL     90
+/* A generation whose children still serve so long after the next began. Seconds: downloads may take as long as that. */
+#define PST_DOCTOR_LINGERS        1800
+/* What is left for the rest of the machine, when a value for MaxRequestWorkers is suggested. Per cent for httpd. */
+#define PST_DOCTOR_MEMORY_SHARE   80
+
+/* Of findings of one kind, so many are listed; the last says how many more there are. */
+#define PST_DOCTOR_LISTED         5
+
+#endif /* PST_DOCTOR_THRESHOLDS_H */
