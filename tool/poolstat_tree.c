@@ -64,6 +64,21 @@ static const char *why_not(pst_symbols_t *symbols)
     return apr ? "it uses APR, but its global pool was not found" : "it does not use APR, or not as a shared library";
 }
 
+/* The tree of the global pool first; then what else there is, which needs the tree to be told from what is dead. */
+static void read_all(pst_forest_t *forest, pst_search_t *search, uintptr_t global)
+{
+    pst_forest_add_root(forest, global);
+    pst_forest_read(forest);
+    pst_search(forest->remote, global - APR_MEMNODE_T_SIZE, search);
+    if (pst_holdings_add_roots(forest, search)) {
+        pst_forest_read(forest);
+        if (pst_holdings_drop_dead(forest)) {
+            pst_forest_read(forest);
+        }
+    }
+    pst_forest_sum(forest);
+}
+
 static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_time_t began, apr_pool_t *pool)
 {
     pst_symbols_t *symbols = pst_symbols_make(remote, pool);
@@ -71,6 +86,8 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     pst_tree_view_t view = { .match = options->match, .min = options->min };
     const pst_loaded_t *program = pst_symbols_object(symbols, "");
     uintptr_t global = find_global(remote, symbols);
+    pst_holdings_t holdings;
+    pst_search_t search;
     pst_forest_t forest;
     apr_status_t rv;
 
@@ -78,20 +95,24 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
         return refuse(options->operand, why_not(symbols));
     }
     pst_forest_init(&forest, remote);
-    pst_forest_add_root(&forest, global);
-    pst_forest_read(&forest);
-    pst_forest_sum(&forest);
+    read_all(&forest, &search, global);
+    pst_holdings_sum(&holdings, &forest, &search);
     view.taken = apr_time_now() - began;
     if (!forest.count || !pst_remote_alive(remote)) {
+        pst_search_free(&search);
         pst_forest_free(&forest);
         return refuse(options->operand, "it ended while it was read");
     }
     view.forest = &forest;
+    view.search = &search;
+    view.holdings = &holdings;
+    view.origins = pst_origins_find(remote, symbols, pool);
     view.program = program->path;
     view.resources = pst_resources_learn(remote, symbols, pool);
     pst_emit_init(emit, options->json ? PST_EMIT_JSON : PST_EMIT_TEXT, to_stdout, NULL);
     rv = pst_tree_view(&view, emit);
     rv = forest.no_memory ? APR_ENOMEM : rv;
+    pst_search_free(&search);
     pst_forest_free(&forest);
     return rv == APR_SUCCESS ? POOLSTAT_OK : POOLSTAT_FAILED;
 }

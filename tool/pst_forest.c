@@ -28,6 +28,9 @@ void pst_forest_free(pst_forest_t *forest)
         free(forest->pools[i].resources);
         free(forest->pools[i].nodes);
     }
+    for (i = 0; i < forest->allocator_count; i++) {
+        free(forest->allocators[i].nodes);
+    }
     free(forest->pools);
     free(forest->order);
     free(forest->roots);
@@ -248,7 +251,8 @@ static void read_allocator(pst_forest_t *forest, pst_tree_allocator_t *allocator
     pst_remote_t *remote = forest->remote;
     uint32_t budget = FREE_NODES, i;
 
-    allocator->retained = allocator->nodes = 0;
+    allocator->retained = 0;
+    allocator->node_count = 0;
     allocator->flags = 0;
     allocator->stale = 0;
     if (!pst_forest_is_allocator(remote, allocator->at, &allocator->copy)) {
@@ -264,11 +268,12 @@ static void read_allocator(pst_forest_t *forest, pst_tree_allocator_t *allocator
                 allocator->flags |= PST_POOL_TORN;
                 break;
             }
-            if (budget-- == 0) {
+            if (budget-- == 0 || !make_room(&allocator->nodes, allocator->node_count, &allocator->node_room,
+                                            sizeof(allocator->nodes[0]))) {
                 allocator->flags |= PST_POOL_CUT;   /* a ring, if not that many */
                 return;
             }
-            allocator->nodes++;
+            allocator->nodes[allocator->node_count++] = at;
             allocator->retained += pst_forest_node_size(at, &node);
             at = (uintptr_t)node.next;
         }
@@ -316,6 +321,7 @@ static void read_allocators(pst_forest_t *forest)
         }
         else {
             pst_addresses_set(&forest->known_allocators, forest->allocators[i].at, PST_NO_NUMBER);
+            free(forest->allocators[i].nodes);
         }
     }
     forest->allocator_count = k;

@@ -76,7 +76,9 @@ typedef struct pst_tree_pool_t {
 typedef struct pst_tree_allocator_t {
     uintptr_t           at;
     pst_apr_allocator_t copy;
-    uint64_t            retained, nodes;
+    uint64_t            retained;
+    uintptr_t          *nodes;      /**< addresses of what is in its free lists; node_count of them */
+    uint32_t            node_count, node_room;
     unsigned            flags;
     /* private to pst_forest.c */
     uint32_t            round;

@@ -251,18 +251,32 @@ static void tell_buckets(pst_resources_t *resources, const pst_tree_pool_t *pool
              (apr_uint64_t)name->bytes);
 }
 
-/* Data of an object has its name there: "mod_x.so x_module". */
-static void tell_data(pst_resources_t *resources, uintptr_t at, pst_resource_name_t *name)
+/* Data of an object has its name there: "mod_x.so x_module". @return 0 if it is none */
+static int tell_symbol(pst_resources_t *resources, uintptr_t at, pst_resource_name_t *name)
 {
     pst_symbol_t symbol;
+    size_t length;
 
-    if (at && pst_symbols_at(resources->symbols, at, &symbol) && symbol.function && symbol.into == 0) {
-        size_t length = strlen(symbol.function);
+    if (!at || !pst_symbols_at(resources->symbols, at, &symbol) || !symbol.function || symbol.into != 0) {
+        return 0;
+    }
+    length = strlen(symbol.function);
+    snprintf(name->detail, sizeof(name->detail), "%s %s", symbol.object->name, symbol.function);
+    if (length > 7 && strcmp(symbol.function + length - 7, "_module") == 0) {
+        name->word = "module";
+    }
+    return 1;
+}
 
-        snprintf(name->detail, sizeof(name->detail), "%s %s", symbol.object->name, symbol.function);
-        if (length > 7 && strcmp(symbol.function + length - 7, "_module") == 0) {
-            name->word = "module";
-        }
+/* What mod_so unloads (ap_module_symbol_t: a name, a module) is known by the module it points to. */
+static void tell_data(pst_resources_t *resources, uintptr_t at, pst_resource_name_t *name)
+{
+    uintptr_t words[2];
+
+    if (!tell_symbol(resources, at, name) && at % sizeof(words[0]) == 0
+        && pst_remote_read(resources->remote, at, words, sizeof(words)) && words[0] && tell_symbol(resources, words[1], name)
+        && strcmp(name->word, "module") != 0) {
+        name->detail[0] = '\0';     /* whatever else two words may be */
     }
 }
 

@@ -257,14 +257,20 @@ static int find_base(const elf_t *elf, uintptr_t from, uintptr_t *base)
 
 static object_t *add_object(pst_symbols_t *symbols, const pst_range_t *range)
 {
+    static const char gone[] = " (deleted)";
     object_t *object = apr_pcalloc(symbols->pool, sizeof(*object));
     const char *slash;
+    size_t length;
 
     object->device = range->device;
     object->inode = range->inode;
     object->is.path = apr_pstrdup(symbols->pool, range->path);
     slash = strrchr(object->is.path, '/');
-    object->is.name = slash ? slash + 1 : object->is.path;
+    length = slash ? strlen(slash + 1) : 0;
+    if (length > sizeof(gone) - 1 && strcmp(slash + 1 + length - (sizeof(gone) - 1), gone) == 0) {
+        length -= sizeof(gone) - 1;     /* the kernel's word for a file that was replaced meanwhile */
+    }
+    object->is.name = slash ? apr_pstrmemdup(symbols->pool, slash + 1, length) : object->is.path;
     object->is.base = range->from;
     symbols->objects[symbols->count++] = object;
     return object;

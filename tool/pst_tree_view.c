@@ -57,16 +57,19 @@ static void print_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_
 {
     char line[LINE], all[PST_FORMAT_LEN], reserved[PST_FORMAT_LEN], used[PST_FORMAT_LEN], below[64] = "";
     int indent = 2 * (int)(pool->depth < MOST_INDENT ? pool->depth : MOST_INDENT);
+    pst_origin_t origin;
 
+    pst_origin_of(view->origins, pool, &origin);
     print_count(all, sizeof(all), pool->all.reserved);
     print_count(reserved, sizeof(reserved), pool->own.reserved);
     print_count(used, sizeof(used), pool->own.used);
     if (pool->all.pools > 1) {
         snprintf(below, sizeof(below), ", %" APR_UINT64_T_FMT " below", (apr_uint64_t)pool->all.pools - 1);
     }
-    snprintf(line, sizeof(line), "%s%s%s%7" APR_UINT64_T_FMT "  %*s%s%s%s%s%s", all, reserved, used,
+    snprintf(line, sizeof(line), "%s%s%s%7" APR_UINT64_T_FMT "  %*s%s%s%s%s%s%s%s%s%s", all, reserved, used,
              (apr_uint64_t)pool->own.nodes, indent, "", pool->tagged ? pool->tag : "(no tag)",
-             pool->parent == PST_NONE && pool->at != view->forest->roots[0] ? ", unmanaged" : "", below,
+             pool->parent == PST_NONE && pool->at != view->forest->roots[0] ? ", unmanaged" : "",
+             *origin.serves ? ", " : "", origin.serves, below, *origin.creator ? ", made by " : "", origin.creator,
              pool->flags ? ": " : "", flags_text(pool->flags));
     pst_emit_sentence(emit, line);
 }
@@ -143,6 +146,45 @@ static void print_hidden(const pst_tree_view_t *view, pst_emit_t *emit, const ps
     }
 }
 
+/* A line of the sums: what the command found and, where there is a board, what the process counted. */
+static void print_sum(pst_emit_t *emit, const char *what, apr_uint64_t found, int counts, apr_uint64_t counted)
+{
+    char line[LINE], sum[PST_FORMAT_LEN], board[PST_FORMAT_LEN] = "";
+
+    print_count(sum, sizeof(sum), found);
+    if (counts) {
+        print_count(board, sizeof(board), counted);
+    }
+    snprintf(line, sizeof(line), "%s%14s  %s", sum, board, what);
+    pst_emit_sentence(emit, line);
+}
+
+static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
+{
+    const pst_holdings_t *holdings = view->holdings;
+    pst_shared_child_t child;
+    int counts = pst_origins_child(view->origins, &child);
+    apr_uint64_t retained = counts ? child.held_bytes - child.child_reserved_bytes - child.child_bucket_bytes : 0;
+
+    pst_emit_sentence(emit, counts ? "         found  on the board" : "         found");
+    print_sum(emit, "reserved by the tree of the global pool", holdings->tree, 0, 0);
+    print_sum(emit, "reserved by unmanaged pools", holdings->unmanaged, 0, 0);
+    print_sum(emit, "reserved by all pools", holdings->tree + holdings->unmanaged, counts, child.child_reserved_bytes);
+    if (counts && holdings->inherited) {
+        print_sum(emit, "of these, by unmanaged pools that came from the parent: not on the board", holdings->inherited, 0, 0);
+    }
+    print_sum(emit, "bucket nodes", holdings->buckets, counts, child.child_bucket_bytes);
+    print_sum(emit, "retained by allocators", holdings->retained, counts, retained);
+    print_sum(emit, "held by APR", holdings->held, counts, child.held_bytes);
+    if (holdings->elsewhere) {
+        print_sum(emit, "in what looks like nodes, but in none of these places", holdings->elsewhere, 0, 0);
+    }
+    if (view->search->swapped || view->search->cut) {
+        pst_emit_sentence(emit, view->search->cut ? "Not all of its memory was searched: unmanaged pools may be missing."
+                                                  : "What is swapped out was not searched: unmanaged pools may be missing.");
+    }
+}
+
 static void print_ending(const pst_tree_view_t *view, pst_emit_t *emit)
 {
     const pst_forest_t *forest = view->forest;
@@ -188,6 +230,7 @@ static void print_people(const pst_tree_view_t *view, pst_emit_t *emit, const ch
             print_hidden(view, emit, pool, shown);
         }
     }
+    print_holdings(view, emit);
     print_ending(view, emit);
 }
 
@@ -201,10 +244,15 @@ static void put_address(pst_emit_t *emit, const char *key, uintptr_t at)
     pst_emit_text(emit, key, text);
 }
 
+static void put_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint64_t value)
+{
+    pst_emit_figure(emit, pst_metrics[metric].key, metric, value);
+}
+
 static void put_sum(pst_emit_t *emit, const pst_tree_sum_t *sum)
 {
-    pst_emit_figure(emit, pst_metrics[PST_M_reserved_bytes].key, PST_M_reserved_bytes, sum->reserved);
-    pst_emit_figure(emit, pst_metrics[PST_M_used_bytes].key, PST_M_used_bytes, sum->used);
+    put_figure(emit, PST_M_reserved_bytes, sum->reserved);
+    put_figure(emit, PST_M_used_bytes, sum->used);
     pst_emit_number(emit, "nodes", sum->nodes);
 }
 
@@ -229,7 +277,7 @@ static void put_resource(const pst_tree_view_t *view, pst_emit_t *emit, const ps
         pst_emit_number(emit, "fd", (apr_uint64_t)name.fd);
     }
     if (name.bytes) {
-        pst_emit_figure(emit, pst_metrics[PST_M_bucket_bytes].key, PST_M_bucket_bytes, name.bytes);
+        put_figure(emit, PST_M_bucket_bytes, name.bytes);
     }
     if (*name.detail) {
         pst_emit_text(emit, "detail", name.detail);
@@ -240,8 +288,10 @@ static void put_resource(const pst_tree_view_t *view, pst_emit_t *emit, const ps
 
 static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, uint32_t number)
 {
+    pst_origin_t origin;
     uint32_t i;
 
+    pst_origin_of(view->origins, pool, &origin);
     pst_emit_element(emit, number);
     put_address(emit, "at", pool->at);
     if (pool->parent == PST_NONE) {
@@ -257,9 +307,18 @@ static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tr
     else {
         pst_emit_null(emit, "tag");
     }
+    if (pool->parent == PST_NONE) {
+        pst_emit_flag(emit, "unmanaged", pool->at != view->forest->roots[0]);
+    }
+    if (*origin.creator) {
+        pst_emit_text(emit, "creator", origin.creator);
+    }
+    if (*origin.serves) {
+        pst_emit_text(emit, "serves", origin.serves);
+    }
     put_sum(emit, &pool->own);
     pst_emit_object(emit, "subtree");
-    pst_emit_figure(emit, pst_metrics[PST_M_pools].key, PST_M_pools, pool->all.pools);
+    put_figure(emit, PST_M_pools, pool->all.pools);
     put_sum(emit, &pool->all);
     pst_emit_end(emit);
     if (pool->flags) {
@@ -271,6 +330,37 @@ static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tr
     }
     pst_emit_end(emit);
     pst_emit_end(emit);
+}
+
+/* What the command found, and what the process counted of it. */
+static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
+{
+    const pst_holdings_t *holdings = view->holdings;
+    pst_shared_child_t child;
+
+    pst_emit_object(emit, "found");
+    pst_emit_number(emit, "tree_bytes", holdings->tree);
+    pst_emit_number(emit, "unmanaged_bytes", holdings->unmanaged);
+    pst_emit_number(emit, "unmanaged_without_record_bytes", holdings->inherited);
+    pst_emit_number(emit, "unmanaged_pools", holdings->unmanaged_pools);
+    put_figure(emit, PST_M_reserved_bytes, holdings->tree + holdings->unmanaged);
+    put_figure(emit, PST_M_bucket_bytes, holdings->buckets);
+    put_figure(emit, PST_M_retained_bytes, holdings->retained);
+    put_figure(emit, PST_M_held_bytes, holdings->held);
+    pst_emit_number(emit, "elsewhere_bytes", holdings->elsewhere);
+    pst_emit_number(emit, "elsewhere_nodes", holdings->elsewhere_nodes);
+    pst_emit_number(emit, "pages_searched", view->search->pages);
+    pst_emit_number(emit, "pages_swapped", view->search->swapped);
+    pst_emit_flag(emit, "search_cut", view->search->cut);
+    pst_emit_end(emit);
+    if (pst_origins_child(view->origins, &child)) {
+        pst_emit_object(emit, "board");
+        put_figure(emit, PST_M_reserved_bytes, child.child_reserved_bytes);
+        put_figure(emit, PST_M_bucket_bytes, child.child_bucket_bytes);
+        put_figure(emit, PST_M_retained_bytes, child.held_bytes - child.child_reserved_bytes - child.child_bucket_bytes);
+        put_figure(emit, PST_M_held_bytes, child.held_bytes);
+        pst_emit_end(emit);
+    }
 }
 
 static void print_programs(const pst_tree_view_t *view, pst_emit_t *emit, const char *shown)
@@ -287,6 +377,7 @@ static void print_programs(const pst_tree_view_t *view, pst_emit_t *emit, const 
     pst_emit_flag(emit, "ended", forest->remote->gone);
     pst_emit_flag(emit, "same_apr", pst_resources_same_apr(view->resources));
     pst_emit_seconds(emit, "took_seconds", (apr_uint64_t)view->taken, 6);
+    put_holdings(view, emit);
     pst_emit_array(emit, "pools", "Pool");
     for (i = 0; i < forest->count && emit->status == APR_SUCCESS; i++) {
         if (shown[forest->order[i]]) {

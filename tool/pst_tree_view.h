@@ -7,13 +7,17 @@
 #define PST_TREE_VIEW_H
 
 #include "pst_emit.h"
-#include "pst_forest.h"
+#include "pst_holdings.h"
+#include "pst_origin.h"
 #include "pst_resource.h"
 
 /** What is printed, and how much of it. */
 typedef struct pst_tree_view_t {
     pst_forest_t    *forest;        /**< summed up */
     pst_resources_t *resources;
+    pst_origins_t   *origins;
+    const pst_holdings_t *holdings;
+    const pst_search_t *search;
     const char      *program;       /**< path of what the process runs */
     const char      *match;         /**< a glob for tags, or NULL */
     apr_uint64_t     min;           /**< bytes of subtrees */
