@@ -69,12 +69,15 @@ static int make_room(const pst_board_t *board)
     return 1;
 }
 
+/* What is judged of a point. */
+typedef enum { OF_PROCESS, OF_HEAP } of_e;
+
 /* Times are relative to the first point, so that seconds have room for their fractions. */
-static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, apr_uint32_t count)
+static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, apr_uint32_t count, of_e of)
 {
     for (apr_uint32_t i = 0; i < count; i++) {
         own.points[i].time = (double)((apr_int64_t)points[i].time - (apr_int64_t)points[0].time) / 1e6;
-        own.points[i].size = (double)points[i].process;
+        own.points[i].size = (double)(of == OF_HEAP ? points[i].heap_in_use : points[i].process);
         own.points[i].requests = (double)points[i].requests_finished;
     }
     pst_trend_judge(trend, own.points, count, own.work, own.spare);
@@ -104,9 +107,36 @@ static void publish(pst_shared_verdict_t *to, const pst_trend_t *trend, apr_uint
     __atomic_store_n(&to->state, (uint8_t)trend->state, __ATOMIC_RELEASE);
 }
 
-void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse)
+/* The last minutes by the fine points, the day by the coarse ones: one verdict. */
+static void judge_history(pst_shared_verdict_t *to, const pst_history_t *history, of_e of)
 {
     pst_trend_t fine, day = { .state = PST_TREND_LITTLE };
+    int scope = of == OF_PROCESS ? PST_SCOPE_PROCESS : NOBODY;
+
+    judge_points(&fine, history->fine, history->fine_count, of);
+    if (history->coarse_count >= COARSE_FROM) {
+        judge_points(&day, history->coarse, history->coarse_count, of);
+    }
+    if (fine.state != PST_TREND_GROWING && (day.state == PST_TREND_GROWING || day.state == PST_TREND_SHRINKING)) {
+        publish(to, &day, history->coarse[0].time, NULL, scope);
+        return;
+    }
+    if (fine.state == PST_TREND_GROWING && day.state == PST_TREND_GROWING) {
+        /* the rate of the last minutes, since when the day tells */
+        double begin = (double)history->coarse[0].time - (double)history->fine[0].time;
+
+        fine.since = day.since + begin / 1e6 < fine.since ? day.since + begin / 1e6 : fine.since;
+        if (fine.since < 0) {
+            publish(to, &fine, 0, NULL, scope);
+            pst_store(&to->since, history->fine[0].time - (apr_uint64_t)(-fine.since * 1e6));
+            return;
+        }
+    }
+    publish(to, &fine, history->fine[0].time, NULL, scope);
+}
+
+void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse)
+{
     pst_history_t *history = &own.history;
     int index = pst_board_index(board, child);
 
@@ -117,26 +147,10 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
     if (!pst_history_read(history, board) || !history->fine_count) {
         return;
     }
-    judge_points(&fine, history->fine, history->fine_count);
-    if (history->coarse_count >= COARSE_FROM) {
-        judge_points(&day, history->coarse, history->coarse_count);
+    judge_history(&child->verdict, history, OF_PROCESS);
+    if (pst_load(&child->books.heap_time)) {
+        judge_history(&child->heap_verdict, history, OF_HEAP);
     }
-    if (fine.state != PST_TREND_GROWING && (day.state == PST_TREND_GROWING || day.state == PST_TREND_SHRINKING)) {
-        publish(&child->verdict, &day, history->coarse[0].time, NULL, PST_SCOPE_PROCESS);
-        return;
-    }
-    if (fine.state == PST_TREND_GROWING && day.state == PST_TREND_GROWING) {
-        /* the rate of the last minutes, since when the day tells */
-        double begin = (double)history->coarse[0].time - (double)history->fine[0].time;
-
-        fine.since = day.since + begin / 1e6 < fine.since ? day.since + begin / 1e6 : fine.since;
-        if (fine.since < 0) {
-            publish(&child->verdict, &fine, 0, NULL, PST_SCOPE_PROCESS);
-            pst_store(&child->verdict.since, history->fine[0].time - (apr_uint64_t)(-fine.since * 1e6));
-            return;
-        }
-    }
-    publish(&child->verdict, &fine, history->fine[0].time, NULL, PST_SCOPE_PROCESS);
 }
 
 /* -- connections and their requests ----------------------------------------- */

@@ -11,7 +11,7 @@
 #include "pst_board.h"
 
 /**
- * Judge the process scope of a child by its history, and publish. The history's writer, after
+ * Judge the process scope of a child by its history, and what of its heap is in use, and publish. The history's writer, after
  * a point was added; memory is kept from call to call, in this process.
  * @param coarse a coarse point was added too
  */

@@ -81,6 +81,7 @@ static struct {
     int             refreshing;
     int             mirror;     /* the proof of pst_apr.h held */
     int             started;    /* calls are redirected */
+    int             nodes_in_heap; /* libapr was built to get nodes by malloc */
 } g;
 
 /* Addresses as this module is linked, before its own slots are rewritten too. */
@@ -327,7 +328,8 @@ static const char *redirect(apr_pool_t *parent)
     if (patch(0) != APR_SUCCESS) {
         why = "calls between the loaded objects could not be redirected";
     }
-    else if (!held_moves(os_by_mmap, COUNT(os_by_mmap)) && !held_moves(os_by_malloc, COUNT(os_by_malloc))) {
+    else if (!held_moves(os_by_mmap, COUNT(os_by_mmap))
+             && !(g.nodes_in_heap = held_moves(os_by_malloc, COUNT(os_by_malloc)))) {
         why = "libapr's calls to the system could not be redirected";
     }
     else {
@@ -379,6 +381,11 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     *reason = redirect(pool);
     g.started = *reason == NULL;
     return g.started ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
+}
+
+int pst_instrument_nodes_in_heap(void)
+{
+    return g.started && g.nodes_in_heap;
 }
 
 static int open_class(void *baton, apr_pool_t *pool)

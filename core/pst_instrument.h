@@ -30,6 +30,9 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
 void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shared_child_t *block,
                             apr_uint64_t profile);
 
+/** Child, after pst_instrument_start(): does libapr get its nodes from the process heap, and not by mappings of its own? */
+int pst_instrument_nodes_in_heap(void);
+
 /**
  * Redirect the calls of objects loaded since, if a second has passed since anybody looked.
  * Any thread; never waits for another that is at it.

@@ -56,7 +56,7 @@ int pst_process_gathers(void);
 /* -- histories (mod_poolstat_watch.c) -------------------------------------- */
 
 /** Parent: see to it that someone writes the histories of this board. */
-void pst_watch_post_config(const pst_board_t *board, server_rec *s);
+void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_rec *s);
 
 /** Child: begin the history of its block, start the thread that writes it. */
 void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);

@@ -8,11 +8,15 @@
  */
 #include "mod_poolstat_private.h"
 #include "pst_account.h"
+#include "pst_books.h"
 #include "pst_growth.h"
 #include "pst_history.h"
+#include "pst_instrument.h"
+#include "pst_memory.h"
 #include "pst_thread.h"
 
 #include <http_core.h>
+#include <unistd.h>
 
 APLOG_USE_MODULE(poolstat);
 
@@ -21,8 +25,11 @@ APLOG_USE_MODULE(poolstat);
 
 static struct {
     const pst_board_t  *board;
-    pst_shared_child_t *block;      /* in a child: its own, if it has a history */
+    pst_shared_child_t *own;        /* in a child: its own */
+    pst_shared_child_t *block;      /* the same, if it has a history */
     pst_history_by_e    by;
+    pst_books_keeper_t  books;      /* in a child */
+    pst_books_keeper_t *keepers;    /* in the parent, where children have no watchdog: of each block */
 } g;
 
 static void beat(pst_shared_child_t *block, apr_uint64_t now)
@@ -44,16 +51,30 @@ static void on_watchdog(apr_uint64_t now)
     if (pst_account_muted()) {
         return;
     }
+    pst_books_beat(&g.books, g.own, 0, now, g.board->interval);
     if (g.block) {
         beat(g.block, now);
     }
     pst_limits_beat(now);
 }
 
-void pst_watch_post_config(const pst_board_t *board, server_rec *s)
+/* In the parent, for a child without watchdog. The pid stands on the board, which any child can write to: only a
+ * process that is our child is looked at. */
+static void take_books(apr_uint32_t i, pst_shared_child_t *block, apr_uint64_t now)
+{
+    apr_uint32_t pid = __atomic_load_n(&block->owner, __ATOMIC_RELAXED);
+
+    if (g.keepers && pst_memory_parent(pid) == (apr_uint32_t)getpid()) {
+        pst_books_beat(&g.keepers[i], block, pid, now, g.board->interval);
+    }
+}
+
+void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_rec *s)
 {
     g.board = board;
-    g.block = NULL;
+    g.own = g.block = NULL;
+    g.keepers = ap_exists_config_define(DEFINE_WITHOUT)
+              ? apr_pcalloc(pconf, board->child_count * sizeof(*g.keepers)) : NULL;
     g.by = !board->history_size ? PST_HISTORY_OFF
          : ap_exists_config_define(DEFINE_WITHOUT) ? PST_HISTORY_BY_MONITOR : PST_HISTORY_BY_WATCHDOG;
     if (g.by == PST_HISTORY_BY_MONITOR) {
@@ -79,6 +100,8 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
     }
     apr_pool_cleanup_register(pchild, block, say_goodbye, apr_pool_cleanup_null);
     pst_limits_child_init(board, block, pchild, s);
+    g.own = block;
+    pst_books_start(block, ap_thread_stacksize, pst_instrument_nodes_in_heap());
     if (g.by != PST_HISTORY_OFF) {
         rv = pst_history_start(board, block);
         if (rv != APR_SUCCESS) {
@@ -100,14 +123,17 @@ void pst_watch_monitor(void)
 {
     apr_uint64_t now = (apr_uint64_t)apr_time_now();
 
-    if (g.by != PST_HISTORY_BY_MONITOR) {
+    if (!g.keepers && g.by != PST_HISTORY_BY_MONITOR) {
         return;
     }
     for (apr_uint32_t i = 0; i < g.board->child_count; i++) {
         pst_shared_child_t *block = pst_board_child(g.board, i);
 
         if (__atomic_load_n(&block->owner, __ATOMIC_RELAXED) && __atomic_load_n(&block->ready, __ATOMIC_ACQUIRE)) {
-            beat(block, now);
+            take_books(i, block, now);
+            if (g.by == PST_HISTORY_BY_MONITOR) {
+                beat(block, now);
+            }
         }
     }
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The books of a child: its memory as the kernel and its heap tell it, taken for the board.
+ *
+ * Three sources, each with a bound of its own on what it may cost:
+ *
+ *   sum    smaps_rollup            each interval
+ *   heap   the heap's allocator    each interval; only by the child itself
+ *   maps   smaps                   each sixtieth interval, or when RSS has moved by a sixteenth
+ *
+ * A source that took the time t is left alone for 1000 t at least, so that it takes no more than a thousandth of a
+ * thread.  The heap is asked under locks that a worker may wait for: beyond a millisecond it is left alone for
+ * longer, with the square of t, so that what a call of malloc at a random moment must expect to wait
+ * stays below half a microsecond, however broken up the heap is.  What was put off is counted.
+ */
+#ifndef PST_BOOKS_H
+#define PST_BOOKS_H
+
+#include "pst_board.h"
+
+typedef enum { PST_BOOKS_SUM = 0, PST_BOOKS_HEAP, PST_BOOKS_MAPS, PST_BOOKS_SOURCES } pst_books_source_e;
+
+/** What whoever takes the books of one child keeps for itself. Zero at first. */
+typedef struct pst_books_keeper_t {
+    apr_uint32_t pid;               /**< whose; another one begins anew */
+    apr_uint64_t interval;          /**< number of the interval that was last looked at */
+    apr_uint64_t maps_interval;     /**< the same, when maps were last taken */
+    apr_uint64_t rss, maps_rss;     /**< as last taken; as it was when maps were */
+    apr_uint64_t not_before[PST_BOOKS_SOURCES]; /**< microseconds of a clock that only goes forward */
+    apr_uint64_t heap_mapped;
+    apr_uint64_t heap_beyond;
+} pst_books_keeper_t;
+
+/** Child, before other threads exist: what the books need to know of it. @param nodes_in_heap  libapr gets nodes by malloc */
+void pst_books_start(pst_shared_child_t *child, apr_uint64_t stack_size, int nodes_in_heap);
+
+/**
+ * Take what is due. Call it once a second or more often.
+ * @param child   whose books; the one writer of them calls
+ * @param pid     0: this process's own, heap too; else another process's, without heap
+ * @param seconds length of an interval
+ * @return whether an interval began
+ */
+int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now,
+                   apr_uint32_t seconds);
+
+/** The same thread: the heap was changed on purpose, what is known of it is old. Take all at the next beat. */
+void pst_books_refresh(pst_books_keeper_t *keeper);
+
+/** How long a source is left alone after taking it has cost so much; microseconds. Pure. */
+apr_uint64_t pst_books_pause(pst_books_source_e source, apr_uint64_t cost);
+
+#endif /* PST_BOOKS_H */

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The memory of a process as the kernel tells it.  See pst_memory.h.
+ *
+ * What a mapping is, in the order of the rules (classify()):
+ *
+ *   shared            by its permissions ("s")
+ *   the main stack    by its name
+ *   file              a private mapping with a name: pages as in the file are file, those written to are data
+ *   a thread's stack  no name, writable, right above a small mapping that may not be accessed: the guard that
+ *                     glibc's allocate_stack() leaves at the stack's low end.  The end of an arena's
+ *                     reserve looks the same, but lies on a multiple of 64 MB
+ *   data              no name, right above a writable file mapping: an object's zero-initialised variables, up
+ *                     to where its program headers say that they end
+ *   rest              everything else without a name, and the heap
+ *
+ * The kernel merges neighbours of the same kind: above a stack or an object's variables there may
+ * be nodes of APR in the same mapping.  Then pagemap tells what of each part is there.
+ */
+#include "pst_memory.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define KB           APR_UINT64_C(1024)
+#define PAGE         APR_UINT64_C(4096)
+#define LARGEST_KB   ((apr_uint64_t)INT64_MAX / 1024 / 65536)    /* sums of so many mappings cannot wrap */
+#define MOST_MAPS    65536u     /* the system's limit is 65530 unless raised; those beyond are left out */
+#define GUARD_MOST   (APR_UINT64_C(1) << 20)
+#define ARENA_ALIGN  (APR_UINT64_C(64) << 20)
+#define STACK_USUAL  (APR_UINT64_C(8) << 20)
+#define READ_AT_ONCE 4096
+#define PAGES_MOST   (APR_UINT64_C(64) << 20)   /* what of a mapping is looked at page by page: 16384 pages */
+
+/* -- numbers ---------------------------------------------------------------- */
+
+static const char *hex(const char *at, apr_uint64_t *value)
+{
+    const char *begin = at;
+
+    *value = 0;
+    for (; at - begin < 16; at++) {
+        unsigned digit = *at >= '0' && *at <= '9' ? (unsigned)(*at - '0')
+                       : *at >= 'a' && *at <= 'f' ? (unsigned)(*at - 'a' + 10) : 16;
+
+        if (digit == 16) {
+            break;
+        }
+        *value = *value << 4 | digit;
+    }
+    return at > begin ? at : NULL;
+}
+
+/* "   1234 kB" as bytes; 0 where it is anything else. */
+static apr_uint64_t kilobytes(const char *at)
+{
+    apr_uint64_t value = 0;
+
+    at += strspn(at, " ");
+    if (*at < '0' || *at > '9') {
+        return 0;
+    }
+    for (; *at >= '0' && *at <= '9'; at++) {
+        value = value * 10 + (apr_uint64_t)(*at - '0');
+        if (value > LARGEST_KB) {
+            return 0;
+        }
+    }
+    return strncmp(at, " kB", 3) ? 0 : value * KB;
+}
+
+static const char *after(const char *line, const char *key)
+{
+    apr_size_t len = strlen(key);
+
+    return strncmp(line, key, len) ? NULL : line + len;
+}
+
+/* -- files ------------------------------------------------------------------ */
+
+static int open_of(apr_uint32_t pid, const char *name)
+{
+    char path[64];
+
+    if (pid) {
+        snprintf(path, sizeof(path), "/proc/%u/%s", (unsigned)pid, name);
+    }
+    else {
+        snprintf(path, sizeof(path), "/proc/self/%s", name);
+    }
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+}
+
+static ssize_t read_some(int fd, char *to, apr_size_t size)
+{
+    ssize_t got;
+
+    do {
+        got = read(fd, to, size);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* All of a small file, or as much as fits; a NUL follows. @return bytes, below 0 with errno set */
+static ssize_t read_file(apr_uint32_t pid, const char *name, char *to, apr_size_t size)
+{
+    int fd = open_of(pid, name), error;
+    ssize_t got, sum = 0;
+
+    if (fd < 0) {
+        return -1;
+    }
+    while ((got = read_some(fd, to + sum, size - 1 - (apr_size_t)sum)) > 0) {
+        sum += got;
+    }
+    error = errno;
+    close(fd);
+    errno = error;
+    to[sum] = '\0';
+    return got < 0 ? -1 : sum;
+}
+
+/* -- the sum ---------------------------------------------------------------- */
+
+int pst_rollup_parse(pst_memory_sum_t *sum, const char *text, apr_size_t len)
+{
+    const char *end = text + len, *line = text;
+    int known = 0;
+
+    memset(sum, 0, sizeof(*sum));
+    while (line < end) {
+        const char *newline = memchr(line, '\n', (apr_size_t)(end - line)), *value;
+
+        if (!newline) {
+            break;
+        }
+        if ((value = after(line, "Rss:"))) {
+            sum->rss = kilobytes(value);
+            known++;
+        }
+        else if ((value = after(line, "Pss:"))) {
+            sum->pss = kilobytes(value);
+        }
+        else if ((value = after(line, "Private_Dirty:"))) {
+            sum->private_dirty = kilobytes(value);
+        }
+        else if ((value = after(line, "Swap:"))) {
+            sum->swap = kilobytes(value);
+        }
+        line = newline + 1;
+    }
+    return known;
+}
+
+apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid)
+{
+    char text[4096];
+    ssize_t len = read_file(pid, "smaps_rollup", text, sizeof(text));
+
+    memset(sum, 0, sizeof(*sum));
+    if (len < 0) {
+        return errno;
+    }
+    return pst_rollup_parse(sum, text, (apr_size_t)len) ? APR_SUCCESS : APR_EINCOMPLETE;
+}
+
+/* -- what lies where -------------------------------------------------------- */
+
+int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size)
+{
+    struct iovec here = { to, size }, there = { (void *)(apr_uintptr_t)from, size };
+
+    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == (ssize_t)size;
+}
+
+/* The bytes of pages between two addresses that are resident or swapped. @return whether it can be told */
+static int present(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
+{
+    apr_uint64_t entries[512], pages = (to - from) / PAGE, at = from / PAGE;
+    int fd = open_of(pid, "pagemap"), good = fd >= 0;
+
+    *bytes = 0;
+    while (good && pages) {
+        apr_size_t count = pages < 512 ? (apr_size_t)pages : 512;
+
+        good = pread(fd, entries, count * sizeof(entries[0]), (off_t)(at * sizeof(entries[0])))
+               == (ssize_t)(count * sizeof(entries[0]));
+        for (apr_size_t i = 0; good && i < count; i++) {
+            *bytes += entries[i] >> 62 ? PAGE : 0;
+        }
+        pages -= count;
+        at += count;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
+}
+
+/* Where an object's variables end, by the program headers at the begin of its first mapping. Only of this process:
+ * 0 where that cannot be told. */
+static apr_uint64_t end_of_object(apr_uint64_t at)
+{
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+    apr_uint64_t base = 0, end = 0;
+    int first = 1;
+
+    if (!pst_memory_peek(&header, at, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG)
+        || header.e_phentsize != sizeof(segment) || header.e_phnum > 64 || header.e_phoff > PAGE) {
+        return 0;
+    }
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        if (!pst_memory_peek(&segment, at + header.e_phoff + i * sizeof(segment), sizeof(segment))) {
+            return 0;
+        }
+        if (segment.p_type != PT_LOAD) {
+            continue;
+        }
+        if (first) {
+            base = at - (segment.p_vaddr & ~(PAGE - 1));
+            first = 0;
+        }
+        if (segment.p_flags & PF_W) {
+            end = base + segment.p_vaddr + segment.p_memsz;
+        }
+    }
+    return end > at ? (end + PAGE - 1) & ~(PAGE - 1) : 0;
+}
+
+static void add_rest(pst_smaps_t *smaps, apr_uint64_t from, apr_uint64_t to, apr_uint64_t there)
+{
+    smaps->maps->rest += there;
+    smaps->maps->rest_mapped += to - from;
+    if (smaps->rest) {
+        smaps->rest(smaps->baton, from, to);
+    }
+}
+
+/* A mapping whose first bytes, up to `end`, are one thing and what follows is rest. */
+static void split(pst_smaps_t *smaps, apr_uint64_t end, apr_uint64_t *to)
+{
+    const pst_mapping_t *m = &smaps->now;
+    apr_uint64_t there = m->rss + m->swap, first;
+
+    if (end >= m->to) {
+        *to += there;
+        return;
+    }
+    if (smaps->nobody || end - m->from > PAGES_MOST || !present(smaps->pid, m->from, end, &first)) {
+        first = there < end - m->from ? there : end - m->from;
+    }
+    first = first < there ? first : there;
+    *to += first;
+    add_rest(smaps, end, m->to, there - first);
+}
+
+static int is_anonymous(const pst_mapping_t *m)
+{
+    return !m->name[0] || !strncmp(m->name, "[anon", 5) || !strcmp(m->name, "[heap]");
+}
+
+static int is_guard(const pst_mapping_t *m)
+{
+    return !m->name[0] && !strncmp(m->perms, "---p", 4) && m->to - m->from <= GUARD_MOST && m->to % ARENA_ALIGN;
+}
+
+static void classify(pst_smaps_t *smaps)
+{
+    const pst_mapping_t *m = &smaps->now, *before = smaps->had ? &smaps->before : NULL;
+    pst_memory_maps_t *maps = smaps->maps;
+    apr_uint64_t there = m->rss + m->swap;
+    int behind = before && before->to == m->from, writable = m->perms[1] == 'w';
+
+    if (m->perms[3] == 's') {
+        maps->shared += there;
+    }
+    else if (!strcmp(m->name, "[stack]")) {
+        maps->stacks += there;
+        maps->stack_count++;
+    }
+    else if (!is_anonymous(m)) {
+        maps->file += m->rss > m->anonymous ? m->rss - m->anonymous : 0;
+        maps->data += (m->anonymous < m->rss ? m->anonymous : m->rss) + m->swap;
+        if (m->name[0] == '/' && !m->offset) {
+            smaps->object_end = smaps->nobody || smaps->pid ? 0 : end_of_object(m->from);
+        }
+    }
+    else if (!m->name[0] && behind && writable && is_guard(before)) {
+        maps->stack_count++;
+        split(smaps, m->from + smaps->stack_size, &maps->stacks);
+    }
+    else if (strcmp(m->name, "[heap]") && behind && writable && before->perms[1] == 'w' && !is_anonymous(before)
+             && before->name[0] == '/' && before->perms[3] == 'p') {
+        split(smaps, smaps->object_end > m->from ? smaps->object_end : m->to, &maps->data);
+    }
+    else if (m->perms[0] == '-' && !writable) {
+        maps->rest += there;
+    }
+    else {
+        add_rest(smaps, m->from, m->to, there);
+    }
+}
+
+static void finish_mapping(pst_smaps_t *smaps)
+{
+    if (!smaps->have) {
+        return;
+    }
+    smaps->have = 0;
+    if (smaps->maps->mappings < MOST_MAPS) {
+        smaps->maps->mappings++;
+        classify(smaps);
+    }
+    smaps->before = smaps->now;
+    smaps->had = 1;
+}
+
+/* "7f00-7f10 rw-p 0000 08:01 123    /name". @return whether it is the head of a mapping */
+static int parse_head(pst_mapping_t *m, const char *line)
+{
+    const char *at = hex(line, &m->from);
+    apr_size_t len;
+
+    if (!at || *at++ != '-' || !(at = hex(at, &m->to)) || *at++ != ' ' || strlen(at) < 5 || at[4] != ' '
+        || m->to <= m->from || m->to - m->from > LARGEST_KB * KB) {
+        return 0;
+    }
+    memcpy(m->perms, at, 4);
+    if (!(at = hex(at + 5, &m->offset)) || *at != ' ') {
+        return 0;
+    }
+    /* device and inode */
+    for (int i = 0; i < 2; i++) {
+        at += strspn(at, " ");
+        at += strcspn(at, " ");
+    }
+    at += strspn(at, " ");
+    len = strlen(at);
+    len = len < sizeof(m->name) ? len : sizeof(m->name) - 1;
+    memcpy(m->name, at, len);
+    m->name[len] = '\0';
+    m->rss = m->anonymous = m->swap = 0;
+    return 1;
+}
+
+static void parse_line(pst_smaps_t *smaps, const char *line)
+{
+    pst_mapping_t next;
+    const char *value;
+
+    if (*line >= 'A' && *line <= 'Z') {
+        if ((value = after(line, "Rss:"))) {
+            smaps->now.rss = kilobytes(value);
+        }
+        else if ((value = after(line, "Anonymous:"))) {
+            smaps->now.anonymous = kilobytes(value);
+        }
+        else if ((value = after(line, "Swap:"))) {
+            smaps->now.swap = kilobytes(value);
+        }
+        return;
+    }
+    finish_mapping(smaps);
+    if (parse_head(&next, line)) {
+        smaps->now = next;
+        smaps->have = 1;
+    }
+}
+
+void pst_smaps_feed(pst_smaps_t *smaps, const char *text, apr_size_t len)
+{
+    while (len) {
+        const char *newline = memchr(text, '\n', len);
+        apr_size_t part = newline ? (apr_size_t)(newline - text) : len, room = PST_MEMORY_LINE - 1 - smaps->line_len;
+
+        /* what is cut of a long line is the end of a name */
+        memcpy(smaps->line + smaps->line_len, text, part < room ? part : room);
+        smaps->line_len += (unsigned)(part < room ? part : room);
+        if (newline) {
+            smaps->line[smaps->line_len] = '\0';
+            parse_line(smaps, smaps->line);
+            smaps->line_len = 0;
+            part++;
+        }
+        text += part;
+        len -= part;
+    }
+}
+
+void pst_smaps_end(pst_smaps_t *smaps)
+{
+    finish_mapping(smaps);
+}
+
+static apr_uint64_t usual_stack(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : STACK_USUAL;
+}
+
+apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, apr_uint64_t stack_size,
+                             pst_memory_rest_fn rest, void *baton)
+{
+    pst_smaps_t smaps = { .maps = maps, .pid = pid, .rest = rest, .baton = baton };
+    char text[READ_AT_ONCE];
+    ssize_t got;
+    int fd = open_of(pid, "smaps");
+
+    memset(maps, 0, sizeof(*maps));
+    if (fd < 0) {
+        return errno;
+    }
+    smaps.stack_size = stack_size ? stack_size : usual_stack();
+    /* the kernel lets go of the lock between two reads: small ones keep nobody waiting for long */
+    while ((got = read_some(fd, text, sizeof(text))) > 0 && maps->mappings < MOST_MAPS) {
+        pst_smaps_feed(&smaps, text, (apr_size_t)got);
+    }
+    pst_smaps_end(&smaps);
+    close(fd);
+    return got < 0 || !maps->mappings ? APR_EINCOMPLETE : APR_SUCCESS;
+}
+
+apr_uint32_t pst_memory_parent(apr_uint32_t pid)
+{
+    char text[512];
+    const char *at;
+    ssize_t len = read_file(pid, "stat", text, sizeof(text));
+    unsigned long parent;
+
+    /* the name between parentheses may hold anything: it ends at the last one */
+    at = len > 0 ? strrchr(text, ')') : NULL;
+    if (!at || strlen(at) < 5) {
+        return 0;
+    }
+    parent = strtoul(at + 4, NULL, 10);
+    return parent <= APR_INT32_MAX ? (apr_uint32_t)parent : 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The memory of a process as the kernel tells it: the one place that reads files of /proc.
+ *
+ * Nothing here allocates; buffers are fixed and on the stack.  What is read is judged like any
+ * input: a line that makes no sense is left out, a number too large is 0.
+ *
+ * What a reading costs others: both files are made under the process's mmap_lock, taken for reading.
+ * Page faults go on beside it; whoever maps or unmaps memory may wait for the mapping that is being
+ * looked at (some 20 ms for each GB in small pages).  How often is the caller's to bound: see pst_books.h.
+ */
+#ifndef PST_MEMORY_H
+#define PST_MEMORY_H
+
+#include <apr.h>
+#include <apr_errno.h>
+
+/** From smaps_rollup; bytes. */
+typedef struct pst_memory_sum_t {
+    apr_uint64_t rss, pss, private_dirty, swap;
+} pst_memory_sum_t;
+
+/** From smaps; bytes, resident and swapped together unless it says otherwise. */
+typedef struct pst_memory_maps_t {
+    apr_uint64_t file;          /**< resident, as in the file */
+    apr_uint64_t shared;        /**< shared mappings, of files too */
+    apr_uint64_t stacks;        /**< of threads, and the main one's */
+    apr_uint64_t data;          /**< loaded objects' variables, and pages of private file mappings that were written to */
+    apr_uint64_t rest;          /**< other anonymous memory: APR's nodes, the heap, and what is neither */
+    apr_uint64_t rest_mapped;   /**< the same, whether touched or not; what may not be accessed left out */
+    apr_uint32_t mappings, stack_count;
+} pst_memory_maps_t;
+
+/**
+ * @param pid  of whom; 0: of this process
+ * @return APR_SUCCESS, or why it could not be read: APR_ENOENT where there is no /proc, APR_EACCES, APR_EINCOMPLETE
+ * Any thread that may spend the time; blocks as said above.
+ */
+apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid);
+
+/** What a reader of smaps meets: a piece of `rest` that can be read and written. */
+typedef void (*pst_memory_rest_fn)(void *baton, apr_uint64_t from, apr_uint64_t to);
+
+/**
+ * The same of the mappings, one by one.
+ * @param stack_size  most that a thread's stack has; 0: what the system's default is
+ * @param rest        called for each piece of rest, or NULL
+ */
+apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, apr_uint64_t stack_size,
+                             pst_memory_rest_fn rest, void *baton);
+
+/** The parent of a process. @return 0 if there is no such process */
+apr_uint32_t pst_memory_parent(apr_uint32_t pid);
+
+/**
+ * Read this process's own memory without the risk of a fault.
+ * @return whether all of it could be read
+ */
+int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size);
+
+/* -- the parts, for the unit ------------------------------------------------ */
+
+#define PST_MEMORY_LINE 256
+
+typedef struct pst_mapping_t {
+    apr_uint64_t from, to, offset;
+    char         perms[4];
+    char         name[64];      /**< cut; empty: anonymous */
+    apr_uint64_t rss, anonymous, swap;
+} pst_mapping_t;
+
+/** A reader of smaps, fed piece by piece. Zero it, set what is named, feed, end. */
+typedef struct pst_smaps_t {
+    pst_memory_maps_t *maps;
+    apr_uint64_t stack_size;
+    apr_uint32_t pid;           /**< whose pagemap splits mappings that the kernel merged; 0: one's own */
+    int          nobody;        /**< no process stands behind the text: split by size alone */
+    pst_memory_rest_fn rest;
+    void        *baton;
+    /* private */
+    pst_mapping_t now, before;
+    int          have, had;
+    apr_uint64_t object_end;    /* where the variables of the object end whose file was mapped last; 0: not known */
+    char         line[PST_MEMORY_LINE];
+    unsigned     line_len;
+    int          line_cut;
+} pst_smaps_t;
+
+void pst_smaps_feed(pst_smaps_t *smaps, const char *text, apr_size_t len);
+void pst_smaps_end(pst_smaps_t *smaps);
+
+/** @return 0 if nothing known stands in the text */
+int pst_rollup_parse(pst_memory_sum_t *sum, const char *text, apr_size_t len);
+
+#endif /* PST_MEMORY_H */

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: what the kernel and the heap tell of a process. The reader of smaps against texts made by hand, cut
+ * anywhere, and against noise; then against this process, whose threads touch a known number of
+ * pages and whose heap is given a known number of bytes.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "tap.h"
+#include "apart.h"
+#include "pst_books.h"
+#include "pst_heap.h"
+#include "pst_memory.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define KB 1024ull
+#define MB (1024 * KB)
+
+/* -- texts ------------------------------------------------------------------ */
+
+#define FIGURES(rss, anonymous, swap) \
+    "Size:               9999 kB\nKernelPageSize:        4 kB\nRss:                " #rss " kB\nPss:                   1 kB\n" \
+    "Private_Dirty:         1 kB\nAnonymous:         " #anonymous " kB\nSwap:             " #swap " kB\nSwapPss:          77 kB\n" \
+    "VmFlags: rd mr mw me\n"
+
+static const char typical[] =
+    "55d0c0000000-55d0c0010000 r--p 00000000 fe:00 1234                       /usr/sbin/apache2\n" FIGURES(40, 0, 0)
+    "55d0c0010000-55d0c0012000 rw-p 00010000 fe:00 1234                       /usr/sbin/apache2\n" FIGURES(8, 8, 0)
+    "55d0c0012000-55d0c0014000 rw-p 00000000 00:00 0 \n" FIGURES(4, 4, 4)
+    "55d0c1000000-55d0c1100000 rw-p 00000000 00:00 0                          [heap]\n" FIGURES(500, 500, 12)
+    "7f0000000000-7f0000200000 rw-p 00000000 00:00 0 \n" FIGURES(300, 300, 0)            /* an arena, and its reserve */
+    "7f0000200000-7f0004000000 ---p 00000000 00:00 0 \n" FIGURES(0, 0, 0)
+    "7f0004000000-7f0004008000 rw-p 00000000 00:00 0 \n" FIGURES(32, 32, 0)              /* right above: no stack */
+    "7f0010000000-7f0010001000 ---p 00000000 00:00 0 \n" FIGURES(0, 0, 0)                /* a guard, and a stack */
+    "7f0010001000-7f0010801000 rw-p 00000000 00:00 0 \n" FIGURES(24, 24, 8)
+    "7f0010801000-7f0010802000 ---p 00000000 00:00 0 \n" FIGURES(0, 0, 0)
+    "7f0010802000-7f0011102000 rw-p 00000000 00:00 0 \n" FIGURES(9216, 9216, 0)          /* a stack and 1 MB merged with it */
+    "7f0012000000-7f0012100000 rw-s 00000000 00:01 5                          /dev/zero (deleted)\n" FIGURES(64, 0, 16)
+    "7f0013000000-7f0013001000 r--s 00000000 fe:00 77                         /var/a file with spaces\n" FIGURES(4, 0, 0)
+    "7f0014000000-7f0014010000 rw-p 00000000 fe:00 78                         /lib/x.so\n" FIGURES(64, 20, 0)
+    "7f0015000000-7f0015004000 rw-p 00000000 00:00 0                          [anon: glibc: malloc]\n" FIGURES(16, 16, 0)
+    "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0                          [stack]\n" FIGURES(36, 36, 0)
+    "7ffc00100000-7ffc00102000 r-xp 00000000 00:00 0                          [vdso]\n" FIGURES(8, 0, 0);
+
+typedef struct pieces_t {
+    unsigned count;
+    apr_uint64_t bytes;
+} pieces_t;
+
+static void piece(void *baton, apr_uint64_t from, apr_uint64_t to)
+{
+    pieces_t *pieces = baton;
+
+    pieces->count++;
+    pieces->bytes += to - from;
+}
+
+static void parse(pst_memory_maps_t *maps, pieces_t *pieces, const char *text, apr_size_t len, apr_size_t each)
+{
+    pst_smaps_t smaps;
+
+    memset(&smaps, 0, sizeof(smaps));
+    memset(maps, 0, sizeof(*maps));
+    memset(pieces, 0, sizeof(*pieces));
+    smaps.maps = maps;
+    smaps.stack_size = 8 * MB;
+    smaps.nobody = 1;
+    smaps.rest = piece;
+    smaps.baton = pieces;
+    for (apr_size_t at = 0; at < len; at += each) {
+        pst_smaps_feed(&smaps, text + at, len - at < each ? len - at : each);
+    }
+    pst_smaps_end(&smaps);
+}
+
+static void texts(void)
+{
+    pst_memory_maps_t maps, again;
+    pieces_t pieces, more;
+    unsigned differ = 0;
+
+    parse(&maps, &pieces, typical, sizeof(typical) - 1, sizeof(typical));
+    is_number(maps.mappings, 17, "every mapping");
+    is_number(maps.file, (40 + 44 + 8) * KB, "files: what is as in the file");
+    is_number(maps.data, (8 + 8 + 20) * KB, "data: what was written to, and variables behind it");
+    is_number(maps.shared, (64 + 16 + 4) * KB, "shared");
+    is_number(maps.stacks, (24 + 8 + 8192 + 36) * KB, "stacks, and no more than a stack can have");
+    is_number(maps.stack_count, 3, "three of them");
+    is_number(maps.rest, (512 + 300 + 32 + 1024 + 16) * KB, "the rest: heap, arena, what lies above one, what was merged with a stack");
+    is_number(maps.rest_mapped, (1024 + 2048 + 32 + 1024 + 16) * KB, "as mapped, without what may not be accessed");
+    is_number(pieces.bytes, maps.rest_mapped, "told piece by piece");
+    for (apr_size_t each = 1; each < 400; each++) {
+        parse(&again, &more, typical, sizeof(typical) - 1, each);
+        differ += memcmp(&maps, &again, sizeof(maps)) != 0 || memcmp(&pieces, &more, sizeof(more)) != 0;
+    }
+    is_number(differ, 0, "wherever the text is cut");
+}
+
+static int whole(const pst_memory_maps_t *m)
+{
+    const apr_uint64_t most = (apr_uint64_t)INT64_MAX;
+
+    return m->file <= most && m->shared <= most && m->stacks <= most && m->data <= most && m->rest <= most
+           && m->rest_mapped <= most;
+}
+
+static void noise(void)
+{
+    static const char *const lines[] = {
+        "7f00-7e00 rw-p 0 0:0 0\n", "7f00-8000\n", "7f00-8000 rw\n", "7f00-8000 rw-p\n", "7f00-8000 rw-p zz 00:00 0\n", "-\n", "\n",
+        "0-ffffffffffffffff rw-p 00000000 00:00 0\n", "ffffffffffffffffff-1 rw-p 0 0 0\n", "1000-2000 rw-p 00000000",
+        "1000-2000 rw-p 00000000 00:00 0\nRss: 18446744073709551615 kB\n", "Rss: 99999999999999999999999 kB\n",
+        "1000-2000 rw-p 00000000 00:00 0\nRss: 12 MB\n", "1000-2000 rw-p 00000000 00:00 0\nRss: -5 kB\n", "Rss:\n", "Rss: 5",
+        "1000-2000 rw-p 00000000 00:00 0\nAnonymous: 140737488355327 kB\nRss: 1 kB\n"
+    };
+    static char text[6000];
+    pst_memory_maps_t maps;
+    pst_memory_sum_t sum;
+    pieces_t pieces;
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        parse(&maps, &pieces, lines[i], strlen(lines[i]), 7);
+        wrong += !whole(&maps) || (maps.rest > 12 * KB);
+    }
+    is_number(wrong, 0, "lines that make no sense are left out");
+    for (unsigned round = 0; round < 20000; round++) {
+        apr_size_t len = (apr_size_t)rand() % sizeof(text);
+
+        if (round % 2) {
+            memcpy(text, typical, sizeof(typical) < sizeof(text) ? sizeof(typical) : sizeof(text));
+            for (unsigned n = (unsigned)rand() % 40; n; n--) {
+                text[(apr_size_t)rand() % sizeof(text)] = (char)rand();
+            }
+        }
+        else {
+            for (apr_size_t i = 0; i < len; i++) {
+                text[i] = "0123456789abcdef-rwxps \nRss:AnonymousSwap kB[heap]stack/\0\xff"[rand() % 58];
+            }
+        }
+        parse(&maps, &pieces, text, len, 1 + (apr_size_t)rand() % 500);
+        wrong += !whole(&maps);
+        pst_rollup_parse(&sum, text, len);
+        wrong += sum.rss > (apr_uint64_t)INT64_MAX;
+    }
+    is_number(wrong, 0, "noise, and text with noise in it: sums stay sums");
+}
+
+static void rollups(void)
+{
+    static const char text[] = "55c0-7ffc ---p 00000000 00:00 0                          [rollup]\nRss:                1672 kB\n"
+        "Pss:                 274 kB\nPss_Dirty:           112 kB\nShared_Clean:       1520 kB\nPrivate_Clean:        40 kB\n"
+        "Private_Dirty:       100 kB\nSwap:                 12 kB\nSwapPss:               3 kB\n";
+    pst_memory_sum_t sum;
+
+    ok(pst_rollup_parse(&sum, text, sizeof(text) - 1), "a rollup");
+    is_number(sum.rss, 1672 * KB, "RSS");
+    is_number(sum.pss, 274 * KB, "PSS, not what begins like it");
+    is_number(sum.private_dirty, 100 * KB, "private dirty");
+    is_number(sum.swap, 12 * KB, "swap, not what begins like it");
+    ok(!pst_rollup_parse(&sum, "nothing\n", 8), "no rollup");
+}
+
+/* -- this process ----------------------------------------------------------- */
+
+static apr_uint64_t all(const pst_memory_maps_t *m)
+{
+    return m->file + m->shared + m->stacks + m->data + m->rest;
+}
+
+/* Look until nothing moves any more. */
+static int quiet(pst_memory_maps_t *maps, pst_memory_sum_t *sum)
+{
+    for (int i = 0; i < 50; i++) {
+        if (pst_memory_maps(maps, 0, 0, NULL, NULL) != APR_SUCCESS || pst_memory_sum(sum, 0) != APR_SUCCESS) {
+            return 0;
+        }
+        if (all(maps) == sum->rss + sum->swap) {
+            return 1;
+        }
+    }
+    printf("# by mapping %llu, in all %llu\n", (unsigned long long)all(maps), (unsigned long long)(sum->rss + sum->swap));
+    return 0;
+}
+
+#define THREADS 9
+
+static pthread_barrier_t barrier;
+
+static __attribute__((noinline)) void touch(unsigned pages)
+{
+    volatile char *room = __builtin_alloca(pages * 4096);
+
+    for (unsigned i = 0; i < pages; i++) {
+        room[i * 4096] = 1;
+    }
+}
+
+static void *toucher(void *each)
+{
+    unsigned nth = (unsigned)(apr_size_t)each;
+
+    touch(8);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    touch(8 + 10 * nth);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return NULL;
+}
+
+static void threads(apr_size_t stack_size, const char *what)
+{
+    pst_memory_maps_t before, touched, more;
+    pthread_t thread[THREADS];
+    pthread_attr_t attr;
+    unsigned pages = 0;
+
+    pthread_attr_init(&attr);
+    if (stack_size) {
+        pthread_attr_setstacksize(&attr, stack_size);
+    }
+    pthread_barrier_init(&barrier, NULL, THREADS + 1);
+    pst_memory_maps(&before, 0, stack_size, NULL, NULL);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_create(&thread[i], &attr, toucher, (void *)(apr_size_t)i);
+        pages += 10 * i;
+        /* what the kernel may merge with a stack */
+        if (i % 2) {
+            char *m = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+            *m = 1;
+        }
+    }
+    pthread_barrier_wait(&barrier);
+    pst_memory_maps(&touched, 0, stack_size, NULL, NULL);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    pst_memory_maps(&more, 0, stack_size, NULL, NULL);
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    printf("# %s\n", what);
+    is_number(touched.stack_count - before.stack_count, THREADS, "each thread has a stack");
+    is_number(more.stacks - touched.stacks, pages * 4 * KB, "what they touched, to the page");
+    pthread_attr_destroy(&attr);
+}
+
+static void this_process(void)
+{
+    pst_memory_maps_t maps, then;
+    pst_memory_sum_t sum, after;
+    char *m;
+
+    ok(quiet(&maps, &sum), "the mappings add up to what the sum says");
+    ok(maps.stack_count == 1 && maps.file && maps.data && maps.rest && maps.mappings > 10, "of every kind there is some");
+    ok(sum.pss <= sum.rss && sum.private_dirty <= sum.rss, "shares are no more than the whole");
+    m = mmap(NULL, 5 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(m, 5 * MB, MADV_NOHUGEPAGE);
+    quiet(&maps, &sum);
+    for (apr_size_t i = 0; i < 300; i++) {
+        m[i * 4096] = 1;
+    }
+    ok(quiet(&then, &after), "they still do");
+    is_number(after.rss - sum.rss, 300 * 4 * KB, "what is touched is resident, to the page");
+    is_number(then.rest - maps.rest, 300 * 4 * KB, "and belongs to the rest");
+    is_number(then.rest_mapped, maps.rest_mapped, "where it was mapped before");
+    is_number(pst_memory_parent((apr_uint32_t)getpid()), (unsigned)getppid(), "the parent");
+    is_number(pst_memory_parent(0x7fffffff), 0, "of nobody");
+    ok(pst_memory_sum(&sum, 0x7fffffff) != APR_SUCCESS && !sum.rss, "a process that is not there");
+    ok(pst_memory_maps(&maps, 0x7fffffff, 0, NULL, NULL) != APR_SUCCESS && !maps.rest, "nor are its mappings");
+    ok(!pst_memory_peek(&sum, 8, 8) && pst_memory_peek(&sum, (apr_size_t)m, 8), "a look at an address that faults is none");
+}
+
+/* -- the heap --------------------------------------------------------------- */
+
+static void *use_arena(void *size)
+{
+    void *volatile block = malloc((apr_size_t)size);    /* or it would be left out */
+
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    free(block);
+    return NULL;
+}
+
+static void arenas(void)
+{
+    pst_heap_arenas_t before = { 0, 0, 0 }, after = { 0, 0, 0 };
+    pst_memory_maps_t maps;
+    pthread_t thread[4];
+
+    mallopt(M_ARENA_MAX, 64);
+    pthread_barrier_init(&barrier, NULL, 5);
+    pst_memory_maps(&maps, 0, 0, pst_heap_find_arenas, &before);
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_create(&thread[i], NULL, use_arena, (void *)(apr_size_t)100);
+    }
+    pthread_barrier_wait(&barrier);
+    pst_memory_maps(&maps, 0, 0, pst_heap_find_arenas, &after);
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    is_number(after.arenas - before.arenas, 4, "an arena for each thread that wants one");
+}
+
+/* Mapped by the heap as the kernel sees it, against what the heap says: in a process that does nothing else. */
+static int whole_heap(void *unused)
+{
+    pst_memory_maps_t maps, then;
+    pst_heap_figures_t figures, more;
+    pst_heap_arenas_t unseen = { 0, 0, 0 };
+    void **blocks = mmap(NULL, 4096 * sizeof(void *), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)unused;
+    pst_memory_maps(&maps, 0, 0, pst_heap_find_arenas, &unseen);
+    pst_heap_ask(&figures);
+    for (unsigned i = 0; i < 4096; i++) {
+        blocks[i] = malloc(i % 64 ? 5000 : 300000);
+    }
+    pst_memory_maps(&then, 0, 0, NULL, NULL);
+    pst_heap_ask(&more);
+    return then.rest_mapped - maps.rest_mapped == more.mapped - figures.mapped;
+}
+
+static void heap(void)
+{
+    pst_heap_figures_t before, after;
+    static void *blocks[4000];
+    apr_uint64_t bytes = 0;
+    void *pin;
+
+    pst_heap_recognise();
+    if (pst_heap_kind() != PST_HEAP_GLIBC) {
+        ok(pst_heap_kind() == PST_HEAP_UNKNOWN && pst_heap_ask(&after) == APR_ENOTIMPL
+           && pst_heap_release(&bytes) == APR_ENOTIMPL, "another heap: unknown");
+        return;
+    }
+    is_number(pst_heap_tells(), PST_HEAP_TELLS_BOTH, "glibc tells what is in use and what is free");
+    arenas();
+    is_number((unsigned)apart(whole_heap, NULL), 1, "what the heap says it has mapped is what was mapped");
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    pst_heap_ask(&before);
+    for (unsigned i = 0; i < 4000; i++) {
+        blocks[i] = malloc(16000);
+        memset(blocks[i], 1, 16000);
+        bytes += malloc_usable_size(blocks[i]) + 8;
+    }
+    pin = malloc(16000);
+    bytes += malloc_usable_size(pin) + 8;
+    pst_heap_ask(&after);
+    is_number(after.in_use - before.in_use, bytes, "what is allocated is in use, to the byte");
+    for (unsigned i = 0; i < 4000; i++) {
+        free(blocks[i]);
+    }
+    pst_heap_ask(&after);
+    is_number(after.in_use - before.in_use, malloc_usable_size(pin) + 8, "what is freed is not");
+    ok(after.free >= 4000 * 16000, "it is free in the heap, below a pin");
+    ok(pst_heap_release(&bytes) == APR_SUCCESS && bytes > 4000 * 16000ull - 65536 && bytes < 4000 * 16016ull + 4 * MB,
+       "asked to, the heap gives it back");
+    printf("# %llu bytes came back\n", (unsigned long long)bytes);
+    pst_heap_release(&bytes);
+    ok(bytes < MB, "a second time there is nothing left");
+    free(pin);
+}
+
+/* -- the books -------------------------------------------------------------- */
+
+static void pauses(void)
+{
+    is_number(pst_books_pause(PST_BOOKS_SUM, 100), 100000, "a thousandth of a thread");
+    is_number(pst_books_pause(PST_BOOKS_SUM, 20000), 20000000, "whatever the cost");
+    is_number(pst_books_pause(PST_BOOKS_HEAP, 1000), 1000000, "of the heap too, up to a millisecond");
+    is_number(pst_books_pause(PST_BOOKS_HEAP, 10000), 100000000, "then by the square");
+    is_number(pst_books_pause(PST_BOOKS_HEAP, 230000), 52900000000ull, "a quarter of a second: most of a day");
+    ok(pst_books_pause(PST_BOOKS_HEAP, (apr_uint64_t)-1) > 0 && pst_books_pause(PST_BOOKS_HEAP, 50000000) > 1000000000ull, "never none");
+}
+
+static void books(void)
+{
+    static pst_shared_child_t child;
+    pst_books_keeper_t keeper;
+    const apr_uint64_t now = 1738367940ull * 1000000;
+    apr_uint64_t explained;
+
+    memset(&keeper, 0, sizeof(keeper));
+    child.pid = (apr_uint32_t)getpid();
+    pst_books_start(&child, 0, 0);
+    ok(pst_books_beat(&keeper, &child, 0, now, 1), "the first beat begins an interval");
+    ok(!pst_books_beat(&keeper, &child, 0, now + 500000, 1), "the next is in the same one");
+    is_number(child.books.books_time, now, "the sum was taken");
+    is_number(child.books.maps_time, now, "so were the mappings");
+    ok(child.books.books_cost && child.books.maps_cost, "and what it cost");
+    explained = child.books.file_bytes + child.books.shmem_bytes + child.books.stack_bytes + child.books.data_bytes;
+    ok(child.books.rss_bytes > explained && explained, "mappings are a part of RSS");
+    if (child.books.heap_time) {
+        is_number(child.books.heap_kind, PST_HEAP_GLIBC, "the heap is known");
+        ok(child.books.heap_arenas >= 1, "and has its arenas");
+    }
+    keeper.not_before[PST_BOOKS_SUM] = (apr_uint64_t)-1;
+    child.books.rss_bytes = 5;
+    ok(pst_books_beat(&keeper, &child, 0, now + 1000000, 1), "the next interval");
+    is_number(child.books.rss_bytes, 5, "what is not due again is left alone");
+    ok(child.books.books_put_off >= 1, "which is counted");
+    is_number(child.books.books_time, now, "and can be seen");
+    pst_books_refresh(&keeper);
+    ok(pst_books_beat(&keeper, &child, 0, now + 1000000, 1) && child.books.rss_bytes > 5, "a refresh takes all anew");
+}
+
+int main(void)
+{
+    srand(3);
+    texts();
+    noise();
+    rollups();
+    this_process();
+    threads(0, "stacks of the usual size");
+    threads(512 * 1024, "stacks of half a megabyte");
+    heap();
+    pauses();
+    books();
+    return done();
+}
