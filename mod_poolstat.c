@@ -6,6 +6,7 @@
  * the module record.
  */
 #include "mod_poolstat_private.h"
+#include "mod_poolstat_log.h"
 
 #include <http_config.h>
 #include <http_connection.h>
@@ -15,6 +16,8 @@
 static void register_hooks(apr_pool_t *pool)
 {
     /* the parent */
+    ap_hook_pre_config(pst_log_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(pst_log_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(pst_process_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(pst_process_configured, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_status(pst_process_child_status, NULL, NULL, APR_HOOK_MIDDLE);

@@ -346,14 +346,22 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
     pst_slot_end(slot);
 }
 
-/* The slot turns to another request: the one before keeps only what is above it. */
+/* A request goes on without the slot that showed it: with what stood there. */
+static void hide_request(pst_account_t *request, const pst_shared_slot_t *slot)
+{
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) request->own.field = pst_load(&slot->request.field);
+#include "poolstat_metrics.def"
+    request->usage = &request->own;
+    request->slot = NULL;
+}
+
+/* The slot turns to another request. */
 static void show_request(pst_account_t *connection, pst_account_t *request, apr_uint64_t now)
 {
     pst_shared_slot_t *slot = connection->slot;
 
     if (connection->current) {
-        connection->current->usage = NULL;
-        connection->current->slot = NULL;
+        hide_request(connection->current, slot);
     }
     connection->current = request;
     connection->told = connection->handled = 0;
@@ -373,6 +381,7 @@ void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_acco
     connection->served = 1;
     account->root = pool;
     account->above = connection;
+    account->usage = &account->own;
     if (connection->slot && !g.muted) {
         account->slot = connection->slot;
         account->usage = &connection->slot->request;

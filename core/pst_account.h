@@ -20,7 +20,7 @@
  * pool it was opened for (root) and goes with it.
  */
 typedef struct pst_account_t {
-    pst_shared_usage_t   *usage;    /**< its figures on the board; NULL: only those above count */
+    pst_shared_usage_t   *usage;    /**< its figures, on the board as a rule; NULL: only those above count */
     struct pst_account_t *above;    /**< request: its connection; else NULL */
     apr_pool_t           *root;     /**< the pool it was opened for; NULL for the process */
     pst_shared_slot_t    *slot;     /**< connection: its slot or NULL; request: the slot while it shows the request */
@@ -37,7 +37,17 @@ typedef struct pst_account_t {
     apr_byte_t            handler_row;  /**< connection: of the sizes; 0 = none yet */
     apr_byte_t            vhost_row;    /**< connection: of the sizes; 0 = to be looked for */
     apr_byte_t            crossed;      /**< it is, or was, above its limit: pst_crossing.h */
+    pst_shared_usage_t    own;      /**< request: its figures where no slot shows them: usage points here then */
 } pst_account_t;
+
+/** An account that outlives its pool for a moment: a copy to go on with. */
+static APR_INLINE void pst_account_copy(pst_account_t *to, const pst_account_t *from)
+{
+    *to = *from;
+    if (from->usage == &from->own) {
+        to->usage = &to->own;
+    }
+}
 
 /**
  * Child, once, before any other call: count on this block of the board, or on a
@@ -97,7 +107,7 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
  * Open the account of a request on a connection's account.  Its slot shows this
  * request as soon as its line is told (pst_account_describe(); httpd makes the pool, then waits for
  * the line); one before it that is still being written stays charged to
- * the connection alone.
+ * the connection, and goes on with figures of its own that nobody else sees.
  */
 void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_account_t *connection,
                               apr_uint64_t now);

@@ -601,3 +601,28 @@ void pst_instrument_sample_request(pst_account_t *connection)
         sample_by_walking(connection);
     }
 }
+
+void pst_instrument_read(pst_account_t *account)
+{
+    apr_size_t budget = WALK_POOLS;
+    pst_apr_figures_t figures = { 0 };
+
+    if (!g.mirror || pst_account_muted()) {
+        return;
+    }
+    if (account->scope == PST_SCOPE_CONNECTION) {
+        pst_instrument_sample(account, 1);
+    }
+    else if (account->record) {
+        pst_account_slack(account->above, 0, account, sample_pools(account, 1));
+    }
+    else {
+        pst_apr_walk(account->root, add_pool, &figures, &budget);
+        pst_account_set(account, figures.pools, figures.reserved, figures.slack);
+    }
+}
+
+pst_level_e pst_instrument_level(const pst_account_t *account)
+{
+    return account->record ? PST_LEVEL_FULL : g.mirror ? PST_LEVEL_HOOKS : PST_LEVEL_PUBLIC;
+}

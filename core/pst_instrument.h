@@ -63,4 +63,13 @@ void pst_instrument_sample(pst_account_t *connection, int deep);
 /** The same for the pool of the current request alone. Owner thread. */
 void pst_instrument_sample_request(pst_account_t *connection);
 
+/**
+ * Bring what is sampled of this one connection or request up to date, deep: also of a request that
+ * its slot shows no more. Owner thread.
+ */
+void pst_instrument_read(pst_account_t *account);
+
+/** How the figures of this connection or request are taken: pools made outside of what is instrumented are walked. */
+pst_level_e pst_instrument_level(const pst_account_t *account);
+
 #endif /* PST_INSTRUMENT_H */

@@ -381,10 +381,11 @@ static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
     pst_record_t *above = parent ? pst_record_find(parent) : NULL;
     const pst_account_t *original = record->rooted;
-    pst_account_t account = *original;
+    pst_account_t account;
     heir_t heir = { original, &account, above ? above->account : pst_account_process() };
     apr_size_t budget = WALK_SURVIVORS;
 
+    pst_account_copy(&account, original);
     empty(pool);
     pst_real.pool_clear(pool);
     cleared(pool, record, &account);
@@ -486,7 +487,7 @@ static __attribute__((noinline)) void destroy_rooted(apr_pool_t *pool, pst_recor
 
     weigh(pool, original);
     finish(pool);
-    account = *original;
+    pst_account_copy(&account, original);
     destroy(pool, record, &account);
     pst_account_close(&account, original);
 }

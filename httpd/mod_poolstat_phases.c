@@ -126,6 +126,7 @@ int pst_phase_create_request(request_rec *r)
     account = apr_palloc(r->pool, sizeof(*account));
     pst_account_open_request(account, r->pool, &connection->account, (apr_uint64_t)r->request_time);
     pst_instrument_root(account, r->pool, NULL);
+    ap_set_module_config(r->request_config, &poolstat_module, account);
     pst_account_state(&connection->account,
                       r->connection->keepalives ? PST_STATE_KEEPALIVE : PST_STATE_READING);
     return OK;
@@ -206,6 +207,22 @@ void pst_phase_resume_connection(conn_rec *c, request_rec *r)
         pst_account_state(&connection->account,
                           connection->account.current ? PST_STATE_HANDLER : PST_STATE_READING);
     }
+}
+
+pst_account_t *pst_phase_request_account(const request_rec *r)
+{
+    while (r->main || r->prev) {
+        r = r->main ? r->main : r->prev;
+    }
+    return pst_process_gathers() && r->request_config ? ap_get_module_config(r->request_config, &poolstat_module)
+                                                      : NULL;
+}
+
+pst_account_t *pst_phase_connection_account(const conn_rec *c)
+{
+    connection_t *connection = connection_of(c);
+
+    return connection ? &connection->account : NULL;
 }
 
 void pst_phases_register(apr_pool_t *pool)

@@ -11,6 +11,7 @@
 #include <ap_mpm.h>
 #include <mpm_common.h>
 
+#include "pst_account.h"
 #include "pst_board.h"
 #include "pst_crossing.h"
 
@@ -85,5 +86,13 @@ int pst_phase_handler(request_rec *r);
 int pst_phase_pre_close_connection(conn_rec *c);
 void pst_phase_suspend_connection(conn_rec *c, request_rec *r);
 void pst_phase_resume_connection(conn_rec *c, request_rec *r);
+
+/**
+ * The account of a request, also asked for by one of its subrequests or redirects; or of a connection.
+ * Child, any thread for which r or c is alive.
+ * @return NULL if there is none: nothing is gathered here, or the connection is part of another
+ */
+pst_account_t *pst_phase_request_account(const request_rec *r);
+pst_account_t *pst_phase_connection_account(const conn_rec *c);
 
 #endif /* MOD_POOLSTAT_PRIVATE_H */

@@ -31,12 +31,14 @@
  *   hold=TOKEN       wait, holding it all; or hold=MS, a time
  *   free=destroy|clear|keep
  *                    what becomes of a new pool, or of buckets (keep: until the child ends)
+ *   complain=1       write what it was asked for to the error log
  *   hold2=TOKEN      wait, after that
  *   output=report|none|N
  *                    answer with the report (JSON), nothing, or N bytes
  *
  * And from another connection: release=TOKEN ends a wait (also one that has not
  * begun), peek=TOKEN tells whether somebody waits there and what was reported.
+ * In access logs %^PB is what the request's pool reserves, %{used}^PB what was handed out of it, %{nodes}^PB in how many.
  * Tokens live in memory shared by all children and generations.  Every wait, loop and
  * size is bounded (LIMIT_*), whatever is asked for.
  *
@@ -49,9 +51,11 @@
 #include <http_log.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mod_log_config.h>
 #include <apr_allocator.h>
 #include <apr_buckets.h>
 #include <apr_lib.h>
+#include <apr_optional.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
@@ -128,7 +132,7 @@ typedef struct plan_t {
     const char *tag, *heap_free;
     apr_size_t heap_bytes;
     long heap;
-    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork;
+    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, complain;
 } plan_t;
 
 static apr_int64_t number(apr_table_t *args, const char *key, apr_int64_t otherwise, apr_int64_t limit)
@@ -184,6 +188,7 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->pace_us = (long)number(args, "pace", 0, 1000000);
     plan->early = (long)number(args, "early", 0, 1);
     plan->fork = (long)number(args, "fork", 0, 1);
+    plan->complain = (long)number(args, "complain", 0, 1);
     if ((apr_int64_t)plan->bytes * plan->pieces > LIMIT_BYTES) {
         plan->pieces = plan->bytes ? (long)(LIMIT_BYTES / plan->bytes) : 0;
     }
@@ -704,6 +709,9 @@ static int probe_handler(request_rec *r)
     wait_for(&w, plan.hold);
     report(&w);
     give_back(&w);
+    if (plan.complain) {
+        ap_log_rerror(__FILE__, __LINE__, APLOG_NO_MODULE, APLOG_ERR, 0, r, "poolprobe was asked for %s", r->args);
+    }
     wait_for(&w, plan.hold2);
     answer(&w);
     return OK;
@@ -768,9 +776,32 @@ static void probe_child_init(apr_pool_t *pool, server_rec *s)
     apr_thread_mutex_create(&kept_lock, APR_THREAD_MUTEX_DEFAULT, pool);
 }
 
+/* The text is made first: the figure counts it. */
+static const char *log_ring(request_rec *r, char *word)
+{
+    char *text = apr_palloc(r->pool, 24);
+    ring_t ring = ring_of(r->pool);
+
+    apr_snprintf(text, 24, "%" APR_UINT64_T_FMT, *word == 'u' ? ring.used : *word == 'n' ? ring.nodes : ring.reserved);
+    return text;
+}
+
+static int probe_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    APR_OPTIONAL_FN_TYPE(ap_register_log_handler) *tell = APR_RETRIEVE_OPTIONAL_FN(ap_register_log_handler);
+    static char tag[] = "^PB";
+
+    (void)plog, (void)ptemp;
+    if (tell) {
+        tell(pconf, tag, log_ring, 0);
+    }
+    return OK;
+}
+
 static void probe_hooks(apr_pool_t *pool)
 {
     (void)pool;
+    ap_hook_pre_config(probe_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(probe_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(probe_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(probe_handler, NULL, NULL, APR_HOOK_MIDDLE);

@@ -144,7 +144,7 @@ static void requests(void)
        && !strcmp(copy.handler, "one") && copy.state == PST_STATE_HANDLER, "the slot shows its request");
     pst_account_open_request(&second, pool, &connection, NOW + 3);
     pst_account_describe(&connection, 0, "GET /two", NULL, NULL, NULL);
-    ok(connection.current == &second && !first.usage && !first.slot && second.usage == &connection.slot->request,
+    ok(connection.current == &second && first.usage == &first.own && !first.slot && second.usage == &connection.slot->request,
        "the next request takes its place");
     close_one(&first);
     ok(pst_slot_copy(&copy, connection.slot) && copy.has_request && !strcmp(copy.line, "GET /two")
@@ -161,7 +161,7 @@ static void requests(void)
     pst_account_open_request(&first, pool, &connection, NOW);
     pst_account_describe(&connection, NOW, "GET /", "v", "p", "h");
     pst_account_state(&connection, PST_STATE_CLOSING);
-    ok(!first.usage && first.above == &connection, "a request without a slot is its connection's");
+    ok(first.usage == &first.own && first.above == &connection, "a request without a slot is its connection's");
     close_one(&first);
     close_one(&connection);
     is_number(block->requests_finished, 3, "and counted");

@@ -870,7 +870,8 @@ static void scopes_one_by_one(int by_clear)
     apr_pool_create(&below_request, request);
     second = request_at(below_request, account);
     apr_palloc(below_request, 9000);
-    ok(slot->request.reserved_bytes == 8192 + 12288 && account->current == second && !first->usage,
+    ok(slot->request.reserved_bytes == 8192 + 12288 && account->current == second && first->usage == &first->own
+       && first->own.reserved_bytes == 8192 + 32768,
        "a request below it has the slot to itself");
     is_number(slot->usage.reserved_bytes, 151552 + 8192 + 12288, "the connection has both");
     apr_pool_destroy(below_request);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Readings: see the header.
+ *
+ * Place in the flow: accounts -> READINGS, beside the board: of the account at hand alone, so
+ * that nothing is searched for and nothing waits.
+ */
+#include "pst_reading.h"
+#include "pst_instrument.h"
+
+#include <apr_cstr.h>
+#include <string.h>
+
+const pst_metric_list_t *pst_reading_figures(pst_scope_e scope)
+{
+    return scope == PST_SCOPE_REQUEST ? &pst_usage_metrics : &pst_row_metrics;
+}
+
+int pst_reading_word(pst_metric_e *metric, pst_scope_e scope, const char *word)
+{
+    const pst_metric_list_t *list = pst_reading_figures(scope);
+
+    for (unsigned i = 0; i < list->count; i++) {
+        const pst_metric_t *each = &pst_metrics[list->metrics[i]];
+
+        if (*word ? !apr_cstr_casecmp(word, each->label) || !strcmp(word, each->key)
+                  : list->metrics[i] == PST_M_reserved_bytes) {
+            *metric = list->metrics[i];
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Others can write to the board: what is no figure is 0, as in a snapshot. */
+static apr_uint64_t figure(const uint64_t *at)
+{
+    apr_uint64_t value = pst_load(at);
+
+    return value > (apr_uint64_t)INT64_MAX ? 0 : value;
+}
+
+void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
+{
+    const pst_shared_usage_t *from = account->usage;
+    pst_shared_usage_t *to = &reading->row.slot.usage;
+
+    if (fresh) {
+        pst_instrument_read(account);
+    }
+    reading->scope = account->scope;
+    reading->level = pst_instrument_level(account);
+    reading->own = account->scope == PST_SCOPE_REQUEST || account->slot;
+    if (!from) {
+        reading->own = 0;
+        return;
+    }
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = figure(&from->field);
+#include "poolstat_metrics.def"
+    if (account->scope == PST_SCOPE_CONNECTION && account->slot) {
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) \
+        reading->row.slot.field = figure(&account->slot->field);
+#include "poolstat_metrics.def"
+    }
+    reading->row.used_bytes = to->reserved_bytes > to->slack_bytes ? to->reserved_bytes - to->slack_bytes : 0;
+}
+
+/* What can be known at a level below the fullest: counted at hooks, or walked there. */
+static int known_at(pst_level_e level, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_requests:
+        return 1;
+    case PST_M_pools:
+    case PST_M_reserved_bytes:
+    case PST_M_slack_bytes:
+    case PST_M_used_bytes:
+    case PST_M_peak_bytes:
+    case PST_M_retained_bytes:
+        return level >= PST_LEVEL_HOOKS;
+    default:
+        return level == PST_LEVEL_FULL;
+    }
+}
+
+int pst_reading_figure(const pst_reading_t *reading, pst_metric_e metric, apr_uint64_t *value)
+{
+    if (!reading->own || !known_at(reading->level, metric)) {
+        return 0;
+    }
+    *value = pst_row_figure(&reading->row, metric);
+    return 1;
+}
