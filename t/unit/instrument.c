@@ -881,6 +881,8 @@ static void scopes_one_by_one(int by_clear)
     apr_palloc(deeper, 100000);
     is_number(slot->usage.reserved_bytes, 151552 + 8192 + 102400,
               "the one it displaced still counts for the connection");
+    ok(first->own.growths == 2 && first->own.reserved_bytes > 8192 + 32768 && first->own.peak_bytes == first->own.reserved_bytes,
+       "and for itself, where nobody sees it");
     if (by_clear) {
         apr_pool_clear(pool);
         ok(!pst_instrument_is_root(pool), "cleared: the account ends with it");
