@@ -29,6 +29,7 @@ typedef struct {
 } list_t;
 
 static list_t *current;         /* atomic */
+static const pst_object_elsewhere_t *elsewhere;     /* set by the command alone, which has one thread */
 
 static apr_uint64_t fnv(apr_uint64_t hash, const void *data, apr_size_t size)
 {
@@ -61,7 +62,7 @@ static apr_uint64_t build_id(const struct dl_phdr_info *info)
                 break;
             }
             if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(at, "GNU", 4) == 0) {
-                return fnv(FNV_START, at + name, note->n_descsz);
+                return pst_object_id(at + name, note->n_descsz);
             }
             at += name + desc;
         }
@@ -189,7 +190,22 @@ const pst_object_t *pst_object_find(const void *address)
     return object ? object : search(look(), (apr_uintptr_t)address);
 }
 
-int pst_object_base(apr_uint64_t id, apr_uintptr_t *base)
+apr_uint64_t pst_object_id(const void *build, apr_size_t size)
+{
+    return fnv(FNV_START, build, size);
+}
+
+void pst_object_look_elsewhere(const pst_object_elsewhere_t *where)
+{
+    elsewhere = where;
+}
+
+const char *pst_object_maps(void)
+{
+    return elsewhere ? elsewhere->maps : "/proc/self/maps";
+}
+
+static int base_here(apr_uint64_t id, apr_uintptr_t *base)
 {
     const list_t *list = look();
     apr_size_t i;
@@ -203,12 +219,20 @@ int pst_object_base(apr_uint64_t id, apr_uintptr_t *base)
     return 0;
 }
 
+int pst_object_base(apr_uint64_t id, apr_uintptr_t *base)
+{
+    return elsewhere ? elsewhere->base(elsewhere->baton, id, base) : base_here(id, base);
+}
+
 const char *pst_object_symbol(apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into)
 {
     apr_uintptr_t base;
     Dl_info info;
 
-    if (!pst_object_base(id, &base) || !dladdr((const void *)(base + (apr_uintptr_t)offset), &info)
+    if (elsewhere) {
+        return elsewhere->symbol(elsewhere->baton, id, offset, into);
+    }
+    if (!base_here(id, &base) || !dladdr((const void *)(base + (apr_uintptr_t)offset), &info)
         || !info.dli_sname || (apr_uintptr_t)info.dli_fbase > base + offset) {
         return NULL;
     }

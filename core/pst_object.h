@@ -37,4 +37,21 @@ int pst_object_base(apr_uint64_t id, apr_uintptr_t *base);
  */
 const char *pst_object_symbol(apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into);
 
+/** The id of an object with this build id. Pure. */
+apr_uint64_t pst_object_id(const void *build, apr_size_t size);
+
+/** Another process, in which objects and functions are looked up for the views. */
+typedef struct pst_object_elsewhere_t {
+    void *baton;
+    int (*base)(void *baton, apr_uint64_t id, apr_uintptr_t *base);     /**< as pst_object_base() */
+    const char *(*symbol)(void *baton, apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into);
+    const char *maps;           /**< the path of its /proc/.../maps */
+} pst_object_elsewhere_t;
+
+/** Command, before it prints: from now on look there; NULL: here. It is kept, not copied. */
+void pst_object_look_elsewhere(const pst_object_elsewhere_t *elsewhere);
+
+/** The path of the maps file of the process that pst_object_base() knows. */
+const char *pst_object_maps(void);
+
 #endif /* PST_OBJECT_H */

@@ -97,7 +97,7 @@ static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, apr_uin
 /* Code that is mapped from a file, as /proc tells it. */
 static void print_maps(pst_emit_t *emit)
 {
-    FILE *maps = fopen("/proc/self/maps", "re");
+    FILE *maps = fopen(pst_object_maps(), "re");
     char *line = NULL;
     size_t size = 0;
 

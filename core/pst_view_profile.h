@@ -14,7 +14,7 @@
  * rate in the first line, so these are the raw ones; children that sample at another rate than the
  * finest are left out.
  *
- * Addresses are those of this process: an object of a child stands where the same build of it is
+ * Addresses are those of this process, or of the one that pst_object_look_elsewhere() named: an object of a child stands where the same build of it is
  * loaded here; frames in an object that is not are left out.
  * @param emit of PST_EMIT_TEXT
  */

@@ -19,6 +19,7 @@ const poolstat_command_t poolstat_commands[] = {
     { "top", "", poolstat_top, "the same, live, on the whole terminal; with charts, down to one connection" },
     { "json", "", poolstat_json, "all there is, as JSON: what /pool-status/json says" },
     { "text", "", poolstat_auto, "all there is, a Key: value line each: what /pool-status?auto says" },
+    { "metrics", "", poolstat_metrics, "what /pool-status/metrics says to Prometheus" },
     { "profile", "", poolstat_profile, "call sites as a heap profile for pprof: what /pool-status/profile says" },
     { "history", "", poolstat_history, "histories as JSON: which there are or, with the --pid of a child, its points" },
     { "watch", "", poolstat_watch, "a line per interval: what there is, and what changed" },

@@ -33,6 +33,7 @@ typedef struct poolstat_options_t {
     apr_uint64_t count;         /**< 0: without end */
     apr_uint64_t since;         /**< time; 0: all */
     int          gone;          /**< children that are gone, too */
+    int          openmetrics;
     int          json;
     const char  *match;         /**< a glob, or NULL */
     apr_uint64_t min;           /**< bytes */
@@ -69,6 +70,7 @@ int poolstat_table(int argc, const char *const *argv);
 int poolstat_json(int argc, const char *const *argv);
 int poolstat_auto(int argc, const char *const *argv);
 int poolstat_profile(int argc, const char *const *argv);
+int poolstat_metrics(int argc, const char *const *argv);
 int poolstat_history(int argc, const char *const *argv);
 int poolstat_watch(int argc, const char *const *argv);
 int poolstat_top(int argc, const char *const *argv);

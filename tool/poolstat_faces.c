@@ -4,11 +4,13 @@
  */
 #include "poolstat_find.h"
 #include "poolstat_heads.h"
+#include "poolstat_objects.h"
 #include "poolstat_text.h"
 #include "pst_args.h"
 #include "pst_doctor.h"
 #include "pst_history.h"
 #include "pst_view_history.h"
+#include "pst_view_metrics.h"
 #include "pst_view_profile.h"
 #include "pst_view_tree.h"
 
@@ -72,6 +74,21 @@ static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const 
     return status;
 }
 
+static int print_metrics(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                         apr_pool_t *pool)
+{
+    pst_filter_t filter = options->filter;
+    pst_snapshot_t snapshot;
+    apr_status_t rv;
+
+    filter.no_rows = 1;
+    rv = pst_snapshot_take(&snapshot, &board->board, &filter, (apr_uint64_t)apr_time_now(), pool);
+    if (rv == APR_SUCCESS) {
+        rv = pst_view_metrics(emit, &snapshot, PST_CLASSES_SUM, pool);
+    }
+    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
+}
+
 static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
                          apr_pool_t *pool)
 {
@@ -112,7 +129,8 @@ static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn
     apr_pool_create(&pool, NULL);
     status = poolstat_open(&board, &options, 0, pool);
     if (status < 0) {
-        pst_emit_init(&emit, to, poolstat_to_file, stdout);
+        poolstat_objects(&board, pool);
+        pst_emit_init(&emit, options.openmetrics ? PST_EMIT_OPENMETRICS : to, poolstat_to_file, stdout);
         status = print(&emit, &board, &options, pool);
         if (pst_emit_flush(&emit) != APR_SUCCESS && status == POOLSTAT_OK) {
             status = POOLSTAT_FAILED;
@@ -139,6 +157,11 @@ int poolstat_auto(int argc, const char *const *argv)
 int poolstat_profile(int argc, const char *const *argv)
 {
     return print_face(argc, argv, PST_EMIT_TEXT, print_profile);
+}
+
+int poolstat_metrics(int argc, const char *const *argv)
+{
+    return print_face(argc, argv, PST_EMIT_METRICS, print_metrics);
 }
 
 int poolstat_history(int argc, const char *const *argv)

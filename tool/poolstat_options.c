@@ -113,6 +113,13 @@ static const char *set_gone(poolstat_options_t *options, const char *value)
     return NULL;
 }
 
+static const char *set_openmetrics(poolstat_options_t *options, const char *value)
+{
+    (void)value;
+    options->openmetrics = 1;
+    return NULL;
+}
+
 static const char *set_json(poolstat_options_t *options, const char *value)
 {
     (void)value;
@@ -173,6 +180,7 @@ static const struct {
     { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600" },
     { "count", 'n', "N", "top watch ", set_count, "look so many times, then end" },
     { "since", 0, "TIME", "history ", set_since, "only points after this time, in seconds since the epoch" },
+    { "openmetrics", 0, NULL, "metrics ", set_openmetrics, "as OpenMetrics instead of Prometheus's text format 0.0.4" },
     { "json", 'j', NULL, "tree ", set_json, "print JSON" },
     { "match", 'm', "TAG", "tree ", set_match, "pools whose tag matches, with what they lie in" },
     { "min", 0, "SIZE", "tree ", set_min, "subtrees of at least this size; K, M and G are understood" },
@@ -234,13 +242,24 @@ int poolstat_option_takes_next(const char *word)
     return i >= 0 && needs_value(i) && !value;
 }
 
+/* Does any subcommand that there is take it? */
+static int is_of_use(int i)
+{
+    const poolstat_command_t *command = poolstat_commands;
+
+    while (command->name && !takes(i, command->name)) {
+        command++;
+    }
+    return command->name != NULL;
+}
+
 static void help_options(const char *command)
 {
     for (int i = 0; i < TABLE_SIZE; i++) {
         char name[48];
         int is_optional = table[i].value && table[i].value[0] == '[';
 
-        if (command && !takes(i, command)) {
+        if (command ? !takes(i, command) : !is_of_use(i)) {
             continue;
         }
         snprintf(name, sizeof(name), "--%s%s%s", table[i].name, !table[i].value || is_optional ? "" : " ",

@@ -4,6 +4,7 @@
  */
 #include "poolstat_session.h"
 #include "poolstat_heads.h"
+#include "poolstat_objects.h"
 
 #include <apr_allocator.h>
 #include <apr_time.h>
@@ -11,12 +12,18 @@
 
 int poolstat_session_open(poolstat_session_t *session, const poolstat_options_t *options)
 {
+    int status;
+
     memset(session, 0, sizeof(*session));
     session->given = session->options = *options;
     apr_pool_create(&session->pool, NULL);
     apr_pool_create(&session->tick, NULL);
     session->opened = 1;
-    return poolstat_open(&session->board, &session->options, 0, session->pool);
+    status = poolstat_open(&session->board, &session->options, 0, session->pool);
+    if (status < 0) {
+        poolstat_objects(&session->board, session->pool);
+    }
+    return status;
 }
 
 /*
@@ -39,6 +46,7 @@ static int reopen(poolstat_session_t *session)
     }
     pst_board_close(&session->board.board);     /* the guard is the new one's now */
     apr_pool_destroy(session->pool);
+    poolstat_objects(&fresh, pool);             /* after the old ones went with their pool */
     session->board = fresh;
     session->pool = pool;
     session->options = options;

@@ -411,12 +411,22 @@ int pst_symbols_at(pst_symbols_t *symbols, uintptr_t at, pst_symbol_t *symbol)
             name = name_at(object, symbol->offset);
             if (name) {
                 symbol->function = name->name;
+                symbol->exported = name->exported;
                 symbol->into = symbol->offset - name->value;
             }
             return 1;
         }
     }
     return 0;
+}
+
+const pst_loaded_t *pst_symbols_nth(pst_symbols_t *symbols, apr_size_t i)
+{
+    if (i >= symbols->count) {
+        return NULL;
+    }
+    open_object(symbols, symbols->objects[i]);
+    return &symbols->objects[i]->is;
 }
 
 const pst_loaded_t *pst_symbols_object(pst_symbols_t *symbols, const char *begins)

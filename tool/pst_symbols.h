@@ -26,6 +26,7 @@ typedef struct pst_loaded_t {
 typedef struct pst_symbol_t {
     const pst_loaded_t *object;     /**< NULL: in no file */
     const char   *function;         /**< the symbol it lies in; NULL: static and stripped. Hostile text */
+    int           exported;         /**< the symbol is a dynamic one, as dladdr() knows them */
     uint64_t      into;             /**< distance from the symbol's start */
     uint64_t      offset;           /**< in the object, as its own addresses count */
 } pst_symbol_t;
@@ -35,6 +36,9 @@ pst_symbols_t *pst_symbols_make(pst_remote_t *remote, apr_pool_t *pool);
 
 /** What lies there? All fields are set. @return 1 if it lies in an object */
 int pst_symbols_at(pst_symbols_t *symbols, uintptr_t at, pst_symbol_t *symbol);
+
+/** Object i of those that are mapped, in no order, its build known; NULL: there are no more. */
+const pst_loaded_t *pst_symbols_nth(pst_symbols_t *symbols, apr_size_t i);
 
 /** The object whose file name (without folders) begins so, or NULL; "" is the program itself. */
 const pst_loaded_t *pst_symbols_object(pst_symbols_t *symbols, const char *begins);

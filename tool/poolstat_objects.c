@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See poolstat_objects.h.
+ *
+ * Objects are told by their build, as on the board.  Only exported symbols count: those are what
+ * httpd's process knows of itself.
+ */
+#include "poolstat_objects.h"
+#include "pst_object.h"
+#include "pst_symbols.h"
+
+#include <apr_strings.h>
+
+#define KNOWN 512               /* objects of a process that are told apart */
+
+typedef struct objects_t {
+    pst_symbols_t *symbols;
+    apr_size_t count;           /* ids that were made so far: files are opened as they are asked for */
+    apr_uint64_t ids[KNOWN];
+    const pst_loaded_t *loaded[KNOWN];
+    pst_object_elsewhere_t elsewhere;
+} objects_t;
+
+static const pst_loaded_t *object_of(objects_t *objects, apr_uint64_t id)
+{
+    for (apr_size_t i = 0; i < KNOWN; i++) {
+        if (i == objects->count) {
+            const pst_loaded_t *loaded = pst_symbols_nth(objects->symbols, i);
+
+            if (!loaded) {
+                return NULL;
+            }
+            objects->loaded[i] = loaded;
+            objects->ids[i] = loaded->build_size ? pst_object_id(loaded->build, loaded->build_size) : 0;
+            objects->count++;
+        }
+        if (objects->ids[i] == id && id) {
+            return objects->loaded[i];
+        }
+    }
+    return NULL;
+}
+
+static int base_of(void *baton, apr_uint64_t id, apr_uintptr_t *base)
+{
+    const pst_loaded_t *loaded = object_of(baton, id);
+
+    *base = loaded ? loaded->base : 0;
+    return loaded != NULL;
+}
+
+static const char *symbol_of(void *baton, apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into)
+{
+    objects_t *objects = baton;
+    const pst_loaded_t *loaded = object_of(objects, id);
+    pst_symbol_t symbol;
+
+    if (!loaded || !pst_symbols_at(objects->symbols, loaded->base + (apr_uintptr_t)offset, &symbol)
+        || symbol.object != loaded || !symbol.function || !symbol.exported) {
+        return NULL;
+    }
+    *into = symbol.into;
+    return symbol.function;
+}
+
+static apr_status_t look_here(void *unused)
+{
+    (void)unused;
+    pst_object_look_elsewhere(NULL);
+    return APR_SUCCESS;
+}
+
+/* A child has what was loaded after the fork, too; the parent is not always among the board's users: under a
+ * debugger or a sanitizer it may be another process. */
+static pst_remote_t *open_process(const poolstat_board_t *board, apr_pool_t *pool)
+{
+    pst_remote_t *remote;
+    const char *why;
+
+    if (board->child && poolstat_uses(board, board->child)
+        && pst_remote_open(&remote, (pid_t)board->child, apr_time_from_sec(1000000), &why, pool) == APR_SUCCESS) {
+        return remote;
+    }
+    for (unsigned i = board->users.count; i-- > 0; ) {
+        if (pst_remote_open(&remote, (pid_t)board->users.pids[i], apr_time_from_sec(1000000), &why, pool) == APR_SUCCESS) {
+            return remote;
+        }
+    }
+    return NULL;
+}
+
+void poolstat_objects(const poolstat_board_t *board, apr_pool_t *pool)
+{
+    pst_remote_t *remote = open_process(board, pool);
+    objects_t *objects;
+
+    if (!remote) {
+        return;
+    }
+    objects = apr_pcalloc(pool, sizeof(*objects));
+    objects->symbols = pst_symbols_make(remote, pool);
+    objects->elsewhere.baton = objects;
+    objects->elsewhere.base = base_of;
+    objects->elsewhere.symbol = symbol_of;
+    objects->elsewhere.maps = apr_psprintf(pool, "/proc/%ld/maps", (long)remote->pid);
+    apr_pool_cleanup_register(pool, NULL, look_here, apr_pool_cleanup_null);
+    pst_object_look_elsewhere(&objects->elsewhere);
+}
