@@ -5,7 +5,7 @@
 _poolstat()
 {
     local cur prev word command='' options i
-    local commands='top json text metrics profile history watch'
+    local commands='top json text metrics profile history watch tree'
     local sorts='reserved used peak pools buckets retained requests age client pid'
 
     COMPREPLY=()
@@ -38,7 +38,7 @@ _poolstat()
     -s | --sort) COMPREPLY=($(compgen -W "$sorts" -- "$cur")) && return ;;
     -k | --kind) COMPREPLY=($(compgen -W 'client secondary backend' -- "$cur")) && return ;;
     --describe) COMPREPLY=($(compgen -W 'text markdown' -- "$cur")) && return ;;
-    --vhost | -l | --limit | -i | --interval | -n | --count | --since) return ;;
+    --vhost | -l | --limit | -i | --interval | -n | --count | --since | -m | --match | --min) return ;;
     esac
 
     case $command in
@@ -50,9 +50,12 @@ _poolstat()
     profile) options='--file --pid --gone --help' ;;
     history) options='--file --pid --since --help' ;;
     watch) options='--file --pid --interval --count --help' ;;
+    tree) options='--json --match --min --help' ;;
     esac
     if [[ $cur == -* ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
+    elif [[ $command == tree ]]; then
+        COMPREPLY=($(compgen -W "$(pgrep -x 'apache2|httpd' 2>/dev/null)" -- "$cur"))
     elif [[ -z $command ]]; then
         COMPREPLY=($(compgen -W "$commands" -- "$cur"))
     fi

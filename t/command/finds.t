@@ -82,11 +82,11 @@ subtest 'post mortem' => sub {
     my $p = PST::Probe->start('pool=request&bytes=4000000', port => $s->port, ask => $s->port);
     $p->arrived('hold');
     my $before = row_of($s->json, $p->name);
-    $p->conn->close;
     my @pids = do { my %seen; grep !$seen{$_}++, $s->pid, $parent, $s->child_pids, map $_->{pid}, @{ $s->json->{children} } };
     kill STOP => @pids;
     kill KILL => @pids;
     ok(wait_for(sub { $s->ended; !grep { kill 0 => $_ } @pids }), 'all were killed');
+    $p->conn->close;
     my $r = poolstat('json', '--file', $file);
     is($r->{status}, 0, 'the board is read') or diag($r->{err});
     like($r->{err}, qr/the server is gone/, 'and its end told');
