@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: the doctor.  Each finding on a board made for it, on both sides of each threshold; none on a
+ * healthy one; whatever lies on the board, nothing but findings comes out.
+ */
+#include "tap.h"
+#include "apart.h"
+#include "board_double.h"
+#include "pst_doctor.h"
+#include "pst_doctor_thresholds.h"
+#include "pst_generation.h"
+#include "pst_history.h"
+#include "pst_trend.h"
+#include "pst_view_doctor.h"
+#include "sink.h"
+
+#define SECOND ((apr_uint64_t)1000000)
+#define MIB    PST_DOCTOR_MIB
+
+static apr_pool_t *pool;
+static pst_board_t board;
+static pst_snapshot_t snapshot;
+
+/* ---- a board, again and again ---- */
+
+static void wipe(void)
+{
+    pst_shared_header_t *header = pst_board_header(&board);
+
+    memset(pst_board_child(&board, 0), 0, board.size - board.header_size);
+    memset(pst_board_generation(&board, 0), 0, PST_GENERATION_COUNT * sizeof(pst_shared_generation_t));
+    header->homeless = 0;
+    header->memory_limit_bytes = header->children_limit = header->threads_per_child = 0;
+    apr_pool_clear(pool);
+}
+
+/* A child that has been there for a minute, healthy in every respect. */
+static pst_shared_child_t *healthy(apr_uint32_t pid)
+{
+    pst_shared_child_t *child = add_child(&board, pid);
+
+    child->held_bytes = 100000;
+    child->child_reserved_bytes = child->process.reserved_bytes;
+    child->books.heap_kind = PST_HEAP_GLIBC;
+    child->books.heap_tells = PST_HEAP_TELLS_BOTH;
+    child->books.heap_in_use_bytes = 500000;
+    child->books.heap_free_bytes = 200000;
+    child->books.pss_bytes = 5 * MIB;
+    child->verdict.state = child->heap_verdict.state = PST_TREND_STEADY;
+    pst_history_start(&board, child);
+    return child;
+}
+
+/* It is what it is for so many seconds up to NOW. */
+static void lives(pst_shared_child_t *child, unsigned seconds)
+{
+    for (unsigned s = seconds + 1; s-- > 0; ) {
+        pst_history_beat(&board, child, NOW - s * SECOND);
+    }
+}
+
+static const pst_findings_t *examine(void)
+{
+    const pst_filter_t all = { .kind = -1 };
+
+    if (pst_snapshot_take(&snapshot, &board, &all, NOW, pool) != APR_SUCCESS
+        || pst_doctor_take(&snapshot, &board, pool) != APR_SUCCESS) {
+        return NULL;
+    }
+    return snapshot.findings;
+}
+
+/* The finding of that id, if it is the only one. */
+static const pst_finding_t *found(const char *id)
+{
+    const pst_findings_t *findings = examine();
+
+    return findings && findings->count == 1 && !strcmp(findings->findings[0].id, id) ? &findings->findings[0] : NULL;
+}
+
+static int none(void)
+{
+    const pst_findings_t *findings = examine();
+
+    for (unsigned i = 0; findings && i < findings->count; i++) {
+        printf("# found %s: %s\n", findings->findings[i].id, findings->findings[i].what);
+    }
+    return findings && !findings->count;
+}
+
+static double figure(const pst_finding_t *finding, const char *key)
+{
+    for (unsigned i = 0; finding && i < finding->figure_count; i++) {
+        if (!strcmp(finding->figures[i].key, key)) {
+            return finding->figures[i].value;
+        }
+    }
+    return -1;
+}
+
+static void grow(pst_shared_verdict_t *verdict, double per_minute, apr_uint64_t seconds)
+{
+    verdict->state = PST_TREND_GROWING;
+    verdict->per_minute = (float)per_minute;
+    verdict->fit = 990;
+    verdict->since = NOW - seconds * SECOND;
+}
+
+/* ---- findings ---- */
+
+static void health(void)
+{
+    wipe();
+    ok(none(), "an empty board");
+    lives(healthy(100), 30);
+    lives(healthy(101), 30);
+    ok(none(), "healthy children");
+    ok(!snapshot.findings->young && snapshot.findings->record == 60 * SECOND, "on a record of a minute");
+    pst_board_child(&board, 0)->started = pst_board_child(&board, 1)->started = NOW - 5 * SECOND;
+    ok(none() && snapshot.findings->young, "five seconds are too few to say so");
+}
+
+static void process(void)
+{
+    pst_shared_child_t *child;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    grow(&child->verdict, 200000, 19);
+    ok(none(), "growing for 19 seconds");
+    grow(&child->verdict, 200000, 20);
+    finding = found("growing-process");
+    ok(finding && finding->pid == 100 && finding->severity == PST_SEVERITY_WARNING, "for 20: growing-process");
+    ok(figure(finding, "bytes_per_minute") == 200000 && figure(finding, "growing_seconds") == 20, "its figures");
+    ok(finding && strstr(finding->advice, "not seen yet"), "whose code it is, is not known");
+    grow(&child->verdict, 65535 * 3, 20);
+    ok(none(), "less than eight nodes in all");
+    grow(&child->verdict, 65536 * 3, 20);
+    ok(found("growing-process") != NULL, "eight nodes");
+
+    pst_board_header(&board)->memory_limit_bytes = 1000 * MIB;
+    grow(&child->verdict, 100.0 * MIB / 1440 - 1000, 60);
+    finding = found("growing-process");
+    ok(finding && finding->severity == PST_SEVERITY_WARNING, "a tenth of the memory in a day and a bit");
+    grow(&child->verdict, 100.0 * MIB / 1440 + 1000, 60);
+    finding = found("growing-process");
+    ok(finding && finding->severity == PST_SEVERITY_CRITICAL, "in a day: critical");
+
+    pst_board_module_add(&board, 77, "mod_leaky.so");
+    child->verdict.site = PST_FRAME(1, 0x1234);
+    finding = found("growing-process");
+    ok(finding && strstr(finding->advice, "mod_leaky.so+0x1234: write to the author of mod_leaky.so"), "the author is named");
+    child->verdict.site = PST_FRAME(0xffff, 0x1234);
+    ok(found("growing-process") != NULL, "a site that no board has harms nobody");
+
+    for (apr_uint32_t i = 1; i < 7; i++) {
+        grow(&healthy(100 + i)->verdict, 100000.0 * i + 200000, 30);
+    }
+    ok(examine()->count == PST_DOCTOR_LISTED && snapshot.findings->findings[PST_DOCTOR_LISTED - 1].more == 2,
+       "of seven children five are listed");
+    ok(snapshot.findings->findings[0].pid == 106, "the fastest first");
+}
+
+static void connection(void)
+{
+    pst_shared_child_t *child;
+    pst_shared_slot_t *slot;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    slot = add_connection(&board, child, 2, 400000, PST_KIND_CLIENT, "www.example.org");
+    grow(&slot->verdict, 300000, 19);
+    slot->verdict.of = 3;
+    slot->verdict.scope = PST_SCOPE_CONNECTION;
+    ok(none(), "a connection growing for 19 seconds");
+    grow(&slot->verdict, 300000, 20);
+    finding = found("growing-connection");
+    ok(finding && finding->pid == 100 && finding->connection == 3 && strstr(finding->what, "Connection 3 of child 100 grows"),
+       "for 20: growing-connection");
+    ok(figure(finding, "reserved_bytes") == 400000, "its figures");
+    slot->verdict.scope = PST_SCOPE_REQUEST;
+    finding = found("growing-connection");
+    ok(finding && strstr(finding->what, "The request on connection 3") && strstr(finding->evidence, "GET / HTTP/1.1"),
+       "its request");
+    slot->verdict.of = 4;
+    ok(none(), "a verdict on the connection that was there before");
+}
+
+static pst_shared_class_t *add_class(pst_shared_child_t *child, apr_uint32_t i, const char *tag)
+{
+    pst_shared_class_t *class = pst_board_class(&board, child, i);
+
+    class->in_use = 1;
+    class->class_pools_created = 50;
+    class->class_reserved_bytes = 50 * 8192;
+    apr_cpystrn(class->tag, tag, sizeof(class->tag));
+    return class;
+}
+
+static void of_class(void)
+{
+    pst_shared_child_t *child;
+    pst_shared_class_t *class;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    child->connections_open = 10;
+    lives(child, 30);
+    class = add_class(child, 3, "leaky");
+    grow(&class->verdict, 300000, 25);
+    finding = found("growing-class");
+    ok(finding && finding->pid == 100 && !strcmp(finding->tag, "leaky") && figure(finding, "pools") == 50, "growing-class");
+    grow(&class->verdict, 300000, 19);
+    ok(none(), "not before 20 seconds");
+    grow(&class->verdict, 300000, 25);
+    grow(&child->verdict, 300000, 25);
+    ok(found("growing-process") != NULL, "the process scope grows: that says it");
+    child->verdict.state = PST_TREND_STEADY;
+    child->connections_open = 11;
+    pst_history_beat(&board, child, NOW + SECOND);
+    ok(found("growing-class") != NULL, "a tenth more connections do not explain it");
+    child->connections_open = 12;
+    pst_history_beat(&board, child, NOW + 2 * SECOND);
+    ok(none(), "a fifth more do");
+}
+
+static void heap_grows(void)
+{
+    pst_shared_child_t *child;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    grow(&child->heap_verdict, 262143 * 3, 20);
+    ok(none(), "the heap grew by less than 256 KiB");
+    grow(&child->heap_verdict, 262144 * 3, 20);
+    finding = found("heap-in-use-grows");
+    ok(finding && finding->pid == 100 && figure(finding, "heap_in_use_bytes") == 500000, "by so much: heap-in-use-grows");
+    grow(&child->heap_verdict, 262144 * 30, 19);
+    ok(none(), "not before 20 seconds");
+}
+
+/* So many requests with a peak in this bucket. */
+static void requests(pst_shared_child_t *child, unsigned bucket, apr_uint64_t count)
+{
+    pst_shared_sizes_t *sizes = pst_board_sizes(&board, child, PST_SIZES_ALL);
+
+    sizes->named = 1;
+    sizes->requests[bucket] = count;
+}
+
+static void retained(void)
+{
+    pst_shared_child_t *child;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    child->held_bytes = 80000 + 16 * MIB - 4096;        /* 80,000 are reserved; points count pages */
+    lives(child, 30);
+    ok(none(), "less than 16 MiB retained");
+    wipe();
+    child = healthy(100);
+    child->held_bytes = 80000 + 16 * MIB + 8192;
+    lives(child, 18);
+    ok(none(), "so much, for 18 seconds");
+    wipe();
+    child = healthy(100);
+    child->held_bytes = 80000 + 16 * MIB + 8192;
+    lives(child, 19);
+    finding = found("retained-dominates");
+    ok(finding && finding->pid == 100 && finding->severity == PST_SEVERITY_INFO, "for 19, and 20 points: retained-dominates");
+    ok(finding && strstr(finding->evidence, "MaxMemFree is unlimited") && strstr(finding->advice, "too few requests"),
+       "it does not say what it cannot know");
+    ok(figure(finding, "retained_bytes") >= 16.0 * MIB && figure(finding, "lasted_seconds") == 19, "its figures");
+
+    wipe();
+    child = healthy(100);
+    child->process.reserved_bytes = child->child_reserved_bytes = 40 * MIB;
+    child->held_bytes = 79 * MIB;
+    lives(child, 30);
+    ok(none(), "39 of 79 MiB are less than half");
+    child->held_bytes = 81 * MIB;
+    ok(found("retained-dominates") != NULL, "41 of 81 are more");
+
+    wipe();
+    child = healthy(100);
+    child->held_bytes = 60 * MIB;
+    child->max_free_bytes = 2 * MIB;
+    child->allocators = 40;
+    child->limits.samples = 3600;
+    child->limits.real_sum = 3600 * 60 * MIB;
+    for (unsigned i = 0; i < PST_LIMIT_COUNT; i++) {
+        child->limits.sum[i] = 3600 * (2 * MIB << i);
+    }
+    requests(child, 1, 94);
+    requests(child, 4, 5);
+    requests(child, 12, 1);
+    lives(child, 30);
+    finding = found("retained-dominates");
+    ok(finding && strstr(finding->advice, "MaxMemFree 128 (in KiB) would have kept 4.0 MiB instead of 60.0 MiB on average over the last 1 h"),
+       "what MaxMemFree should be, and what it would have kept") || printf("# %s\n", finding ? finding->advice : "none");
+    ok(figure(finding, "suggested_max_free_bytes") == 131072 && figure(finding, "would_have_kept_bytes") == 4.0 * MIB, "for programs");
+    ok(finding && strstr(finding->evidence, "80.0 MiB in all"), "and what it allows");
+    child->limits.sum[1] = 3600 * 31 * MIB;
+    finding = found("retained-dominates");
+    ok(finding && !strstr(finding->advice, "would have kept") && strstr(finding->advice, "MaxMemFree 128"), "no promise where it would not have helped");
+    child->max_free_bytes = 131072;
+    finding = found("retained-dominates");
+    ok(finding && strstr(finding->advice, "no higher than"), "no value where it is as low as that");
+    child->held_bytes = 256 * MIB + 90112;
+    ok(none(), "what was far less a moment ago is not judged yet");
+    wipe();
+    child = healthy(100);
+    child->held_bytes = 256 * MIB + 90112;
+    lives(child, 30);
+    finding = found("retained-dominates");
+    ok(finding && finding->severity == PST_SEVERITY_WARNING, "256 MiB are a warning");
+}
+
+static void covers(void)
+{
+    pst_sizes_row_t sizes = { .requests = 99 };
+
+    sizes.row.requests[3] = 99;
+    is_number(pst_doctor_covers(&sizes, 950), 0, "99 requests say nothing");
+    sizes.requests = sizes.row.requests[3] = 100;
+    is_number(pst_doctor_covers(&sizes, 950), 65536, "100 of up to 64K need 64K");
+    sizes.row.requests[3] = 95;
+    sizes.row.requests[6] = 5;
+    is_number(pst_doctor_covers(&sizes, 950), 65536, "95 of 100");
+    sizes.row.requests[3] = 94;
+    sizes.row.requests[6] = 6;
+    is_number(pst_doctor_covers(&sizes, 950), 524288, "94 of 100 are too few");
+    memset(&sizes.row, 0, sizeof(sizes.row));
+    sizes.row.requests[0] = 100;
+    is_number(pst_doctor_covers(&sizes, 950), 65536, "64K at least");
+    sizes.row.requests[0] = 0;
+    sizes.row.requests[PST_SIZES_BUCKETS - 1] = 100;
+    is_number(pst_doctor_covers(&sizes, 950), 0, "no limit holds the largest");
+}
+
+static void heap_free(void)
+{
+    pst_shared_child_t *child;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    child->books.heap_free_bytes = 16 * MIB - 4096;
+    lives(child, 30);
+    ok(none(), "less than 16 MiB free in the heap");
+    wipe();
+    child = healthy(100);
+    child->books.heap_free_bytes = 16 * MIB;
+    child->books.heap_arenas = 8;
+    lives(child, 30);
+    finding = found("heap-free-dominates");
+    ok(finding && finding->pid == 100 && !strstr(finding->advice, "MALLOC_ARENA_MAX"), "so much: heap-free-dominates");
+    child->books.heap_arenas = 9;
+    finding = found("heap-free-dominates");
+    ok(finding && strstr(finding->advice, "MALLOC_ARENA_MAX=2") && figure(finding, "heap_arenas") == 9, "with many arenas");
+    child->books.heap_kind = PST_HEAP_JEMALLOC;
+    finding = found("heap-free-dominates");
+    ok(finding && !strstr(finding->advice, "MALLOC_ARENA_MAX"), "of glibc's alone");
+    child->books.heap_tells = PST_HEAP_TELLS_SUM;
+    ok(none(), "not where the heap does not tell");
+    child->books.heap_tells = PST_HEAP_TELLS_BOTH;
+    child->books.heap_in_use_bytes = 17 * MIB;
+    ok(none(), "nor where more is in use");
+}
+
+static void slack(void)
+{
+    pst_shared_child_t *child;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    child->process.reserved_bytes = child->child_reserved_bytes = child->held_bytes = 32 * MIB;
+    child->process.slack_bytes = 16 * MIB - 1;
+    child->process.pools = 4096;
+    lives(child, 30);
+    ok(none(), "less than 16 MiB of slack");
+    child->process.slack_bytes = 16 * MIB;
+    finding = found("fragmentation");
+    ok(finding && finding->pid == 100 && !finding->tag, "so much: fragmentation");
+    add_class(child, 2, "tiny")->class_pools_created = 4000;
+    finding = found("fragmentation");
+    ok(finding && finding->tag && !strcmp(finding->tag, "tiny") && strstr(finding->advice, "4000, are of the class tiny"), "and of which class");
+    child->process.reserved_bytes = 33 * MIB;
+    ok(none(), "less than half of what is reserved");
+}
+
+static void generations(void)
+{
+    static const struct { const char *what; apr_uint64_t config, pools, own; const char *found; } cases[] = {
+        { "nothing grows", 0, 0, 0, NULL },
+        { "pools by a page", 0, 4096, 4096, "in pools" },
+        { "by less", 0, 4095, 0, NULL },
+        { "the configuration too", 4096, 8191, 8192, NULL },
+        { "less than that", 4096, 8193, 8192, "in pools" },
+        { "memory outside of pools", 0, 0, 32768, "outside of pools" },
+        { "by less than that", 0, 0, 32767, NULL },
+        { "both", 0, 65536, 262144, "in pools and outside of them" }
+    };
+
+    for (unsigned c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+        const pst_finding_t *finding = NULL;
+        unsigned first = 99;
+
+        wipe();
+        for (apr_uint32_t n = 0; n < 6; n++) {
+            pst_generation_begin_t begin = { 200000 + n * cases[c].config, 400000 + n * cases[c].pools, 9000000 + n * cases[c].own,
+                                             1300000 + n * cases[c].own };
+
+            pst_generation_begin(&board, n, &begin, NOW - (10 - n) * SECOND);
+            finding = found("grows-by-generation");
+            first = finding && first == 99 ? n : first;
+        }
+        ok(cases[c].found ? finding && strstr(finding->what, cases[c].found) && first <= 4 && first >= 3 : none(), cases[c].what)
+            || printf("# %s, first seen after %u\n", finding ? finding->what : "nothing", first);
+    }
+}
+
+static void limits(void)
+{
+    pst_shared_header_t *header = pst_board_header(&board);
+    pst_shared_child_t *child;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    healthy(101)->books.pss_bytes = 20 * MIB;
+    healthy(102)->books.pss_bytes = 40 * MIB;
+    header->memory_limit_bytes = 1000 * MIB;
+    header->memory_kind = PST_MEMORY_CGROUP;
+    header->children_limit = 50;
+    header->threads_per_child = 25;
+    ok(none(), "50 children of 20 MiB fit into 1000");
+    header->children_limit = 51;
+    finding = found("children-exceed-memory");
+    ok(finding && finding->severity == PST_SEVERITY_CRITICAL && !finding->pid, "51 do not: children-exceed-memory");
+    ok(finding && strstr(finding->evidence, "the cgroup has 1000 MiB") && strstr(finding->advice, "MaxRequestWorkers 1000 (40 children of 25 threads)"),
+       "what would fit") || printf("# %s %s\n", finding ? finding->evidence : "", finding ? finding->advice : "");
+    header->memory_limit_bytes = 0;
+    ok(none(), "not where the memory is not known");
+    header->memory_limit_bytes = 1000 * MIB;
+    for (apr_uint32_t i = 0; i < 3; i++) {
+        pst_board_child(&board, i)->started = NOW - 19 * SECOND;
+    }
+    ok(none(), "nor by children that have just begun");
+
+    wipe();
+    child = healthy(100);
+    ok(none(), "all connections have slots");
+    child->unslotted_opened = 3;
+    finding = found("slots-exceeded");
+    ok(finding && figure(finding, "connections") == 3 && figure(finding, "suggested_connections") == 16
+       && strstr(finding->advice, "PoolStatConnections 16."), "three had none: slots-exceeded");
+    child->unslotted_connections = 100;
+    finding = found("slots-exceeded");
+    ok(figure(finding, "suggested_connections") == 108, "as many as there are");
+
+    wipe();
+    header->homeless = 2;
+    ok(found("homeless-children") != NULL, "homeless-children");
+
+    wipe();
+    for (apr_uint32_t i = 0; i < board.child_count * PST_DOCTOR_BOARD_FULL / 100 - 1; i++) {
+        healthy(100 + i);
+    }
+    ok(none(), "blocks are left");
+    healthy(200);
+    ok(found("board-nearly-full") != NULL, "nine of ten are taken: board-nearly-full");
+
+    wipe();
+    healthy(100)->level = PST_LEVEL_HOOKS;
+    apr_cpystrn(pst_board_child(&board, 0)->reason, "PoolStatInstrument is Off", PST_REASON_LEN);
+    finding = found("not-instrumented");
+    ok(finding && strstr(finding->evidence, "PoolStatInstrument is Off"), "not-instrumented");
+}
+
+static void lingering(void)
+{
+    pst_generation_begin_t begin = { 1, 2, 4, 3 };
+    const pst_finding_t *finding;
+
+    wipe();
+    healthy(100);                           /* of generation 1 */
+    pst_generation_begin(&board, 1, &begin, NOW - 5000 * SECOND);
+    pst_generation_begin(&board, 2, &begin, NOW - 1799 * SECOND);
+    ok(none(), "an old child, half an hour after the reload");
+    pst_board_generation(&board, 1)->generation_ended -= SECOND;
+    finding = found("lingering-generation");
+    ok(finding && figure(finding, "children") == 1, "longer: lingering-generation");
+}
+
+static void faces(void)
+{
+    static pst_emit_t emit;
+
+    wipe();
+    grow(&healthy(100)->verdict, 200000, 30);
+    pst_board_header(&board)->homeless = 2;
+    examine();
+    out_len = 0;
+    pst_emit_init(&emit, PST_EMIT_TEXT, sink, NULL);
+    is_number(pst_view_doctor_text(&emit, &snapshot), 2, "as sentences");
+    pst_emit_flush(&emit);
+    ok(strstr(out, "warning: growing-process\nThe process scope of child 100 grows by 195 KiB a minute"), "in plain words");
+    wipe();
+    lives(healthy(100), 30);
+    examine();
+    out_len = 0;
+    pst_emit_init(&emit, PST_EMIT_TEXT, sink, NULL);
+    is_number(pst_view_doctor_text(&emit, &snapshot), 0, "none");
+    pst_emit_flush(&emit);
+    is_text(out, "No findings. 1 children examined, on a record of 1 min 00 s.\n", "is said calmly");
+}
+
+/* The board is random; so are parts of it that pass for right. */
+static int noise(void *unused)
+{
+    static pst_emit_t emit;
+
+    (void)unused;
+    srand(11);
+    for (int round = 0; round < 200; round++) {
+        char *begin = (char *)pst_board_generation(&board, 0), *end = (char *)board.base + board.size;
+
+        for (char *c = begin; c < end; c++) {
+            *c = (char)(rand() % 3 ? rand() : 0);
+        }
+        for (apr_uint32_t i = 0; i < board.child_count; i++) {
+            pst_shared_child_t *child = pst_board_child(&board, i);
+
+            child->ready = 1;
+            grow(&child->verdict, (double)rand() * rand(), (apr_uint64_t)rand());
+            child->verdict.of = 0;
+            child->verdict.scope = 0;
+            child->level = (apr_uint32_t)rand() % 4;
+            child->books.heap_kind = PST_HEAP_GLIBC;
+            child->books.heap_tells = PST_HEAP_TELLS_BOTH;
+            child->books.heap_free_bytes = (apr_uint64_t)rand() << 33 >> rand() % 20;
+            child->held_bytes = (apr_uint64_t)rand() << 33 >> rand() % 20;
+            for (apr_uint32_t c = 0; c < PST_CLASS_COUNT; c++) {
+                pst_shared_class_t *class = pst_board_class(&board, child, c);
+
+                class->in_use = 1;
+                class->seq = 0;
+                class->class_pools_created = (apr_uint64_t)rand();
+                grow(&class->verdict, rand(), 100);
+                class->verdict.of = 0;
+                class->verdict.scope = 0;
+            }
+        }
+        for (apr_uint32_t n = 0; n < PST_GENERATION_COUNT; n++) {
+            pst_board_generation(&board, n)->in_use = 1;
+            pst_board_generation(&board, n)->number = n;
+        }
+        apr_pool_clear(pool);
+        if (!examine() || snapshot.findings->count > PST_FINDINGS_MOST) {
+            return 1;
+        }
+        out_len = 0;
+        pst_emit_init(&emit, PST_EMIT_JSON, sink, NULL);
+        pst_emit_object(&emit, NULL);
+        pst_view_doctor_tree(&emit, &snapshot);
+        pst_emit_end(&emit);
+        pst_emit_flush(&emit);
+        if (out[0] != '{') {
+            return 2;
+        }
+    }
+    return 0;
+}
+
+int main(void)
+{
+    apr_pool_t *top;
+
+    apr_initialize();
+    apr_pool_create(&top, NULL);
+    apr_pool_create(&pool, top);
+    make_board(&board, 20, 8, top);
+    health();
+    process();
+    connection();
+    of_class();
+    heap_grows();
+    retained();
+    covers();
+    heap_free();
+    slack();
+    generations();
+    limits();
+    lingering();
+    faces();
+    is_number((unsigned)apart(noise, NULL), 0, "random boards: findings, and nothing else");
+    pst_board_close(&board);
+    apr_terminate();
+    return done();
+}
