@@ -6,6 +6,7 @@
  * the module record.
  */
 #include "mod_poolstat_private.h"
+#include "mod_poolstat_env.h"
 #include "mod_poolstat_log.h"
 
 #include <http_config.h>
@@ -43,10 +44,10 @@ static void register_hooks(apr_pool_t *pool)
 
 AP_DECLARE_MODULE(poolstat) = {
     STANDARD20_MODULE_STUFF,
-    NULL,                       /* per-directory configuration: none */
-    NULL,
+    pst_env_create,             /* per-directory configuration: PoolStatEnv */
+    pst_env_merge,
     pst_config_create,
-    NULL,                       /* the directives are global */
+    NULL,                       /* the other directives are global */
     pst_config_directives,
     register_hooks,
     AP_MODULE_FLAG_NONE

@@ -4,6 +4,7 @@
  * the two lists.
  */
 #include "mod_poolstat_private.h"
+#include "mod_poolstat_env.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -221,6 +222,8 @@ const command_rec pst_config_directives[] = {
                   "connections of one child that get a row of their own; default: by the MPM's limits"),
     AP_INIT_TAKE1("PoolStatProfile", set_profile, NULL, RSRC_CONF,
                   "bytes by which pools grow between two sampled call sites, on average, or Off; default: 512K"),
+    AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
+                  "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
     AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,
                   "file behind the board, absolute or below DefaultRuntimeDir; default: " DEFAULT_FILE),
     AP_INIT_TAKE1("PoolStatInterval", set_interval, NULL, RSRC_CONF,

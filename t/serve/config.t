@@ -7,7 +7,8 @@ use Test::More;
 
 my $s = PST::Server->new('config');
 
-my @good = ('', 'PoolStatInstrument On', 'PoolStatInstrument off', 'PoolStatInterval 1', 'PoolStatInterval 3600', 'PoolStatHistory 60', 'PoolStatHistory 86400', 'PoolStatHistory off', 'PoolStatConnections 1', 'PoolStatConnections 4096',
+my @good = ('', 'PoolStatEnv On', 'PoolStatEnv off', "<Location /x>\nPoolStatEnv On\n</Location>", "<VirtualHost *:*>\nPoolStatEnv On\n</VirtualHost>",
+    'PoolStatInstrument On', 'PoolStatInstrument off', 'PoolStatInterval 1', 'PoolStatInterval 3600', 'PoolStatHistory 60', 'PoolStatHistory 86400', 'PoolStatHistory off', 'PoolStatConnections 1', 'PoolStatConnections 4096',
     'PoolStatWarn request 1', 'PoolStatWarn connection 10m', "PoolStatWarn Child 1024G\nPoolStatWarn child off",
     'PoolStatProfile Off', 'PoolStatProfile off', 'PoolStatProfile 1', 'PoolStatProfile 64K', 'PoolStatProfile 1m', 'PoolStatProfile 1024G',
     'PoolStatFile other.board', "PoolStatFile $s->{dir}/run/abs.board", "PoolStatInstrument Off\nPoolStatConnections 9\nPoolStatFile x");
@@ -20,6 +21,7 @@ for my $conf (@good) {
 }
 
 my @bad = (
+    'PoolStatEnv', 'PoolStatEnv 1', 'PoolStatEnv On On', 'PoolStatEnv ""',
     'PoolStatInstrument', 'PoolStatInstrument Maybe', 'PoolStatInstrument On Off', 'PoolStatInstrument 1', 'PoolStatInstrument ""',
     'PoolStatConnections', 'PoolStatConnections 0', 'PoolStatConnections -5', 'PoolStatConnections many', 'PoolStatConnections 1k',
     'PoolStatConnections 1.5', 'PoolStatConnections 99999999999999999999', 'PoolStatConnections 4294967297', 'PoolStatConnections 10 20',
