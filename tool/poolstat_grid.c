@@ -10,8 +10,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* The last column of text takes what is left, and at least so much. */
-#define LEAST_TEXT 12
+/* The last column is a text, which takes what is left, and at least this part of the width: request lines tell most. */
+#define LEAST_TEXT(width) ((width) / 4 > 12 ? (width) / 4 : 12)
 
 static poolstat_cell_t *cell(poolstat_grid_t *grid, const char *heading, int is_text, int rank, pst_sort_e sort,
                              unsigned row, unsigned *column)
@@ -200,7 +200,7 @@ void poolstat_grid_fit(poolstat_grid_t *grid, unsigned width)
         return;
     }
     wanted = last->width;
-    last->width = wanted < LEAST_TEXT ? wanted : LEAST_TEXT;
+    last->width = wanted < LEAST_TEXT(width) ? wanted : LEAST_TEXT(width);
     while (total_width(grid) > width && (least = least_important(grid)) != NULL) {
         least->width = 0;
     }
