@@ -17,4 +17,14 @@
 #define TEXT(name, text) { name, text, 0 }
 #define NUMBER(name, value) { name, NULL, value }
 
+/* Part of a whole in thousandths; whole may be hostile, and 0. */
+static inline unsigned pst_permille(apr_uint64_t part, apr_uint64_t whole)
+{
+    while (whole >> 50) {
+        whole >>= 1;
+        part >>= 1;
+    }
+    return !whole ? 0 : part >= whole ? 1000 : (unsigned)(part * 1000 / whole);
+}
+
 #endif /* PST_PIECE_H */

@@ -7,6 +7,7 @@
  */
 #include <apr_strings.h>
 #include "pst_format.h"
+#include "pst_view_books.h"
 #include "pst_view_doctor.h"
 #include "pst_view_generations.h"
 #include "pst_view_growth.h"
@@ -55,16 +56,6 @@ static const pst_metric_e request_columns[] = {
 
 /* connection, state and age, request beside the figures */
 #define ROW_COLUMNS (3 + COUNT(row_columns) + COUNT(request_columns))
-
-/* Part of a whole in thousandths; whole may be hostile, and 0. */
-static unsigned permille(apr_uint64_t part, apr_uint64_t whole)
-{
-    while (whole >> 50) {
-        whole >>= 1;
-        part >>= 1;
-    }
-    return !whole ? 0 : part >= whole ? 1000 : (unsigned)(part * 1000 / whole);
-}
 
 /* ---- links: the same page with one thing changed ---- */
 
@@ -187,7 +178,7 @@ static void print_segments(pst_emit_t *emit, apr_uint64_t (*figure)(const void *
         unsigned end;
 
         eighths += figure(of, scopes[i]) / 8;
-        end = permille(eighths, whole / 8);
+        end = pst_permille(eighths, whole / 8);
         if (end > x) {
             PIECE(emit, &pst_web_segment, TEXT("key", pst_metrics[scopes[i]].key), NUMBER("x", x),
                   NUMBER("width", end - x));
@@ -392,7 +383,7 @@ static void print_row_texts(pst_emit_t *emit, const pst_page_t *page, const pst_
 static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t *row, apr_uint64_t largest)
 {
     print_row_texts(emit, page, row);
-    pst_emit_share(emit, permille(row->slot.usage.reserved_bytes, largest));
+    pst_emit_share(emit, pst_permille(row->slot.usage.reserved_bytes, largest));
     for (unsigned i = 0; i < COUNT(row_columns); i++) {
         pst_metric_e metric = row_columns[i].metric;
 
@@ -494,6 +485,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_live(emit, page);
     print_filter(emit, page);
     print_children(emit, page);
+    pst_view_books(emit, page);
     pst_view_charts(emit, page);
     pst_view_generations(emit, page);
     pst_view_places(emit, page);

@@ -22,15 +22,6 @@ static const pst_metric_e site_columns[] = {
     PST_M_site_live_bytes, PST_M_site_ever_bytes, PST_M_site_live_samples, PST_M_site_ever_samples
 };
 
-static unsigned permille(apr_uint64_t part, apr_uint64_t whole)
-{
-    while (whole >> 50) {
-        whole >>= 1;
-        part >>= 1;
-    }
-    return !whole ? 0 : part >= whole ? 1000 : (unsigned)(part * 1000 / whole);
-}
-
 static void print_headings(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -54,7 +45,7 @@ static void print_more(pst_emit_t *emit, const pst_page_t *page, apr_uint32_t co
 static void print_figures(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count,
                           apr_uint64_t (*figure)(const void *, pst_metric_e), const void *of, apr_uint64_t whole)
 {
-    pst_emit_share(emit, permille(figure(of, metrics[0]), whole));
+    pst_emit_share(emit, pst_permille(figure(of, metrics[0]), whole));
     for (unsigned i = 0; i < count; i++) {
         pst_emit_cell(emit, i ? &pst_web_cell : &pst_web_cell_share);
         pst_emit_figure(emit, pst_metrics[metrics[i]].key, metrics[i], figure(of, metrics[i]));

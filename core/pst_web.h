@@ -36,6 +36,12 @@ extern const pst_piece_t
     pst_web_sites, pst_web_sites_rows, pst_web_site_open, pst_web_site_frame, pst_web_site_figures,
     pst_web_site_open_other, pst_web_sites_none;
 
+/* books.html */
+extern const pst_piece_t
+    pst_web_books, pst_web_books_key, pst_web_books_table, pst_web_books_rows, pst_web_books_open, pst_web_books_segment,
+    pst_web_books_mark, pst_web_books_figures, pst_web_books_close, pst_web_books_close_old, pst_web_books_none,
+    pst_web_books_end;
+
 /* largest.html */
 extern const pst_piece_t
     pst_web_largest, pst_web_largest_rows, pst_web_largest_open, pst_web_largest_close, pst_web_largest_none,
