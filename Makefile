@@ -115,7 +115,12 @@ $(B)/obj/web_files.o: $(B)/web_files.c Makefile | deps-build
 # a unit is one file that prints TAP, linked with all of core
 $(B)/unit/%: t/unit/%.c $(CORE_OBJ) Makefile | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit -MMD -MP -MF $@.d -o $@ $< $(CORE_OBJ) $(APR_LIBS) $(LIBS)
+	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit -Itool -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJ) $(CORE_OBJ) $(APR_LIBS) $(LIBS)
+
+# but for what reads other processes, which is the command's
+TREE_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tool/pst_*.c))
+$(B)/unit/forest: $(TREE_OBJ)
+$(B)/unit/forest: UNIT_OBJ = $(TREE_OBJ)
 
 -include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/unit/*.d)
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define ROUNDS      8           /* how often changed pools are read again */
+#define TORN_ROUNDS 64          /* while a link leads nowhere, behind which more may lie */
 #define MAX_POOLS   (1u << 18)  /* some 150 MB of ours */
 #define MAX_ALLOCATORS (1u << 16)
 #define FREE_NODES  (1u << 20)  /* of one allocator */
@@ -201,7 +202,6 @@ static int visit(pst_forest_t *forest, const visit_t *to)
     pool = &forest->pools[i];
     if (pool->round == forest->round || (pool->stale && !pst_forest_read_pool(forest, pool))
         || (uintptr_t)pool->copy.pool.parent != parent) {
-        pool->stale = 1;
         return 0;
     }
     hang(forest, i, to->parent);
@@ -249,7 +249,7 @@ static void follow_links(pst_forest_t *forest)
 static void read_allocator(pst_forest_t *forest, pst_tree_allocator_t *allocator)
 {
     pst_remote_t *remote = forest->remote;
-    uint32_t budget = FREE_NODES, i;
+    uint32_t budget = FREE_NODES, power, length, i;
 
     allocator->retained = 0;
     allocator->node_count = 0;
@@ -260,22 +260,26 @@ static void read_allocator(pst_forest_t *forest, pst_tree_allocator_t *allocator
         return;
     }
     for (i = 0; i < PST_APR_FREE_LISTS; i++) {
-        uintptr_t at = (uintptr_t)allocator->copy.free[i];
+        uintptr_t at = (uintptr_t)allocator->copy.free[i], tortoise = 0;
         apr_memnode_t node;
 
-        while (at) {
-            if (!pst_remote_read(remote, at, &node, sizeof(node)) || !pst_forest_is_node(remote, at, &node)) {
+        for (power = 1, length = 0; at; at = (uintptr_t)node.next) {
+            if (at == tortoise || !pst_remote_read(remote, at, &node, sizeof(node)) || !pst_forest_is_node(remote, at, &node)) {
                 allocator->flags |= PST_POOL_TORN;
                 break;
             }
             if (budget-- == 0 || !make_room(&allocator->nodes, allocator->node_count, &allocator->node_room,
                                             sizeof(allocator->nodes[0]))) {
-                allocator->flags |= PST_POOL_CUT;   /* a ring, if not that many */
+                allocator->flags |= PST_POOL_CUT;
                 return;
             }
             allocator->nodes[allocator->node_count++] = at;
             allocator->retained += pst_forest_node_size(at, &node);
-            at = (uintptr_t)node.next;
+            if (++length == power) {
+                power *= 2;
+                length = 0;
+                tortoise = at;
+            }
         }
     }
 }
@@ -340,7 +344,7 @@ static uint32_t check_some(pst_forest_t *forest, pst_piece_read_t *pieces, char 
         char *to = fresh + i * room;
 
         pieces[2 * i] = (pst_piece_read_t){ pool->at - APR_MEMNODE_T_SIZE, to, sizeof(pst_pool_copy_t), 0 };
-        pieces[2 * i + 1] = (pst_piece_read_t){ (uintptr_t)pool->copy.pool.active, to + sizeof(pst_pool_copy_t),
+        pieces[2 * i + 1] = (pst_piece_read_t){ pool->active_at, to + sizeof(pst_pool_copy_t),
                                                 sizeof(apr_memnode_t), 0 };
     }
     pst_remote_read_many(forest->remote, pieces, 2 * (apr_size_t)count);
@@ -369,7 +373,7 @@ static uint32_t check_allocators(pst_forest_t *forest)
         pst_tree_allocator_t *allocator = &forest->allocators[i];
 
         if (!pst_remote_read(forest->remote, allocator->at, &copy, sizeof(copy))
-            || memcmp(&copy, &allocator->copy, sizeof(copy)) != 0) {
+            ? !(allocator->flags & PST_POOL_TORN) : memcmp(&copy, &allocator->copy, sizeof(copy)) != 0) {
             allocator->stale = 1;
             changed++;
         }
@@ -396,15 +400,25 @@ static uint32_t check(pst_forest_t *forest)
     return changed + check_allocators(forest);
 }
 
+static int has_torn(const pst_forest_t *forest)
+{
+    uint32_t i;
+
+    for (i = 0; i < forest->count && !(forest->pools[forest->order[i]].flags & PST_POOL_TORN); i++) {
+    }
+    return i < forest->count;
+}
+
 void pst_forest_read(pst_forest_t *forest)
 {
     uint32_t round, i;
 
-    for (round = 0; round < ROUNDS; round++) {
+    for (round = 0; round < TORN_ROUNDS; round++) {
         follow_links(forest);
         read_allocators(forest);
         forest->changed = check(forest);
-        if (!forest->changed || forest->remote->late || forest->remote->gone || forest->no_memory) {
+        if (!forest->changed || forest->remote->late || forest->remote->gone || forest->no_memory
+            || (round >= ROUNDS - 1 && !has_torn(forest))) {
             break;
         }
     }

@@ -55,6 +55,7 @@ typedef struct pst_tree_pool_t {
     uintptr_t       at;
     pst_pool_copy_t copy;
     apr_memnode_t   active;     /**< its active node's head */
+    uintptr_t       active_at;  /**< the node it is of: the pool's own, where its active one was not met */
     pst_record_t    record;     /**< the bytes behind it: a record of mod_poolstat's, perhaps */
     int             has_record; /**< so it seems: pst_origin.h decides */
     uint32_t        parent, child, sibling; /**< indices, or PST_NONE; the youngest child first */

@@ -117,6 +117,7 @@ static void read_nodes(pst_forest_t *forest, pst_tree_pool_t *pool)
         if (at == active) {
             met = 1;
             pool->active = node;
+            pool->active_at = at;
         }
         if (++length == power) {
             power *= 2;
@@ -241,6 +242,7 @@ static int read_once(pst_forest_t *forest, pst_tree_pool_t *pool)
     pool->flags = 0;
     pool->resource_count = 0;
     pool->active = pool->copy.node;
+    pool->active_at = window.at;
     pool->has_record = (uintptr_t)pool->copy.pool.self_first_avail
                        == pool->at + sizeof(pst_apr_pool_t) + APR_ALIGN_DEFAULT(sizeof(pst_record_t));
     read_nodes(forest, pool);
@@ -259,7 +261,7 @@ static int unchanged(pst_forest_t *forest, const pst_tree_pool_t *pool)
 
     return pst_remote_read(forest->remote, pool->at - APR_MEMNODE_T_SIZE, &copy, sizeof(copy))
            && memcmp(&copy, &pool->copy, sizeof(copy)) == 0
-           && pst_remote_read(forest->remote, (uintptr_t)copy.pool.active, &active, sizeof(active))
+           && pst_remote_read(forest->remote, pool->active_at, &active, sizeof(active))
            && memcmp(&active, &pool->active, sizeof(active)) == 0;
 }
 

@@ -15,7 +15,8 @@
 #define BATCH       512u                /* pages looked at by one call */
 #define MAX_PAGES   (8u << 20)          /* 32 GB */
 #define MAX_FOUND   (1u << 22)
-#define TIME        apr_time_from_sec(8)
+#define TIME        apr_time_from_sec(5)
+#define MAX_RANGE   (UINT64_C(1) << 38) /* larger ones are shadows of sanitizers, of which little is there */
 #define PRESENT     (UINT64_C(1) << 63) /* Documentation/admin-guide/mm/pagemap.rst */
 #define SWAPPED     (UINT64_C(1) << 62)
 
@@ -148,6 +149,7 @@ void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search)
 
         /* of no file; named ones are stacks and the kernel's, but for the heap and what prctl() named "[anon:" */
         if (range->readable && range->writable && !range->shared && !range->inode
+            && range->to - range->from <= MAX_RANGE
             && (!range->path[0] || strcmp(range->path, "[heap]") == 0 || strncmp(range->path, "[anon", 5) == 0)) {
             ranges[count].from = range->from;
             ranges[count++].to = range->to;
