@@ -17,6 +17,9 @@
 
 /* -- what is shown --------------------------------------------------------- */
 
+#define SHOWN 1     /* something in it is asked for */
+#define ASKED 2     /* it is asked for itself: with all that hangs on it */
+
 /* A byte per pool: is it listed? Sizes first, then tags, with all that a match lies in. */
 static char *choose(const pst_tree_view_t *view)
 {
@@ -30,9 +33,13 @@ static char *choose(const pst_tree_view_t *view)
         if (view->match && fnmatch(view->match, pool->tag, 0) != 0) {
             continue;
         }
-        for (k = forest->order[i]; pool->all.reserved >= view->min && k != PST_NONE && !shown[k]; k = forest->pools[k].parent) {
-            shown[k] = 1;
+        if (pool->all.reserved < view->min) {
+            continue;
         }
+        for (k = pool->parent; k != PST_NONE && !shown[k]; k = forest->pools[k].parent) {
+            shown[k] = SHOWN;
+        }
+        shown[forest->order[i]] = ASKED;
     }
     return shown;
 }
@@ -226,7 +233,9 @@ static void print_people(const pst_tree_view_t *view, pst_emit_t *emit, const ch
 
         if (shown[forest->order[i]]) {
             print_pool(view, emit, pool);
-            print_resources(view, emit, pool);
+            if (shown[forest->order[i]] == ASKED) {
+                print_resources(view, emit, pool);
+            }
             print_hidden(view, emit, pool, shown);
         }
     }
@@ -286,7 +295,8 @@ static void put_resource(const pst_tree_view_t *view, pst_emit_t *emit, const ps
     pst_emit_end(emit);
 }
 
-static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, uint32_t number)
+static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, uint32_t number,
+                     int asked)
 {
     pst_origin_t origin;
     uint32_t i;
@@ -324,8 +334,9 @@ static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tr
     if (pool->flags) {
         pst_emit_text(emit, "marked", flags_text(pool->flags));
     }
+    pst_emit_flag(emit, "asked", asked);
     pst_emit_array(emit, "resources", "Resource");
-    for (i = 0; i < pool->resource_count; i++) {
+    for (i = 0; asked && i < pool->resource_count; i++) {
         put_resource(view, emit, pool, i);
     }
     pst_emit_end(emit);
@@ -381,7 +392,7 @@ static void print_programs(const pst_tree_view_t *view, pst_emit_t *emit, const 
     pst_emit_array(emit, "pools", "Pool");
     for (i = 0; i < forest->count && emit->status == APR_SUCCESS; i++) {
         if (shown[forest->order[i]]) {
-            put_pool(view, emit, &forest->pools[forest->order[i]], i);
+            put_pool(view, emit, &forest->pools[forest->order[i]], i, shown[forest->order[i]] == ASKED);
         }
     }
     pst_emit_end(emit);

@@ -17,6 +17,8 @@
  *   leak_here=N      N pieces of bytes= each, taken by an exported function, poolprobe_leak(), or
  *   many=N tag=T     N pools below the one chosen, bytes= from each; their tag is T, none if T is
  *                    none, a different one for each if T is each; all made at one place, or
+ *   things=1         first hang one of each on the pool: a file, a socket, a mutex, shared memory, a process,
+ *                    cleanups; and
  *   printf=N         one string of N bytes by apr_psprintf, or
  *   churn=N          make, fill, clear, destroy a pool below the request's N times
  *   fork=1           ... in a forked process, which then ends, instead of in this one
@@ -56,9 +58,11 @@
 #include <apr_buckets.h>
 #include <apr_lib.h>
 #include <apr_optional.h>
+#include <apr_network_io.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
+#include <apr_thread_proc.h>
 #include <util_script.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,7 +136,7 @@ typedef struct plan_t {
     const char *tag, *heap_free;
     apr_size_t heap_bytes;
     long heap;
-    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, complain;
+    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, things, complain;
 } plan_t;
 
 static apr_int64_t number(apr_table_t *args, const char *key, apr_int64_t otherwise, apr_int64_t limit)
@@ -188,6 +192,7 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->pace_us = (long)number(args, "pace", 0, 1000000);
     plan->early = (long)number(args, "early", 0, 1);
     plan->fork = (long)number(args, "fork", 0, 1);
+    plan->things = (long)number(args, "things", 0, 1);
     plan->complain = (long)number(args, "complain", 0, 1);
     if ((apr_int64_t)plan->bytes * plan->pieces > LIMIT_BYTES) {
         plan->pieces = plan->bytes ? (long)(LIMIT_BYTES / plan->bytes) : 0;
@@ -389,6 +394,38 @@ void poolprobe_read(apr_pool_t *pool, apr_bucket_alloc_t *buckets, long count)
     }
 }
 
+__attribute__((visibility("default"), noinline)) apr_status_t poolprobe_clean(void *data);
+
+apr_status_t poolprobe_clean(void *data)
+{
+    (void)data;
+    return APR_SUCCESS;
+}
+
+/* What a pool may have to clean up. All of it goes with the pool. */
+static void make_things(work_t *w)
+{
+    static const char *const sleep_args[] = { "sleep", "60", NULL };
+    apr_pool_t *pool = w->pool;
+    apr_thread_mutex_t *mutex;
+    apr_procattr_t *how;
+    apr_socket_t *sock;
+    apr_proc_t *proc = apr_pcalloc(pool, sizeof(*proc));
+    apr_file_t *file;
+    apr_shm_t *shm;
+
+    apr_file_open(&file, apr_pstrcat(pool, ap_document_root(w->r), "/small.txt", NULL), APR_READ, APR_OS_DEFAULT, pool);
+    apr_socket_create(&sock, APR_INET, SOCK_STREAM, APR_PROTO_TCP, pool);
+    apr_thread_mutex_create(&mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    apr_shm_create(&shm, 4096, NULL, pool);
+    apr_pool_cleanup_register(pool, w, poolprobe_clean, apr_pool_cleanup_null);
+    apr_pool_pre_cleanup_register(pool, w, poolprobe_clean);
+    if (apr_procattr_create(&how, pool) == APR_SUCCESS && apr_procattr_cmdtype_set(how, APR_PROGRAM_PATH) == APR_SUCCESS
+        && apr_proc_create(proc, "sleep", sleep_args, NULL, how, pool) == APR_SUCCESS) {
+        apr_pool_note_subprocess(pool, proc, APR_KILL_ALWAYS);
+    }
+}
+
 /* All at one place, whatever becomes of them. @return what their nodes add up to */
 static ring_t make_many(work_t *w)
 {
@@ -462,6 +499,9 @@ static void take(work_t *w)
         apr_thread_mutex_lock(pchild_lock);
     }
     w->before = ring_of(w->pool);
+    if (w->plan->things && w->pool) {
+        make_things(w);
+    }
     if (w->plan->many && w->pool) {
         w->after = make_many(w);
         return;
