@@ -163,6 +163,7 @@ subtest 'the books' => sub {
     $s->load_end;
     is($s->json->{children}[0]{level}, 'full', 'and the server serves on');
     $held->finish;
+    $held->conn->close;
     is($s->stop, 0, 'it stops');
 };
 
@@ -179,6 +180,7 @@ subtest 'without mod_poolstat' => sub {
     is($pool && $pool->{reserved_bytes}, $report->{reserved_after}, 'the same pools');
     ok(!$tree->{board} && !(grep { $_->{creator} } @{ $tree->{pools} }), 'nobody knows who made them');
     $p->finish;
+    $p->conn->close;
     is($s->stop, 0, 'it stops');
 };
 
