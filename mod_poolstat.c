@@ -8,7 +8,6 @@
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_env.h"
 #include "mod_poolstat_log.h"
-#include "mod_poolstat_server_status.h"
 
 #include <http_config.h>
 #include <http_connection.h>
@@ -40,7 +39,6 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_read_request(pst_phase_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(pst_phase_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
-    pst_server_status_register(pool);
     pst_phases_register(pool);
 }
 

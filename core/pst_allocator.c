@@ -64,36 +64,41 @@ static unsigned find_free(apr_pool_t *pool)
     return 0;
 }
 
-/* @return 0 if it is none of ours: another tag, more than one thread's, uncountable, no entry free */
-static int enter(pst_record_t *record, apr_pool_t *pool)
+/* None of ours: another tag, more than one thread's, uncountable, no entry free. */
+void pst_allocator_enter(pst_record_t *record, apr_pool_t *pool)
 {
     apr_allocator_t *allocator = pst_apr_pool(pool)->allocator;
     pst_allocator_t *entry;
 
     if (strcmp(pst_apr_pool(pool)->tag, TAG) != 0 || pst_apr_has_mutex(allocator)
         || !pst_apr_make_countable(allocator, COUNT_NODES)) {
-        return 0;
+        return;
     }
     record->allocator = (apr_uint16_t)find_free(pool);
     if (!record->allocator) {
-        return 0;
+        return;
     }
     entry = &pst_allocators[record->allocator];
     entry->out = 0;
     __atomic_store_n(&entry->own, apr_allocator_owner_get(allocator) == pool, __ATOMIC_RELAXED);
     __atomic_store_n(&entry->max_free, pst_apr_max_free(allocator), __ATOMIC_RELAXED);
     __atomic_store_n(&entry->allocator, allocator, __ATOMIC_RELAXED);
-    return 1;
+}
+
+void pst_allocator_out(apr_allocator_t *allocator, int n)
+{
+    apr_pool_t *owner = apr_allocator_owner_get(allocator);
+    const pst_record_t *record = owner ? pst_record_find(owner) : NULL;
+
+    if (record && record->allocator) {
+        pst_allocators[record->allocator].out += n;
+    }
 }
 
 void pst_allocator_settle(pst_record_t *record, apr_pool_t *pool)
 {
-    pst_allocator_t *entry;
+    pst_allocator_t *entry = &pst_allocators[record->allocator];
 
-    if (!record->allocator && !enter(record, pool)) {
-        return;
-    }
-    entry = &pst_allocators[record->allocator];
     __atomic_store_n(&entry->kept, pst_apr_retained(pst_apr_pool(pool)->allocator, 1, 0), __ATOMIC_RELAXED);
     if (entry->own && entry->out == 0 && !pst_apr_pool(pool)->child
         && apr_allocator_owner_get(pst_apr_pool(pool)->allocator) == pool) {
@@ -141,6 +146,8 @@ static struct {
     apr_uint64_t     bytes;
     apr_allocator_t *drain;     /* keeps nothing: what is freed to it goes to the operating system */
     apr_allocator_t *spare;     /* ready for the owner that comes while its allocator is taken */
+    apr_uint64_t     seen[PST_ALLOCATOR_COUNT];     /* states, as last measured */
+    apr_byte_t       wanted[PST_ALLOCATOR_COUNT];   /* was busy in a round */
 } g;
 
 static int make_ready(const pst_allocator_t *entry, apr_pool_t *pool)
@@ -214,19 +221,23 @@ int pst_allocator_take(pst_allocator_round_t *round)
         round->next = 1;
     }
     while (round->next < known) {
-        pst_allocator_t *entry = &pst_allocators[round->next++];
+        unsigned i = round->next++;
+        pst_allocator_t *entry = &pst_allocators[i];
+        int idle = (__atomic_load_n(&entry->state, __ATOMIC_RELAXED) & KIND) == IDLE;
 
-        if (!is_own(entry)) {
+        if (!is_own(entry) || (round->late && !g.wanted[i])) {
             continue;
         }
-        if ((__atomic_load_n(&entry->state, __ATOMIC_RELAXED) & KIND) != IDLE) {
-            round->busy++;
+        if (idle && !__atomic_load_n(&entry->kept, __ATOMIC_RELAXED)) {
+            g.wanted[i] = 0;
         }
-        else if (__atomic_load_n(&entry->kept, __ATOMIC_RELAXED)) {
-            if (take(entry)) {
-                round->emptied++;
-                return 1;
-            }
+        else if (idle && take(entry)) {
+            g.wanted[i] = 0;
+            round->emptied++;
+            return 1;
+        }
+        else {
+            g.wanted[i] = 1;
             round->busy++;
         }
     }
@@ -242,8 +253,9 @@ int pst_allocator_take_largest(void)
     for (i = 1; i < known; i++) {
         pst_allocator_t *entry = &pst_allocators[i];
         apr_uint64_t kept = __atomic_load_n(&entry->kept, __ATOMIC_RELAXED);
+        apr_uint64_t state = __atomic_load_n(&entry->state, __ATOMIC_RELAXED);
 
-        if (kept > most && is_own(entry) && (__atomic_load_n(&entry->state, __ATOMIC_RELAXED) & KIND) == IDLE) {
+        if (kept > most && (state & KIND) == IDLE && state == g.seen[i] && is_own(entry)) {
             most = kept;
             largest = entry;
         }
@@ -334,6 +346,7 @@ void pst_allocator_measure(pst_shared_child_t *block)
         apr_uint64_t bytes = __atomic_load_n(&pst_allocators[i].kept, __ATOMIC_RELAXED);
 
         count += __atomic_load_n(&pst_allocators[i].pool, __ATOMIC_RELAXED) != NULL;
+        g.seen[i] = __atomic_load_n(&pst_allocators[i].state, __ATOMIC_RELAXED);
         sum += bytes;
         for (k = 0; k < PST_LIMIT_COUNT; k++) {
             apr_uint64_t limit = (apr_uint64_t)PST_LIMIT_LEAST << k;

@@ -19,7 +19,7 @@
  * Nobody ever waits: the owner makes one exchange at the first slow operation of a connection.  The
  * releaser touches the table's entry and the allocator, never the pool, which may be destroyed at any moment.
  * In the state IDLE the pool alone knows the allocator: it has just been cleared, no pool is below it,
- * and all nodes taken straight from the allocator are back.
+ * and no bucket allocator that lives on it is left.
  */
 #ifndef PST_ALLOCATOR_H
 #define PST_ALLOCATOR_H
@@ -38,7 +38,7 @@ typedef struct pst_allocator_t {
     apr_allocator_t *spare;         /**< releaser, before TAKEN: what the owner goes on with */
     apr_uint64_t     kept;          /**< atomic: bytes in the free list, as last taken by the owner */
     apr_uint64_t     max_free;      /**< atomic: its limit, bytes */
-    apr_int32_t      out;           /**< owner: nodes taken straight from the allocator, not given back yet */
+    apr_int32_t      out;           /**< owner: nodes with bucket allocators taken straight from the allocator, not given back yet */
     apr_uint32_t     own;           /**< atomic: 1 = the pool's alone; 0 = it is only watched */
 } __attribute__((aligned(64))) pst_allocator_t;
 
@@ -58,32 +58,28 @@ static APR_INLINE void pst_allocator_use(const pst_record_t *record, apr_pool_t 
     }
 }
 
-/** Within pst_allocator_cleared(). */
-void pst_allocator_settle(pst_record_t *record, apr_pool_t *pool);
+/** Within pst_allocator_recycled(). */
+void pst_allocator_enter(pst_record_t *record, apr_pool_t *pool);
 
-/** A pool has been cleared, and all that had to be done with it then is done. */
-static APR_INLINE void pst_allocator_cleared(pst_record_t *record, apr_pool_t *pool)
+/** A pool that had grown, or had an account, has been cleared: from now on it may keep something. */
+static APR_INLINE void pst_allocator_recycled(pst_record_t *record, apr_pool_t *pool)
 {
     const char *tag = pst_apr_pool(pool)->tag;
 
-    if (record->allocator || (tag && tag[0] == 't')) {
-        pst_allocator_settle(record, pool);
+    if (!record->allocator && tag && tag[0] == 't') {
+        pst_allocator_enter(record, pool);
     }
 }
+
+/** A pool that has an entry has been cleared, and all that had to be done with it then is done. */
+void pst_allocator_settle(pst_record_t *record, apr_pool_t *pool);
 
 /** A pool is about to be destroyed for good. */
 void pst_allocator_gone(pst_record_t *record, apr_pool_t *pool);
 
-/** Nodes were taken straight from an allocator (n > 0) or given back to it. */
-static APR_INLINE void pst_allocator_out(apr_allocator_t *allocator, int n)
-{
-    apr_pool_t *owner = ((const pst_apr_allocator_t *)(const void *)allocator)->owner;
-    const pst_record_t *record = owner ? pst_record_find(owner) : NULL;
-
-    if (record && record->allocator) {
-        pst_allocators[record->allocator].out += n;
-    }
-}
+/** A node that a bucket allocator lies in, or code like it, was taken straight from an allocator (n = 1) or is
+ *  given back to it (-1). */
+void pst_allocator_out(apr_allocator_t *allocator, int n);
 
 /** So much is in the free list now. */
 static APR_INLINE void pst_allocator_note(const pst_record_t *record, apr_uint64_t kept)
@@ -107,6 +103,7 @@ typedef struct pst_allocator_round_t {
     unsigned     next;          /**< entry */
     apr_uint32_t emptied;       /**< idle ones that kept something, and keep nothing now */
     apr_uint32_t busy;          /**< left alone */
+    int          late;          /**< only those that were busy when a round came by */
 } pst_allocator_round_t;
 
 /**
@@ -116,7 +113,8 @@ typedef struct pst_allocator_round_t {
  */
 int pst_allocator_take(pst_allocator_round_t *round);
 
-/** The same, outside of rounds, for the idle one that keeps most. @return 0 if none keeps anything */
+/** The same, outside of rounds, for the one that keeps most of those that nobody has used since
+ *  pst_allocator_measure() was called last. @return 0 if none keeps anything */
 int pst_allocator_take_largest(void);
 
 /**

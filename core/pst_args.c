@@ -94,6 +94,13 @@ static const char *set_since(pst_args_t *args, const char *value, apr_pool_t *po
     return NULL;
 }
 
+/* Whether it is a good one is for others to say. */
+static const char *set_nonce(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    args->nonce = apr_pstrdup(pool, value);
+    return NULL;
+}
+
 static const char *set_kind(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
@@ -135,7 +142,7 @@ static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *poo
 }
 
 enum { PAGE = 1 << PST_FACE_PAGE, JSON = 1 << PST_FACE_JSON, HISTORY = 1 << PST_FACE_HISTORY,
-       PROFILE = 1 << PST_FACE_PROFILE, METRICS = 1 << PST_FACE_METRICS };
+       PROFILE = 1 << PST_FACE_PROFILE, METRICS = 1 << PST_FACE_METRICS, RELEASE = 1 << PST_FACE_RELEASE };
 
 static const struct {
     const char *name;
@@ -148,7 +155,8 @@ static const struct {
     { "from", set_from, PAGE },
     { "children_from", set_children_from, PAGE },
     { "sort", set_sort, PAGE | JSON },
-    { "pid", set_pid, PAGE | JSON | HISTORY | PROFILE },
+    { "pid", set_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE },
+    { "nonce", set_nonce, RELEASE },
     { "since", set_since, HISTORY },
     { "classes", set_classes, METRICS },
     { "kind", set_kind, PAGE | JSON },

@@ -8,7 +8,7 @@
 
 #include "pst_snapshot.h"
 
-typedef enum { PST_FACE_PAGE, PST_FACE_JSON, PST_FACE_HISTORY, PST_FACE_PROFILE, PST_FACE_METRICS } pst_face_e;
+typedef enum { PST_FACE_PAGE, PST_FACE_JSON, PST_FACE_HISTORY, PST_FACE_PROFILE, PST_FACE_METRICS, PST_FACE_RELEASE } pst_face_e;
 
 #define PST_ARGS_ROWS      100      /**< connections a page shows unless asked otherwise */
 #define PST_ARGS_ROWS_MAX  1000
@@ -23,6 +23,7 @@ typedef struct pst_args_t {
     apr_uint32_t from;          /**< connections to leave out before, in the order asked for */
     apr_uint32_t children_from; /**< the same of children */
     int classes;                /**< metrics: pst_classes_e */
+    const char *nonce;          /**< release: as given; NULL: not given */
     apr_uint64_t since;         /**< history: points after this time alone; 0: all */
 } pst_args_t;
 
@@ -32,6 +33,7 @@ typedef struct pst_args_t {
  *   page, JSON   sort=, pid=, kind=, vhost=
  *   page alone   auto (no value), refresh=, rows=, from=, children_from=
  *   history      pid=, since=
+ *   release      pid=, nonce=
  *   metrics      classes=
  *
  * An empty value of these means that the argument was not given, as a form with

@@ -564,25 +564,32 @@ static apr_int64_t sample_pools(const pst_account_t *account, int deep)
     return pst_wrap_publish(account->record, account->root);
 }
 
+static apr_uint64_t retained_by(const pst_account_t *connection)
+{
+    const pst_record_t *record = connection->record;
+    apr_uint64_t retained;
+
+    if (record) {
+        pst_allocator_use(record, connection->root);
+    }
+    retained = pst_apr_retained(pst_apr_pool(connection->root)->allocator, 1, WALK_NODES);
+    if (record) {
+        pst_allocator_note(record, retained);
+    }
+    return retained;
+}
+
 void pst_instrument_sample(pst_account_t *connection, int deep)
 {
     pst_account_t *request = connection->current;
-    apr_uint64_t retained;
 
     if (!g.mirror || pst_account_muted()) {
         return;
     }
-    if (connection->record) {
-        pst_allocator_use(connection->record, connection->root);
-    }
-    retained = pst_apr_retained(pst_apr_pool(connection->root)->allocator, 1, WALK_NODES);
     if (connection->slot) {
-        pst_store(&connection->slot->retained_bytes, retained);
+        pst_store(&connection->slot->retained_bytes, retained_by(connection));
     }
-    if (connection->record) {
-        pst_allocator_note(connection->record, retained);
-    }
-    else {
+    if (!connection->record) {
         sample_by_walking(connection);
         return;
     }

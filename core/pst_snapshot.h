@@ -136,6 +136,7 @@ typedef struct pst_filter_t {
 typedef struct pst_snapshot_t {
     apr_uint64_t taken;         /**< time, microseconds */
     pst_sort_e sort;            /**< by what rows are sorted within a child */
+    const char *nonce;          /**< set by who serves it: lets who reads it ask for a release; NULL: nobody may */
     int windowed;               /**< pst_snapshot_window() was here */
     int gone;                   /**< as the filter had it: in a child's head, ended and ended_how tell */
     pst_shared_header_t about;  /**< copied; texts end in a NUL */
@@ -168,14 +169,6 @@ typedef struct pst_snapshot_t {
  */
 apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
-
-/**
- * Only sums, and only what the children's own heads say, at a cost that does not depend on connections: reserved is what
- * each counts in one place. Any thread, any process; takes no lock, never waits, allocates nothing.
- * @param total  of pools, used, slack, growths and the reserved of connections and requests nothing is said
- * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
- */
-apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board);
 
 /**
  * Part of pst_snapshot_take(): the classes and call sites of the children in it,

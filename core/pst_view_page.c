@@ -14,6 +14,7 @@
 #include "pst_view_largest.h"
 #include "pst_view_page.h"
 #include "pst_view_places.h"
+#include "pst_view_release.h"
 #include "pst_view_tree.h"
 #include "pst_piece.h"
 #include "pst_web.h"
@@ -490,6 +491,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     pst_view_generations(emit, page);
     pst_view_places(emit, page);
     pst_view_largest(emit, page);
+    pst_view_release(emit, page);
     print_connections(emit, page);
     pst_emit_piece(emit, &pst_web_bottom, NULL, 0);
     return emit->status;

@@ -2,7 +2,11 @@
  *
  * Release.  See pst_view_release.h.
  */
+#include <apr_strings.h>
 #include "pst_view_release.h"
+#include "pst_format.h"
+#include "pst_piece.h"
+#include "pst_web.h"
 
 static void print_kept(pst_emit_t *emit, const pst_shared_limits_t *limits, apr_uint64_t peak, apr_uint64_t sum)
 {
@@ -27,4 +31,148 @@ void pst_view_limits(pst_emit_t *emit, const pst_child_row_t *child)
     }
     pst_emit_end(emit);
     pst_emit_end(emit);
+}
+
+/* ---- what came of a release ---- */
+
+static void print_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t heap, apr_uint64_t before, apr_uint64_t after)
+{
+    pst_emit_number(emit, "allocators_bytes", allocators);
+    pst_emit_number(emit, "heap_bytes", heap);
+    pst_emit_number(emit, "rss_before_bytes", before);
+    pst_emit_number(emit, "rss_after_bytes", after);
+    pst_emit_signed(emit, "rss_fell_bytes", (double)before - (double)after);
+}
+
+static void print_row(pst_emit_t *emit, const pst_release_row_t *row)
+{
+    pst_emit_element(emit, row->pid);
+    pst_emit_number(emit, "pid", row->pid);
+    pst_emit_text(emit, "state", pst_release_word(row->state));
+    if (row->state == PST_RELEASE_DONE) {
+        pst_emit_number(emit, "emptied", row->emptied);
+        pst_emit_number(emit, "busy", row->busy);
+        print_sizes(emit, row->allocators_bytes, row->heap_bytes, row->rss_before, row->rss_after);
+        pst_emit_seconds(emit, "took_seconds", row->took, 6);
+    }
+    pst_emit_end(emit);
+}
+
+apr_status_t pst_view_released(pst_emit_t *emit, const pst_release_asked_t *asked)
+{
+    pst_emit_object(emit, NULL);
+    pst_emit_object(emit, "release");
+    pst_emit_number(emit, "asked", asked->count);
+    pst_emit_number(emit, "done", asked->count - asked->pending - asked->gone);
+    pst_emit_number(emit, "pending", asked->pending);
+    pst_emit_number(emit, "gone", asked->gone);
+    print_sizes(emit, asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
+    pst_emit_end(emit);
+    pst_emit_array(emit, "children", "Child");
+    for (apr_uint32_t i = 0; i < asked->count && emit->status == APR_SUCCESS; i++) {
+        print_row(emit, &asked->rows[i]);
+    }
+    pst_emit_end(emit);
+    pst_emit_end(emit);
+    return emit->status;
+}
+
+typedef struct {
+    apr_uint64_t emptied, busy, allocators, heap, before, after, took;
+} outcome_t;
+
+/* A row of either table. */
+static void print_outcome(pst_emit_t *emit, apr_uint32_t pid, const outcome_t *o, const char *when)
+{
+    char allocators[PST_FORMAT_LEN], heap[PST_FORMAT_LEN], before[PST_FORMAT_LEN], after[PST_FORMAT_LEN],
+         took[PST_FORMAT_LEN];
+
+    PIECE(emit, &pst_web_release_row, NUMBER("pid", pid), TEXT("allocators", pst_format_size(allocators, o->allocators)),
+          NUMBER("emptied", o->emptied), NUMBER("busy", o->busy), TEXT("heap", pst_format_size(heap, o->heap)),
+          TEXT("before", pst_format_size(before, o->before)), TEXT("after", pst_format_size(after, o->after)),
+          TEXT("took", pst_format_span(took, o->took)), TEXT("when", when));
+}
+
+apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t *asked)
+{
+    char allocators[PST_FORMAT_LEN], heap[PST_FORMAT_LEN], before[PST_FORMAT_LEN], after[PST_FORMAT_LEN];
+
+    PIECE(emit, &pst_web_released, NUMBER("done", asked->count - asked->pending - asked->gone), NUMBER("asked", asked->count),
+          TEXT("allocators", pst_format_size(allocators, asked->allocators_bytes)),
+          TEXT("heap", pst_format_size(heap, asked->heap_bytes)), TEXT("before", pst_format_size(before, asked->rss_before)),
+          TEXT("after", pst_format_size(after, asked->rss_after)));
+    pst_emit_piece(emit, &pst_web_release_table, NULL, 0);
+    for (apr_uint32_t i = 0; i < asked->count && emit->status == APR_SUCCESS; i++) {
+        const pst_release_row_t *row = &asked->rows[i];
+        const outcome_t o = { row->emptied, row->busy, row->allocators_bytes, row->heap_bytes, row->rss_before,
+                              row->rss_after, row->took };
+
+        if (row->state == PST_RELEASE_DONE) {
+            print_outcome(emit, row->pid, &o, "now");
+        }
+        else {
+            PIECE(emit, row->state == PST_RELEASE_GONE ? &pst_web_release_gone : &pst_web_release_pending,
+                  NUMBER("pid", row->pid));
+        }
+    }
+    pst_emit_piece(emit, &pst_web_release_end, NULL, 0);
+    pst_emit_piece(emit, &pst_web_released_end, NULL, 0);
+    return emit->status;
+}
+
+/* ---- on the page ---- */
+
+static void print_last(pst_emit_t *emit, const pst_page_t *page, const pst_shared_child_t *head)
+{
+    const outcome_t o = { head->released_emptied, head->released_busy, head->released_allocators_bytes,
+                          head->released_heap_bytes, head->released_rss_before_bytes, head->released_rss_after_bytes,
+                          head->released_seconds };
+    char age[PST_FORMAT_LEN], when[PST_FORMAT_LEN + 8];
+
+    pst_format_age(age, page->snapshot->taken > head->released_time ? page->snapshot->taken - head->released_time : 0);
+    apr_snprintf(when, sizeof(when), "%s ago", age);
+    print_outcome(emit, head->owner, &o, when);
+}
+
+void pst_view_release(pst_emit_t *emit, const pst_page_t *page)
+{
+    const pst_snapshot_t *snapshot = page->snapshot;
+    apr_uint64_t kept = 0, allocators = 0, unasked = 0, releases = 0;
+    char size[PST_FORMAT_LEN], given[PST_FORMAT_LEN], can[PST_FORMAT_LEN], limit[PST_FORMAT_LEN];
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_shared_child_t *head = &snapshot->children[i].head;
+
+        kept += head->allocators_kept_bytes;
+        allocators += head->allocators;
+        unasked += head->release_allocators_bytes;
+        releases += head->releases;
+    }
+    if (!snapshot->nonce && !unasked && !releases) {
+        return;
+    }
+    PIECE(emit, &pst_web_release, TEXT("kept", pst_format_size(size, kept)), NUMBER("allocators", allocators),
+          TEXT("given", pst_format_size(given, unasked)),
+          TEXT("limit", snapshot->child_count && snapshot->children[0].head.max_free_bytes
+               ? pst_format_size(limit, snapshot->children[0].head.max_free_bytes) : "all"),
+          TEXT("can", snapshot->child_count ? pst_format_size(can, allocators * snapshot->children[0].head.max_free_bytes) : ""));
+    if (snapshot->nonce) {
+        PIECE(emit, &pst_web_release_form, TEXT("base", page->base), TEXT("nonce", snapshot->nonce));
+        if (page->args->filter.pid) {
+            PIECE(emit, &pst_web_release_form_pid, NUMBER("pid", page->args->filter.pid));
+        }
+        else {
+            pst_emit_piece(emit, &pst_web_release_form_all, NULL, 0);
+        }
+    }
+    if (releases) {
+        pst_emit_piece(emit, &pst_web_release_table, NULL, 0);
+        for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {
+            if (snapshot->children[i].head.releases) {
+                print_last(emit, page, &snapshot->children[i].head);
+            }
+        }
+        pst_emit_piece(emit, &pst_web_release_end, NULL, 0);
+    }
+    pst_emit_piece(emit, &pst_web_section_end, NULL, 0);
 }

@@ -41,6 +41,9 @@ static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_seconds(emit, "time", snapshot->taken, 6);
     pst_emit_flag(emit, "instrumented", pst_view_instrumented(snapshot));
     pst_emit_number(emit, "homeless_children", snapshot->about.homeless);
+    if (snapshot->nonce) {
+        pst_emit_text(emit, "release_nonce", snapshot->nonce);
+    }
     pst_emit_text(emit, "history_by", pst_history_by_word(snapshot->about.history_by));
     pst_emit_number(emit, "interval_seconds", snapshot->about.interval);
     pst_emit_text(emit, "memory_limit_of", pst_memory_word(snapshot->about.memory_kind));

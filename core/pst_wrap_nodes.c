@@ -22,6 +22,10 @@
  * has gathered beyond stays where it is charged. */
 #define TAKE_NODES 64
 
+/* In the check of a mark: the node was not taken by a bucket allocator for its buckets; as a rule
+ * one lies in it. */
+#define DIRECT ((apr_uint64_t)1 << 32)
+
 #define SMALLEST_NODE 8192u
 #define NODE_BOUNDARY 4096u
 
@@ -50,7 +54,13 @@ static int read_mark(const apr_memnode_t *node, apr_uint32_t *tag)
     apr_uint64_t ref = (apr_uint64_t)(apr_uintptr_t)node->ref;
 
     *tag = (apr_uint32_t)ref;
-    return (apr_uint32_t)(ref >> 32) == check_of(node);
+    return ((apr_uint32_t)(ref >> 32) ^ check_of(node)) <= 1;
+}
+
+/* Of a node with a mark. */
+static int is_direct(const apr_memnode_t *node)
+{
+    return (apr_uint32_t)((apr_uint64_t)(apr_uintptr_t)node->ref >> 32) != check_of(node);
 }
 
 /* The connection that an allocator serves, by way of the pool that owns it. */
@@ -74,8 +84,11 @@ apr_memnode_t *pst_wrap_allocator_alloc(apr_allocator_t *allocator, apr_size_t s
         apr_uint32_t tag = taking_for ? (apr_uint32_t)(taking_for - 1) : tag_of_owner(allocator);
 
         mark(node, tag);
+        if (!taking_for) {
+            node->ref = (apr_memnode_t **)(apr_uintptr_t)((apr_uint64_t)(apr_uintptr_t)node->ref ^ DIRECT);
+            pst_allocator_out(allocator, 1);
+        }
         pst_account_buckets(tag, (apr_int64_t)pst_apr_node_size(node));
-        pst_allocator_out(allocator, 1);
     }
     return node;
 }
@@ -85,21 +98,22 @@ apr_memnode_t *pst_wrap_allocator_alloc(apr_allocator_t *allocator, apr_size_t s
 void pst_wrap_allocator_free(apr_allocator_t *allocator, apr_memnode_t *chain)
 {
     apr_memnode_t *node;
-    int count = 0;
 
-    for (node = chain; node; node = node->next, count++) {
+    for (node = chain; node; node = node->next) {
         apr_int64_t size = (apr_int64_t)pst_apr_node_size(node);
         apr_uint32_t tag;
 
         if (PST_LIKELY(read_mark(node, &tag))) {
             pst_account_buckets(tag, -size);
+            if (PST_UNLIKELY(is_direct(node))) {
+                pst_allocator_out(allocator, -1);
+            }
         }
         else {
             pst_account_held(size);
         }
         node->ref = NULL;
     }
-    pst_allocator_out(allocator, -count);
     pst_real.allocator_free(allocator, chain);
 }
 
@@ -109,7 +123,8 @@ static void hand_over(apr_memnode_t *node, apr_uint32_t tag)
     apr_uint32_t old;
 
     if (read_mark(node, &old) && old != tag) {
-        mark(node, tag);
+        node->ref = (apr_memnode_t **)(apr_uintptr_t)((apr_uint64_t)(apr_uintptr_t)node->ref
+                                                      ^ (apr_uint64_t)(old ^ tag));
         pst_account_buckets(tag, size);
         pst_account_buckets(old, -size);
     }
@@ -145,7 +160,6 @@ static __attribute__((noinline)) void *large_bucket(apr_size_t size, apr_bucket_
     }
     mark(node, tag);
     pst_account_buckets(tag, (apr_int64_t)pst_apr_node_size(node));
-    pst_allocator_out(pst_apr_bucket_alloc(list)->allocator, 1);
     head = (pst_apr_bucket_head_t *)(void *)node->first_avail;
     head->alloc = list;
     head->memnode = node;

@@ -270,9 +270,9 @@ static APR_INLINE void note_below(pst_account_t *account, apr_uint32_t more)
     }
 }
 
-static __attribute__((always_inline)) inline void born(apr_pool_t *pool, apr_pool_t *parent, const void *creator)
+static __attribute__((always_inline)) inline void born(apr_pool_t *pool, const pst_record_t *above, const void *creator)
 {
-    pst_record_t *record = pst_record_make(pool), *above = parent ? pst_record_find(parent) : NULL;
+    pst_record_t *record = pst_record_make(pool);
     const apr_memnode_t *self = pst_apr_pool(pool)->self;
 
     record->account = above ? above->account : pst_account_process();
@@ -300,7 +300,7 @@ apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_
     }
     rv = pst_real.pool_create_ex(pool, parent, abort_fn, allocator);
     if (PST_LIKELY(rv == APR_SUCCESS)) {
-        born(*pool, parent, __builtin_return_address(0));
+        born(*pool, above, __builtin_return_address(0));
     }
     return rv;
 }
@@ -346,6 +346,7 @@ static void cleared(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
         pst_account_charge(account, (apr_int64_t)self - (apr_int64_t)before, pst_wrap_publish(record, pool), 0);
         pst_class_changed(record, pool, (apr_int64_t)self - (apr_int64_t)before);
         pst_site_drop(record, 0);
+        pst_allocator_recycled(record, pool);
     }
 }
 
@@ -389,6 +390,7 @@ static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_
     empty(pool);
     pst_real.pool_clear(pool);
     cleared(pool, record, &account);
+    pst_allocator_recycled(record, pool);
     record->rooted = NULL;
     pst_apr_walk(pool, inherit, &heir, &budget);
     pst_account_close(&account, original);
@@ -411,7 +413,9 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
         pst_real.pool_clear(pool);
         cleared(pool, record, record->account);
     }
-    pst_allocator_cleared(record, pool);
+    if (record->allocator) {
+        pst_allocator_settle(record, pool);
+    }
 }
 
 /* Who asks for a pool's allocator is about to use it. */

@@ -15,6 +15,7 @@
 #define MAX_CONNECTIONS 65535   /* what a slot's bucket tag can name */
 #define MAX_INTERVAL    3600
 #define MIN_HISTORY     60
+#define MIN_RELEASE     8192    /* the smallest node */
 
 void *pst_config_create(apr_pool_t *pool, server_rec *s)
 {
@@ -28,6 +29,8 @@ void *pst_config_create(apr_pool_t *pool, server_rec *s)
         .file = NULL,
         .interval = 1,
         .history = 600,
+        .control = 0,
+        .release = 0,
     };
     return config;
 }
@@ -215,6 +218,39 @@ static const char *set_history(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
+static const char *set_control(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    int on = ap_cstr_casecmp(arg, "On") == 0;
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (!on && ap_cstr_casecmp(arg, "Off") != 0) {
+        return apr_psprintf(cmd->pool, "PoolStatControl is '%s', but must be On or Off.", arg);
+    }
+    config_of(cmd)->control = on;
+    return NULL;
+}
+
+static const char *set_release(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t n = ap_cstr_casecmp(arg, "Off") == 0 ? 0 : parse_size(arg);
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (n < 0 || (n < MIN_RELEASE && apr_isdigit(arg[0]))) {
+        return apr_psprintf(cmd->pool, "PoolStatRelease is '%s', but must be Off or a size from 8K to 1024G, such as "
+                            "256K: the bytes that each child gives back in a second.", arg);
+    }
+    config_of(cmd)->release = (apr_uint64_t)n;
+    return NULL;
+}
+
 const command_rec pst_config_directives[] = {
     AP_INIT_TAKE1("PoolStatInstrument", set_instrument, NULL, RSRC_CONF,
                   "On (default) to see every pool operation of a child, Off to look at pools at hooks only"),
@@ -232,5 +268,9 @@ const command_rec pst_config_directives[] = {
                   "points of a child's history, 60 to 86400, or Off; default: 600"),
     AP_INIT_TAKE2("PoolStatWarn", set_warn, NULL, RSRC_CONF,
                   "request, connection or child, and the size in bytes reserved above which it is logged, or Off (default)"),
+    AP_INIT_TAKE1("PoolStatControl", set_control, NULL, RSRC_CONF,
+                  "On to let the page act on children (release memory), Off (default) to let it show only"),
+    AP_INIT_TAKE1("PoolStatRelease", set_release, NULL, RSRC_CONF,
+                  "bytes a second that each child gives back from allocators that nobody uses, or Off (default)"),
     { NULL }
 };

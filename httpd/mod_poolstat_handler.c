@@ -16,6 +16,7 @@
 #include <apr_strings.h>
 
 #include "mod_poolstat_handler.h"
+#include "mod_poolstat_release.h"
 #include "pst_accept.h"
 #include "pst_args.h"
 #include "pst_doctor.h"
@@ -26,6 +27,7 @@
 #include "pst_view_metrics.h"
 #include "pst_view_page.h"
 #include "pst_view_profile.h"
+#include "pst_view_release.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
 
@@ -91,7 +93,7 @@ static void set_headers(request_rec *r, const char *caching)
 
     apr_table_setn(headers, "X-Content-Type-Options", "nosniff");
     apr_table_setn(headers, "Content-Security-Policy", POLICY);
-    apr_table_setn(headers, "Referrer-Policy", "no-referrer");
+    apr_table_setn(headers, "Referrer-Policy", "same-origin");
     apr_table_setn(headers, "Cache-Control", caching);
 }
 
@@ -152,21 +154,6 @@ static const char *below_location(request_rec *r)
     return rest;
 }
 
-const char *pst_handler_location(request_rec *r)
-{
-    core_server_config *server = ap_get_core_module_config(r->server->module_config);
-    ap_conf_vector_t **sections = (ap_conf_vector_t **)server->sec_url->elts;
-
-    for (int i = 0; i < server->sec_url->nelts; i++) {
-        const core_dir_config *section = ap_get_core_module_config(sections[i]);
-
-        if (section->d && !section->r && !section->d_is_fnmatch && sets_our_handler(r, section)) {
-            return section->d;
-        }
-    }
-    return NULL;
-}
-
 static int ends_with(const char *text, const char *end)
 {
     apr_size_t len = strlen(text), end_len = strlen(end);
@@ -174,7 +161,7 @@ static int ends_with(const char *text, const char *end)
     return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
-typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_PROFILE, SERVE_METRICS, SERVE_FILE, SERVE_NOTHING } serve_e;
+typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_PROFILE, SERVE_METRICS, SERVE_RELEASE, SERVE_FILE, SERVE_NOTHING } serve_e;
 
 /* What lies below the page, by its last segment. */
 typedef struct address_t {
@@ -192,6 +179,7 @@ static const address_t addresses[] = {
     { "/history", SERVE_HISTORY, NULL, NULL, NULL },
     { "/profile", SERVE_PROFILE, NULL, NULL, NULL },
     { "/metrics", SERVE_METRICS, NULL, NULL, NULL },
+    { "/release", SERVE_RELEASE, NULL, NULL, NULL },
     { "/style.css", SERVE_FILE, "text/css; charset=utf-8", &pst_web_style_css, pst_web_style_css_tag },
     { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_chart_js, pst_web_chart_js_tag },
     { "/dygraph.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_dygraph_min_js, pst_web_dygraph_min_js_tag }
@@ -296,6 +284,7 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     if (rv != APR_SUCCESS) {
         return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
     }
+    snapshot->nonce = pst_release_nonce(pool);
     open_output(&out, r);
     if (serve == SERVE_JSON) {
         pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
@@ -378,10 +367,58 @@ static int serve_metrics(request_rec *r, const pst_board_t *board, const pst_arg
     return OK;
 }
 
+/* @return NULL: nothing can be shown, and status is the request's */
+static const pst_board_t *good_board(request_rec *r, int *status, apr_pool_t *pool)
+{
+    const char *why = NULL;
+    const pst_board_t *board = pst_runtime_board(&why);
+
+    if (board && pst_board_intact(board)) {
+        return board;
+    }
+    *status = refuse(r, HTTP_SERVICE_UNAVAILABLE,
+                     !board && why ? why : "The board of mod_poolstat was damaged from outside: restart httpd.", pool);
+    return NULL;
+}
+
+/* A browser's form gets a page, programs get JSON or lines of text. */
+static int serve_release(request_rec *r, apr_pool_t *pool)
+{
+    const char *accept = apr_table_get(r->headers_in, "Accept"), *sentence = NULL;
+    pst_release_asked_t asked;
+    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
+    int status = OK;
+    const pst_board_t *board = good_board(r, &status, pool);
+    pst_emit_e to = accept && strstr(accept, "application/json") ? PST_EMIT_JSON
+                  : accept && strstr(accept, "text/html") ? PST_EMIT_HTML : PST_EMIT_TEXT;
+    out_t out;
+
+    if (!board) {
+        return status;
+    }
+    status = pst_release_serve(r, board, &asked, &sentence, pool);
+    if (status != OK) {
+        return refuse(r, status, sentence, pool);
+    }
+    ap_set_content_type(r, to == PST_EMIT_JSON ? "application/json" : to == PST_EMIT_HTML ? "text/html; charset=utf-8"
+                           : "text/plain; charset=utf-8");
+    open_output(&out, r);
+    pst_emit_init(emit, to, sink, &out);
+    if (to == PST_EMIT_HTML) {
+        pst_view_released_page(emit, &asked);
+    }
+    else {
+        pst_view_released(emit, &asked);
+    }
+    close_output(&out, emit);
+    return OK;
+}
+
 static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
 {
     const pst_board_t *board;
-    const char *error, *why = NULL;
+    int status = OK;
+    const char *error;
     pst_args_t args;
 
     error = pst_args_parse(&args, r->args, serve == SERVE_JSON ? PST_FACE_JSON
@@ -391,11 +428,9 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
     if (error) {
         return refuse(r, HTTP_BAD_REQUEST, error, pool);
     }
-    board = pst_runtime_board(&why);
-    if (!board || !pst_board_intact(board)) {
-        return refuse(r, HTTP_SERVICE_UNAVAILABLE,
-                      !board && why ? why : "The board of mod_poolstat was damaged from outside: restart httpd.",
-                      pool);
+    board = good_board(r, &status, pool);
+    if (!board) {
+        return status;
     }
     if (serve == SERVE_HISTORY) {
         return serve_history(r, board, &args, pool);
@@ -434,17 +469,18 @@ int pst_handler(request_rec *r)
 {
     const address_t *address;
     apr_pool_t *pool;
-    int status;
+    int status, method;
 
     if (!r->handler || strcmp(r->handler, PST_HANDLER_NAME)) {
         return DECLINED;
     }
     set_headers(r, "no-store");
-    if (r->method_number != M_GET) {
-        ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
+    address = what_to_serve(r);
+    method = address->serve == SERVE_RELEASE ? M_POST : M_GET;
+    if (r->method_number != method) {
+        ap_allow_standard_methods(r, REPLACE_ALLOW, method, -1);
         return HTTP_METHOD_NOT_ALLOWED;
     }
-    address = what_to_serve(r);
     if (address->serve == SERVE_NOTHING) {
         return HTTP_NOT_FOUND;
     }
@@ -455,7 +491,7 @@ int pst_handler(request_rec *r)
     if (!pool) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    status = serve_face(r, address->serve, pool);
+    status = method == M_POST ? serve_release(r, pool) : serve_face(r, address->serve, pool);
     apr_pool_destroy(pool);
     return status;
 }

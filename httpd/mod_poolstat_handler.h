@@ -17,6 +17,7 @@
  *   /history     JSON: the histories there are; with ?pid=, the points of one
  *   /profile     the call sites, as a heap profile for pprof
  *   /metrics     what Prometheus scrapes, in the format it asks for
+ *   /release     POST: children asked to give memory back, and what came of it (mod_poolstat_release.h)
  *   /style.css   the page's style
  *
  * Runs on the request's thread, takes no lock, reads the board only; its memory
@@ -25,11 +26,5 @@
  *         404 for another path below, 405 for a method other than GET and HEAD
  */
 int pst_handler(request_rec *r);
-
-/**
- * Where the page is on the server that r asks: the first plain <Location> that sets our handler.
- * @return its path, or NULL if there is none
- */
-const char *pst_handler_location(request_rec *r);
 
 #endif /* MOD_POOLSTAT_HANDLER_H */

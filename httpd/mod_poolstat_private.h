@@ -28,6 +28,8 @@ typedef struct pst_config_t {
     apr_uint32_t interval;      /**< PoolStatInterval: seconds between points of the histories */
     apr_uint32_t history;       /**< PoolStatHistory: points of each history; 0 = Off */
     apr_uint64_t warn[PST_WARN_COUNT]; /**< PoolStatWarn: bytes; 0 = Off */
+    int          control;       /**< PoolStatControl: 1 On, 0 Off */
+    apr_uint64_t release;       /**< PoolStatRelease: bytes a second; 0 = Off */
 } pst_config_t;
 
 extern const command_rec pst_config_directives[];
@@ -61,6 +63,9 @@ void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_r
 
 /** Child: begin the history of its block, start the thread that writes it. */
 void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
+
+/** Any process: do children have a thread that beats? */
+int pst_watch_has_thread(void);
 
 /** Parent: from the monitor hook. Writes the histories, where no watchdog does. */
 void pst_watch_monitor(void);

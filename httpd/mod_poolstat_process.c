@@ -8,12 +8,15 @@
  * module is pinned and stays.
  */
 #include "mod_poolstat_private.h"
+#include "pst_allocator.h"
 #include "pst_apr.h"
 #include "pst_generation.h"
 #include "pst_guard.h"
 #include "pst_instrument.h"
 #include "pst_machine.h"
+#include "pst_release.h"
 #include "pst_runtime.h"
+#include "mod_poolstat_release.h"
 
 #include <apr_strings.h>
 #include <apr_version.h>
@@ -191,6 +194,9 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     g.board = retained->made ? &retained->board : NULL;
     g.why_none = "The board could not be made; the error log says why (PST0002).";
     announce(config, s);
+    if (config->control) {
+        pst_release_post_config();
+    }
     if (g.board) {
         pst_watch_post_config(g.board, pconf, s);
     }
@@ -234,6 +240,18 @@ static void complain_once(pst_shared_header_t *header, server_rec *s, const char
     }
 }
 
+/* Allocators are separated only where they may have to be emptied: watching changes nothing. */
+static void prepare_release(pst_shared_child_t *block, apr_pool_t *pchild, const pst_config_t *config)
+{
+    int full = block->level == PST_LEVEL_FULL;
+
+    if (full && (config->control || config->release)) {
+        pst_allocator_separate(pchild);
+    }
+    pst_store(&block->max_free_bytes, ap_max_mem_free);
+    pst_release_start(block, full, config->release);
+}
+
 static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
 {
     pst_level_e level;
@@ -259,6 +277,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
         }
     }
     g.gathers = 1;
+    prepare_release(block, pchild, config);
     pst_watch_child_init(g.board, block, pchild, s);
 }
 

@@ -13,6 +13,7 @@
 #include "pst_history.h"
 #include "pst_instrument.h"
 #include "pst_memory.h"
+#include "pst_release.h"
 #include "pst_thread.h"
 
 #include <http_core.h>
@@ -56,6 +57,7 @@ static void on_watchdog(apr_uint64_t now)
         beat(g.block, now);
     }
     pst_limits_beat(now);
+    pst_release_beat(now);
 }
 
 /* In the parent, for a child without watchdog. The pid stands on the board, which any child can write to: only a
@@ -83,6 +85,11 @@ void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_r
     }
     pst_limits_post_config(s, !ap_exists_config_define(DEFINE_WITHOUT));
     __atomic_store_n(&pst_board_header(board)->history_by, (apr_uint32_t)g.by, __ATOMIC_RELAXED);
+}
+
+int pst_watch_has_thread(void)
+{
+    return !ap_exists_config_define(DEFINE_WITHOUT);
 }
 
 static apr_status_t say_goodbye(void *block)

@@ -11,6 +11,7 @@
  *   hold0=TOKEN      wait, with nothing allocated yet
  *   pool= bytes= pieces= pace=US
  *                    allocate: request connection child global  (from the pool itself)
+ *                    touch=1: write to all of it, so that it is resident
  *                    subpool connsub childsub globalsub unmanaged (from a new pool below it)
  *                    buckets (from the connection's bucket allocator), or
  *   grow=N           N pieces that need a node each, timed by tenths, or
@@ -136,7 +137,7 @@ typedef struct plan_t {
     const char *tag, *heap_free;
     apr_size_t heap_bytes;
     long heap;
-    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, things, complain;
+    long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, things, complain, touch;
 } plan_t;
 
 static apr_int64_t number(apr_table_t *args, const char *key, apr_int64_t otherwise, apr_int64_t limit)
@@ -193,6 +194,7 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->early = (long)number(args, "early", 0, 1);
     plan->fork = (long)number(args, "fork", 0, 1);
     plan->things = (long)number(args, "things", 0, 1);
+    plan->touch = (long)number(args, "touch", 0, 1);
     plan->complain = (long)number(args, "complain", 0, 1);
     if ((apr_int64_t)plan->bytes * plan->pieces > LIMIT_BYTES) {
         plan->pieces = plan->bytes ? (long)(LIMIT_BYTES / plan->bytes) : 0;
@@ -367,7 +369,11 @@ static void take_pieces(work_t *w)
             w->buckets[w->bucket_count++] = apr_bucket_alloc(w->plan->bytes, w->r->connection->bucket_alloc);
         }
         else {
-            apr_palloc(w->pool, w->plan->bytes);
+            void *m = apr_palloc(w->pool, w->plan->bytes);
+
+            if (m && w->plan->touch) {
+                memset(m, 1, w->plan->bytes);
+            }
         }
         if (w->plan->pace_us) {
             spin(w->plan->pace_us);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The child's side of a release.  See pst_release.h.
+ *
+ * One thread, the child's watchdog: all here is its own.  The board tells it no more than that
+ * somebody asks; what it has done already it knows by itself.
+ */
+#include "pst_release.h"
+#include "pst_allocator.h"
+#include "pst_heap.h"
+#include "pst_memory.h"
+#include "pst_thread.h"
+
+#include <apr_time.h>
+#include <string.h>
+
+/* A slice of work, between two looks at the bell; microseconds. The bell is heard twenty times a second. */
+#define SLICE 25000
+
+/* The heap is asked with locks held that threads in malloc() wait for: after that cost t,
+ * not again before HEAP_REST times t, and not within HEAP_EVERY. */
+#define HEAP_REST  20
+#define HEAP_EVERY 1000000
+
+/* Unasked: so much must be free in it, and so seldom. */
+#define HEAP_WORTH    ((apr_uint64_t)32 * 1024 * 1024)
+#define HEAP_UNASKED  ((apr_uint64_t)60 * 1000000)
+
+#define SECOND 1000000
+
+/* Allocators that were busy, that of the connection that asked among them, are looked for so often again, a second apart. */
+#define LATE_ROUNDS 5
+
+static struct {
+    pst_shared_child_t *block;
+    int                 empties;
+    apr_uint64_t        measured;
+    apr_uint32_t        heard;          /* release_asked that was answered, or is being answered */
+    int                 running;
+    apr_uint64_t        began, rss_before, bytes;
+    pst_allocator_round_t round;
+    int                 late;           /* rounds to come for those that were busy */
+    apr_uint64_t        heap_rests;     /* until then */
+    apr_uint64_t        rate, allowed, refilled, heap_unasked;
+} g;
+
+void pst_release_start(pst_shared_child_t *block, int empties, apr_uint64_t rate)
+{
+    memset(&g, 0, sizeof(g));
+    g.block = block;
+    g.empties = empties;
+    g.rate = empties ? rate : 0;
+}
+
+static apr_uint64_t now_usec(void)
+{
+    return (apr_uint64_t)apr_time_now();
+}
+
+static apr_uint64_t resident(void)
+{
+    pst_memory_sum_t sum = { 0 };
+
+    return pst_memory_sum(&sum, 0) == APR_SUCCESS ? sum.rss : 0;
+}
+
+static apr_uint64_t ask_heap(void)
+{
+    apr_uint64_t before = now_usec(), after, bytes = 0;
+
+    if (before < g.heap_rests && g.heap_rests - before < 3600ull * SECOND) {     /* a clock set back must not stop it */
+        return 0;
+    }
+    if (pst_heap_release(&bytes) != APR_SUCCESS) {
+        bytes = 0;
+    }
+    after = now_usec();
+    g.heap_rests = after + HEAP_EVERY + HEAP_REST * (after > before ? after - before : 0);
+    pst_add(&g.block->release_heap_bytes, (apr_int64_t)bytes);
+    return bytes;
+}
+
+/* @return 1 when all idle allocators are empty */
+static int empty_some(void)
+{
+    apr_uint64_t until = now_usec() + SLICE, now, bytes;
+
+    while (g.empties && (pst_allocator_bag() || pst_allocator_take(&g.round))) {
+        now = now_usec();
+        if (now >= until || until - now > SLICE) {
+            return 0;
+        }
+        bytes = pst_allocator_drain(UINT64_MAX, until - now, NULL);
+        g.bytes += bytes;
+        pst_add(&g.block->release_allocators_bytes, (apr_int64_t)bytes);
+    }
+    return 1;
+}
+
+static void begin(apr_uint32_t asked)
+{
+    g.heard = asked;
+    g.running = 1;
+    g.began = now_usec();
+    g.rss_before = resident();
+    g.bytes = 0;
+    memset(&g.round, 0, sizeof(g.round));
+}
+
+static void finish(void)
+{
+    pst_shared_child_t *block = g.block;
+    apr_uint64_t heap = ask_heap(), now;
+
+    pst_store(&block->released_allocators_bytes, g.bytes);
+    pst_store(&block->released_heap_bytes, heap);
+    pst_store(&block->released_emptied, g.round.emptied);
+    pst_store(&block->released_busy, g.round.busy);
+    pst_store(&block->released_rss_before_bytes, g.rss_before);
+    pst_store(&block->released_rss_after_bytes, resident());
+    now = now_usec();
+    pst_store(&block->released_seconds, now > g.began ? now - g.began : 0);
+    pst_store(&block->released_time, now);
+    pst_add(&block->releases, 1);
+    __atomic_store_n(&block->release_done, g.heard, __ATOMIC_RELEASE);
+    g.running = 0;
+    g.late = g.round.busy ? LATE_ROUNDS : 0;
+}
+
+/* Nobody waits for these any more: they count as part of the release all the same. */
+static void come_late(void)
+{
+    apr_uint64_t before = g.bytes;
+    apr_uint32_t emptied = g.round.emptied;
+
+    memset(&g.round, 0, sizeof(g.round));
+    g.round.late = 1;
+    empty_some();
+    g.late = g.round.busy ? g.late - 1 : 0;
+    g.round.emptied += emptied;
+    if (g.bytes > before) {
+        pst_store(&g.block->released_allocators_bytes, g.bytes);
+        pst_store(&g.block->released_emptied, g.round.emptied);
+        pst_store(&g.block->released_busy, g.round.busy);
+        pst_store(&g.block->released_rss_after_bytes, resident());
+    }
+}
+
+/* Unasked: what may go grows by rate a second; one second's worth is saved up, or what the next node needs. */
+static void give_gently(apr_uint64_t now)
+{
+    apr_uint64_t gone = now > g.refilled ? now - g.refilled : 0, bytes;
+    int stuck = 0;
+
+    if (!g.refilled || gone > 10 * SECOND) {
+        gone = SECOND;
+    }
+    g.refilled = now;
+    g.allowed += (apr_uint64_t)((double)g.rate * (double)gone / SECOND);
+    while (!stuck && (pst_allocator_bag() || pst_allocator_take_largest())) {
+        bytes = pst_allocator_drain(g.allowed, SLICE, &stuck);
+        g.allowed -= bytes;
+        pst_add(&g.block->release_allocators_bytes, (apr_int64_t)bytes);
+        if (!bytes) {
+            break;
+        }
+    }
+    if (!stuck && g.allowed > g.rate) {
+        g.allowed = g.rate;
+    }
+    /* what the block says of the heap decides no more than when it is asked */
+    if (now - g.heap_unasked > HEAP_UNASKED && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH) {
+        g.heap_unasked = now;
+        ask_heap();
+    }
+}
+
+void pst_release_beat(apr_uint64_t now)
+{
+    apr_uint32_t asked;
+
+    if (!g.block) {
+        return;
+    }
+    asked = __atomic_load_n(&g.block->release_asked, __ATOMIC_ACQUIRE);
+    if (!g.running && asked != g.heard) {
+        begin(asked);
+    }
+    if (g.running) {
+        if (empty_some()) {
+            finish();
+        }
+        pst_thread_ring(&g.block->bell);        /* go on; or hear who asked meanwhile */
+    }
+    if (now - g.measured >= SECOND || now < g.measured) {
+        g.measured = now;
+        pst_allocator_measure(g.block);
+        if (g.late && !g.running) {
+            come_late();
+        }
+        if (g.rate && !g.running) {
+            give_gently(now);
+        }
+    }
+}

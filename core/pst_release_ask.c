@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Asking children to release memory, over the board.  See pst_release.h.
+ *
+ * What is read back is input like all else on the board: it is shown, no more.
+ */
+#include "pst_release.h"
+#include "pst_thread.h"
+
+#include <string.h>
+
+static void ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t i, apr_uint32_t pid)
+{
+    pst_shared_child_t *child = pst_board_child(board, i);
+    apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_ACQUIRE);
+    pst_release_row_t *row = &asked->rows[asked->count];
+
+    if (!owner || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE) || (pid && pid != owner)) {
+        return;
+    }
+    memset(row, 0, sizeof(*row));
+    row->pid = owner;
+    row->block = i;
+    row->serial = __atomic_add_fetch(&child->release_asked, 1, __ATOMIC_ACQ_REL);
+    pst_thread_ring(&child->bell);
+    asked->count++;
+}
+
+apr_status_t pst_release_ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t pid, apr_pool_t *pool)
+{
+    memset(asked, 0, sizeof(*asked));
+    asked->rows = apr_palloc(pool, board->child_count * sizeof(*asked->rows));
+    if (!asked->rows) {
+        return APR_ENOMEM;
+    }
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        ask(asked, board, i, pid);
+    }
+    asked->pending = asked->count;
+    return APR_SUCCESS;
+}
+
+static apr_uint64_t sane(const uint64_t *at)
+{
+    apr_uint64_t figure = pst_load(at);
+
+    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
+}
+
+static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
+}
+
+static void look(pst_release_row_t *row, const pst_board_t *board)
+{
+    pst_shared_child_t *child = pst_board_child(board, row->block);
+    apr_uint32_t done = __atomic_load_n(&child->release_done, __ATOMIC_ACQUIRE);
+
+    if (__atomic_load_n(&child->owner, __ATOMIC_ACQUIRE) != row->pid) {
+        row->state = PST_RELEASE_GONE;
+    }
+    else if ((apr_int32_t)(done - row->serial) >= 0) {
+        row->state = PST_RELEASE_DONE;
+        row->allocators_bytes = sane(&child->released_allocators_bytes);
+        row->heap_bytes = sane(&child->released_heap_bytes);
+        row->emptied = sane(&child->released_emptied);
+        row->busy = sane(&child->released_busy);
+        row->rss_before = sane(&child->released_rss_before_bytes);
+        row->rss_after = sane(&child->released_rss_after_bytes);
+        row->took = sane(&child->released_seconds);
+    }
+}
+
+apr_uint32_t pst_release_look(pst_release_asked_t *asked, const pst_board_t *board)
+{
+    asked->pending = asked->gone = 0;
+    asked->allocators_bytes = asked->heap_bytes = asked->rss_before = asked->rss_after = 0;
+    for (apr_uint32_t i = 0; i < asked->count; i++) {
+        pst_release_row_t *row = &asked->rows[i];
+
+        if (row->state == PST_RELEASE_PENDING) {
+            look(row, board);
+        }
+        asked->pending += row->state == PST_RELEASE_PENDING;
+        asked->gone += row->state == PST_RELEASE_GONE;
+        asked->allocators_bytes = plus(asked->allocators_bytes, row->allocators_bytes);
+        asked->heap_bytes = plus(asked->heap_bytes, row->heap_bytes);
+        asked->rss_before = plus(asked->rss_before, row->rss_before);
+        asked->rss_after = plus(asked->rss_after, row->rss_after);
+    }
+    return asked->pending;
+}
+
+const char *pst_release_word(pst_release_e state)
+{
+    return state == PST_RELEASE_DONE ? "done" : state == PST_RELEASE_GONE ? "gone" : "pending";
+}

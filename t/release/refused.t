@@ -1,0 +1,124 @@
+# Who may not: PoolStatControl Off, other origins, no nonce or a stale one, other methods, bad arguments.
+use strict;
+use warnings;
+use PST;
+use PST::Server;
+use Test::More;
+
+sub post {
+    my ($s, $body, @headers) = @_;
+    return $s->fetch('/pool-status/release' . (@headers && $headers[0] =~ /^\?/ ? shift @headers : ''), method => 'POST',
+        body => $body, timeout => 15, headers => [ 'Content-Length: ' . length $body, 'Accept: application/json', @headers ]);
+}
+
+subtest 'PoolStatControl Off' => sub {
+    my $s = PST::Server->new('release-off');
+    ok($s->start, 'a server') or return diag($s->start_text . $s->log_text);
+    is($s->json->{server}{release_nonce}, undef, 'no nonce');
+    unlike($s->fetch('/pool-status')->{body}, qr/method="post"/, 'no button');
+    my $r = post($s, 'nonce=' . 'a' x 24);
+    is($r->{status}, 403, 'refused');
+    like($r->{body}, qr/^Refused: PoolStatControl is Off\.$/, 'in a sentence');
+    like($s->log_text, qr/:error\] .*PST0015: a request to release memory was refused, user -: PoolStatControl is Off/, 'and in the log');
+    is($s->json->{children}[0]{releases}, 0, 'nobody released');
+    is($s->stop, 0, 'stops in order');
+};
+
+my $s = PST::Server->new('release-refused', conf => "PoolStatControl On\n");
+ok($s->start, 'a server with PoolStatControl On') or BAIL_OUT($s->start_text . $s->log_text);
+my $nonce = $s->json->{server}{release_nonce};
+like($nonce, qr/^[0-9a-f]{24}$/, 'a nonce');
+
+subtest 'methods' => sub {
+    for my $method (qw(GET HEAD PUT DELETE)) {
+        my $r = $s->fetch('/pool-status/release', method => $method, $method eq 'PUT' ? (headers => ['Content-Length: 0']) : ());
+        is($r->{status}, 405, $method);
+        is($r->{headers}{allow}, 'POST', 'which is told');
+    }
+    is($s->fetch('/pool-status/json', method => 'POST', headers => ['Content-Length: 0'])->{status}, 405, 'POST elsewhere');
+    is($s->fetch('/pool-status/release/x', method => 'POST', headers => ['Content-Length: 0'])->{status}, 405, 'and below');
+};
+
+subtest 'origins' => sub {
+    my @bad = (
+        [ 'Origin: http://evil.example' ], [ 'Origin: null' ], [ 'Origin: http://main.example.evil.example' ],
+        [ 'Origin: http://main.example:81' ], [ 'Origin: main.example' ], [ 'Origin: ' ], [ 'Origin: http://main.example, http://evil.example' ],
+        [ 'Sec-Fetch-Site: cross-site' ], [ 'Sec-Fetch-Site: same-site' ], [ 'Sec-Fetch-Site: none' ],
+        [ 'Sec-Fetch-Site: cross-site', 'Origin: http://main.example' ], [ 'Referer: http://evil.example/main.example' ],
+        [ 'Referer: http://main.example@evil.example/' ], [ 'Origin: http://evil.example', 'Referer: http://main.example/pool-status' ],
+    );
+    for my $headers (@bad) {
+        my $r = post($s, "nonce=$nonce", @$headers);
+        is($r->{status}, 403, join ', ', @$headers);
+    }
+    for my $headers ([ 'Origin: http://main.example', 'Sec-Fetch-Site: same-origin' ], [ 'Origin: https://MAIN.example' ],
+        [ 'Referer: http://main.example/pool-status' ], []) {
+        is(post($s, "nonce=$nonce", @$headers)->{status}, 200, join(', ', 'good', @$headers));
+    }
+};
+
+subtest 'nonces' => sub {
+    my $old = sprintf('%08x', hex(substr $nonce, 0, 8) - 4000) . substr $nonce, 8;
+    my $early = sprintf('%08x', hex(substr $nonce, 0, 8) + 4000) . substr $nonce, 8;
+    my $flipped = $nonce;
+    substr($flipped, 23, 1) = substr($flipped, 23, 1) eq '0' ? '1' : '0';
+    my %bad = ('' => 'none', 'nonce=' => 'an empty one', "nonce=$old" => 'an older time, its hash not made for it', "nonce=$early" => 'a time to come',
+        "nonce=$flipped" => 'one digit wrong', 'nonce=' . substr($nonce, 0, 23) => 'too short', "nonce=${nonce}0" => 'too long',
+        'nonce=' . 'z' x 24 => 'no digits', 'nonce=' . uc $nonce => 'in capitals');
+    for my $body (sort keys %bad) {
+        next if $body eq "nonce=$nonce";
+        is(post($s, $body)->{status}, 403, $bad{$body});
+    }
+    unlike($s->log_text, qr/\Q$nonce\E/, 'none is in the log');
+    my $other = PST::Server->new('release-other', conf => "PoolStatControl On\n");
+    ok($other->start, 'another server');
+    is(post($other, "nonce=$nonce")->{status}, 403, "this server's nonce is none of the other's");
+    is($other->stop, 0, 'stops in order');
+};
+
+subtest 'arguments' => sub {
+    my $releases = $s->json->{children}[0]{releases};
+    my @bad = ("nonce=$nonce&pid=x", "nonce=$nonce&nonce=$nonce", "nonce=$nonce&sort=pid", "nonce=$nonce&x", "nonce=$nonce&pid=-1",
+        "nonce=$nonce&pid=1&pid=2", "nonce=%zz", "nonce=$nonce&auto", "nonce=%00");
+    for my $body (@bad) {
+        is(post($s, $body)->{status}, 400, $body =~ s/\Q$nonce\E/N/gr);
+    }
+    is(post($s, '', "?nonce=$nonce")->{status}, 400, 'a nonce in the address');
+    is(post($s, "nonce=$nonce&pid=2", '?pid=1')->{status}, 400, 'a pid in both');
+    is(post($s, "nonce=$nonce", '?pid=1')->{status}, 404, 'a pid in the address that is no child');
+    is(post($s, "nonce=$nonce", 'Content-Type: application/json')->{status}, 400, 'a body that is no form');
+    is(post($s, 'nonce=' . 'a' x 5000)->{status}, 413, 'a body too long');
+    is(post($s, "nonce=$nonce\0")->{status}, 400, 'a NUL in it');
+    my $c = PST::Conn->new($s->port);
+    $c->send("POST /pool-status/release HTTP/1.1\r\nHost: main.example\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        . sprintf("%x\r\n%s\r\n0\r\n\r\n", 6 + length $nonce, "nonce=$nonce"));
+    is($c->response->{status}, 200, 'a chunked body is read');
+    is(post($s, "nonce=$nonce")->{status}, 200, 'a good one at last');
+};
+is($s->stop, 0, 'stops in order');
+unlike($s->log_text, qr/exit signal/, 'no crash');
+
+subtest 'without watchdog' => sub {
+    my $m = PST::Server->new('release-monitor', conf => "PoolStatControl On\n", flags => [ '-D', 'PoolStatNoWatchdog' ]);
+    ok($m->start, 'a server') or return diag($m->start_text . $m->log_text);
+    my $r = post($m, 'nonce=' . $m->json->{server}{release_nonce});
+    is($r->{status}, 503, 'nobody could do it');
+    like($r->{body}, qr/^Children have no watchdog here/, 'in a sentence');
+    is($m->stop, 0, 'stops in order');
+};
+
+subtest 'directives' => sub {
+    my $d = PST::Server->new('release-conf');
+    for my $bad ('PoolStatControl Maybe', 'PoolStatRelease 1', 'PoolStatRelease 4K', 'PoolStatRelease x', 'PoolStatRelease -1', 'PoolStatRelease 1025G', 'PoolStatRelease 0',
+        "<VirtualHost *:80>\nPoolStatControl On\n</VirtualHost>") {
+        $d->write_conf(conf => "$bad\n");
+        my ($status, $text) = $d->check;
+        isnt($status, 0, $bad =~ s/\n/ /gr);
+        like($text, qr/PoolStat(?:Control|Release) (?:is '.*', but must be|cannot occur)/, 'told why');
+    }
+    for my $good ('PoolStatControl off', 'PoolStatControl ON', 'PoolStatRelease OFF', 'PoolStatRelease 8192', 'PoolStatRelease 1m') {
+        $d->write_conf(conf => "$good\n");
+        is(($d->check)[0], 0, $good);
+    }
+};
+done_testing;
