@@ -18,6 +18,7 @@ sub level        { my ($s, $text) = @_; push @{$s->{level}}, $text; print STDERR
 sub instructions { my ($s, $case, $figures) = @_; push @{$s->{instructions}}, [$case, $figures] }
 sub pairs        { my ($s, $setting, $ratios) = @_; push @{$s->{pairs}}, [$setting, $ratios] }
 sub growth       { my ($s, $figures) = @_; $s->{growth} = $figures }
+sub storm        { my ($s, $setting, $figures) = @_; push @{$s->{storm}}, [$setting, $figures] }
 sub faces        { my ($s, $figures) = @_; $s->{faces} = $figures }
 
 sub median {
@@ -44,6 +45,7 @@ sub text {
     $t .= $s->text_pairs        if @{$s->{pairs}};
     $t .= $s->text_growth       if $s->{growth};
     $t .= $s->text_faces        if $s->{faces};
+    $t .= $s->text_storm        if $s->{storm};
     $t =~ s/\n+\z/\n/;
     return $t;
 }
@@ -103,6 +105,26 @@ sub text_growth {
          . table(['user-space instructions a growth', 'the first ' . thousands($g->{step}) . ' nodes',
                   'the last ' . thousands($g->{step}) . ' of ' . thousands($g->{nodes}), 'last to first'], @rows)
          . "The probe module lets one pool of the child grow, a node for each piece; callgrind on prefork `-X`, by difference.\n\n";
+}
+
+sub text_storm {
+    my ($s) = @_;
+    my @rows;
+    for (@{$s->{storm}}) {
+        my ($setting, $f) = @$_;
+        for my $what (['p99', '99th percentile of latency'], ['rate', 'requests a second']) {
+            push @rows, [$setting->{name}, $what->[1], map {
+                my @v = sort { $a <=> $b } @{$f->{$_}{$what->[0]} || []};
+                @v ? sprintf('x %.3f (%.2f to %.2f)', median(@v), @v[0, -1]) : '' } qw(storm control)];
+        }
+        push @rows, [$setting->{name}, 'released in all', sprintf('%d MB by %d requests', $f->{released} / 1048576, $f->{asked}), ''];
+    }
+    my $rounds = @{$s->{storm}[0][1]{storm}{rate}};
+    return "## Release storms\n\n"
+         . table(['', '', 'a release every 100 ms', 'control: none'], @rows)
+         . "One server with PoolStatControl On, `ab -c8` with a connection for each request of 200 KB of pool memory; two seconds without, two with a\n"
+         . "`POST /pool-status/release` every 100 ms, in turn: each beat against the mean of its neighbours without, median (smallest to\n"
+         . "largest) of $rounds rounds. The control is a beat without, between two others.\n\n";
 }
 
 sub text_faces {
