@@ -18,7 +18,10 @@
 #define MAPS_MOVED  16      /* maps are old when RSS has moved by this part of it, */
 #define MAPS_LEAST  (APR_UINT64_C(1) << 20) /* and by so much */
 #define PAUSE_TIMES 1000
-#define PAUSE_HEAP  1000    /* us that the heap may hold a worker up before it is left alone for longer */
+/* us that a worker may be held up before a source is left alone for longer. Few requests use the heap at all, but
+ * they do not know how to wait; a request that needs another mapping goes to the kernel anyway. */
+#define PAUSE_HEAP  1000
+#define PAUSE_MAPS  10000
 #define PAUSE_MOST  (APR_UINT64_C(30) * 24 * 3600 * 1000000)
 
 static struct {
@@ -46,14 +49,14 @@ static apr_uint64_t clock_of(clockid_t which)
 
 apr_uint64_t pst_books_pause(pst_books_source_e source, apr_uint64_t cost)
 {
-    apr_uint64_t pause;
+    apr_uint64_t pause, most = source == PST_BOOKS_HEAP ? PAUSE_HEAP : PAUSE_MAPS;
 
     if (cost > APR_UINT64_C(60) * 1000000) {
         return PAUSE_MOST;
     }
     pause = PAUSE_TIMES * cost;
-    if (source == PST_BOOKS_HEAP && cost > PAUSE_HEAP) {
-        pause = pause / PAUSE_HEAP * cost;
+    if (cost > most) {
+        pause = pause / most * cost;
     }
     return pause < PAUSE_MOST ? pause : PAUSE_MOST;
 }
@@ -91,6 +94,12 @@ static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
     taking_t taking;
 
     if (!may_take(keeper, books, PST_BOOKS_SUM, &taking)) {
+        /* RSS and swap can be had for less, if not to the page */
+        if (pst_memory_count(&sum, pid) == APR_SUCCESS) {
+            pst_store(&books->rss_bytes, sum.rss);
+            pst_store(&books->swap_bytes, sum.swap);
+            keeper->rss = sum.rss + sum.swap;
+        }
         return;
     }
     if (pst_memory_sum(&sum, pid) == APR_SUCCESS) {

@@ -9,9 +9,11 @@
  *   maps   smaps                   each sixtieth interval, or when RSS has moved by a sixteenth
  *
  * A source that took the time t is left alone for 1000 t at least, so that it takes no more than a thousandth of a
- * thread.  The heap is asked under locks that a worker may wait for: beyond a millisecond it is left alone for
- * longer, with the square of t, so that what a call of malloc at a random moment must expect to wait
- * stays below half a microsecond, however broken up the heap is.  What was put off is counted.
+ * thread.  While it looks, workers may have to wait: for the heap's locks those that call malloc, for the process's mmap_lock
+ * those that map and unmap.  Beyond a millisecond of the heap, and ten of the kernel, a source is left
+ * alone for longer, with the square of t: then what a call of malloc at a random moment must expect to wait stays below half a
+ * microsecond, a mapping's below five, however large the process and however broken up its heap.  What was put off is counted;
+ * RSS and swap go on meanwhile, from the kernel's own counters.
  */
 #ifndef PST_BOOKS_H
 #define PST_BOOKS_H

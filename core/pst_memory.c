@@ -172,6 +172,25 @@ apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid)
     return pst_rollup_parse(sum, text, (apr_size_t)len) ? APR_SUCCESS : APR_EINCOMPLETE;
 }
 
+apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid)
+{
+    char text[4096];
+    const char *rss, *swap;
+
+    memset(sum, 0, sizeof(*sum));
+    if (read_file(pid, "status", text, sizeof(text)) < 0) {
+        return errno;
+    }
+    rss = strstr(text, "\nVmRSS:\t");
+    swap = strstr(text, "\nVmSwap:\t");
+    if (!rss) {
+        return APR_EINCOMPLETE;
+    }
+    sum->rss = kilobytes(rss + 8);
+    sum->swap = swap ? kilobytes(swap + 9) : 0;
+    return APR_SUCCESS;
+}
+
 /* -- what lies where -------------------------------------------------------- */
 
 int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size)
