@@ -199,18 +199,17 @@ static void note_more(pst_doctor_t *doctor, const pst_top_t *top)
     }
 }
 
-/* Is it in the list of those that were found already, if that has all of them? */
-static int is_found(const pst_doctor_t *doctor, apr_uint32_t pid)
+/* A class that grows in a child whose process scope, or a connection of it, grows too is the same memory once more. */
+static int said_otherwise(const pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
-    for (unsigned i = 0; i < doctor->findings->count; i++) {
-        if (doctor->findings->findings[i].pid == pid) {
-            return 1;
-        }
+    int grows = child->head.verdict.state == PST_TREND_GROWING;
+
+    for (apr_uint32_t r = 0; r < child->shown && !grows; r++) {
+        grows = snapshot->rows[child->first + r]->slot.verdict.state == PST_TREND_GROWING;
     }
-    return 0;
+    return grows;
 }
 
-/* A class that grows in a child whose process scope or connection was found to grow is the same memory once more. */
 static void classes(pst_doctor_t *doctor)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
@@ -220,10 +219,10 @@ static void classes(pst_doctor_t *doctor)
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
 
-        for (apr_uint32_t c = 0; c < child->class_count && !is_found(doctor, child->head.owner); c++) {
+        for (apr_uint32_t c = 0; c < child->class_count; c++) {
             const pst_class_row_t *class = &child->classes[c];
 
-            if (class->index && grows(doctor, &class->row.verdict, PST_DOCTOR_GROWN)) {
+            if (class->index && grows(doctor, &class->row.verdict, PST_DOCTOR_GROWN) && !said_otherwise(snapshot, child)) {
                 found = apr_palloc(doctor->pool, sizeof(*found));
                 *found = (of_class_t){ child, class };
                 pst_top_add(&top, (double)class->row.verdict.per_minute, found);
@@ -278,9 +277,20 @@ void pst_doctor_growing(pst_doctor_t *doctor)
 
 /* ---- generations ---- */
 
-static int climbs(const pst_generation_growth_t *growth, apr_int64_t least)
+/* Over as many of the last reloads as each added that much. @return 0: they are too few */
+static int climbs(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric, apr_int64_t least)
 {
-    return growth->steps >= PST_DOCTOR_RELOADS && growth->least >= least;
+    pst_generation_growth_t more;
+    unsigned steps = PST_DOCTOR_RELOADS;
+
+    if (pst_generation_growth(growth, snapshot, metric, steps + 1) < steps || growth->least < least) {
+        return 0;
+    }
+    while (pst_generation_growth(&more, snapshot, metric, steps + 2) > steps && more.least >= least) {
+        *growth = more;
+        steps++;
+    }
+    return 1;
 }
 
 /* A configuration that gets longer with each reload explains what else gets longer. */
@@ -288,13 +298,18 @@ void pst_doctor_generations(pst_doctor_t *doctor)
 {
     pst_generation_growth_t config, pools, own;
     pst_finding_t *finding;
-    int in_pools, outside;
+    int in_pools = climbs(&pools, doctor->snapshot, PST_M_generation_parent_bytes, PST_DOCTOR_RELOAD_POOLS);
+    int outside = climbs(&own, doctor->snapshot, PST_M_generation_parent_private_bytes, PST_DOCTOR_RELOAD_PRIVATE);
+    unsigned steps = in_pools && outside ? (pools.steps < own.steps ? pools.steps : own.steps) : in_pools ? pools.steps : own.steps;
 
-    pst_generation_growth(&config, doctor->snapshot, PST_M_generation_config_bytes, PST_DOCTOR_GENERATIONS);
-    pst_generation_growth(&pools, doctor->snapshot, PST_M_generation_parent_bytes, PST_DOCTOR_GENERATIONS);
-    pst_generation_growth(&own, doctor->snapshot, PST_M_generation_parent_private_bytes, PST_DOCTOR_GENERATIONS);
-    in_pools = climbs(&pools, PST_DOCTOR_RELOAD_POOLS) && config.each * 2 < pools.each;
-    outside = climbs(&own, PST_DOCTOR_RELOAD_PRIVATE) && config.each * 2 < own.each && (!in_pools || pools.each * 2 < own.each);
+    if (!in_pools && !outside) {
+        return;
+    }
+    pst_generation_growth(&config, doctor->snapshot, PST_M_generation_config_bytes, steps + 1);
+    pst_generation_growth(&pools, doctor->snapshot, PST_M_generation_parent_bytes, steps + 1);
+    pst_generation_growth(&own, doctor->snapshot, PST_M_generation_parent_private_bytes, steps + 1);
+    in_pools = in_pools && config.each * 2 < pools.each;
+    outside = outside && config.each * 2 < own.each && (!in_pools || pools.each * 2 < own.each);
     if (!in_pools && !outside) {
         return;
     }
@@ -304,7 +319,7 @@ void pst_doctor_generations(pst_doctor_t *doctor)
                                    outside ? in_pools ? ", in pools and outside of them" : ", outside of pools" : ", in pools");
     finding->evidence = pst_doctor_say(doctor, "Over the last %u reloads the parent's pools went from %s to %s (the "
                                        "configuration's from %s to %s), its own resident memory from %s to %s.",
-                                       outside ? own.steps : pools.steps, pst_doctor_size(doctor, (double)pools.first),
+                                       steps, pst_doctor_size(doctor, (double)pools.first),
                                        pst_doctor_size(doctor, (double)pools.last), pst_doctor_size(doctor, (double)config.first),
                                        pst_doctor_size(doctor, (double)config.last), pst_doctor_size(doctor, (double)own.first),
                                        pst_doctor_size(doctor, (double)own.last));
@@ -314,7 +329,7 @@ void pst_doctor_generations(pst_doctor_t *doctor)
                                : "A module, or a library that it brings along, calls malloc each time it is configured and never "
                                  "frees it. Leave modules out one at a time to find it, and write to its author. A restart by stop and "
                                  "start gives the memory back, a graceful one never does.";
-    pst_doctor_figure(finding, "reloads", outside ? own.steps : pools.steps);
+    pst_doctor_figure(finding, "reloads", steps);
     pst_doctor_figure(finding, "parent_bytes_per_reload", pools.each);
     pst_doctor_figure(finding, "config_bytes_per_reload", config.each);
     pst_doctor_figure(finding, "parent_private_bytes_per_reload", own.each);

@@ -197,8 +197,9 @@ static void find_retained(pst_doctor_t *doctor)
         bound = pst_doctor_say(doctor, "MaxMemFree lets each keep %s, %s in all", pst_doctor_size(doctor, (double)max_free),
                                pst_doctor_size(doctor, (double)max_free * (double)allocators));
     }
-    finding->evidence = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " allocators of transaction pools have such lists; %s.",
-                                       for_how_long(doctor, &kept), allocators, bound);
+    finding->evidence = pst_doctor_say(doctor, "%s %s%s.", for_how_long(doctor, &kept),
+                                       allocators ? pst_doctor_say(doctor, "%" APR_UINT64_T_FMT " allocators of transaction "
+                                                                   "pools have such lists; ", allocators) : "", bound);
     pst_doctor_figure(finding, "retained_bytes", kept.bytes);
     pst_doctor_figure(finding, "held_bytes", kept.of);
     figures_of(finding, &kept);

@@ -34,9 +34,8 @@
 /* More arenas than that: threads spread over them what one would keep together. */
 #define PST_DOCTOR_ARENAS         8
 
-/* Generations that are compared, the last ones; at least so many steps, each up by at least so much.
- * A healthy parent on Debian 12 moved by 4 KiB at most in twenty reloads. */
-#define PST_DOCTOR_GENERATIONS    7
+/* In each of the last so many reloads, by at least so much.  A healthy parent on Debian 12 moved by 4 KiB at most
+ * in any of twenty reloads. */
 #define PST_DOCTOR_RELOADS        3
 #define PST_DOCTOR_RELOAD_POOLS   4096
 #define PST_DOCTOR_RELOAD_PRIVATE 32768

@@ -48,6 +48,9 @@ subtest 'a healthy server' => sub {
     is($json->{server}{children_limit}, mpm() eq 'prefork' ? 10 : 2, 'the children that may be');
 };
 
+sub findings { return join ' ', map { $_->{id} } @{ $s->json->{findings} } }
+is(findings(), '', 'no finding on a healthy server');
+
 subtest 'a child that is killed' => sub {
     my $before = generation($s->json, $n);
     my ($pid) = map { $_->{pid} } @{ $s->json->{children} };
@@ -64,6 +67,10 @@ subtest '100,000 bytes of the process\'s pool per reload' => sub {
     is(join(' ', map { $parent[$_] - $parent[ $_ - 1 ] } 1 .. $#parent), join(' ', (102400) x $#parent), 'node by node');
     my @child = map { generation($json, $_)->{process_start_first_bytes} } $first .. $n;
     cmp_ok(abs($child[-1] - $child[0] - 102400 * $#child), '<=', 2 * 8192, 'each child has them too');
+    is(findings(), 'grows-by-generation', 'is found');
+    my ($f) = @{ $json->{findings} };
+    is($f->{figures}{parent_bytes_per_reload}, 102400, 'with its figure') or diag(explain($f));
+    like($f->{what}, qr/100 KiB behind in the parent, in pools/, 'in pools: ' . $f->{what});
     # the same on the other faces
     my %text = map { /^(\S+): (.*)/ ? ($1, $2) : () } split /\n/, $s->fetch('/pool-status?auto')->{body};
     is($text{"Generation.$_.ParentBytes"}, generation($json, $_)->{parent_bytes}, "generation $_ in text") for $first .. $n;
@@ -73,8 +80,23 @@ subtest '100,000 bytes of the process\'s pool per reload' => sub {
     like($page, qr{\d+ bytes a reload, over \d+}, 'with its growth');
 };
 
+subtest 'then none' => sub {
+    $s->write_conf(conf => "PoolProbeLeak pool 0\n");
+    ok(reload(++$n), "restart $n") for 1 .. 2;
+    is(findings(), '', 'a reload that leaves nothing behind ends it');
+};
+
+subtest '300,000 bytes from malloc per reload' => sub {
+    $s->write_conf(conf => "PoolProbeLeak malloc 300000\n");
+    ok(reload(++$n), "restart $n") for 1 .. 4;
+    my ($f) = @{ $s->json->{findings} };
+    is(findings(), 'grows-by-generation', 'is found') or return diag(explain($s->json->{generation_growth}));
+    like($f->{what}, qr/outside of pools/, 'outside of pools: ' . $f->{what});
+    cmp_ok(abs($f->{figures}{parent_private_bytes_per_reload} - 300000), '<', 50000, "$f->{figures}{parent_private_bytes_per_reload} bytes a reload");
+};
+
 subtest 'more generations than the board keeps' => sub {
-    ok(reload(++$n), "restart $n") for 1 .. 9;
+    ok(reload(++$n), "restart $n") for 1 .. 16 - $n;
     my $json = $s->json;
     is(scalar @{ $json->{generations} }, 16, 'sixteen are there');
     is($json->{generations}[-1]{generation}, $n, 'the last ones');
