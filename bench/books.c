@@ -3,7 +3,8 @@
  * What taking the books costs, and whom it keeps waiting: in a process of a chosen size whose heap is as
  * broken up as asked for.  bench/lib/Books.pm compiles it with core/.
  *
- *   books cost MEGABYTES CHUNKS TIMES   microseconds of CPU of the fastest taking: "sum heap maps"
+ *   books cost MEGABYTES CHUNKS TIMES   of sum, heap and maps: microseconds of CPU of the fastest taking, and how many seconds
+ *                                       the source is then left alone
  *   books wait MEGABYTES CHUNKS         three threads that malloc, map and fault for a second each: alone, while books are
  *                                       taken without pause, and as pst_books_beat() takes them: a line each,
  *                                       "mean p99.9 most" of each thread in microseconds
@@ -97,7 +98,7 @@ static void cost(int times)
             took = seconds_of(CLOCK_THREAD_CPUTIME_ID) - begin;
             best = took < best ? took : best;
         }
-        printf("%.1f ", best * 1e6);
+        printf("%.1f %.1f ", best * 1e6, (double)pst_books_pause((pst_books_source_e)source, (apr_uint64_t)(best * 1e6)) / 1e6);
     }
     printf("\n");
 }

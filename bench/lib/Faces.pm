@@ -37,19 +37,21 @@ sub ours {
     return \@rows;
 }
 
+# A program of bench/ with all of core/, "faces" unless it is another. @return its path
 sub compile {
-    my ($top) = @_;
+    my ($top, $name) = @_;
+    $name //= 'faces';
     my $dir = $Server::env{work};
-    my $log = "$dir/faces.log";
+    my $log = "$dir/$name.log";
     my $flags = `apr-1-config --cppflags --includes` . `apu-1-config --includes`;
     my $libs = `apu-1-config --link-ld` . `apr-1-config --link-ld --libs`;
     s/\s+/ /g for $flags, $libs;
     my @web = grep { !/embed\.sh$/ } glob "$top/web/*";
     system("sh \Q$top\E/web/embed.sh $dir/web_files.c @web >$log 2>&1") == 0
-        && system("cc -std=gnu11 -O2 -g -I\Q$top\E/include -I\Q$top\E/core $flags -o $dir/faces "
-                  . "\Q$top\E/bench/faces.c \Q$top\E/core/*.c $dir/web_files.c $libs -lpthread -ldl -lm >$log 2>&1") == 0
+        && system("cc -std=gnu11 -O2 -g -I\Q$top\E/include -I\Q$top\E/core $flags -o $dir/$name "
+                  . "\Q$top\E/bench/$name.c \Q$top\E/core/*.c $dir/web_files.c $libs -lpthread -ldl -lm >$log 2>&1") == 0
         or do { print STDERR Server::read_file($log); return };
-    return "$dir/faces";
+    return "$dir/$name";
 }
 
 # Instructions of showing a face once, by difference; the fastest time and the bytes of ten.

@@ -20,6 +20,7 @@ sub pairs        { my ($s, $setting, $ratios) = @_; push @{$s->{pairs}}, [$setti
 sub growth       { my ($s, $figures) = @_; $s->{growth} = $figures }
 sub storm        { my ($s, $setting, $figures) = @_; push @{$s->{storm}}, [$setting, $figures] }
 sub faces        { my ($s, $figures) = @_; $s->{faces} = $figures }
+sub books        { my ($s, $figures) = @_; $s->{books} = $figures }
 
 sub median {
     my @v = sort { $a <=> $b } @_ or return 0;
@@ -45,6 +46,7 @@ sub text {
     $t .= $s->text_pairs        if @{$s->{pairs}};
     $t .= $s->text_growth       if $s->{growth};
     $t .= $s->text_faces        if $s->{faces};
+    $t .= $s->text_books        if $s->{books};
     $t .= $s->text_storm        if $s->{storm};
     $t =~ s/\n+\z/\n/;
     return $t;
@@ -143,6 +145,23 @@ sub text_faces {
          . "difference, time the fastest of 10, memory what the face's pool held. Idle: 400 children without connections; busy: 64\n"
          . "connections each, 25,600 in all. The page and its `?auto` show the largest 100 rows (a row more: 1,000 against 100),\n"
          . "JSON shows all.\n\n";
+}
+
+sub text_books {
+    my ($s) = @_;
+    my $b = $s->{books};
+    my $cell = sub { my ($us, $pause) = @{$_[0]}; sprintf '%s us, %s s', thousands($us), $pause < 10 ? $pause : thousands($pause) };
+    my @names = ('alone', 'books taken without pause', 'as a child takes them');
+    return "## The books\n\n"
+         . table(['taken of', 'sum (smaps_rollup)', 'heap (mallinfo2)', 'mappings (smaps)'],
+                 map { [$_->{name}, map { $cell->($_) } @$_{qw(sum heap maps)}] } @{$b->{rows}})
+         . "CPU time of the fastest of 7 takings by a child's own thread, and how long that source is then left alone at least: an\n"
+         . "interval is one second, mappings are due each minute or when RSS moved. In user space the three take "
+         . thousands($b->{instructions}) . "\ninstructions (those that callgrind adds to the mappings included), once a second and beside the requests.\n\n"
+         . table(['1 GB in small pages, 100,000 free chunks', 'malloc', 'mmap and munmap', 'page fault'],
+                 map { my $n = $_; [$names[$n], map { join ' / ', split ' ' } @{$b->{waits}[$n]}] } 0 .. $#{$b->{waits}})
+         . "Microseconds that another thread's call took: mean / 99.9th percentile / most, of two seconds each. One arena for all, so that\n"
+         . "malloc wants the lock that mallinfo2 holds. The most is the machine's as much as ours: see what it is alone.\n\n";
 }
 
 1;
