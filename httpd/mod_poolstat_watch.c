@@ -49,6 +49,8 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
 /* pst_thread_fn: whether a point is due is decided by the clock. */
 static void on_watchdog(apr_uint64_t now)
 {
+    apr_uint64_t released;
+
     if (pst_account_muted()) {
         return;
     }
@@ -57,7 +59,11 @@ static void on_watchdog(apr_uint64_t now)
         beat(g.block, now);
     }
     pst_limits_beat(now);
+    released = pst_load(&g.own->release_heap_bytes);
     pst_release_beat(now);
+    if (pst_load(&g.own->release_heap_bytes) != released) {
+        pst_books_refresh(&g.books);    /* what the heap cost to look at says nothing about what it is now */
+    }
 }
 
 /* In the parent, for a child without watchdog. The pid stands on the board, which any child can write to: only a
