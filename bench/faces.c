@@ -6,7 +6,7 @@
  *
  *   faces FACE ROWS TIMES DIRECTORY
  *
- * FACE is snapshot, page or json, the latter two perhaps with ?query; ROWS the busy connections of each child (0 to
+ * FACE is snapshot, page, json or metrics, the latter three perhaps with ?query; ROWS the busy connections of each child (0 to
  * 64); the board's file is made in DIRECTORY.  Prints "bytes seconds peak": of one time,
  * the fastest of all times, and what the last time's pool held.
  */
@@ -16,6 +16,7 @@
 #include "pst_history.h"
 #include "pst_snapshot.h"
 #include "pst_trend.h"
+#include "pst_view_metrics.h"
 #include "pst_view_page.h"
 #include "pst_view_tree.h"
 
@@ -113,20 +114,28 @@ static apr_uint64_t show(const char *face, const pst_board_t *board, apr_pool_t 
     pst_window_t window;
     pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
     const char *query = strchr(face, '?');
-    int json = strncmp(face, "json", 4) == 0;
-    const char *wrong = pst_args_parse(&args, query ? query + 1 : NULL, json ? PST_FACE_JSON : PST_FACE_PAGE, pool);
+    int json = strncmp(face, "json", 4) == 0, metrics = strncmp(face, "metrics", 7) == 0;
+    const char *wrong = pst_args_parse(&args, query ? query + 1 : NULL,
+                                       json ? PST_FACE_JSON : metrics ? PST_FACE_METRICS : PST_FACE_PAGE, pool);
     apr_status_t rv;
 
     if (wrong) {
         fprintf(stderr, "faces: %s\n", wrong);
         exit(1);
     }
+    args.filter.no_rows = metrics;
     rv = pst_snapshot_take(&snapshot, board, &args.filter, (apr_uint64_t)apr_time_now(), pool);
     if (rv != APR_SUCCESS) {
         die("snapshot", rv);
     }
     if (strcmp(face, "snapshot") == 0) {
         return snapshot.row_count;
+    }
+    if (metrics) {
+        pst_emit_init(emit, PST_EMIT_OPENMETRICS, count_bytes, &bytes);
+        pst_view_metrics(emit, &snapshot, (pst_classes_e)args.classes, pool);
+        pst_emit_flush(emit);
+        return bytes;
     }
     rv = pst_snapshot_window(&snapshot, args.filter.sort, args.from, args.rows, &window, pool);
     if (rv != APR_SUCCESS) {
@@ -182,7 +191,7 @@ int main(int argc, char **argv)
     int times;
 
     if (argc != 5 || atoi(argv[2]) < 0 || atoi(argv[2]) > SLOTS || atoi(argv[3]) < 1) {
-        fprintf(stderr, "usage: faces snapshot|page|json[?query] ROWS TIMES DIRECTORY\n");
+        fprintf(stderr, "usage: faces snapshot|page|json|metrics[?query] ROWS TIMES DIRECTORY\n");
         return 2;
     }
     times = atoi(argv[3]);

@@ -29,6 +29,7 @@ typedef enum { PST_EMIT_JSON, PST_EMIT_TEXT, PST_EMIT_HTML, PST_EMIT_METRICS, PS
 #define PST_EMIT_BUFFER 16384
 #define PST_EMIT_DEPTH  8
 #define PST_EMIT_PREFIX 256
+#define PST_EMIT_NAME   96
 #define PST_PIECE_PAD   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 /** The {{names}} that a figure fills in by itself; web/embed.sh knows them too. */
@@ -71,6 +72,8 @@ typedef struct pst_emit_t {
     unsigned share;                 /* HTML: {{share}} of the next figures */
     int fresh;                      /* JSON: no comma before what comes next */
     const pst_metric_t *family;     /* METRICS: whose samples come next */
+    apr_size_t family_len;          /* of its samples' name, without suffix */
+    char family_name[PST_EMIT_NAME + 16];
     unsigned depth;
     char closer[PST_EMIT_DEPTH];    /* JSON: how each level ends */
     const char *one[PST_EMIT_DEPTH];         /* TEXT: what an element of the array is called */
@@ -128,13 +131,30 @@ void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_
 void pst_emit_sentence(pst_emit_t *emit, const char *sentence);
 
 /* METRICS and OPENMETRICS: all samples of a family follow its beginning; no family begins twice. */
+
+/** Labels made ready to be printed many times: name="text",..., escaped. PST_LABELS_PAD bytes can be read behind it. */
+typedef struct pst_labels_t {
+    const char *text;
+    apr_size_t len;
+} pst_labels_t;
+
+#define PST_LABELS_PAD 16
+
+/**
+ * Make labels; those whose text is NULL have digits.
+ * @param scratch an emitter of either kind, of which nothing else is wanted
+ * @return its text is of pool, NULL if there was no memory
+ */
+pst_labels_t pst_emit_labels(pst_emit_t *scratch, pst_emit_e to, const pst_field_t *fields, unsigned count,
+                             apr_pool_t *pool);
+
 void pst_emit_family(pst_emit_t *emit, pst_metric_e metric);
 /**
  * A sample of the current family. Microseconds are printed as seconds, unless it is of a histogram.
  * @param suffix of a histogram's sample: "_bucket", "_count"; else ""
- * @param labels one whose text is NULL has digits
+ * @param first, more its labels; either may be NULL
  */
-void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_field_t *labels, unsigned count,
+void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_labels_t *first, const pst_labels_t *more,
                      apr_uint64_t value);
 /** The end of all families: OpenMetrics has a mark for it. */
 void pst_emit_families_end(pst_emit_t *emit);

@@ -5,6 +5,7 @@
  * its _total, says units, and marks its end.
  */
 #include <string.h>
+#include <apr_pools.h>
 #include "pst_emit.h"
 #include "pst_format.h"
 
@@ -53,6 +54,8 @@ void pst_emit_family(pst_emit_t *emit, pst_metric_e which)
     const char *type = types[metric->kind], *unit = in_seconds(metric) ? "seconds" : "bytes";
     apr_size_t len = family_len(emit, metric);
 
+    emit->family_len = strlen(metric->prom) < PST_EMIT_NAME ? strlen(metric->prom) : PST_EMIT_NAME;
+    memcpy(emit->family_name, metric->prom, emit->family_len);
     if (emit->to != PST_EMIT_OPENMETRICS && metric->kind == PST_INFO) {
         type = types[PST_GAUGE];
     }
@@ -69,41 +72,117 @@ void pst_emit_family(pst_emit_t *emit, pst_metric_e which)
     }
 }
 
-static void put_labels(pst_emit_t *emit, const pst_field_t *labels, unsigned count)
-{
-    char digits[PST_FORMAT_LEN];
+/* ---- labels, made once and printed many times ---- */
 
-    for (unsigned i = 0; i < count; i++) {
-        pst_emit_raw(emit, i ? "," : "{", 1);
-        pst_emit_raw(emit, labels[i].name, strlen(labels[i].name));
-        RAW(emit, "=\"");
-        if (labels[i].text) {
-            pst_emit_escaped(emit, labels[i].text);
+typedef struct text_t {
+    char *text;
+    apr_size_t len, room;
+    apr_pool_t *pool;
+} text_t;
+
+static apr_status_t to_text(void *baton, const char *data, apr_size_t len)
+{
+    text_t *text = baton;
+
+    if (text->len + len + PST_LABELS_PAD > text->room) {
+        char *larger = apr_palloc(text->pool, text->room = 2 * (text->len + len) + PST_LABELS_PAD);
+
+        if (!larger) {
+            return APR_ENOMEM;
         }
-        else {
-            pst_emit_raw(emit, digits, pst_format_digits(digits, labels[i].value));
+        if (text->len) {
+            memcpy(larger, text->text, text->len);
         }
-        RAW(emit, "\"");
+        text->text = larger;
     }
-    if (count) {
-        RAW(emit, "}");
-    }
+    memcpy(text->text + text->len, data, len);
+    text->len += len;
+    memset(text->text + text->len, 0, PST_LABELS_PAD);
+    return APR_SUCCESS;
 }
 
-void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_field_t *labels, unsigned count,
+pst_labels_t pst_emit_labels(pst_emit_t *scratch, pst_emit_e to, const pst_field_t *fields, unsigned count,
+                             apr_pool_t *pool)
+{
+    text_t text = { NULL, 0, 0, pool };
+    char digits[PST_FORMAT_LEN];
+
+    pst_emit_init(scratch, to, to_text, &text);
+    for (unsigned i = 0; i < count; i++) {
+        pst_emit_raw(scratch, ",", i != 0);
+        pst_emit_raw(scratch, fields[i].name, strlen(fields[i].name));
+        RAW(scratch, "=\"");
+        if (fields[i].text) {
+            pst_emit_escaped(scratch, fields[i].text);
+        }
+        else {
+            pst_emit_raw(scratch, digits, pst_format_digits(digits, fields[i].value));
+        }
+        RAW(scratch, "\"");
+    }
+    if (pst_emit_flush(scratch) != APR_SUCCESS) {
+        text.text = NULL;
+        text.len = 0;
+    }
+    return (pst_labels_t){ text.text, text.len };
+}
+
+/* ---- samples: there are tens of thousands, so a line is made where it will lie ---- */
+
+enum { STEP = PST_LABELS_PAD, LINE_SLACK = 4 * STEP + PST_FORMAT_LEN };
+
+/* Whole steps: most texts are one to three of them, which is less than a call. */
+static inline char *copy(char *to, const char *from, apr_size_t len)
+{
+    for (apr_size_t i = 0; i < len; i += STEP) {
+        memcpy(to + i, from + i, STEP);
+    }
+    return to + len;
+}
+
+static inline char *copy_labels(char *to, const pst_labels_t *first, const pst_labels_t *more)
+{
+    if (!first && !more) {
+        return to;
+    }
+    *to++ = '{';
+    if (first) {
+        to = copy(to, first->text, first->len);
+    }
+    if (first && more) {
+        *to++ = ',';
+    }
+    if (more) {
+        to = copy(to, more->text, more->len);
+    }
+    *to++ = '}';
+    return to;
+}
+
+void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_labels_t *first, const pst_labels_t *more,
                      apr_uint64_t value)
 {
     const pst_metric_t *metric = emit->family;
-    char text[PST_FORMAT_LEN];
-    apr_size_t len = in_seconds(metric) && metric->kind != PST_HISTOGRAM ? pst_format_seconds(text, value, 6)
-                                                                         : pst_format_digits(text, value);
+    apr_size_t need = emit->family_len + strlen(suffix) + (first ? first->len : 0) + (more ? more->len : 0) + LINE_SLACK;
+    char *begin, *to;
 
-    pst_emit_raw(emit, metric->prom, strlen(metric->prom));
-    pst_emit_raw(emit, suffix, strlen(suffix));
-    put_labels(emit, labels, count);
-    RAW(emit, " ");
-    text[len++] = '\n';
-    pst_emit_raw(emit, text, len);
+    if (need > PST_EMIT_BUFFER - emit->used) {
+        pst_emit_flush(emit);
+    }
+    if (need > PST_EMIT_BUFFER || emit->status != APR_SUCCESS) {    /* no labels of ours are so long */
+        return;
+    }
+    begin = emit->buffer + emit->used;
+    to = copy(begin, emit->family_name, emit->family_len);
+    for (; *suffix; suffix++) {
+        *to++ = *suffix;
+    }
+    to = copy_labels(to, first, more);
+    *to++ = ' ';
+    to += in_seconds(metric) && metric->kind != PST_HISTOGRAM ? pst_format_seconds(to, value, 6)
+                                                              : pst_format_digits(to, value);
+    *to++ = '\n';
+    emit->used += (apr_size_t)(to - begin);
 }
 
 void pst_emit_families_end(pst_emit_t *emit)

@@ -6,13 +6,14 @@
 #ifndef PST_METRICS_CLASS_H
 #define PST_METRICS_CLASS_H
 
-#include "pst_snapshot.h"
+#include "pst_emit.h"
 
 #define PST_METRICS_CLASS_LEN (PST_MODULE_LEN + PST_FUNCTION_LEN + 2)
 
 typedef struct pst_metrics_class_t {
     char name[PST_METRICS_CLASS_LEN];
     pst_class_row_t sum;            /**< of those that bear the name and tag */
+    pst_labels_t labels;            /**< for who prints it; not filled in here */
 } pst_metrics_class_t;
 
 typedef struct pst_metrics_classes_t {

@@ -15,18 +15,74 @@
 #include "pst_trend.h"
 
 #define COUNT(array) (unsigned)(sizeof(array) / sizeof((array)[0]))
-#define SAMPLE(emit, suffix, value, ...) do { \
-        const pst_field_t labels_[] = { __VA_ARGS__ }; \
-        pst_emit_sample(emit, suffix, labels_, COUNT(labels_), value); \
-    } while (0)
-#define SLOT(child) { "slot", NULL, (child)->block }
+
+/* What samples of scopes are told by. */
+typedef struct part_t {
+    unsigned scope, kind;
+} part_t;
+
+static const part_t parts[] = {
+    { PST_SCOPE_CONNECTION, PST_KIND_CLIENT }, { PST_SCOPE_CONNECTION, PST_KIND_SECONDARY },
+    { PST_SCOPE_CONNECTION, PST_KIND_BACKEND }, { PST_SCOPE_CONNECTION, PST_KIND_OTHER },
+    { PST_SCOPE_REQUEST, PST_KIND_CLIENT }, { PST_SCOPE_REQUEST, PST_KIND_SECONDARY },
+    { PST_SCOPE_REQUEST, PST_KIND_BACKEND }
+};
 
 typedef struct metrics_t {
-    pst_emit_t *emit;
+    pst_emit_t *emit, *scratch;
     const pst_snapshot_t *snapshot;
+    apr_pool_t *pool;
     const pst_child_row_t **children;   /* by block: the order in which samples stay */
+    pst_labels_t *slots;                /* of each child */
     apr_uint32_t count;
+    pst_labels_t process, parts[COUNT(parts)], kinds[PST_KIND_COUNT], up_to[PST_SIZES_BUCKETS];
+    apr_status_t status;
 } metrics_t;
+
+static pst_labels_t labels(metrics_t *m, const pst_field_t *fields, unsigned count)
+{
+    pst_labels_t made = pst_emit_labels(m->scratch, m->emit->to, fields, count, m->pool);
+
+    if (!made.text) {
+        m->status = APR_ENOMEM;
+    }
+    return made;
+}
+
+static const char *kind_word(unsigned kind)
+{
+    return kind == PST_KIND_OTHER ? "unslotted" : pst_kind_word(kind);
+}
+
+static void make_labels(metrics_t *m)
+{
+    char size[24];
+    const pst_field_t process = { "scope", pst_scope_word(PST_SCOPE_PROCESS), 0 };
+
+    m->process = labels(m, &process, 1);
+    for (unsigned i = 0; i < COUNT(parts); i++) {
+        const pst_field_t fields[] = { { "scope", pst_scope_word(parts[i].scope), 0 },
+                                       { "kind", kind_word(parts[i].kind), 0 } };
+
+        m->parts[i] = labels(m, fields, COUNT(fields));
+    }
+    for (unsigned kind = 0; kind < PST_KIND_COUNT; kind++) {
+        const pst_field_t field = { "kind", kind_word(kind), 0 };
+
+        m->kinds[kind] = labels(m, &field, 1);
+    }
+    for (unsigned b = 0; b < PST_SIZES_BUCKETS; b++) {
+        const pst_field_t field = { "le", size, 0 };
+
+        apr_snprintf(size, sizeof(size), pst_sizes_up_to(b) ? "%" APR_UINT64_T_FMT ".0" : "+Inf", pst_sizes_up_to(b));
+        m->up_to[b] = labels(m, &field, 1);
+    }
+    for (apr_uint32_t i = 0; i < m->count; i++) {
+        const pst_field_t field = { "slot", NULL, m->children[i]->block };
+
+        m->slots[i] = labels(m, &field, 1);
+    }
+}
 
 static int by_block(const void *one, const void *two)
 {
@@ -45,18 +101,23 @@ static int in_list(const pst_metric_list_t *list, pst_metric_e metric)
     return 0;
 }
 
-static void print_server(const metrics_t *m)
+static void print_server(metrics_t *m)
 {
     const pst_shared_header_t *about = &m->snapshot->about;
+    const pst_field_t fields[] = { { "version", about->server, 0 }, { "module", about->module, 0 },
+                                   { "mpm", about->mpm, 0 } };
+    pst_labels_t info = labels(m, fields, COUNT(fields));
 
+    if (!info.text) {
+        return;
+    }
     pst_emit_family(m->emit, PST_M_server);
-    SAMPLE(m->emit, "", pst_server_figure(m->snapshot, PST_M_server), { "version", about->server, 0 },
-           { "module", about->module, 0 }, { "mpm", about->mpm, 0 });
+    pst_emit_sample(m->emit, "", &info, NULL, pst_server_figure(m->snapshot, PST_M_server));
     for (unsigned i = 0; i < pst_server_metrics.count; i++) {
         pst_metric_e metric = pst_server_metrics.metrics[i];
 
         pst_emit_family(m->emit, metric);
-        pst_emit_sample(m->emit, "", NULL, 0, pst_server_figure(m->snapshot, metric));
+        pst_emit_sample(m->emit, "", NULL, NULL, pst_server_figure(m->snapshot, metric));
     }
 }
 
@@ -64,7 +125,7 @@ static void print_of_children(const metrics_t *m, pst_metric_e metric)
 {
     pst_emit_family(m->emit, metric);
     for (apr_uint32_t i = 0; i < m->count; i++) {
-        SAMPLE(m->emit, "", pst_child_figure(m->children[i], metric), SLOT(m->children[i]));
+        pst_emit_sample(m->emit, "", &m->slots[i], NULL, pst_child_figure(m->children[i], metric));
     }
 }
 
@@ -87,33 +148,19 @@ static void print_children(const metrics_t *m)
     }
 }
 
-static const char *kind_word(unsigned kind)
-{
-    return kind == PST_KIND_OTHER ? "unslotted" : pst_kind_word(kind);
-}
-
-static int growing(const pst_child_row_t *child)
-{
-    return child->head.verdict.state == PST_TREND_GROWING;
-}
-
 /* The scopes are apart: their sum is the child's. Those without a slot are connections and requests in one. */
-static void print_scopes(const metrics_t *m, const pst_child_row_t *child, pst_metric_e metric)
+static void print_scopes(const metrics_t *m, apr_uint32_t i, pst_metric_e metric)
 {
-    int own = metric == PST_M_growing;
+    const pst_child_row_t *child = m->children[i];
+    int verdict = metric == PST_M_growing;
 
-    SAMPLE(m->emit, "", own ? (apr_uint64_t)growing(child) : pst_usage_figure(&child->head.process, metric),
-           SLOT(child), { "scope", pst_scope_word(PST_SCOPE_PROCESS), 0 });
-    if (!own && pst_metrics[metric].kind != PST_GAUGE) {
-        return;
-    }
-    for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        for (unsigned kind = 0; kind <= PST_KIND_OTHER; kind++) {
-            if (kind == PST_KIND_OTHER && (own || scope == PST_SCOPE_REQUEST)) {
-                continue;
-            }
-            SAMPLE(m->emit, "", pst_kind_figure(&child->kinds[kind], scope, metric), SLOT(child),
-                   { "scope", pst_scope_word(scope), 0 }, { "kind", kind_word(kind), 0 });
+    pst_emit_sample(m->emit, "", &m->slots[i], &m->process,
+                    verdict ? child->head.verdict.state == PST_TREND_GROWING
+                            : pst_usage_figure(&child->head.process, metric));
+    for (unsigned p = 0; p < COUNT(parts) && pst_metrics[metric].kind == PST_GAUGE; p++) {
+        if (!verdict || parts[p].kind != PST_KIND_OTHER) {      /* without a slot there is no verdict */
+            pst_emit_sample(m->emit, "", &m->slots[i], &m->parts[p],
+                            pst_kind_figure(&child->kinds[parts[p].kind], parts[p].scope, metric));
         }
     }
 }
@@ -122,7 +169,7 @@ static void print_usage(const metrics_t *m, pst_metric_e metric)
 {
     pst_emit_family(m->emit, metric);
     for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
-        print_scopes(m, m->children[i], metric);
+        print_scopes(m, i, metric);
     }
 }
 
@@ -134,8 +181,8 @@ static void print_connections(const metrics_t *m, pst_metric_e metric)
     pst_emit_family(m->emit, metric);
     for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
         for (unsigned kind = 0; kind < PST_KIND_COUNT; kind++) {
-            SAMPLE(m->emit, "", pst_kind_figure(&m->children[i]->kinds[kind], PST_SCOPE_CONNECTION, metric),
-                   SLOT(m->children[i]), { "kind", pst_kind_word(kind), 0 });
+            pst_emit_sample(m->emit, "", &m->slots[i], &m->kinds[kind],
+                            pst_kind_figure(&m->children[i]->kinds[kind], PST_SCOPE_CONNECTION, metric));
         }
     }
 }
@@ -149,12 +196,6 @@ static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
 
 static void print_sizes(const metrics_t *m)
 {
-    char up_to[PST_SIZES_BUCKETS][24];
-
-    for (unsigned b = 0; b < PST_SIZES_BUCKETS; b++) {
-        apr_snprintf(up_to[b], sizeof(up_to[b]), pst_sizes_up_to(b) ? "%" APR_UINT64_T_FMT ".0" : "+Inf",
-                     pst_sizes_up_to(b));
-    }
     pst_emit_family(m->emit, PST_M_request_peak_bytes);
     for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
         const pst_child_row_t *child = m->children[i];
@@ -162,81 +203,89 @@ static void print_sizes(const metrics_t *m)
 
         for (unsigned b = 0; b < PST_SIZES_BUCKETS; b++) {
             sum = plus(sum, child->sizes.all.row.requests[b]);
-            SAMPLE(m->emit, "_bucket", sum, SLOT(child), { "le", up_to[b], 0 });
+            pst_emit_sample(m->emit, "_bucket", &m->slots[i], &m->up_to[b], sum);
         }
-        SAMPLE(m->emit, "_sum", pst_child_figure(child, PST_M_requests_peak_bytes), SLOT(child));
-        SAMPLE(m->emit, "_count", sum, SLOT(child));
+        pst_emit_sample(m->emit, "_sum", &m->slots[i], NULL, pst_child_figure(child, PST_M_requests_peak_bytes));
+        pst_emit_sample(m->emit, "_count", &m->slots[i], NULL, sum);
     }
 }
 
 /* ---- classes ---- */
 
-static void print_class_sums(const metrics_t *m, const pst_metrics_classes_t *classes, pst_metric_e metric)
+/* Of one child, or of all: then without the counters, which would fall whenever a child ends. */
+static void print_class(const metrics_t *m, const pst_metrics_classes_t *classes, const pst_labels_t *slot,
+                        pst_metric_e metric)
 {
-    if (pst_metrics[metric].kind == PST_COUNTER) {      /* it would fall whenever a child ends */
-        return;
-    }
-    pst_emit_family(m->emit, metric);
     for (apr_uint32_t c = 0; c < classes->count && m->emit->status == APR_SUCCESS; c++) {
         const pst_metrics_class_t *class = &classes->rows[c];
 
-        SAMPLE(m->emit, "", pst_class_figure(&class->sum, metric), { "class", class->name, 0 },
-               { "tag", class->sum.row.tag, 0 });
+        pst_emit_sample(m->emit, "", slot ? slot : &class->labels, slot ? &class->labels : NULL,
+                        pst_class_figure(&class->sum, metric));
     }
 }
 
-static void print_class_slots(const metrics_t *m, const pst_metrics_classes_t *of_children, pst_metric_e metric)
+static void name_classes(metrics_t *m, pst_metrics_classes_t *classes, const pst_class_row_t *rows, apr_uint32_t count)
 {
-    pst_emit_family(m->emit, metric);
-    for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
-        for (apr_uint32_t c = 0; c < of_children[i].count; c++) {
-            const pst_metrics_class_t *class = &of_children[i].rows[c];
+    if (m->status == APR_SUCCESS) {
+        m->status = pst_metrics_classes(classes, m->snapshot, rows, count, m->pool);
+    }
+    for (apr_uint32_t c = 0; c < classes->count; c++) {
+        const pst_field_t fields[] = { { "class", classes->rows[c].name, 0 },
+                                       { "tag", classes->rows[c].sum.row.tag, 0 } };
 
-            SAMPLE(m->emit, "", pst_class_figure(&class->sum, metric), SLOT(m->children[i]),
-                   { "class", class->name, 0 }, { "tag", class->sum.row.tag, 0 });
-        }
+        classes->rows[c].labels = labels(m, fields, COUNT(fields));
     }
 }
 
-static apr_status_t print_classes(const metrics_t *m, pst_classes_e which, apr_pool_t *pool)
+static void print_classes(metrics_t *m, int by_slot)
 {
-    const pst_snapshot_t *snapshot = m->snapshot;
-    pst_metrics_classes_t *classes = apr_pcalloc(pool, ((apr_size_t)m->count + 1) * sizeof(*classes));
-    apr_status_t rv = classes ? APR_SUCCESS : APR_ENOMEM;
+    pst_metrics_classes_t *classes = apr_pcalloc(m->pool, ((apr_size_t)m->count + 1) * sizeof(*classes));
 
-    if (which == PST_CLASSES_SUM && rv == APR_SUCCESS) {
-        rv = pst_metrics_classes(classes, snapshot, snapshot->classes, snapshot->class_count, pool);
+    if (!classes) {
+        m->status = APR_ENOMEM;
+        return;
     }
-    for (apr_uint32_t i = 0; i < m->count && which == PST_CLASSES_SLOT && rv == APR_SUCCESS; i++) {
-        rv = pst_metrics_classes(&classes[i], snapshot, m->children[i]->classes, m->children[i]->class_count, pool);
+    if (!by_slot) {
+        name_classes(m, classes, m->snapshot->classes, m->snapshot->class_count);
     }
-    for (unsigned i = 0; i <= pst_class_metrics.count && rv == APR_SUCCESS; i++) {
+    for (apr_uint32_t i = 0; i < m->count && by_slot; i++) {
+        name_classes(m, &classes[i], m->children[i]->classes, m->children[i]->class_count);
+    }
+    for (unsigned i = 0; i <= pst_class_metrics.count && m->status == APR_SUCCESS; i++) {
         pst_metric_e metric = i < pst_class_metrics.count ? pst_class_metrics.metrics[i] : PST_M_class_growing;
 
-        if (which == PST_CLASSES_SUM) {
-            print_class_sums(m, classes, metric);
+        if (!by_slot && pst_metrics[metric].kind == PST_COUNTER) {
+            continue;
         }
-        else {
-            print_class_slots(m, classes, metric);
+        pst_emit_family(m->emit, metric);
+        if (!by_slot) {
+            print_class(m, classes, NULL, metric);
+        }
+        for (apr_uint32_t c = 0; c < m->count && by_slot; c++) {
+            print_class(m, &classes[c], &m->slots[c], metric);
         }
     }
-    return rv;
 }
 
 apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_classes_e classes,
                               apr_pool_t *pool)
 {
-    metrics_t m = { emit, snapshot, apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.children)),
-                    snapshot->child_count };
-    apr_status_t rv = APR_SUCCESS;
+    metrics_t m = { .emit = emit, .snapshot = snapshot, .pool = pool, .count = snapshot->child_count,
+                    .scratch = apr_palloc(pool, sizeof(*m.scratch)),
+                    .children = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.children)),
+                    .slots = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.slots)) };
 
-    if (!m.children) {
+    if (!m.scratch || !m.children || !m.slots) {
         return APR_ENOMEM;
     }
     for (apr_uint32_t i = 0; i < m.count; i++) {
         m.children[i] = &snapshot->children[i];
     }
     qsort(m.children, m.count, sizeof(*m.children), by_block);
+    make_labels(&m);
+    if (m.status != APR_SUCCESS) {
+        return m.status;
+    }
     print_server(&m);
     print_children(&m);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
@@ -248,8 +297,8 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
     }
     print_sizes(&m);
     if (classes != PST_CLASSES_OFF) {
-        rv = print_classes(&m, classes, pool);
+        print_classes(&m, classes == PST_CLASSES_SLOT);
     }
     pst_emit_families_end(emit);
-    return emit->status != APR_SUCCESS ? emit->status : rv;
+    return emit->status != APR_SUCCESS ? emit->status : m.status;
 }

@@ -23,9 +23,9 @@ sub ours {
     my ($top, $say) = @_;
     my $faces = compile($top) or do { $say->('faces: core/ does not build yet'); return [] };
     my @rows;
-    for my $face ('page', 'page?auto', 'json', 'snapshot') {
+    for my $face ('page', 'page?auto', 'json', 'metrics', 'snapshot') {
         my ($idle, $busy) = map { simulate($faces, $face, $_) } 0, $SLOTS;
-        my $name = $face =~ s{^page}{/pool-status}r =~ s{^json}{/pool-status/json}r =~ s{^snapshot}{(snapshot alone)}r;
+        my $name = $face =~ s{^page}{/pool-status}r =~ s{^json}{/pool-status/json}r =~ s{^metrics}{/pool-status/metrics}r =~ s{^snapshot}{(snapshot alone)}r;
         push @rows, { face => $name, board => 'idle', %$idle }, { face => $name, board => 'busy', %$busy };
         $say->(sprintf 'faces: %s: idle %.2f M, busy %.2f M instructions', $name, $idle->{instructions} / 1e6, $busy->{instructions} / 1e6);
         # What one row more costs: the page shows as many as it is asked for, JSON all.
