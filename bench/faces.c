@@ -12,6 +12,7 @@
  */
 #include "pst_args.h"
 #include "pst_board.h"
+#include "pst_doctor.h"
 #include "pst_emit.h"
 #include "pst_history.h"
 #include "pst_snapshot.h"
@@ -132,6 +133,7 @@ static apr_uint64_t show(const char *face, const pst_board_t *board, apr_pool_t 
         return snapshot.row_count;
     }
     if (metrics) {
+        pst_doctor_take(&snapshot, board, pool);
         pst_emit_init(emit, PST_EMIT_OPENMETRICS, count_bytes, &bytes);
         pst_view_metrics(emit, &snapshot, (pst_classes_e)args.classes, pool);
         pst_emit_flush(emit);

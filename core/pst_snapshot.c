@@ -15,6 +15,8 @@
 
 /* Slots may be opened between counting and copying; room for so many more. */
 #define ROOM_FOR_NEW 64
+/* Of a snapshot without rows: the doctor names a few of those that grow. */
+#define ROOM_FOR_GROWING 256
 
 typedef struct take_t {
     pst_snapshot_t *snapshot;
@@ -164,6 +166,9 @@ static void check_slot(pst_shared_slot_t *slot)
 
 static int passes(const pst_filter_t *filter, const pst_shared_slot_t *slot)
 {
+    if (filter->no_rows && slot->verdict.state != PST_TREND_GROWING) {
+        return 0;
+    }
     if (filter->kind >= 0 && slot->kind != filter->kind) {
         return 0;
     }
@@ -450,7 +455,7 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
         return APR_ENOMEM;
     }
     take->child_room = (apr_uint32_t)children;
-    take->room = take->filter->no_rows ? 0 : (apr_uint32_t)slots + ROOM_FOR_NEW;
+    take->room = (apr_uint32_t)slots + (take->filter->no_rows ? ROOM_FOR_GROWING : ROOM_FOR_NEW);
     take->store = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->store));
     take->snapshot->rows = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->snapshot->rows));
     take->snapshot->children = apr_palloc(pool, (children + 1) * sizeof(*take->snapshot->children));

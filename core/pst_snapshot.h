@@ -130,7 +130,7 @@ typedef struct pst_filter_t {
     int          kind;          /**< pst_kind_e, -1 = any */
     const char  *vhost;         /**< NULL = any; compared without case, as far as a slot's text goes */
     int          gone;          /**< children that are gone, too: their blocks keep their figures until claimed anew */
-    int          no_rows;       /**< sums alone: no connection becomes a row */
+    int          no_rows;       /**< sums alone: of connections, only those judged to grow become rows, a few at most */
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {

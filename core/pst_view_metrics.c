@@ -11,6 +11,7 @@
 #include <string.h>
 #include <apr_strings.h>
 #include "pst_view_metrics.h"
+#include "pst_doctor.h"
 #include "pst_metrics_class.h"
 #include "pst_trend.h"
 
@@ -187,12 +188,64 @@ static void print_connections(const metrics_t *m, pst_metric_e metric)
     }
 }
 
-/* ---- how many requests were how large ---- */
+/* ---- what the doctor found ---- */
 
 static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
 {
     return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
 }
+
+/* How many findings are like this one; 0 if one before it was. */
+static apr_uint64_t alike(const pst_findings_t *findings, unsigned which)
+{
+    const pst_finding_t *one = &findings->findings[which];
+    apr_uint64_t sum = 0;
+
+    for (unsigned i = 0; i < findings->count; i++) {
+        const pst_finding_t *other = &findings->findings[i];
+
+        if (other->severity == one->severity && !strcmp(other->id, one->id)) {
+            if (i < which) {
+                return 0;
+            }
+            sum = plus(sum, plus(other->more, 1));
+        }
+    }
+    return sum;
+}
+
+static void print_findings(metrics_t *m)
+{
+    const pst_findings_t *findings = m->snapshot->findings;
+    apr_uint64_t sums[PST_SEVERITY_COUNT] = { 0 };
+
+    if (!findings) {
+        return;
+    }
+    pst_emit_family(m->emit, PST_M_finding);
+    for (unsigned i = 0; i < findings->count; i++) {
+        const pst_finding_t *finding = &findings->findings[i];
+        const pst_field_t fields[] = { { "id", finding->id, 0 }, { "severity", pst_severity_word(finding->severity), 0 } };
+        pst_labels_t which = labels(m, fields, COUNT(fields));
+        apr_uint64_t sum = alike(findings, i);
+
+        if (sum && which.text) {
+            pst_emit_sample(m->emit, "", &which, NULL, sum);
+        }
+        sums[finding->severity] = plus(sums[finding->severity], plus(finding->more, 1));
+    }
+    pst_emit_family(m->emit, PST_M_findings);
+    for (unsigned severity = 0; severity < PST_SEVERITY_COUNT; severity++) {
+        const pst_field_t field = { "severity", pst_severity_word(severity), 0 };
+        pst_labels_t which = labels(m, &field, 1);
+
+        if (which.text) {
+            pst_emit_sample(m->emit, "", &which, NULL, sums[severity]);
+        }
+    }
+}
+
+/* ---- how many requests were how large ---- */
 
 static void print_sizes(const metrics_t *m)
 {
@@ -287,6 +340,7 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
         return m.status;
     }
     print_server(&m);
+    print_findings(&m);
     print_children(&m);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
         print_usage(&m, pst_usage_metrics.metrics[i]);

@@ -21,7 +21,7 @@ typedef enum {
  * Print a snapshot as families of samples. Labels are bounded by the board: slot (the number of the child's
  * block), scope, kind, class and tag (places in code), le. No pid, no client, no URI.
  * @param emit  of PST_EMIT_METRICS or PST_EMIT_OPENMETRICS; flushed by the caller
- * @param snapshot of all children; its rows are not needed (pst_filter_t.no_rows)
+ * @param snapshot of all children; its rows are not needed (pst_filter_t.no_rows); findings if it has been examined
  * @param pool  for what orders and joins; bounded by the board's geometry
  * @return what the sink said, or APR_ENOMEM
  */

@@ -357,7 +357,8 @@ static int serve_metrics(request_rec *r, const pst_board_t *board, const pst_arg
     if (r->header_only) {
         return OK;
     }
-    if (pst_snapshot_take(snapshot, board, &filter, (apr_uint64_t)apr_time_now(), pool) != APR_SUCCESS) {
+    if (pst_snapshot_take(snapshot, board, &filter, (apr_uint64_t)apr_time_now(), pool) != APR_SUCCESS
+        || pst_doctor_take(snapshot, board, pool) != APR_SUCCESS) {
         return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
     }
     open_output(&out, r);

@@ -84,6 +84,9 @@ static int print_metrics(pst_emit_t *emit, const poolstat_board_t *board, const 
     filter.no_rows = 1;
     rv = pst_snapshot_take(&snapshot, &board->board, &filter, (apr_uint64_t)apr_time_now(), pool);
     if (rv == APR_SUCCESS) {
+        rv = pst_doctor_take(&snapshot, &board->board, pool);
+    }
+    if (rv == APR_SUCCESS) {
         rv = pst_view_metrics(emit, &snapshot, PST_CLASSES_SUM, pool);
     }
     return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);

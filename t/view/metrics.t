@@ -58,7 +58,7 @@ subtest 'families' => sub {
     my @without = grep { !$seen{ $table->{$_}{prom} } && $table->{$_}{group} !~ /^(?:site|generation)$/ && !/^generation_/ } sort keys %$table;
     is("@without", 'connections_reserved_bytes process_reserved_bytes requests requests_peak_bytes requests_reserved_bytes',
         'every figure of the table has one, but for these');
-    my %label = map { map { ($_ => 1) } keys %{ $_->[1] } } grep { $_->[0] ne 'poolstat_server_info' } $open->samples;
+    my %label = map { map { ($_ => 1) } keys %{ $_->[1] } } grep { $_->[0] !~ /^poolstat_(?:server_info|findings?)$/ } $open->samples;
     is(join(' ', sort keys %label), 'class kind le scope slot tag', 'labels are bounded ones');
     my $pids = join '|', map $_->{pid}, @{ json_now()->{children} };
     is(scalar(grep { join(' ', values %{ $_->[1] }) =~ /\b(?:$pids)\b/ } $open->samples), 0, 'no pid in a label');
@@ -99,6 +99,6 @@ subtest 'a frozen child' => sub {
 };
 
 kill CONT => $stopped;
-$_->finish for @p;
+for (@p) { $_->finish; $_->conn->close }
 is($s->stop, 0, 'stops');
 done_testing;

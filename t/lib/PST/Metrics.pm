@@ -153,6 +153,7 @@ sub installed {
     return scalar grep { -x "$_/$program" } split /:/, $ENV{PATH};
 }
 
+# Start and wait until it is ready; without a pid if it ended.
 # config => text of prometheus.yml; files => { name => text } beside it
 sub start {
     my ($class, %o) = @_;
@@ -178,7 +179,7 @@ sub start {
         return PST::fetch('/-/ready', port => $self->{port}, timeout => 5)->{status} == 200;
     }, 30);
     delete $self->{pid} if $ready && $ready eq 'dead';
-    return $self->{pid} && $ready;
+    return $self;
 }
 
 sub log_text { my ($self) = @_; return -e "$self->{dir}/log" ? PST::Stage::read_file("$self->{dir}/log") : '' }
