@@ -69,12 +69,13 @@ UNITS     = $(UNIT_SRC:t/unit/%.c=$(B)/unit/%)
 MODULE    = $(B)/mod_poolstat.so
 COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
+EXAMPLE   = $(B)/mod_example_poolstat.so
 
 .PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install clean help
 all: module command
 module: $(MODULE) ; @:
 command: $(COMMAND) ; @:
-probe: $(PROBE) ; @:
+probe: $(PROBE) $(EXAMPLE) ; @:
 units: $(UNITS) ; @:
 
 $(MODULE): $(CORE_OBJ) $(HTTPD_OBJ)
@@ -87,6 +88,11 @@ $(COMMAND): $(CORE_OBJ) $(TOOL_OBJ)
 # the tests' probe, which make run and make bench use too
 $(PROBE): $(B)/obj/c-modules/poolprobe/mod_poolprobe.o
 	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
+
+# as any other module would be built: with the header that make install installs, alone
+$(EXAMPLE): docs/example/mod_example_poolstat.c include/mod_poolstat.h Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) -fPIC -Iinclude $(HTTPD_FLAGS) $(APR_FLAGS) -shared -o $@ $<
 
 # core knows APR only: it does not even see httpd's headers; the command neither
 $(B)/obj/core/%.o: core/%.c Makefile | deps-build

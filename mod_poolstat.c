@@ -6,6 +6,7 @@
  * the module record.
  */
 #include "mod_poolstat_private.h"
+#include "mod_poolstat_api.h"
 #include "mod_poolstat_env.h"
 #include "mod_poolstat_log.h"
 
@@ -39,6 +40,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_read_request(pst_phase_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(pst_phase_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
+    pst_api_register();
+    pst_server_status_register(pool);
     pst_phases_register(pool);
 }
 

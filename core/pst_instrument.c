@@ -633,3 +633,24 @@ pst_level_e pst_instrument_level(const pst_account_t *account)
 {
     return account->record ? PST_LEVEL_FULL : g.mirror ? PST_LEVEL_HOOKS : PST_LEVEL_PUBLIC;
 }
+
+void pst_instrument_tag(apr_pool_t *pool, const char *tag)
+{
+    if (g.started) {
+        pst_wrap_pool_tag(pool, tag);
+    }
+    else {
+        apr_pool_tag(pool, tag);
+    }
+}
+
+apr_uint32_t pst_instrument_class(apr_pool_t *pool)
+{
+    pst_record_t *record = g.started ? pst_record_find(pool) : NULL;
+
+    if (!record || pst_account_muted()) {
+        return 0;
+    }
+    pst_class_check(record, pool);
+    return record->of_class;
+}

@@ -72,4 +72,10 @@ void pst_instrument_read(pst_account_t *account);
 /** How the figures of this connection or request are taken: pools made outside of what is instrumented are walked. */
 pst_level_e pst_instrument_level(const pst_account_t *account);
 
+/** Tag a pool as the wrapper of apr_pool_tag() does: our own calls are not redirected. Whose pool it is. */
+void pst_instrument_tag(apr_pool_t *pool, const char *tag);
+
+/** The class of a pool, its tag looked at; 0: none. Whose pool it is. */
+apr_uint32_t pst_instrument_class(apr_pool_t *pool);
+
 #endif /* PST_INSTRUMENT_H */
