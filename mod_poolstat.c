@@ -9,6 +9,7 @@
 #include "mod_poolstat_api.h"
 #include "mod_poolstat_env.h"
 #include "mod_poolstat_log.h"
+#include "mod_poolstat_server_status.h"
 
 #include <http_config.h>
 #include <http_connection.h>

@@ -6,7 +6,7 @@
  *
  *   faces FACE ROWS TIMES DIRECTORY
  *
- * FACE is snapshot, page, json or metrics, the latter three perhaps with ?query; ROWS the busy connections of each child (0 to
+ * FACE is snapshot, status (the section of server-status), page, json or metrics, the latter three perhaps with ?query; ROWS the busy connections of each child (0 to
  * 64); the board's file is made in DIRECTORY.  Prints "bytes seconds peak": of one time,
  * the fastest of all times, and what the last time's pool held.
  */
@@ -19,6 +19,7 @@
 #include "pst_trend.h"
 #include "pst_view_metrics.h"
 #include "pst_view_page.h"
+#include "pst_view_status.h"
 #include "pst_view_tree.h"
 
 #include <apr_general.h>
@@ -167,6 +168,25 @@ static apr_uint64_t show(const char *face, const pst_board_t *board, apr_pool_t 
     return bytes;
 }
 
+/* The section of server-status. @return bytes printed */
+static apr_uint64_t show_status(const pst_board_t *board, apr_pool_t *pool)
+{
+    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
+    apr_uint64_t bytes = 0;
+    pst_total_t total;
+    apr_status_t rv = pst_snapshot_heads(&total, board);
+
+    pst_emit_init(emit, PST_EMIT_HTML, count_bytes, &bytes);
+    pst_view_status(emit, &total, PST_STATUS_TABLE, 1, "/pool-status");
+    if (rv == APR_SUCCESS) {
+        rv = pst_emit_flush(emit);
+    }
+    if (rv != APR_SUCCESS) {
+        die("status", rv);
+    }
+    return bytes;
+}
+
 static apr_size_t pool_bytes(apr_pool_t *pool)
 {
     apr_memnode_t *first = (apr_memnode_t *)((char *)pool - APR_MEMNODE_T_SIZE), *node = first;
@@ -193,7 +213,7 @@ int main(int argc, char **argv)
     int times;
 
     if (argc != 5 || atoi(argv[2]) < 0 || atoi(argv[2]) > SLOTS || atoi(argv[3]) < 1) {
-        fprintf(stderr, "usage: faces snapshot|page|json|metrics[?query] ROWS TIMES DIRECTORY\n");
+        fprintf(stderr, "usage: faces snapshot|status|page|json|metrics[?query] ROWS TIMES DIRECTORY\n");
         return 2;
     }
     times = atoi(argv[3]);
@@ -211,7 +231,7 @@ int main(int argc, char **argv)
         apr_pool_t *request;
 
         apr_pool_create(&request, pool);
-        bytes = show(argv[1], &board, request);
+        bytes = strcmp(argv[1], "status") ? show(argv[1], &board, request) : show_status(&board, request);
         took = apr_time_now() - begin;
         if (!i || took < best) {
             best = took;

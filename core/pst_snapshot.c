@@ -296,6 +296,28 @@ static void add_child(pst_total_t *total, const pst_child_row_t *child)
 #undef ADD
 }
 
+apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
+{
+    pst_child_row_t child;
+
+    memset(total, 0, sizeof(*total));
+    memset(&child, 0, sizeof(child));
+    if (!pst_board_intact(board)) {
+        return APR_EINCOMPLETE;
+    }
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        const pst_shared_child_t *from = pst_board_child(board, i);
+
+        if (load_head(&child.head, from, 0) && pst_snapshot_whose(from, 0) == child.head.owner) {
+            child.reserved_bytes = child.head.child_reserved_bytes;
+            child.retained_bytes = minus(child.head.held_bytes,
+                                         plus(child.reserved_bytes, child.head.child_bucket_bytes));
+            add_child(total, &child);
+        }
+    }
+    return APR_SUCCESS;
+}
+
 /* First eight bytes of a text as a key, so that most comparisons need no strcmp. */
 static apr_uint64_t text_key(const char *text)
 {

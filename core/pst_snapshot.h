@@ -171,6 +171,14 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
 
 /**
+ * Only sums, and only what the children's own heads say, at a cost that does not depend on connections: reserved is what
+ * each counts in one place. Any thread, any process; takes no lock, never waits, allocates nothing.
+ * @param total  of pools, used, slack, growths and the reserved of connections and requests nothing is said
+ * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
+ */
+apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board);
+
+/**
  * Part of pst_snapshot_take(): the classes and call sites of the children in it,
  * and their sums over all children.  Leaves out those of a block that changed hands meanwhile.
  */

@@ -66,6 +66,11 @@ extern const pst_piece_t
     pst_web_release_row, pst_web_release_pending, pst_web_release_gone, pst_web_release_end, pst_web_released,
     pst_web_released_end;
 
+/* server_status.html */
+extern const pst_piece_t
+    pst_web_status, pst_web_status_link, pst_web_status_table, pst_web_status_cell, pst_web_status_table_end,
+    pst_web_status_list, pst_web_status_item, pst_web_status_list_end, pst_web_status_none;
+
 /* whole files, each with a checksum for its ETag; dygraph.min.js is no file of ours: the Makefile says where it lies */
 extern const pst_piece_t pst_web_style_css, pst_web_chart_js, pst_web_dygraph_min_js;
 extern const char pst_web_style_css_tag[], pst_web_chart_js_tag[], pst_web_dygraph_min_js_tag[];

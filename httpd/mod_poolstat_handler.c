@@ -154,6 +154,21 @@ static const char *below_location(request_rec *r)
     return rest;
 }
 
+const char *pst_handler_location(request_rec *r)
+{
+    core_server_config *server = ap_get_core_module_config(r->server->module_config);
+    ap_conf_vector_t **sections = (ap_conf_vector_t **)server->sec_url->elts;
+
+    for (int i = 0; i < server->sec_url->nelts; i++) {
+        const core_dir_config *section = ap_get_core_module_config(sections[i]);
+
+        if (section->d && !section->r && !section->d_is_fnmatch && sets_our_handler(r, section)) {
+            return section->d;
+        }
+    }
+    return NULL;
+}
+
 static int ends_with(const char *text, const char *end)
 {
     apr_size_t len = strlen(text), end_len = strlen(end);

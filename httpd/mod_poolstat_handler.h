@@ -27,4 +27,10 @@
  */
 int pst_handler(request_rec *r);
 
+/**
+ * Where the page is on the server that r asks: the first plain <Location> that sets our handler.
+ * @return its path, or NULL if there is none
+ */
+const char *pst_handler_location(request_rec *r);
+
 #endif /* MOD_POOLSTAT_HANDLER_H */

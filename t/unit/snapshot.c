@@ -5,6 +5,7 @@
  */
 #include "tap.h"
 #include "board_double.h"
+#include "pst_metric.h"
 #include "pst_snapshot.h"
 
 static apr_pool_t *pool;
@@ -58,6 +59,33 @@ static void sums(void)
                   + snap.total.requests_reserved_bytes, snap.total.reserved_bytes, "scopes add up to reserved");
     is_number(snap.total.connections, 5, "connections with and without slot");
     is_text(snap.about.mpm, "event", "the server's texts");
+}
+
+/* What needs no more than the heads: the same sums. */
+static void heads(void)
+{
+    pst_total_t total;
+
+    take("taken");
+    for (apr_uint32_t i = 0; i < snap.child_count; i++) {
+        pst_board_child(&board, snap.children[i].block)->child_reserved_bytes = snap.children[i].reserved_bytes;
+    }
+    is_number((unsigned)pst_snapshot_heads(&total, &board), APR_SUCCESS, "heads alone");
+    for (unsigned i = 0; i < pst_total_metrics.count; i++) {
+        pst_metric_e metric = pst_total_metrics.metrics[i];
+
+        switch (metric) {
+        case PST_M_pools:
+        case PST_M_used_bytes:
+        case PST_M_slack_bytes:
+        case PST_M_growths:
+        case PST_M_connections_reserved_bytes:
+        case PST_M_requests_reserved_bytes:
+            break;
+        default:
+            is_number(pst_total_figure(&total, metric), pst_total_figure(&snap.total, metric), pst_metrics[metric].key);
+        }
+    }
 }
 
 static void filters(void)
@@ -250,6 +278,7 @@ static void noise(void)
     srand(1);
     for (int round = 0; round < 200; round++) {
         pst_window_t window;
+        pst_total_t total;
         apr_pool_t *p;
 
         for (char *c = (char *)pst_board_child(&board, 0); c < (char *)board.base + board.size; c++) {
@@ -262,7 +291,8 @@ static void noise(void)
         filter.sort = (pst_sort_e)(round % PST_SORT_COUNT);
         taken += pst_snapshot_take(&snap, &board, &filter, NOW, p) == APR_SUCCESS
                  && pst_snapshot_window(&snap, filter.sort, 3, 20, &window, p) == APR_SUCCESS
-                 && snap.total.reserved_bytes <= INT64_MAX && snap.child_count == board.child_count;
+                 && pst_snapshot_heads(&total, &board) == APR_SUCCESS && total.children == board.child_count
+                 && total.reserved_bytes <= INT64_MAX && snap.total.reserved_bytes <= INT64_MAX && snap.child_count == board.child_count;
         apr_pool_destroy(p);
     }
     is_number((unsigned)taken, 200, "random bytes on the board are survived");
@@ -277,6 +307,7 @@ int main(void)
     is_number(snap.child_count, 0, "shows nothing");
     fill();
     sums();
+    heads();
     filters();
     orders();
     windows();
