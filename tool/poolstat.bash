@@ -5,7 +5,7 @@
 _poolstat()
 {
     local cur prev word command='' options i
-    local commands='top json text metrics profile history watch tree'
+    local commands='top json text metrics profile history doctor watch tree'
     local sorts='reserved used peak pools buckets retained requests age client pid'
 
     COMPREPLY=()
@@ -49,6 +49,7 @@ _poolstat()
     metrics) options='--file --pid --gone --openmetrics --help' ;;
     profile) options='--file --pid --gone --help' ;;
     history) options='--file --pid --since --help' ;;
+    doctor) options='--file --pid --help' ;;
     watch) options='--file --pid --interval --count --help' ;;
     tree) options='--json --match --min --help' ;;
     esac

@@ -22,6 +22,7 @@ const poolstat_command_t poolstat_commands[] = {
     { "metrics", "", poolstat_metrics, "what /pool-status/metrics says to Prometheus" },
     { "profile", "", poolstat_profile, "call sites as a heap profile for pprof: what /pool-status/profile says" },
     { "history", "", poolstat_history, "histories as JSON: which there are or, with the --pid of a child, its points" },
+    { "doctor", "", poolstat_doctor, "what is wrong, with the figures behind it and what to do; status 1 if there is anything" },
     { "watch", "", poolstat_watch, "a line per interval: what there is, and what changed" },
     { "tree", "PID", poolstat_tree, "the pools of a running process, read without stopping it; for root" },
     { NULL, NULL, NULL, NULL }
@@ -109,7 +110,7 @@ int main(int argc, const char *const *argv)
         return POOLSTAT_FAILED;
     }
     status = run(argc, argv);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == POOLSTAT_OK) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status <= POOLSTAT_FOUND) {
         status = POOLSTAT_FAILED;
     }
     apr_terminate();

@@ -72,6 +72,7 @@ int poolstat_auto(int argc, const char *const *argv);
 int poolstat_profile(int argc, const char *const *argv);
 int poolstat_metrics(int argc, const char *const *argv);
 int poolstat_history(int argc, const char *const *argv);
+int poolstat_doctor(int argc, const char *const *argv);
 int poolstat_watch(int argc, const char *const *argv);
 int poolstat_top(int argc, const char *const *argv);
 

@@ -9,6 +9,7 @@
 #include "pst_args.h"
 #include "pst_doctor.h"
 #include "pst_history.h"
+#include "pst_view_doctor.h"
 #include "pst_view_history.h"
 #include "pst_view_metrics.h"
 #include "pst_view_profile.h"
@@ -58,6 +59,19 @@ static int print_text(pst_emit_t *emit, const poolstat_board_t *board, const poo
     }
     if (status == POOLSTAT_OK) {
         pst_view_tree(emit, &snapshot, 1);
+    }
+    return status;
+}
+
+/* The one face whose status tells. */
+static int print_findings(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                          apr_pool_t *pool)
+{
+    pst_snapshot_t snapshot;
+    int status = take(&snapshot, board, options, pool);
+
+    if (status == POOLSTAT_OK && pst_view_doctor_text(emit, &snapshot)) {
+        status = POOLSTAT_FOUND;
     }
     return status;
 }
@@ -135,7 +149,7 @@ static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn
         poolstat_objects(&board, pool);
         pst_emit_init(&emit, options.openmetrics ? PST_EMIT_OPENMETRICS : to, poolstat_to_file, stdout);
         status = print(&emit, &board, &options, pool);
-        if (pst_emit_flush(&emit) != APR_SUCCESS && status == POOLSTAT_OK) {
+        if (pst_emit_flush(&emit) != APR_SUCCESS && status <= POOLSTAT_FOUND) {
             status = POOLSTAT_FAILED;
         }
         if (status == POOLSTAT_OK && to == PST_EMIT_JSON && isatty(STDOUT_FILENO)) {
@@ -155,6 +169,11 @@ int poolstat_json(int argc, const char *const *argv)
 int poolstat_auto(int argc, const char *const *argv)
 {
     return print_face(argc, argv, PST_EMIT_TEXT, print_text);
+}
+
+int poolstat_doctor(int argc, const char *const *argv)
+{
+    return print_face(argc, argv, PST_EMIT_TEXT, print_findings);
 }
 
 int poolstat_profile(int argc, const char *const *argv)

@@ -6,6 +6,7 @@
 #include "poolstat_foreign.h"
 #include "poolstat_grid.h"
 #include "poolstat_heads.h"
+#include "pst_doctor.h"
 
 #include <apr_time.h>
 
@@ -66,6 +67,9 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     if (window.count) {
         printf("\n%u of %u connections\n", (unsigned)window.count, (unsigned)window.of);
         print_grid(&connections, width);
+    }
+    if (pst_doctor_take(&snapshot, &board->board, pool) == APR_SUCCESS && snapshot.findings->count) {
+        printf("\nFindings: %u; poolstat doctor tells\n", snapshot.findings->count);
     }
     return POOLSTAT_OK;
 }

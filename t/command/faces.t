@@ -117,6 +117,14 @@ subtest 'table' => sub {
     is(scalar(rows(json_of($r->{out}))), 0, '--vhost chooses rows');
 };
 
+subtest 'doctor' => sub {
+    my $json = poolstat_json('--pid', $parent);
+    my $r = poolstat('doctor', '--pid', $parent);
+    is($r->{status}, @{ $json->{findings} } ? 1 : 0, 'the status tells whether there are findings') or diag($r->{err});
+    is(join(' ', $r->{out} =~ /^(?:info|warning|critical): (\S+)$/mg), join(' ', map $_->{id}, @{ $json->{findings} }), 'those of JSON');
+    like($r->{out}, @{ $json->{findings} } ? qr/\S/ : qr/^No findings/, 'or a calm line');
+};
+
 subtest 'watch' => sub {
     my $r = poolstat('watch', '--pid', $parent, '--count', 3, '--interval', 0.1);
     is($r->{status}, 0, 'ends after --count') or diag($r->{err});
