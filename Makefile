@@ -127,6 +127,10 @@ $(B)/unit/%: t/unit/%.c $(CORE_OBJ) Makefile | deps-build
 TREE_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tool/pst_*.c))
 $(B)/unit/forest: $(TREE_OBJ)
 $(B)/unit/forest: UNIT_OBJ = $(TREE_OBJ)
+# and for the command itself, but for its main()
+READER_OBJ = $(filter-out $(B)/obj/tool/poolstat.o,$(TOOL_OBJ))
+$(B)/unit/command: $(READER_OBJ)
+$(B)/unit/command: UNIT_OBJ = $(READER_OBJ) $(CURSES)
 
 -include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/unit/*.d)
 

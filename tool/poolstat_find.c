@@ -47,7 +47,6 @@ typedef struct server_t {
 typedef struct servers_t {
     server_t *at[MAX_SERVERS];  /* files mapped for writing that were looked at, boards or not */
     unsigned count;
-    apr_uint32_t only;          /* this process alone; 0: all */
     int refused;                /* processes whose maps we may not read */
     apr_pool_t *pool;
 } servers_t;
@@ -197,6 +196,19 @@ static int by_number(const void *one, const void *two)
     return (*a > *b) - (*a < *b);
 }
 
+/* These processes, each once. */
+static void take_pids(servers_t *servers, poolstat_pids_t *all)
+{
+    if (all->count) {
+        qsort(all->pids, all->count, sizeof(*all->pids), by_number);
+    }
+    for (unsigned i = 0; i < all->count; i++) {
+        if (all->pids[i] && (!i || all->pids[i] != all->pids[i - 1])) {
+            take_process(servers, all->pids[i]);
+        }
+    }
+}
+
 static void take_all(servers_t *servers)
 {
     DIR *proc = opendir("/proc");
@@ -212,18 +224,26 @@ static void take_all(servers_t *servers)
     if (proc) {
         closedir(proc);
     }
-    if (all.count) {
-        qsort(all.pids, all.count, sizeof(*all.pids), by_number);
+    take_pids(servers, &all);
+}
+
+/* The processes that a board names: as many as it has blocks, and cheaper than all there are. */
+static void find_named(servers_t *servers, const pst_board_t *board, apr_pool_t *pool)
+{
+    poolstat_pids_t named = { NULL, 0, 0 };
+
+    memset(servers, 0, sizeof(*servers));
+    servers->pool = pool;
+    add_user(&named, __atomic_load_n(&pst_board_header(board)->parent, __ATOMIC_RELAXED), pool);
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        add_user(&named, __atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED), pool);
     }
-    for (unsigned i = 0; i < all.count; i++) {
-        take_process(servers, all.pids[i]);
-    }
+    take_pids(servers, &named);
 }
 
 static void find_servers(servers_t *servers, apr_uint32_t only, apr_pool_t *pool)
 {
     memset(servers, 0, sizeof(*servers));
-    servers->only = only;
     servers->pool = pool;
     if (only) {
         take_process(servers, only);
@@ -456,7 +476,6 @@ int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign
     memset(to, 0, sizeof(*to));
     to->board.fd = -1;
     options->filter.gone = options->gone;
-    find_servers(&servers, 0, pool);
     if (options->file) {
         apr_cpystrn(to->path, options->file, sizeof(to->path));
         apr_cpystrn(to->way, options->file, sizeof(to->way));
@@ -468,11 +487,18 @@ int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign
         status = choose_pid(to, &of_pid, options);
     }
     else {
+        find_servers(&servers, 0, pool);
         status = choose(to, &servers);
     }
     status = status < 0 ? open_way(to, foreign) : status;
     if (status >= 0) {
         return status;
+    }
+    if (to->is_foreign) {
+        find_servers(&servers, 0, pool);
+    }
+    else {
+        find_named(&servers, &to->board, pool);
     }
     note_users(to, &servers);
     options->filter.gone |= to->is_gone;
@@ -497,7 +523,7 @@ void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_
     if (was_gone || (board->parent && kill((pid_t)board->parent, 0) == 0)) {
         return;
     }
-    find_servers(&servers, 0, pool);
+    find_named(&servers, &board->board, pool);
     note_users(board, &servers);
     options->filter.gone |= board->is_gone;
     if (board->is_gone) {

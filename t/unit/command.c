@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command against boards that somebody spoiled: thousands of them, read by every subcommand.
+ * None crashes it, none holds it, nothing that steers a terminal comes out.
+ *
+ *     build/unit/command [SEED [BOARDS]]
+ */
+#include "poolstat.h"
+#include "poolstat_top.h"
+#include "pst_guard.h"
+#include "pst_history.h"
+#include "board_double.h"
+#include "tap.h"
+
+#include <apr_time.h>
+#include <fcntl.h>
+#include <ncurses.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define CHILDREN 3
+#define SLOTS    6
+
+const poolstat_command_t poolstat_commands[] = {
+    { "", "", poolstat_table, "" },
+    { "json", "", poolstat_json, "" },
+    { "text", "", poolstat_auto, "" },
+    { "metrics", "", poolstat_metrics, "" },
+    { "profile", "", poolstat_profile, "" },
+    { "history", "", poolstat_history, "" },
+    { "doctor", "", poolstat_doctor, "" },
+    { NULL, NULL, NULL, NULL }
+};
+#define COMMANDS (sizeof(poolstat_commands) / sizeof(poolstat_commands[0]) - 1)
+
+static uint64_t state;
+
+static uint32_t below(uint32_t n)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((state >> 33) % n);
+}
+
+static char path[512];
+static char *whole;             /* a good board's bytes */
+static size_t size, head;
+static uint32_t pids[CHILDREN];
+
+static void spice_child(pst_board_t *board, pst_shared_child_t *child, apr_uint32_t nth)
+{
+    pst_shared_class_t *class = pst_board_class(board, child, 1);
+    pst_shared_site_t *site = pst_board_site(board, child, 1);
+    pst_shared_large_t *large = pst_board_large(board, child, 0);
+    pst_shared_sizes_t *sizes = pst_board_sizes(board, child, PST_SIZES_HANDLERS);
+
+    class->in_use = 1;
+    class->class_pools_created = 7;
+    class->class_reserved_bytes = 65536;
+    class->creator = PST_FRAME(1, 4096);
+    strcpy(class->tag, "transaction");
+    site->in_use = 1;
+    site->depth = 3;
+    site->of_class = 1;
+    site->frames[0] = site->frames[1] = site->frames[2] = PST_FRAME(1, 8192);
+    site->site_live_bytes = site->site_ever_bytes = 1 << 20;
+    site->site_live_samples = site->site_ever_samples = 2;
+    large->in_use = 1;
+    large->peak_bytes = 1 << 22;
+    strcpy(large->line, "GET /large HTTP/1.1");
+    sizes->named = 1;
+    sizes->requests[3] = 5;
+    child->profile_rate = 524288;
+    child->held_bytes = 1 << 21;
+    child->child_reserved_bytes = 1 << 20;
+    pst_history_start(board, child);
+    for (int i = 0; i < 40; i++) {
+        pst_history_beat(board, child, NOW + (apr_uint64_t)i * 1000000);
+    }
+    for (apr_uint32_t s = 0; s + 1 < SLOTS; s++) {
+        add_connection(board, child, s, 20000 * (nth + 1), (int)(s % 3), "unit.example");
+    }
+}
+
+/* A good board, of which the bytes are kept. */
+static void make_whole(apr_pool_t *pool)
+{
+    const pst_board_about_t about = { .server = "Apache/2.4.0 (Unit)", .module = "mod_poolstat/unit", .mpm = "event",
+                                      .interval = 1, .history = 60 };
+    const char *dir = NULL;
+    pst_board_t board;
+
+    apr_temp_dir_get(&dir, pool);
+    snprintf(path, sizeof(path), "%s/poolstat-command-%ld.board", dir ? dir : ".", (long)getpid());
+    if (pst_board_create(&board, path, CHILDREN, SLOTS, &about, pool) != APR_SUCCESS) {
+        printf("Bail out! no board at %s\n", path);
+        exit(1);
+    }
+    pst_board_module_add(&board, 4711, "mod_unit.so");
+    for (apr_uint32_t i = 0; i < CHILDREN; i++) {
+        pids[i] = 100000 + i;
+        spice_child(&board, add_child(&board, pids[i]), i);
+    }
+    pst_board_release(&board, pids[CHILDREN - 1]);
+    size = board.size;
+    head = board.header_size;
+    whole = malloc(size);
+    memcpy(whole, board.base, size);
+    pst_board_close(&board);
+}
+
+static void write_board(const char *bytes, size_t length)
+{
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+    if (fd < 0 || ftruncate(fd, 0) != 0 || pwrite(fd, bytes, length, 0) != (ssize_t)length) {
+        printf("Bail out! cannot write %s\n", path);
+        exit(1);
+    }
+    close(fd);
+}
+
+/* A number that has broken a program before. */
+static uint64_t nasty(void)
+{
+    static const uint64_t numbers[] = {
+        0, 1, 2, 7, 255, 256, 4095, 4096, 65535, 65536, 0x7fffffff, 0x80000000u, 0xffffffffu, 0x7fffffffffffffffu,
+        0x8000000000000000u, 0xffffffffffffffffu, 0x100000000u, 0x1b5b324a1b5b324au
+    };
+    unsigned i = below(sizeof(numbers) / sizeof(numbers[0]) + 1);
+
+    return i < sizeof(numbers) / sizeof(numbers[0]) ? numbers[i] : (uint64_t)below(0x7fffffff) << 32 | below(0x7fffffff);
+}
+
+/* Somewhere in a text that the command prints. */
+static size_t place_of_text(void)
+{
+    static const size_t fields[] = {
+        offsetof(pst_shared_slot_t, client), offsetof(pst_shared_slot_t, vhost), offsetof(pst_shared_slot_t, handler),
+        offsetof(pst_shared_slot_t, line), offsetof(pst_shared_slot_t, protocol)
+    };
+    const pst_shared_header_t *header = (const void *)whole;
+
+    return header->header_size + (size_t)below(CHILDREN) * header->child_size + header->child_head
+           + below(SLOTS) * sizeof(pst_shared_slot_t) + fields[below(sizeof(fields) / sizeof(fields[0]))] + below(6);
+}
+
+/* @return how long the spoiled board is */
+static size_t spoil(char *bytes)
+{
+    static const char *const texts[] = { "\033[2J\033]0;x\007", "\xc2\x9b" "31m", "\r\n\b\x7f", "\xe2\x80\xae", "\xff\xfe", "%s%n%d" };
+    unsigned how = below(8), times = 1 + below(40);
+    size_t length = size;
+
+    memcpy(bytes, whole, size);
+    for (unsigned i = 0; i < times; i++) {
+        /* half of the blows hit the header, whose numbers steer */
+        size_t at = below(2) ? below((uint32_t)head) : below((uint32_t)size);
+        uint64_t number = nasty();
+
+        switch (how) {
+        case 0:
+            bytes[at] = (char)below(256);
+            break;
+        case 1:
+            memcpy(bytes + at / 8 * 8, &number, 8);
+            break;
+        case 2:
+            memcpy(bytes + at / 4 * 4, &number, 4);
+            break;
+        case 3:                 /* only what lies behind the header */
+            at = head + below((uint32_t)(size - head - 8));
+            memcpy(bytes + at / 8 * 8, &number, 8);
+            break;
+        case 4: {
+            const char *text = texts[below(sizeof(texts) / sizeof(texts[0]))];
+
+            memcpy(bytes + place_of_text(), text, strlen(text));
+            break;
+        }
+        case 5:
+            at = head + at % (size - head);
+            memset(bytes + at, (int)below(256), size - at < 4096 ? size - at : below(4096));
+            break;
+        case 6:
+            length = below((uint32_t)size);
+            break;
+        default:                /* another version, whose numbers may be anything */
+            ((pst_shared_header_t *)(void *)bytes)->version = PST_BOARD_VERSION + 1 + below(3);
+            memcpy(bytes + 12 + 4 * (size_t)below(12), &number, 4);
+            break;
+        }
+    }
+    return length;
+}
+
+/* What a command printed, from a file that stands for stdout. @return bytes that steer a terminal */
+static unsigned steering(int fd)
+{
+    static char text[1 << 16];
+    off_t at = 0;
+    ssize_t length;
+    unsigned found = 0;
+    int before = 0;
+
+    while ((length = pread(fd, text, sizeof(text), at)) > 0) {
+        for (ssize_t i = 0; i < length; i++) {
+            unsigned char c = (unsigned char)text[i];
+
+            found += (c < 0x20 && c != '\n') || c == 0x7f || (before == 0xc2 && c >= 0x80 && c < 0xa0);
+            before = c;
+        }
+        at += length;
+    }
+    return found;
+}
+
+static unsigned steered, strange;
+
+/* Run a subcommand with stdout and stderr in a file. @return its status */
+static int run(unsigned which, const char *more, const char *value)
+{
+    const char *argv[] = { poolstat_commands[which].name, "--file", path, more, value, NULL };
+    char out_path[600];
+    int out, saved_out, saved_err, status;
+
+    snprintf(out_path, sizeof(out_path), "%s.out", path);
+    fflush(stdout);
+    fflush(stderr);
+    saved_out = dup(1);
+    saved_err = dup(2);
+    out = open(out_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    dup2(out, 1);
+    dup2(out, 2);
+    status = poolstat_commands[which].fn(more ? value ? 5 : 4 : 3, argv);
+    fflush(stdout);
+    fflush(stderr);
+    dup2(saved_out, 1);
+    dup2(saved_err, 2);
+    close(saved_out);
+    close(saved_err);
+    clearerr(stdout);
+    steered += steering(out);
+    close(out);
+    unlink(out_path);
+    strange += status < 0 || status > POOLSTAT_FAILED;
+    return status;
+}
+
+static SCREEN *screen;
+
+/* The three screens of top, at any size. */
+static void draw_top(void)
+{
+    static top_t top;
+    poolstat_options_t options = { .command = "top", .file = path, .filter = { .kind = -1 }, .interval = 1000000 };
+    int status;
+
+    memset(&top, 0, sizeof(top));
+    top.utf8 = (int)below(2);
+    poolstat_say_to(top.message, sizeof(top.message));
+    apr_pool_create(&top.drawing, NULL);
+    status = poolstat_session_open(&top.session, &options);
+    if (status < 0 && poolstat_session_look(&top.session) < 0) {
+        const pst_snapshot_t *snapshot = &top.session.snapshot;
+
+        resizeterm(1 + (int)below(60), 1 + (int)below(200));
+        for (int i = TOP_CHILDREN; i <= TOP_CONNECTION; i++) {
+            top.screen = (top_screen_e)i;
+            if (snapshot->child_count) {
+                const pst_child_row_t *child = &snapshot->children[below(snapshot->child_count)];
+
+                top.pid = child->head.owner;
+                top.started = child->head.started;
+                top.id = child->shown ? snapshot->rows[child->first]->slot.id : 0;
+            }
+            top_draw(&top);
+        }
+    }
+    poolstat_session_close(&top.session);
+    apr_pool_destroy(top.drawing);
+    poolstat_say_to(NULL, 0);
+}
+
+static void test_spoiled(unsigned boards)
+{
+    char *bytes = malloc(size);
+    unsigned statuses[POOLSTAT_FAILED + 1] = { 0 };
+
+    for (unsigned i = 0; i < boards; i++) {
+        unsigned which = i % (COMMANDS + 1);
+        int with_pid;
+
+        write_board(bytes, spoil(bytes));
+        alarm(30);              /* a loop without end is a failure too */
+        if (which == COMMANDS) {
+            draw_top();
+            continue;
+        }
+        with_pid = poolstat_commands[which].fn == poolstat_history && below(4);
+        statuses[run(which, with_pid ? "--pid" : NULL, with_pid ? "100000" : NULL) & 7]++;
+    }
+    alarm(0);
+    free(bytes);
+    printf("# statuses:");
+    for (unsigned i = 0; i <= POOLSTAT_FAILED; i++) {
+        printf(" %u: %u", i, statuses[i]);
+    }
+    printf("\n");
+    ok(statuses[POOLSTAT_OK] + statuses[POOLSTAT_FOUND] > boards / 8, "many spoiled boards were read");
+    ok(statuses[POOLSTAT_DAMAGED] > boards / 50, "many were refused");
+    is_number(strange, 0, "each ended with a status that the manual has");
+    is_number(steered, 0, "nothing that steers a terminal came out");
+}
+
+/* Another process cuts the file and makes it whole again, all the time. */
+static void test_cut_under(unsigned times)
+{
+    pid_t cutter, parent;
+    int status = 0;
+    unsigned fine = 0;
+
+    write_board(whole, size);
+    parent = getpid();
+    cutter = fork();
+    if (cutter == 0) {
+        while (getppid() == parent) {
+            int fd = open(path, O_WRONLY);
+
+            if (ftruncate(fd, below(2) ? 0 : below((uint32_t)size)) == 0) {
+                usleep(below(300));
+            }
+            write_board(whole, size);
+            close(fd);
+            usleep(below(2000));
+        }
+        _exit(0);
+    }
+    for (unsigned i = 0; i < times; i++) {
+        alarm(30);
+        if (i % 4 == 3) {
+            draw_top();
+            continue;
+        }
+        fine += run(below(COMMANDS), NULL, NULL) <= POOLSTAT_FOUND;
+    }
+    alarm(0);
+    kill(cutter, SIGKILL);
+    waitpid(cutter, &status, 0);
+    printf("# %u of %u were read\n", fine, times);
+    ok(fine > 0, "boards that are cut while they are read are survived");
+    is_number(steered, 0, "and print nothing strange");
+    write_board(whole, size);
+}
+
+/* Reading changes nothing: not a byte, not a time. */
+static void test_untouched(void)
+{
+    struct stat before, after;
+    char *bytes = malloc(size);
+    int fd;
+
+    stat(path, &before);
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        int status = run(i, NULL, NULL);
+
+        if (!ok(status <= POOLSTAT_FOUND, poolstat_commands[i].name[0] ? poolstat_commands[i].name : "the table")) {
+            printf("# status %d\n", status);
+        }
+    }
+    stat(path, &after);
+    fd = open(path, O_RDONLY);
+    ok(fd >= 0 && pread(fd, bytes, size, 0) == (ssize_t)size && !memcmp(bytes, whole, size)
+       && before.st_mtim.tv_sec == after.st_mtim.tv_sec && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec
+       && before.st_blocks == after.st_blocks, "the board was only read");
+    close(fd);
+    free(bytes);
+}
+
+/* What a board of another version describes of itself is shown. */
+static void test_other_version(void)
+{
+    char *bytes = malloc(size);
+    pst_shared_header_t *header = (void *)bytes;
+
+    memcpy(bytes, whole, size);
+    header->version = PST_BOARD_VERSION + 1;
+    header->slot_size += 64;            /* as a newer one might */
+    header->sizes_count = 0;
+    write_board(bytes, size);
+    is_number((unsigned long long)run(0, NULL, NULL), POOLSTAT_OK, "a board of another version: the table");
+    is_number((unsigned long long)run(1, NULL, NULL), POOLSTAT_VERSION, "and a status of its own elsewhere");
+    header->child_count = 70000;
+    write_board(bytes, size);
+    is_number((unsigned long long)run(0, NULL, NULL), POOLSTAT_DAMAGED, "one whose numbers make no sense");
+    header->child_count = CHILDREN + 40;
+    write_board(bytes, size);
+    is_number((unsigned long long)run(0, NULL, NULL), POOLSTAT_DAMAGED, "one that is shorter than it says");
+    free(bytes);
+    write_board(whole, size);
+}
+
+int main(int argc, const char *const *argv)
+{
+    unsigned boards = argc > 2 ? (unsigned)atoi(argv[2]) : 1200;
+    FILE *nowhere = fopen("/dev/null", "r+");
+    apr_pool_t *pool;
+
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    state = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)apr_time_now();
+    printf("# seed %llu\n", (unsigned long long)state);
+    make_whole(pool);
+    screen = nowhere ? newterm("xterm", nowhere, nowhere) : NULL;
+    if (!screen) {
+        screen = newterm("dumb", nowhere, nowhere);
+    }
+    ok(screen != NULL, "a terminal for top");
+    test_untouched();
+    test_other_version();
+    test_spoiled(boards);
+    test_cut_under(boards / 6);
+    endwin();
+    unlink(path);
+    return done();
+}
