@@ -1,8 +1,11 @@
-# Page, text and JSON show the same figures. Each look is a request and moves some,
-# so what is compared are connections that stand still while the faces are fetched.
+# Page, text, JSON, metrics and the command show the same figures. Each look is a request and moves some,
+# so what is compared are connections that stand still while the faces are fetched, and a child that is stopped.
 use strict;
 use warnings;
 use PST;
+use PST::Command;
+use PST::Metrics;
+use PST::Server;
 use Test::More;
 
 my @p = map { PST::Probe->start("pool=$_->[0]&bytes=$_->[1]&pieces=$_->[2]") }
@@ -71,4 +74,45 @@ for my $c (@{ $json->{children} }) {
 is($json->{total}{$_}, $sum{$_}, "total $_ is the children's sum") for sort keys %sum;
 is($json->{server}{instrumented} ? 'yes' : 'no', 'yes', 'instrumented in full') or diag(explain([ map $_->{reason}, @{ $json->{children} } ]));
 $_->finish for @p;
+
+# a stopped child writes nothing: another one answers, and every figure of the first must be the same on every face
+subtest 'one frozen child on all faces' => sub {
+    my $s = PST::Server->new('agree');
+    ok($s->start, 'a server of its own') or BAIL_OUT($s->start_text . $s->log_text);
+    my @held = map { PST::Probe->start($_, port => $s->port, ask => $s->port) } 'pool=request&bytes=5000001', 'pool=buckets&bytes=2000000';
+    $_->arrived('hold') for @held;
+    my $pid = row_of($s->json, $held[0]->name)->{pid};
+    wait_for(sub { child_of($s->json, $pid)->{rss_bytes} }, 10);
+    PST::Server::freeze($pid);
+
+    my $child   = child_of($s->json, $pid) or return fail('it is in JSON');
+    my %text    = $s->fetch("/pool-status?auto&pid=$pid")->{body} =~ /^Child\.$pid\.([^:]+): (.*)$/mg;
+    my $page    = $s->fetch("/pool-status?rows=500&pid=$pid")->{body};
+    my @figures = grep { !ref $child->{$_} && defined $child->{$_} && !/age_seconds|^pid$/ } sort keys %$child;
+    cmp_ok(scalar @figures, '>', 40, 'it has figures');
+    my $as_text = sub {
+        my ($key, $value) = @_;
+        return JSON::PP::is_bool($value) ? $value ? 'true' : 'false' : $key =~ /_(?:time|cost|seconds)$/ ? sprintf '%.6f', $value : $value;
+    };
+    is(join("\n", map "$_ $text{ camel($_) }", @figures), join("\n", map "$_ " . $as_text->($_, $child->{$_}), @figures), 'text agrees with JSON');
+    for my $key (qw(held_bytes reserved_bytes retained_bytes bucket_bytes)) {
+        my $grouped = reverse join ',', unpack '(A3)*', reverse $child->{$key};
+        like($page, qr/title="(?:[^"]*[^\d,])?$grouped bytes/, "$key stands on the page") if $child->{$key};
+    }
+    for my $open (0, 1) {
+        my $m = PST::Metrics->fetch(open => $open, port => $s->port, query => 'classes=slot');
+        is(join("\n", $m->disagreements($child)), '', ($open ? 'OpenMetrics' : 'metrics') . ' agree with JSON');
+    }
+    my $parent = $s->json->{server}{parent_pid};
+    my $from_file = child_of(poolstat_json('--pid', $parent), $pid);
+    my $still = sub { my ($c) = @_; my %c = map { $_ => $c->{$_} } grep !ref $c->{$_} && !/age_seconds/, keys %$c; return \%c };
+    is_deeply($still->($from_file), $still->($child), "the command's JSON agrees");
+    my $r = poolstat('metrics', '--pid', $parent);
+    my @wrong = eval { grep !/classes/, PST::Metrics->parse($r->{out})->disagreements($child) };
+    is(join("\n", @wrong, $@), '', "the command's metrics agree");
+
+    PST::Server::thaw($pid);
+    for (@held) { $_->finish; $_->conn->close }
+    is($s->stop, 0, 'stops');
+};
 done_testing;

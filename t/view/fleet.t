@@ -71,11 +71,10 @@ my $s = $servers[0];
 my @p = map { PST::Probe->start($_, port => $s->port, ask => $s->port) } 'pool=request&bytes=5000001', 'pool=connection&bytes=300000';
 $_->arrived('hold') for @p;
 my $stopped = row_of($s->json, $p[0]->name)->{pid};
-END { kill CONT => $stopped if $stopped }
 
 # once a moment for its books to be taken
 wait_for(sub { child_of($s->json, $stopped)->{rss_bytes} }, 10) or fail('its books are taken');
-kill STOP => $stopped;
+PST::Server::freeze($stopped);
 my $child = child_of($s->json, $stopped);
 
 # the shipped example, at other targets and faster
@@ -139,7 +138,7 @@ subtest 'every panel has data' => sub {
     }
 };
 
-kill CONT => $stopped;
+PST::Server::thaw($stopped);
 for (@p) { $_->finish; $_->conn->close }
 $prometheus->stop;
 is($_->stop, 0, 'stops') for @servers;

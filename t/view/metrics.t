@@ -83,8 +83,7 @@ my @p = map { PST::Probe->start($_, port => $s->port, ask => $s->port) }
   'pool=request&bytes=5000001', 'pool=connection&bytes=300000', 'pool=buckets&bytes=2000000&pieces=2';
 $_->arrived('hold') for @p;
 my $stopped = row_of($s->json, $p[0]->name)->{pid};
-END { kill CONT => $stopped if $stopped }
-kill STOP => $stopped;
+PST::Server::freeze($stopped);
 
 subtest 'a frozen child' => sub {
     my $child = child_of($s->json, $stopped) or return fail('is in JSON');
@@ -98,7 +97,7 @@ subtest 'a frozen child' => sub {
     is($sum->value('poolstat_children'), scalar(@{ $s->json->{children} }), 'children');
 };
 
-kill CONT => $stopped;
+PST::Server::thaw($stopped);
 for (@p) { $_->finish; $_->conn->close }
 is($s->stop, 0, 'stops');
 done_testing;

@@ -177,6 +177,21 @@ sub child_pids {
     return sort { $a <=> $b } @found;
 }
 
+# Stop a child, so that nothing of it moves, until thaw(). All its threads must stand before anybody connects:
+# one that is still awake would be woken for that connection, alone, and then never come to accept it.
+my %frozen;
+
+sub freeze {
+    my ($pid) = @_;
+    $frozen{$pid} = 1;
+    kill STOP => $pid;
+    PST::wait_for(sub {
+        return !grep { my $stat = eval { PST::Stage::read_file($_) } // ''; $stat !~ /\) [TX]/ } glob "/proc/$pid/task/*/stat";
+    }, 5);
+}
+
+sub thaw { kill CONT => $_ for grep { delete $frozen{$_} } @_ ? @_ : keys %frozen }
+
 # Resident bytes of a process that are its own.
 sub rss {
     my ($pid) = @_;
@@ -209,6 +224,7 @@ sub load_end {
 
 END {
     local ($@, $?, $!);
+    thaw();
     for my $s (@all) {
         eval { $s->load_end };
         eval { $s->stop };
