@@ -6,6 +6,7 @@
  * those of our own do.
  */
 #include "poolstat.h"
+#include "pst_global.h"
 #include "pst_tree_view.h"
 
 #include <apr_strings.h>
@@ -38,32 +39,6 @@ static pid_t pid_of(const char *text)
     return c > text && !*c && pid <= APR_INT32_MAX ? (pid_t)pid : 0;
 }
 
-/*
- * The global pool: above the one that httpd's ap_pglobal points to; the program exports that variable, for modules.
- */
-static uintptr_t find_global(pst_remote_t *remote, pst_symbols_t *symbols)
-{
-    const pst_loaded_t *program = pst_symbols_object(symbols, "");
-    uintptr_t at, pool = 0;
-
-    if (!program || !pst_symbols_find(symbols, program, "ap_pglobal", &at) || at % sizeof(at) != 0
-        || !pst_remote_read(remote, at, &pool, sizeof(pool))) {
-        return 0;
-    }
-    return pst_forest_root_of(remote, pool);
-}
-
-static const char *why_not(pst_symbols_t *symbols)
-{
-    const pst_loaded_t *apr = pst_symbols_object(symbols, "libapr-");
-    uintptr_t at;
-
-    if (apr && pst_symbols_find(symbols, apr, "apr_pool_num_bytes", &at)) {
-        return "its APR was built with pool debugging, its pools have no nodes";
-    }
-    return apr ? "it uses APR, but its global pool was not found" : "it does not use APR, or not as a shared library";
-}
-
 /* The tree of the global pool first; then what else there is, which needs the tree to be told from what is dead. */
 static void read_all(pst_forest_t *forest, pst_search_t *search, uintptr_t global)
 {
@@ -85,14 +60,15 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
     pst_tree_view_t view = { .match = options->match, .min = options->min };
     const pst_loaded_t *program = pst_symbols_object(symbols, "");
-    uintptr_t global = find_global(remote, symbols);
+    const char *why;
+    uintptr_t global = pst_global_find(remote, symbols, &why);
     pst_holdings_t holdings;
     pst_search_t search;
     pst_forest_t forest;
     apr_status_t rv;
 
     if (!global) {
-        return refuse(options->operand, why_not(symbols));
+        return refuse(options->operand, why);
     }
     pst_forest_init(&forest, remote);
     read_all(&forest, &search, global);
@@ -107,7 +83,7 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     view.search = &search;
     view.holdings = &holdings;
     view.origins = pst_origins_find(remote, symbols, pool);
-    view.program = program->path;
+    view.program = program ? program->path : "?";
     view.resources = pst_resources_learn(remote, symbols, pool);
     pst_emit_init(emit, options->json ? PST_EMIT_JSON : PST_EMIT_TEXT, to_stdout, NULL);
     rv = pst_tree_view(&view, emit);

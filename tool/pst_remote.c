@@ -180,6 +180,7 @@ static apr_size_t copy(pst_remote_t *remote, const struct iovec *to, const struc
 
 int pst_remote_read(pst_remote_t *remote, uintptr_t at, void *to, apr_size_t size)
 {
+    /* cppcheck-suppress ctuuninitvar; it is filled in */
     struct iovec into = { to, size }, from = { (void *)at, size };
     const pst_range_t *range;
 

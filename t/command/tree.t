@@ -184,4 +184,16 @@ subtest 'without mod_poolstat' => sub {
     is($s->stop, 0, 'it stops');
 };
 
+# Any program that uses APR: here one of Perl's.
+subtest 'not httpd' => sub {
+    my $pid = open my $in, '-|', $^X, '-MAPR', '-MAPR::Pool', '-e',
+      '$| = 1; my $p = APR::Pool->new; $p->tag("perls"); print "ready\n"; sleep 30' or die "perl: $!\n";
+    is(scalar <$in>, "ready\n", 'a process');
+    my $tree = tree($pid);
+    my ($pool) = tagged($tree, 'perls');
+    is(join(' < ', map $_->{tag}, path_of($tree, $pool)), 'perls < apr_global_pool', 'has pools');
+    kill TERM => $pid;
+    close $in;
+};
+
 done_testing;

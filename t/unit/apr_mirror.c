@@ -11,7 +11,9 @@
 #include "apart.h"
 #include "pst_apr.h"
 
+#include <apr_file_io.h>
 #include <apr_general.h>
+#include <apr_portable.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 #include <dlfcn.h>
@@ -19,7 +21,8 @@
 
 typedef enum {
     TRUTH = 0, PARENT, ALLOCATOR, TAG, ABORT, USERDATA, CLEANUP, KILL, PRE_CLEANUP, ADOPTION, ORDER, OWNER, MUTEX,
-    LIMIT, GROWTH, NODE_SIZE, CLEAR, AFTER_CLEAR, UNMANAGED, RED_ZONE, BUCKETS, PAGE, LIES
+    LIMIT, GROWTH, NODE_SIZE, CLEAR, AFTER_CLEAR, UNMANAGED, RED_ZONE, BUCKETS, PAGE, NOTE, FILE_FD, FILE_NAME,
+    SOCKET_FD, SOCKET_TYPE, SOCKET_ADDRESS, LIES
 } lie_e;
 
 static lie_e lie;
@@ -79,6 +82,50 @@ void apr_pool_pre_cleanup_register(apr_pool_t *p, const void *data, apr_status_t
     else {
         REAL(apr_pool_pre_cleanup_register)(p, data, plain);
     }
+}
+
+void apr_pool_note_subprocess(apr_pool_t *p, apr_proc_t *proc, apr_kill_conditions_e how)
+{
+    if (lie != NOTE) {
+        REAL(apr_pool_note_subprocess)(p, proc, how);
+    }
+}
+
+apr_status_t apr_os_file_get(apr_os_file_t *fd, apr_file_t *file)
+{
+    apr_status_t rv = REAL(apr_os_file_get)(fd, file);
+
+    *fd += lie == FILE_FD;
+    return rv;
+}
+
+apr_status_t apr_file_name_get(const char **name, apr_file_t *file)
+{
+    apr_status_t rv = REAL(apr_file_name_get)(name, file);
+
+    *name += lie == FILE_NAME;
+    return rv;
+}
+
+apr_status_t apr_os_sock_get(apr_os_sock_t *fd, apr_socket_t *sock)
+{
+    apr_status_t rv = REAL(apr_os_sock_get)(fd, sock);
+
+    *fd += lie == SOCKET_FD;
+    return rv;
+}
+
+apr_status_t apr_socket_type_get(apr_socket_t *sock, int *type)
+{
+    apr_status_t rv = REAL(apr_socket_type_get)(sock, type);
+
+    *type += lie == SOCKET_TYPE;
+    return rv;
+}
+
+apr_status_t apr_socket_addr_get(apr_sockaddr_t **address, apr_interface_e which, apr_socket_t *sock)
+{
+    return REAL(apr_socket_addr_get)(address, lie == SOCKET_ADDRESS ? APR_REMOTE : which, sock);
 }
 
 /* ADOPTION: children hang elsewhere. ORDER: of two, the older one is called the younger. */
@@ -218,6 +265,7 @@ static void proof(apr_pool_t *parent)
         { NODE_SIZE, "nodes are of another size" }, { CLEAR, "cleared pools keep their nodes" },
         { AFTER_CLEAR, "the first palloc after clear lands elsewhere" },
         { UNMANAGED, "unmanaged pools are laid out otherwise" }, { PAGE, "pages are larger" },
+        { NOTE, "subprocesses hang elsewhere" },
     };
     apr_size_t before = all_pools(parent);
     pst_apr_facts_t facts;
@@ -239,6 +287,34 @@ static void proof(apr_pool_t *parent)
     }
     is_number((unsigned)apart(sees_red_zones, NULL), 0, "red zones: the mirror holds, pallocs are not back to back");
     is_number((unsigned)apart(sees_other_buckets, NULL), 0, "other bucket allocators: the mirror of pools holds alone");
+    apr_pool_destroy(pool);
+}
+
+static int prove_handles_apart(void *data)
+{
+    const char *why = NULL;
+    apr_pool_t *pool;
+
+    lie = *(const lie_e *)data;
+    apr_pool_create(&pool, NULL);
+    return pst_apr_prove_handles(pool, &why) != APR_SUCCESS && why ? 0 : 1;
+}
+
+static void handles(apr_pool_t *parent)
+{
+    static const lie_e lies[] = { FILE_FD, FILE_NAME, SOCKET_FD, SOCKET_TYPE, SOCKET_ADDRESS };
+    apr_pool_t *pool;
+    const char *why = NULL;
+    unsigned i, refused = 0;
+
+    apr_pool_create(&pool, parent);
+    is_number((unsigned)pst_apr_prove_handles(pool, &why), APR_SUCCESS, "the mirror of files and sockets holds");
+    is_text(why, NULL, "nothing to complain of there");
+    ok(!pst_apr_pool(pool)->cleanups, "what was opened is closed");
+    for (i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        refused += apart(prove_handles_apart, (void *)(apr_uintptr_t)&lies[i]) == 0;
+    }
+    is_number(refused, i, "refused: each of their fields elsewhere");
     apr_pool_destroy(pool);
 }
 
@@ -469,6 +545,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     proof(pool);
+    handles(pool);
     rings(pool);
     trees(pool);
     pre_cleanups(pool);
