@@ -10,6 +10,8 @@
 
 #define ROUNDS      8           /* how often changed pools are read again */
 #define TORN_ROUNDS 64          /* while a link leads nowhere, behind which more may lie */
+#define QUIET_ROUNDS 16         /* after so many without a change a link is believed to lead nowhere: a pool that is
+                                   destroyed and made again in its old place leaves no trace but that one */
 #define MAX_POOLS   (1u << 18)  /* some 150 MB of ours */
 #define MAX_ALLOCATORS (1u << 16)
 #define FREE_NODES  (1u << 20)  /* of one allocator */
@@ -411,14 +413,18 @@ static int has_torn(const pst_forest_t *forest)
 
 void pst_forest_read(pst_forest_t *forest)
 {
-    uint32_t round, i;
+    uint32_t round, i, quiet = 0;
 
     for (round = 0; round < TORN_ROUNDS; round++) {
+        if (round && has_torn(forest)) {
+            pst_remote_look(forest->remote);    /* what was mapped since we looked leads nowhere, too */
+        }
         follow_links(forest);
         read_allocators(forest);
         forest->changed = check(forest);
-        if (!forest->changed || forest->remote->late || forest->remote->gone || forest->no_memory
-            || (round >= ROUNDS - 1 && !has_torn(forest))) {
+        quiet = forest->changed ? 0 : quiet + 1;
+        if (forest->remote->late || forest->remote->gone || forest->no_memory
+            || (has_torn(forest) ? quiet == QUIET_ROUNDS : !forest->changed || round >= ROUNDS - 1)) {
             break;
         }
     }

@@ -115,7 +115,7 @@ apr_status_t pst_remote_look(pst_remote_t *remote)
     return remote->range_count ? APR_SUCCESS : APR_ENOENT;
 }
 
-static const pst_range_t *search(const pst_remote_t *remote, uintptr_t at, apr_size_t size)
+static const pst_range_t *search(const pst_remote_t *remote, uintptr_t at)
 {
     apr_size_t low = 0, high = remote->range_count;
 
@@ -130,28 +130,57 @@ static const pst_range_t *search(const pst_remote_t *remote, uintptr_t at, apr_s
             low = middle + 1;
         }
         else {
-            return size <= range->to - at ? range : NULL;
+            return range;
         }
     }
     return NULL;
 }
 
-const pst_range_t *pst_remote_range(pst_remote_t *remote, uintptr_t at, apr_size_t size)
+/* Readable and, if asked for, private and writable, all of it: also over the seams of mappings, which a heap has
+ * where it grew after a fork. */
+static int covers(const pst_remote_t *remote, uintptr_t at, apr_size_t size, int is_private)
 {
-    const pst_range_t *range = search(remote, at, size);
+    const pst_range_t *range = search(remote, at), *end = remote->ranges + remote->range_count;
+    uintptr_t last = at + size;
 
-    if (!range && at >= 4096 && !remote->late && apr_time_now() - remote->looked > LOOK_AGAIN) {
-        pst_remote_look(remote);
-        range = search(remote, at, size);
+    if (!range || !size || last < at) {
+        return 0;
     }
-    return range;
+    for (;; range++) {
+        if (!range->readable || (is_private && (!range->writable || range->shared))) {
+            return 0;
+        }
+        if (last <= range->to) {
+            return 1;
+        }
+        if (range + 1 == end || range[1].from != range->to) {
+            return 0;
+        }
+    }
+}
+
+/* Is there more than we know of? Then once more, but not for every wild pointer. */
+static int look_again(pst_remote_t *remote, uintptr_t at)
+{
+    return at >= 4096 && !remote->late && !remote->gone && apr_time_now() - remote->looked > LOOK_AGAIN
+           && pst_remote_look(remote) == APR_SUCCESS;
+}
+
+const pst_range_t *pst_remote_range(pst_remote_t *remote, uintptr_t at)
+{
+    const pst_range_t *range = search(remote, at);
+
+    return range || !look_again(remote, at) ? range : search(remote, at);
+}
+
+int pst_remote_is_readable(pst_remote_t *remote, uintptr_t at, apr_size_t size)
+{
+    return covers(remote, at, size, 0) || (look_again(remote, at) && covers(remote, at, size, 0));
 }
 
 int pst_remote_is_private(pst_remote_t *remote, uintptr_t at, apr_size_t size)
 {
-    const pst_range_t *range = pst_remote_range(remote, at, size);
-
-    return range && range->readable && range->writable && !range->shared;
+    return covers(remote, at, size, 1) || (look_again(remote, at) && covers(remote, at, size, 1));
 }
 
 static int in_time(pst_remote_t *remote)
@@ -182,13 +211,9 @@ int pst_remote_read(pst_remote_t *remote, uintptr_t at, void *to, apr_size_t siz
 {
     /* cppcheck-suppress ctuuninitvar; it is filled in */
     struct iovec into = { to, size }, from = { (void *)at, size };
-    const pst_range_t *range;
 
-    if (remote->gone || !in_time(remote)) {
-        return 0;
-    }
-    range = pst_remote_range(remote, at, size);
-    return range && range->readable && copy(remote, &into, &from, 1) == size;
+    return !remote->gone && in_time(remote) && pst_remote_is_readable(remote, at, size)
+           && copy(remote, &into, &from, 1) == size;
 }
 
 /* The kernel stops at the first piece that it cannot read: what comes after is asked for again. */

@@ -57,8 +57,11 @@ apr_status_t pst_remote_open(pst_remote_t **remote, pid_t pid, apr_time_t limit,
 /** Read the mappings anew. Ranges got before are gone. */
 apr_status_t pst_remote_look(pst_remote_t *remote);
 
-/** The mapping that all of these bytes lie in, or NULL. Mappings that came meanwhile are found. */
-const pst_range_t *pst_remote_range(pst_remote_t *remote, uintptr_t at, apr_size_t size);
+/** The mapping that an address lies in, or NULL. Mappings that came meanwhile are found. Valid until the next look. */
+const pst_range_t *pst_remote_range(pst_remote_t *remote, uintptr_t at);
+
+/** Are all of these bytes mapped to be read? */
+int pst_remote_is_readable(pst_remote_t *remote, uintptr_t at, apr_size_t size);
 
 /** Is this where pools can lie: mapped private and writable, all of it? */
 int pst_remote_is_private(pst_remote_t *remote, uintptr_t at, apr_size_t size);

@@ -205,11 +205,18 @@ static void address_of(pst_resources_t *resources, uintptr_t at, char *to, size_
     }
 }
 
+/* Port 0. */
+static int is_unset(const char *address)
+{
+    size_t length = strlen(address);
+
+    return length > 2 && strcmp(address + length - 2, ":0") == 0;
+}
+
 static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool, uintptr_t at, pst_resource_name_t *name)
 {
     char local[80], remote[80], text[64];
     pst_apr_socket_t socket;
-    size_t end;
 
     if (!pst_remote_read(resources->remote, at, &socket, sizeof(socket)) || (uintptr_t)socket.pool != pool->at) {
         return;
@@ -221,8 +228,10 @@ static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool,
     name->fd = socket.fd;
     address_of(resources, (uintptr_t)socket.local, local, sizeof(local));
     address_of(resources, (uintptr_t)socket.remote, remote, sizeof(remote));
-    end = strlen(remote);
-    if (end > 2 && strcmp(remote + end - 2, ":0") == 0) {
+    if (is_unset(local)) {
+        local[0] = '\0';
+    }
+    if (is_unset(remote)) {
         remote[0] = '\0';       /* connected to nobody */
     }
     snprintf(name->detail, sizeof(name->detail), "fd %d%s%s%s%s", socket.fd, *local ? " at " : "", local,

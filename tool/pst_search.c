@@ -73,7 +73,7 @@ static void look_at_waiting(look_t *look)
 
     for (i = 0; pieces && bytes && i < look->count; i++) {
         pieces[i] = (pst_piece_read_t){ look->waiting[i], bytes + i * size, size, 0 };
-        if (size > PAGE && !pst_remote_range(look->remote, look->waiting[i], size)) {
+        if (size > PAGE && !pst_remote_is_readable(look->remote, look->waiting[i], size)) {
             pieces[i].size = PAGE;
             memset(bytes + i * size + PAGE, 0, size - PAGE);
         }

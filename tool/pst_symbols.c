@@ -392,7 +392,7 @@ static const name_t *name_at(const object_t *object, uint64_t offset)
 
 int pst_symbols_at(pst_symbols_t *symbols, uintptr_t at, pst_symbol_t *symbol)
 {
-    const pst_range_t *range = pst_remote_range(symbols->remote, at, 1);
+    const pst_range_t *range = pst_remote_range(symbols->remote, at);
     const name_t *name;
     apr_size_t i;
 

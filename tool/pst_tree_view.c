@@ -59,24 +59,27 @@ static void print_count(char *to, size_t size, apr_uint64_t value)
     snprintf(to, size, "%14s", pst_format_count(text, value));
 }
 
-/* "1,234,567" three times, a count, then the text, indented. */
-static void print_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool)
+/* "1,234,567" three times, a count, then the text, indented. @param alike so many of them */
+static void print_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, unsigned alike)
 {
     char line[LINE], all[PST_FORMAT_LEN], reserved[PST_FORMAT_LEN], used[PST_FORMAT_LEN], below[64] = "";
     int indent = 2 * (int)(pool->depth < MOST_INDENT ? pool->depth : MOST_INDENT);
     pst_origin_t origin;
 
     pst_origin_of(view->origins, pool, &origin);
-    print_count(all, sizeof(all), pool->all.reserved);
+    print_count(all, sizeof(all), pool->all.reserved * alike);
     print_count(reserved, sizeof(reserved), pool->own.reserved);
     print_count(used, sizeof(used), pool->own.used);
-    if (pool->all.pools > 1) {
+    if (alike > 1) {
+        snprintf(below, sizeof(below), ", %u alike", alike);
+    }
+    else if (pool->all.pools > 1) {
         snprintf(below, sizeof(below), ", %" APR_UINT64_T_FMT " below", (apr_uint64_t)pool->all.pools - 1);
     }
     snprintf(line, sizeof(line), "%s%s%s%7" APR_UINT64_T_FMT "  %*s%s%s%s%s%s%s%s%s%s", all, reserved, used,
              (apr_uint64_t)pool->own.nodes, indent, "", pool->tagged ? pool->tag : "(no tag)",
              pool->parent == PST_NONE && pool->at != view->forest->roots[0] ? ", unmanaged" : "",
-             *origin.serves ? ", " : "", origin.serves, below, *origin.creator ? ", made by " : "", origin.creator,
+             *origin.serves ? ", for " : "", origin.serves, below, *origin.creator ? ", made by " : "", origin.creator,
              pool->flags ? ": " : "", flags_text(pool->flags));
     pst_emit_sentence(emit, line);
 }
@@ -166,6 +169,30 @@ static void print_sum(pst_emit_t *emit, const char *what, apr_uint64_t found, in
     pst_emit_sentence(emit, line);
 }
 
+static int is_bare(const pst_tree_pool_t *pool)
+{
+    return pool->child == PST_NONE && !pool->resource_count && !pool->flags && !(pool->has_record && pool->record.rooted);
+}
+
+/* How many pools from this one in order on are siblings that differ in nothing but their place. */
+static unsigned count_alike(const pst_forest_t *forest, uint32_t i)
+{
+    const pst_tree_pool_t *pool = &forest->pools[forest->order[i]], *next;
+    unsigned count = 1;
+
+    for (; is_bare(pool) && i + count < forest->count; count++) {
+        next = &forest->pools[forest->order[i + count]];
+        if (!is_bare(next) || next->parent != pool->parent || strcmp(next->tag, pool->tag) != 0
+            || next->tagged != pool->tagged || next->own.reserved != pool->own.reserved
+            || next->own.used != pool->own.used || next->own.nodes != pool->own.nodes
+            || next->has_record != pool->has_record
+            || (pool->has_record && next->record.of_class != pool->record.of_class)) {
+            break;
+        }
+    }
+    return count;
+}
+
 static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
 {
     const pst_holdings_t *holdings = view->holdings;
@@ -222,17 +249,20 @@ static void print_ending(const pst_tree_view_t *view, pst_emit_t *emit)
 static void print_people(const pst_tree_view_t *view, pst_emit_t *emit, const char *shown)
 {
     const pst_forest_t *forest = view->forest;
+    unsigned alike;
     char line[LINE];
     uint32_t i;
 
     snprintf(line, sizeof(line), "Process %d, %s", (int)forest->remote->pid, view->program);
     pst_emit_sentence(emit, line);
     pst_emit_sentence(emit, "       subtree      reserved          used  nodes  pool");
-    for (i = 0; i < forest->count && emit->status == APR_SUCCESS; i++) {
+    for (i = 0; i < forest->count && emit->status == APR_SUCCESS; i += alike) {
         const pst_tree_pool_t *pool = &forest->pools[forest->order[i]];
 
+        alike = 1;
         if (shown[forest->order[i]]) {
-            print_pool(view, emit, pool);
+            alike = count_alike(forest, i);     /* all of them are shown then: they have one tag and one size */
+            print_pool(view, emit, pool, alike);
             if (shown[forest->order[i]] == ASKED) {
                 print_resources(view, emit, pool);
             }

@@ -90,7 +90,11 @@ subtest 'chosen' => sub {
     ok(tagged($tree, 'poolprobe'), 'of what is below');
     ok(!tagged($tree, 'wanted'), 'not of itself');
     my $r = poolstat('tree', $pid, '--match=want*');
-    is(scalar(() = $r->{out} =~ /\bwanted, made by mod_poolprobe\.so /g), 20, 'as text');
+    # a free list may have had larger nodes for some of them
+    my ($lines, $sum) = (0, 0);
+    while ($r->{out} =~ /\bwanted(?:, (\d+) alike)?, made by mod_poolprobe\.so /g) { $lines++; $sum += $1 // 1 }
+    is($sum, 20, 'as text');
+    cmp_ok($lines, '<', 20, 'those alike on one line');
     like($r->{out}, qr/^ +[\d,]+ {2,}\(\d+ pools? not listed\)$/m, 'what is left out is summed up');
     $p->finish;
 };

@@ -370,14 +370,14 @@ static void read_only(site_t *site)
 {
     void *node = P(site->c)->self;
 
-    mprotect(node, 8192, PROT_READ);
+    mprotect((void *)((uintptr_t)node & ~(uintptr_t)4095), 8192, PROT_READ);
 }
 
 static void unreadable(site_t *site)
 {
     void *node = P(site->c)->self;
 
-    mprotect(node, 8192, PROT_NONE);
+    mprotect((void *)((uintptr_t)node & ~(uintptr_t)4095), 8192, PROT_NONE);
 }
 
 static void spoiled(void)
