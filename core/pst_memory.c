@@ -31,14 +31,13 @@
 #include <unistd.h>
 
 #define KB           APR_UINT64_C(1024)
-#define PAGE         APR_UINT64_C(4096)
 #define LARGEST_KB   ((apr_uint64_t)INT64_MAX / 1024 / 65536)    /* sums of so many mappings cannot wrap */
 #define MOST_MAPS    65536u     /* the system's limit is 65530 unless raised; those beyond are left out */
 #define GUARD_MOST   (APR_UINT64_C(1) << 20)
 #define ARENA_ALIGN  (APR_UINT64_C(64) << 20)
 #define STACK_USUAL  (APR_UINT64_C(8) << 20)
 #define READ_AT_ONCE 4096
-#define PAGES_MOST   (APR_UINT64_C(64) << 20)   /* what of a mapping is looked at page by page: 16384 pages */
+#define PAGES_MOST   (APR_UINT64_C(64) << 20)   /* what of a mapping is looked at page by page */
 
 /* -- numbers ---------------------------------------------------------------- */
 
@@ -82,6 +81,13 @@ static const char *after(const char *line, const char *key)
     apr_size_t len = strlen(key);
 
     return strncmp(line, key, len) ? NULL : line + len;
+}
+
+static apr_uint64_t page_size(void)
+{
+    long size = sysconf(_SC_PAGESIZE);
+
+    return size > 0 ? (apr_uint64_t)size : 4096;
 }
 
 /* -- files ------------------------------------------------------------------ */
@@ -203,7 +209,7 @@ int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size)
 /* The bytes of pages between two addresses that are resident or swapped. @return whether it can be told */
 static int present(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
 {
-    apr_uint64_t entries[512], pages = (to - from) / PAGE, at = from / PAGE;
+    apr_uint64_t entries[512], page = page_size(), pages = (to - from) / page, at = from / page;
     int fd = open_of(pid, "pagemap"), good = fd >= 0;
 
     *bytes = 0;
@@ -213,7 +219,7 @@ static int present(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uin
         good = pread(fd, entries, count * sizeof(entries[0]), (off_t)(at * sizeof(entries[0])))
                == (ssize_t)(count * sizeof(entries[0]));
         for (apr_size_t i = 0; good && i < count; i++) {
-            *bytes += entries[i] >> 62 ? PAGE : 0;
+            *bytes += entries[i] >> 62 ? page : 0;
         }
         pages -= count;
         at += count;
@@ -230,11 +236,11 @@ static apr_uint64_t end_of_object(apr_uint64_t at)
 {
     ElfW(Ehdr) header;
     ElfW(Phdr) segment;
-    apr_uint64_t base = 0, end = 0;
+    apr_uint64_t base = 0, end = 0, page = page_size();
     int first = 1;
 
     if (!pst_memory_peek(&header, at, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG)
-        || header.e_phentsize != sizeof(segment) || header.e_phnum > 64 || header.e_phoff > PAGE) {
+        || header.e_phentsize != sizeof(segment) || header.e_phnum > 64 || header.e_phoff > page) {
         return 0;
     }
     for (unsigned i = 0; i < header.e_phnum; i++) {
@@ -245,14 +251,14 @@ static apr_uint64_t end_of_object(apr_uint64_t at)
             continue;
         }
         if (first) {
-            base = at - (segment.p_vaddr & ~(PAGE - 1));
+            base = at - (segment.p_vaddr & ~(page - 1));
             first = 0;
         }
         if (segment.p_flags & PF_W) {
             end = base + segment.p_vaddr + segment.p_memsz;
         }
     }
-    return end > at ? (end + PAGE - 1) & ~(PAGE - 1) : 0;
+    return end > at ? (end + page - 1) & ~(page - 1) : 0;
 }
 
 static void add_rest(pst_smaps_t *smaps, apr_uint64_t from, apr_uint64_t to, apr_uint64_t there)

@@ -282,6 +282,45 @@ static void this_process(void)
     ok(!pst_memory_peek(&sum, 8, 8) && pst_memory_peek(&sum, (apr_size_t)m, 8), "a look at an address that faults is none");
 }
 
+/* What kernels merge: a stack with what lies above it, an object's variables with what lies above them. The pages of
+ * each are counted apart. */
+static void merged(void)
+{
+    extern char end;
+    pst_memory_maps_t before, after;
+    char *m = mmap(NULL, 4096 + 3 * MB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *above;
+
+    pst_memory_maps(&before, 0, 2 * MB, NULL, NULL);
+    madvise(m, 4096 + 3 * MB, MADV_NOHUGEPAGE);
+    mprotect(m + 4096, 3 * MB, PROT_READ | PROT_WRITE);
+    for (unsigned i = 1; i <= 30; i++) {
+        m[4096 + 2 * MB - i * 4096] = 1;
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        m[4096 + 2 * MB + i * 4096] = 1;
+    }
+    pst_memory_maps(&after, 0, 2 * MB, NULL, NULL);
+    is_number(after.stacks - before.stacks, 30 * 4 * KB, "a stack ends where stacks end");
+    is_number(after.rest - before.rest, 7 * 4 * KB, "what was merged with it is rest");
+    is_number(after.rest_mapped - before.rest_mapped, MB, "as mapped");
+    munmap(m, 4096 + 3 * MB);
+
+    above = (char *)(((apr_size_t)&end + 4095) / 4096 * 4096);
+    pst_memory_maps(&before, 0, 0, NULL, NULL);
+    m = mmap(above, 64 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (m != above) {
+        printf("# there is no room above this program's variables\n");
+        return;
+    }
+    for (unsigned i = 0; i < 11; i++) {
+        m[i * 4096] = 1;
+    }
+    pst_memory_maps(&after, 0, 0, NULL, NULL);
+    is_number(after.rest - before.rest, 11 * 4 * KB, "what lies above an object's variables is rest");
+    is_number(after.data, before.data, "and none of them");
+    munmap(m, 64 * 4096);
+}
+
 /* -- the heap --------------------------------------------------------------- */
 
 static void *use_arena(void *size)
@@ -456,6 +495,7 @@ int main(void)
     this_process();
     threads(0, "stacks of the usual size");
     threads(512 * 1024, "stacks of half a megabyte");
+    merged();
     heap();
     pauses();
     books();

@@ -61,6 +61,51 @@ static void sums(void)
     is_text(snap.about.mpm, "event", "the server's texts");
 }
 
+/* RSS + swap + not resident = held and all that is known beside it + unexplained. */
+static void books(void)
+{
+    pst_shared_books_t *b = &pst_board_child(&board, 0)->books;
+    const apr_uint64_t held = pst_board_child(&board, 0)->held_bytes, known = held + 10 + 200 + 3000 + 40000 + 500000 + 6000000 + 70000000;
+    const pst_child_row_t *one = &snap.children[1];
+
+    b->heap_in_use_bytes = 10;
+    b->heap_free_bytes = 200;
+    b->file_bytes = 3000;
+    b->shmem_bytes = 40000;
+    b->stack_bytes = 500000;
+    b->data_bytes = 6000000;
+    b->other_bytes = 70000000;
+    b->rss_bytes = known + 5000;
+    b->swap_bytes = 77;
+    b->pss_bytes = 12345;
+    b->heap_kind = PST_HEAP_JEMALLOC;
+    b->heap_tells = PST_HEAP_TELLS_BOTH;
+    b->books_time = NOW;
+    take("books without mappings");
+    ok(!snap.children[1].unexplained_bytes && !snap.children[1].not_resident_bytes, "say nothing of what is left");
+    b->maps_time = NOW;
+    take("closed books");
+    one = &snap.children[1];
+    is_number(one->unexplained_bytes, 5077, "what is there beyond what is known");
+    is_number(one->not_resident_bytes, 0, "then nothing is missing");
+    is_number(one->head.books.heap_kind, PST_HEAP_JEMALLOC, "whose heap it is");
+    is_number(snap.total.pss_bytes, 12345, "shares add up");
+    b->rss_bytes = known - 600;
+    take("less there than known");
+    one = &snap.children[1];
+    is_number(one->unexplained_bytes, 0, "nothing is unexplained");
+    is_number(one->not_resident_bytes, 600 - 77, "and what is missing is told");
+    b->rss_bytes = b->file_bytes = INT64_MAX;
+    b->shmem_bytes = (apr_uint64_t)-5;
+    b->heap_kind = 99;
+    take("books that lie");
+    one = &snap.children[1];
+    ok(one->unexplained_bytes <= INT64_MAX && one->not_resident_bytes <= INT64_MAX && !one->head.books.shmem_bytes, "wrap nothing");
+    is_number(one->head.books.heap_kind, PST_HEAP_UNKNOWN, "a heap that is none is unknown");
+    is_number(one->head.books.heap_tells, PST_HEAP_TELLS_NOTHING, "and tells nothing");
+    memset(b, 0, sizeof(*b));
+}
+
 /* What needs no more than the heads: the same sums. */
 static void heads(void)
 {
@@ -307,6 +352,7 @@ int main(void)
     is_number(snap.child_count, 0, "shows nothing");
     fill();
     sums();
+    books();
     heads();
     filters();
     orders();
