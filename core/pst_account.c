@@ -30,6 +30,7 @@ static struct {
     apr_byte_t         *watch;      /* of each slot, and last of the process: 1 + the scope to look into, or 0 */
     apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
     apr_uint64_t        serial;
+    uint64_t            at_rest;    /* reserved by the child when its first connection was opened */
     int                 muted;
     pst_account_t       process;
 } g;
@@ -60,6 +61,7 @@ apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *blo
         return APR_ENOMEM;
     }
     g.muted = 0;
+    g.at_rest = 0;
     g.process.usage = &g.block->process;
     g.process.scope = PST_SCOPE_PROCESS;
     pst_largest_start(board, g.block);
@@ -84,6 +86,13 @@ pst_shared_child_t *pst_account_block(void)
 pst_account_t *pst_account_process(void)
 {
     return &g.process;
+}
+
+apr_uint64_t pst_account_at_rest(void)
+{
+    apr_uint64_t at_rest = pst_load(&g.at_rest);
+
+    return at_rest ? at_rest : pst_load(&g.block->child_reserved_bytes);
 }
 
 /* A peak only grows; the loop is bounded because the board may be scribbled on
@@ -319,6 +328,9 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
     account->root = pool;
     account->id = __atomic_add_fetch(&g.serial, 1, __ATOMIC_RELAXED);
     account->master = info->master;
+    if (account->id == 1) {
+        pst_store(&g.at_rest, pst_load(&g.block->child_reserved_bytes));
+    }
     PST_COUNT(connections_opened, 1);
     PST_COUNT(connections_open, 1);
     if (index < 0) {

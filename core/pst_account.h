@@ -66,6 +66,9 @@ pst_shared_child_t *pst_account_block(void);
 /** The account of the process scope. */
 pst_account_t *pst_account_process(void);
 
+/** What the child reserved before its first connection; as long as there was none, what it reserves now. Any thread. */
+apr_uint64_t pst_account_at_rest(void);
+
 /**
  * Charge an account, those above it, and the child with what pools hold more
  * (less, if negative): bytes reserved, of these slack, pools. Any thread.

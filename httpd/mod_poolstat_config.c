@@ -155,6 +155,28 @@ static const char *set_warn(cmd_parms *cmd, void *dummy, const char *what, const
     return NULL;
 }
 
+static const char *set_max_child(cmd_parms *cmd, void *dummy, const char *size, const char *of)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t n = size_or_off(size);
+    int pss = of && ap_cstr_casecmp(of, "pss") == 0;
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (n < 0) {
+        return apr_psprintf(cmd->pool, "PoolStatMaxChild is '%s', but must be Off or a size from 1 to 1024G, such as "
+                            "500M or 2G: the bytes at which a child is replaced.", size);
+    }
+    if (of && !pss && ap_cstr_casecmp(of, "reserved") != 0) {
+        return apr_psprintf(cmd->pool, "PoolStatMaxChild is of '%s', but must be of reserved (default) or pss.", of);
+    }
+    config_of(cmd)->max_child = (apr_uint64_t)n;
+    config_of(cmd)->max_child_pss = pss;
+    return NULL;
+}
+
 static const char *set_file(cmd_parms *cmd, void *dummy, const char *arg)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -272,5 +294,7 @@ const command_rec pst_config_directives[] = {
                   "On to let the page act on children (release memory), Off (default) to let it show only"),
     AP_INIT_TAKE1("PoolStatRelease", set_release, NULL, RSRC_CONF,
                   "bytes a second that each child gives back from allocators that nobody uses, or Off (default)"),
+    AP_INIT_TAKE12("PoolStatMaxChild", set_max_child, NULL, RSRC_CONF,
+                   "size above which a child is replaced gracefully, or Off (default); of what: reserved (default) or pss"),
     { NULL }
 };

@@ -107,6 +107,7 @@ void pst_limits_beat(apr_uint64_t now)
     if (g.server) {
         tell_all(now);
     }
+    pst_leave_beat(now);
 }
 
 /* The child ends. A forked copy of it may come here too. */
@@ -125,11 +126,14 @@ static int warns(const pst_config_t *config)
     return config->warn[PST_WARN_CONNECTION] || config->warn[PST_WARN_REQUEST] || config->warn[PST_WARN_CHILD];
 }
 
-void pst_limits_post_config(server_rec *main_server, int watchdog)
+void pst_limits_post_config(const pst_board_t *board, server_rec *main_server, int watchdog)
 {
     if (warns(pst_config_get(main_server)) && !watchdog) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server, "PST0027: children have no watchdog: what crosses a limit "
                      "of PoolStatWarn is told when it ends.");
+    }
+    if (pst_config_get(main_server)->max_child) {
+        pst_leave_post_config(board, main_server, watchdog);
     }
 }
 
@@ -137,10 +141,12 @@ void pst_limits_child_init(const pst_board_t *board, pst_shared_child_t *block, 
 {
     const pst_config_t *config = pst_config_get(s);
 
-    (void)board, (void)block;
     if (warns(config)) {
         g.server = s;
         pst_crossing_start(config->warn, on_end);
         apr_pool_cleanup_register(pchild, NULL, tell_rest, apr_pool_cleanup_null);
+    }
+    if (config->max_child) {
+        pst_leave_child_init(board, block, s);
     }
 }

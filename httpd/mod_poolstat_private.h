@@ -30,6 +30,8 @@ typedef struct pst_config_t {
     apr_uint64_t warn[PST_WARN_COUNT]; /**< PoolStatWarn: bytes; 0 = Off */
     int          control;       /**< PoolStatControl: 1 On, 0 Off */
     apr_uint64_t release;       /**< PoolStatRelease: bytes a second; 0 = Off */
+    apr_uint64_t max_child;     /**< PoolStatMaxChild: bytes; 0 = Off */
+    int          max_child_pss; /**< of its PSS, else of what it reserves */
 } pst_config_t;
 
 extern const command_rec pst_config_directives[];
@@ -70,16 +72,25 @@ int pst_watch_has_thread(void);
 /** Parent: from the monitor hook. Writes the histories, where no watchdog does. */
 void pst_watch_monitor(void);
 
-/* -- limits (mod_poolstat_limits.c) ------------------ */
+/* -- limits (mod_poolstat_limits.c, mod_poolstat_leave.c) ------------------ */
 
 /** Parent: say once what of the limits will not work. @param watchdog whether children have one */
-void pst_limits_post_config(server_rec *main_server, int watchdog);
+void pst_limits_post_config(const pst_board_t *board, server_rec *main_server, int watchdog);
 
 /** Child, before other threads exist, after pst_account_start(). */
 void pst_limits_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
 
-/** Child, watchdog thread, once a second or more often: tell what crossed. */
+/** Child, watchdog thread, once a second or more often: tell what crossed, leave if it is time to. */
 void pst_limits_beat(apr_uint64_t now);
+
+/** Parent, where PoolStatMaxChild is set: say once if it will not work. */
+void pst_leave_post_config(const pst_board_t *board, server_rec *main_server, int watchdog);
+
+/** Child, where PoolStatMaxChild is set, before other threads exist: get ready to leave. */
+void pst_leave_child_init(const pst_board_t *board, pst_shared_child_t *block, server_rec *s);
+
+/** Child, watchdog thread, about once a second: leave if it is time to. */
+void pst_leave_beat(apr_uint64_t now);
 
 /* -- connections and requests (mod_poolstat_phases.c) ---------------------- */
 

@@ -89,7 +89,7 @@ void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_r
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0008: children have no watchdog (-D " DEFINE_WITHOUT "): histories "
                      "are written by the parent, a point every ten seconds or so, and connections get no verdict.");
     }
-    pst_limits_post_config(s, !ap_exists_config_define(DEFINE_WITHOUT));
+    pst_limits_post_config(board, s, !ap_exists_config_define(DEFINE_WITHOUT));
     __atomic_store_n(&pst_board_header(board)->history_by, (apr_uint32_t)g.by, __ATOMIC_RELAXED);
 }
 

@@ -429,7 +429,8 @@ typedef struct pst_shared_header_t {
 #define PST_METRIC_SERVER(field, kind, unit, prom, label, help) uint64_t field; /* by the parent, as a generation begins */
 #include "poolstat_metrics.def"
     uint32_t memory_kind;       /**< pst_memory_e */
-    uint32_t unused;
+    uint32_t told;              /**< bits (atomic): what one child says of PoolStatMaxChild for all; 0 again at a restart */
+    uint64_t turn;              /**< pst_turn.h: which child may leave; pid << 32 | second */
     uint64_t history_at;        /**< offset of history 0 */
     uint32_t history_size;      /**< bytes of one history, 0 if there are none */
     uint32_t point_size;        /**< bytes of one point */
