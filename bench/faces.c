@@ -133,8 +133,11 @@ static apr_uint64_t show(const char *face, const pst_board_t *board, apr_pool_t 
     if (strcmp(face, "snapshot") == 0) {
         return snapshot.row_count;
     }
+    rv = pst_doctor_take(&snapshot, board, pool);
+    if (rv != APR_SUCCESS) {
+        die("doctor", rv);
+    }
     if (metrics) {
-        pst_doctor_take(&snapshot, board, pool);
         pst_emit_init(emit, PST_EMIT_OPENMETRICS, count_bytes, &bytes);
         pst_view_metrics(emit, &snapshot, (pst_classes_e)args.classes, pool);
         pst_emit_flush(emit);
