@@ -77,8 +77,25 @@ subtest 'promtool check metrics' => sub {
 };
 
 # One child stands still: stopped, it changes nothing, and the other one answers.
-my $s = PST::Server->new('metrics');
+my $s = PST::Server->new('metrics', conf => <<'EOT');
+<Location "/closed">
+    SetHandler pool-status
+    Require all denied
+</Location>
+<Location "/closed/metrics">
+    Require local
+</Location>
+EOT
 ok($s->start, 'a server of its own') or BAIL_OUT($s->start_text . $s->log_text);
+
+subtest 'let in to the metrics alone' => sub {
+    is($s->fetch('/closed')->{status}, 403, 'not to the page');
+    is($s->fetch('/closed/json')->{status}, 403, 'nor to JSON');
+    my $r = $s->fetch('/closed/metrics');
+    is($r->{status}, 200, 'but to the metrics') or return;
+    ok(eval { PST::Metrics->parse($r->{body}) }, 'which these are') or diag($@);
+};
+
 my @p = map { PST::Probe->start($_, port => $s->port, ask => $s->port) }
   'pool=request&bytes=5000001', 'pool=connection&bytes=300000', 'pool=buckets&bytes=2000000&pieces=2';
 $_->arrived('hold') for @p;
