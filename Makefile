@@ -10,7 +10,7 @@
 #   make check-san   units and suite with AddressSanitizer and UBSan, on MPMS="event"
 #   make bench       what it costs, as ratios
 #   make docs        the pages of the manual that are made from the sources
-#   make install     module into httpd's own folder, by apxs (DESTDIR= goes before it)
+#   make install     module, command and its manual into httpd's own folders, by apxs (DESTDIR= goes before them)
 #   make deps        install the Debian packages that are missing; the others call it
 #   make clean       remove build/
 #   make help        this text
@@ -175,7 +175,10 @@ docs: $(COMMAND)
 	$(COMMAND) --describe=markdown > docs/metrics.md
 
 install:
-	@$(MAKE) --no-print-directory module
+	@$(MAKE) --no-print-directory module command
+	install -D -m 755 $(COMMAND) "$(DESTDIR)`$(APXS) -q BINDIR`/poolstat"
+	install -D -m 644 docs/poolstat.1 "$(DESTDIR)`$(APXS) -q MANDIR`/man1/poolstat.1"
+	install -D -m 644 tool/poolstat.bash "$(DESTDIR)`$(APXS) -q BINDIR`/../share/bash-completion/completions/poolstat"
 	mkdir -p "$(DESTDIR)`$(APXS) -q LIBEXECDIR`"
 	$(APXS) -S LIBEXECDIR="$(DESTDIR)`$(APXS) -q LIBEXECDIR`" -i -n poolstat $(MODULE)
 

@@ -53,6 +53,24 @@ for my $p (@p) {
     };
 }
 
+# the command, which asks no worker
+subtest 'command' => sub {
+    my $parent = $json->{server}{parent_pid};
+    my $said  = poolstat_json('--pid', $parent) or return fail('it speaks JSON');
+    my $table = poolstat('--pid', $parent, '--limit', 500)->{out};
+    my $lines = poolstat('text', '--pid', $parent, '--limit', 500)->{out};
+    for my $p (@p) {
+        my ($row, $is) = map { my %r = %{ row_of($_, $p->name) // {} }; $r{request} = { %{ $r{request} // {} } };
+            delete @r{qw(age_seconds verdict)}; delete $r{request}{age_seconds}; \%r } $json, $said;
+        is_deeply($is, $row, 'the same connection, to the last figure: ' . $p->{path} =~ s/&.*//r);
+        like($lines, qr/^Child\.$row->{pid}\.Connection\.$row->{id}\.ReservedBytes: $row->{reserved_bytes}$/m, 'in its text');
+        my ($of) = $table =~ /^ *$row->{pid} +$row->{id} .*\Q@{[ $p->name ]}\E/m ? $& : '';
+        my ($page_says) = $page =~ /title="(?:[^"]*[^\d,])?@{[ scalar reverse join ',', unpack '(A3)*', reverse $row->{reserved_bytes} ]}(?![\d,])[^>]*>([\d.]+ \w+)</;
+        ok($of, 'in its table');
+        like($of, qr/\Q$page_says\E/, "as $page_says, as on the page") if $page_says;
+    }
+};
+
 # what the issue promises by name
 for my $c (@{ $json->{children} }) {
     my @missing = grep { !exists $c->{$_} } qw(pid generation instrumented reserved_bytes process connections);
