@@ -84,8 +84,9 @@ static void find_process(pst_doctor_t *doctor, const pst_child_row_t *child)
                                    "back.", (unsigned)finding->pid, rate(doctor, verdict));
     finding->evidence = pst_doctor_say(doctor, "%s It reserves %s now.", since(doctor, verdict),
                                        pst_doctor_size(doctor, (double)child->head.process.reserved_bytes));
-    finding->advice = pst_doctor_say(doctor, "%s Until it is mended, MaxConnectionsPerChild bounds how large a child "
-                                     "gets.", author(doctor, verdict->site));
+    finding->advice = pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too "
+                                     "large, gracefully; MaxConnectionsPerChild one that has served so much.",
+                                     author(doctor, verdict->site));
     rate_figures(doctor, finding, verdict);
     pst_doctor_figure(finding, "process_reserved_bytes", (double)child->head.process.reserved_bytes);
 }
@@ -184,7 +185,8 @@ static void find_heap(pst_doctor_t *doctor, const pst_child_row_t *child)
                                        pst_doctor_size(doctor, (double)child->head.held_bytes));
     finding->advice = "No pool has it, so no module that keeps to pools: suspect the libraries that modules bring along (scripting "
                       "languages, TLS, XML, databases). heaptrack or a heap profiler on one child names the caller. Until it is "
-                      "mended, MaxConnectionsPerChild bounds how large a child gets.";
+                      "mended, PoolStatMaxChild with pss replaces a child that has grown too large, gracefully; MaxConnectionsPerChild one that "
+                      "has served so much.";
     rate_figures(doctor, finding, verdict);
     pst_doctor_figure(finding, "heap_in_use_bytes", (double)books->heap_in_use_bytes);
     pst_doctor_figure(finding, "heap_free_bytes", (double)books->heap_free_bytes);
