@@ -101,6 +101,7 @@ subtest 'any size' => sub {
 };
 
 subtest 'a graceful restart, and the end' => sub {
+    for (qw(buckets small)) { $p{$_}->finish; $p{$_}->conn->close }    # the old child would wait for them
     ok($s->graceful, 'restarted');
     my ($new) = map $_->{pid}, grep { $_->{pid} != $child } @{ $s->json->{children} };
     ok($t->shows(qr/^ *$new /m), 'the new child is shown');
