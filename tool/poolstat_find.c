@@ -304,7 +304,7 @@ static int open_way(poolstat_board_t *to, int foreign)
                     (unsigned)header.version, PST_BOARD_VERSION);
             return POOLSTAT_VERSION;
         }
-        poolstat_say(is_board ? "the board %s is damaged" : "%s is no board", name);
+        poolstat_say(is_board ? "the board %s is damaged, or of another build of mod_poolstat than this command" : "%s is no board", name);
         return POOLSTAT_DAMAGED;
     }
     if (rv == APR_EINCOMPLETE) {

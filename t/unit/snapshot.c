@@ -315,6 +315,33 @@ static void lies(void)
     is_number(snap.child_count, 1, "is left out");
 }
 
+/* A child that is gone is shown to who asks for it, with how it ended, until its block is claimed anew. */
+static void gone(void)
+{
+    apr_uint32_t pid, before;
+
+    take("with all children alive");
+    before = snap.child_count;
+    pid = snap.children[0].head.owner;
+    pst_board_release(&board, pid);
+    take("after one ended");
+    is_number(snap.child_count, before - 1, "it is not shown");
+    filter.gone = 1;
+    take("asked for those that are gone");
+    is_number(snap.child_count, before, "it is");
+    filter.pid = pid;
+    take("asked for it alone");
+    is_number(snap.child_count, 1, "it is found by its pid");
+    is_number(snap.children[0].head.ended_how, PST_END_ABRUPT, "with how it ended");
+    ok(snap.children[0].head.ended > 0 && snap.children[0].shown > 0, "when, and what it had");
+    filter.pid = 0;
+    take("those alive beside it");
+    for (apr_uint32_t i = 0; i < snap.child_count; i++) {
+        ok(snap.children[i].head.owner == pid || !snap.children[i].head.ended_how, "have not ended");
+    }
+    filter.gone = 0;
+}
+
 /* Blocks full of random bytes: every read must stay inside what was allocated (run under ASan). */
 static void noise(void)
 {
@@ -359,6 +386,7 @@ int main(void)
     windows();
     many();
     lies();
+    gone();
     noise();
     memset(board.base, 'x', sizeof(pst_shared_header_t));
     is_number((unsigned)pst_snapshot_take(&snap, &board, &filter, NOW, pool), APR_EINCOMPLETE,
