@@ -78,6 +78,7 @@ static const struct {
     int rank;
     pst_sort_e sort;
 } child_figures[] = {
+    { PST_M_pss_bytes, 2, PST_SORT_COUNT },
     { PST_M_held_bytes, 1, PST_SORT_COUNT },
     { PST_M_reserved_bytes, 0, PST_SORT_RESERVED },
     { PST_M_process_reserved_bytes, 4, PST_SORT_COUNT },

@@ -8,7 +8,9 @@
 #include "poolstat_heads.h"
 #include "pst_doctor.h"
 
+#include <apr_strings.h>
 #include <apr_time.h>
+#include <string.h>
 
 #define CONNECTIONS 10          /* unless --limit says otherwise */
 #define LINE 4096
@@ -24,12 +26,28 @@ static void print_grid(poolstat_grid_t *grid, unsigned width)
     }
 }
 
+/* A text, in as many lines as it takes: broken between words, a word that is too long is cut. */
 static void print_line(const char *text, unsigned width)
 {
-    char cut[LINE];
+    char word[LINE], cut[LINE];
+    unsigned used = 0;
 
-    poolstat_fit(cut, sizeof(cut), text, width && poolstat_columns(text) > width ? width : 0, 0);
-    puts(cut);
+    while (*text) {
+        unsigned wide;
+
+        apr_cpystrn(word, text, strcspn(text, " ") + 1);
+        wide = poolstat_columns(word);
+        if (used && width && used + 1 + wide > width) {
+            putchar('\n');
+            used = 0;
+        }
+        poolstat_fit(cut, sizeof(cut), word, width && wide > width ? width : 0, 0);
+        used += (unsigned)printf("%s", used ? " " : "") + wide;
+        fputs(cut, stdout);
+        text += strcspn(text, " ");
+        text += strspn(text, " ");
+    }
+    putchar('\n');
 }
 
 static int print_table(const poolstat_board_t *board, const poolstat_options_t *options, apr_pool_t *pool)
