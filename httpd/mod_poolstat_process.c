@@ -204,12 +204,14 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
 }
 
 /* Children that the configuration allows, and the memory there is for them. */
-static void publish_limits(pst_shared_header_t *header)
+static void publish_limits(pst_shared_header_t *header, const pst_config_t *config)
 {
     pst_memory_e kind;
     apr_uint64_t bytes = pst_machine_memory(&kind);
 
     pst_store(&header->memory_limit_bytes, bytes);
+    pst_store(&header->child_limit_bytes, config->max_child);
+    pst_store(&header->child_limit_pss, config->max_child_pss != 0);
     pst_store(&header->children_limit, (apr_uint64_t)query(AP_MPMQ_MAX_DAEMONS, 0));
     pst_store(&header->threads_per_child, (apr_uint64_t)query(AP_MPMQ_MAX_THREADS, 1));
     __atomic_store_n(&header->memory_kind, (apr_uint32_t)kind, __ATOMIC_RELAXED);
@@ -220,9 +222,9 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
 {
     pst_generation_begin_t begin;
 
-    (void)plog, (void)ptemp, (void)s;
+    (void)plog, (void)ptemp;
     if (g.board && !g.gathers) {            /* -X reads a configuration anew in the process that serves */
-        publish_limits(pst_board_header(g.board));
+        publish_limits(pst_board_header(g.board), pst_config_get(s));
         pst_generation_measure(&begin, pconf, g.proven);
         pst_generation_begin(g.board, (apr_uint32_t)query(AP_MPMQ_GENERATION, 0), &begin, (apr_uint64_t)apr_time_now());
     }

@@ -64,6 +64,30 @@ subtest 'families' => sub {
     is(scalar(grep { join(' ', values %{ $_->[1] }) =~ /\b(?:$pids)\b/ } $open->samples), 0, 'no pid in a label');
 };
 
+subtest 'sizes of requests' => sub {
+    fetch('/poolprobe?pool=request&bytes=3000000') for 1 .. 5;
+    # the sum lies between what its buckets allow at least and at most
+    my $said;
+    my $good = wait_for(sub {
+        my $m = PST::Metrics->fetch;
+        my $requests = 0;
+        $said = '';
+        for my $slot (map $_->[1]{slot}, $m->find('poolstat_request_peak_bytes_sum')) {
+            my ($low, $high, $below, $from) = (0, 0, 0, 0);
+            for ($m->find('poolstat_request_peak_bytes_bucket', slot => $slot)) {
+                my ($to, $n) = ($_->[1]{le}, $_->[2] - $below);
+                ($low, $high) = ($low + $n * $from, $high + ($n ? $n * ($to eq '+Inf' ? 9**99 : $to) : 0));
+                ($below, $from) = ($_->[2], $to);
+            }
+            my $sum = $m->value('poolstat_request_peak_bytes_sum', slot => $slot);
+            $said .= "slot $slot: $sum is not between $low and $high\n" if $sum < $low || $sum > $high;
+            $requests += $below;
+        }
+        return $requests >= 5 && !$said;
+    }, 5);
+    ok($good, 'their sum fits their buckets') or diag($said);
+};
+
 subtest 'promtool check metrics' => sub {
     PST::Metrics::Prometheus::installed('promtool') or plan skip_all => 'promtool is not installed';
     for my $query ('', 'classes=slot') {
@@ -78,6 +102,7 @@ subtest 'promtool check metrics' => sub {
 
 # One child stands still: stopped, it changes nothing, and the other one answers.
 my $s = PST::Server->new('metrics', conf => <<'EOT');
+PoolStatMaxChild 900M pss
 <Location "/closed">
     SetHandler pool-status
     Require all denied
@@ -111,6 +136,8 @@ subtest 'a frozen child' => sub {
     is($m{0}->value('poolstat_reserved_bytes', slot => $child->{slot}), $child->{reserved_bytes}, 'scopes add up to the child');
     is($m{0}->value('poolstat_class_reserved_bytes', slot => $child->{slot}), $child->{reserved_bytes}, 'so do its classes');
     my $sum = PST::Metrics->fetch(port => $s->port);
+    is($sum->value('poolstat_child_limit_bytes'), 900 * 1024 * 1024, 'what a child may have');
+    is($sum->value('poolstat_child_limit_pss'), 1, 'of its PSS');
     is($sum->value('poolstat_children'), scalar(@{ $s->json->{children} }), 'children');
 };
 
