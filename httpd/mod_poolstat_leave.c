@@ -91,7 +91,7 @@ static int first_to_tell(const pst_board_t *board, apr_uint32_t what)
 static void tell_nothing_done(const pst_board_t *board, server_rec *s, const char *why)
 {
     if (first_to_tell(board, TOLD_NOTHING_DONE)) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0028: PoolStatMaxChild does nothing: %s.", why);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0016: PoolStatMaxChild does nothing: %s.", why);
     }
 }
 
@@ -127,7 +127,7 @@ static int weigh(apr_uint64_t now)
         return g.weighed = 1;
     }
     if (first_to_tell(g.board, TOLD_FUTILE)) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0029: PoolStatMaxChild is %" APR_UINT64_T_FMT " bytes %s, but a "
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0017: PoolStatMaxChild is %" APR_UINT64_T_FMT " bytes %s, but a "
                      "child has %" APR_UINT64_T_FMT " right after its start: those that do are not replaced. Raise it.",
                      g.limit, of_what(), rest);
     }
@@ -241,7 +241,7 @@ static void wake_main_thread(void)
 
 static void leave(const scene_t *scene, apr_uint64_t size, apr_uint64_t now)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server, "PST0030: this child has %" APR_UINT64_T_FMT " bytes %s, more than "
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server, "PST0018: this child has %" APR_UINT64_T_FMT " bytes %s, more than "
                  "PoolStatMaxChild %" APR_UINT64_T_FMT ": it finishes its work (%" APR_UINT64_T_FMT " connections) and is replaced. "
                  "Reserved %" APR_UINT64_T_FMT ", held %" APR_UINT64_T_FMT ", PSS %" APR_UINT64_T_FMT "; it has lived %"
                  APR_UINT64_T_FMT " s, finished %" APR_UINT64_T_FMT " requests; %d workers are idle beside it.",
@@ -268,7 +268,7 @@ static void ask(const scene_t *scene, apr_uint64_t now)
 {
     if (scene->free == 0 || scene->processes + 1 >= query(AP_MPMQ_MAX_DAEMONS)) {
         if (first_to_tell(g.board, TOLD_NO_ROOM)) {
-            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server, "PST0031: a child is above PoolStatMaxChild and stays for now: %d "
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server, "PST0019: a child is above PoolStatMaxChild and stays for now: %d "
                          "workers are idle beside it, MinSpare asks for %d, and MaxRequestWorkers leaves no room for "
                          "another child first.", scene->idle, spare_wanted());
         }

@@ -64,7 +64,7 @@ static void tell(const pst_crossing_t *crossing)
         apr_snprintf(sums, sizeof(sums), "request %" APR_UINT64_T_FMT ", connection %" APR_UINT64_T_FMT ", ",
                      slot->request.reserved_bytes, slot->usage.reserved_bytes);
     }
-    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0025: a %s reserves %" APR_UINT64_T_FMT
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0013: a %s reserves %" APR_UINT64_T_FMT
                  " bytes, more than PoolStatWarn %s %" APR_UINT64_T_FMT " (%schild %" APR_UINT64_T_FMT
                  "): %s, grown by %s%s%s", names[crossing->what], crossing->reserved, names[crossing->what],
                  crossing->limit, sums, crossing->child,
@@ -76,7 +76,7 @@ static void tell(const pst_crossing_t *crossing)
 static void tell_untold(apr_uint64_t count)
 {
     if (count) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0026: %" APR_UINT64_T_FMT " more have crossed a limit of "
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0014: %" APR_UINT64_T_FMT " more have crossed a limit of "
                      "PoolStatWarn; a child tells %d of them a minute.", count, PST_WARN_A_MINUTE);
     }
 }
@@ -129,7 +129,7 @@ static int warns(const pst_config_t *config)
 void pst_limits_post_config(const pst_board_t *board, server_rec *main_server, int watchdog)
 {
     if (warns(pst_config_get(main_server)) && !watchdog) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server, "PST0027: children have no watchdog: what crosses a limit "
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server, "PST0015: children have no watchdog: what crosses a limit "
                      "of PoolStatWarn is told when it ends.");
     }
     if (pst_config_get(main_server)->max_child) {

@@ -150,7 +150,7 @@ static int check_format(const ap_directive_t *directive, const char *mark, const
 
         at = read_tag(&tag, at, flags, pool);
         if (tag.mark && !pst_reading_word(&metric, tag.scope, tag.word)) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, NULL, "PST0040: %s has %%{%s}%s%c, but '%s' is none "
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, NULL, "PST0020: %s has %%{%s}%s%c, but '%s' is none "
                          "of %s (line %d of %s).", directive->directive, tag.word, mark,
                          tag.scope == PST_SCOPE_REQUEST ? 'R' : 'C', tag.word, words_of(tag.scope, pool),
                          directive->line_num, directive->filename);

@@ -174,7 +174,7 @@ static const char *parse(pst_args_t *args, request_rec *r, const char *body, apr
 
 static int refuse(request_rec *r, const char *why, const char **sentence, apr_pool_t *pool)
 {
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "PST0015: a request to release memory was refused, user %s: %s",
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "PST0011: a request to release memory was refused, user %s: %s",
                   r->user ? ap_escape_logitem(r->pool, r->user) : "-", why);
     *sentence = apr_pstrcat(pool, "Refused: ", why, ".", NULL);
     return HTTP_FORBIDDEN;
@@ -225,7 +225,7 @@ int pst_release_serve(request_rec *r, const pst_board_t *board, pst_release_aske
         return HTTP_NOT_FOUND;
     }
     wait_for_all(r, asked, board);
-    ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "PST0016: memory was released on request, user %s: of %u children %u did, %u "
+    ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "PST0012: memory was released on request, user %s: of %u children %u did, %u "
                   "are at it, %u ended; %" APR_UINT64_T_FMT " bytes from allocators, %" APR_UINT64_T_FMT " from the heap, RSS "
                   "%" APR_UINT64_T_FMT " before, %" APR_UINT64_T_FMT " after",
                   r->user ? ap_escape_logitem(r->pool, r->user) : "-", (unsigned)asked->count,

@@ -26,7 +26,7 @@ my %month = map { (qw(Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec))[$_] => $
 sub leaving {
     my ($s) = @_;
     return map {
-        /^\[\w+ (\w+) (\d+) (\d+):(\d+):(\d+\.\d+) (\d+)\].*\[pid (\d+)[:\]].*PST0030: this child has (\d+) bytes (\w+), more than PoolStatMaxChild (\d+): .*?(\d+) workers are idle/
+        /^\[\w+ (\w+) (\d+) (\d+):(\d+):(\d+\.\d+) (\d+)\].*\[pid (\d+)[:\]].*PST0018: this child has (\d+) bytes (\w+), more than PoolStatMaxChild (\d+): .*?(\d+) workers are idle/
           ? { time => timelocal(int $5, $4, $3, $2, $month{$1}, $6) + $5 - int $5, pid => $7, size => $8, of => $9, limit => $10, idle => $11 }
           : ()
     } split /\n/, $s->log_text;
@@ -193,7 +193,7 @@ subtest 'a replacement first' => sub {
     ok(wait_for(sub { my ($i) = idle_workers($s); $least = $i if $i < $least; !-d "/proc/$pid" }, 20), 'and is gone');
     cmp_ok($least, '>=', 6, 'no fewer were idle, all the time') unless $prefork;    # there its letter is another
     is($s->stop, 0, 'stops');
-    unlike($s->log_text, qr/exit signal|scoreboard is full|BUG|PST0031/, 'nothing to complain about');
+    unlike($s->log_text, qr/exit signal|scoreboard is full|BUG|PST0019/, 'nothing to complain about');
 };
 
 subtest 'no room for a replacement' => sub {
@@ -203,20 +203,20 @@ subtest 'no room for a replacement' => sub {
     my $conn = PST::Conn->new($s->port);
     my $pid  = grow($conn, 30 * $MIB);
     $conn->close;
-    ok(wait_for(sub { $s->log_text =~ /PST0031/ }, 10), 'it says that it stays') or diag($s->log_text);
+    ok(wait_for(sub { $s->log_text =~ /PST0019/ }, 10), 'it says that it stays') or diag($s->log_text);
     beats_pass($s, $pid, 3);
     is(scalar leaving($s), 0, 'and does not leave');
-    is(scalar(() = $s->log_text =~ /PST0031/g), 1, 'said once');
+    is(scalar(() = $s->log_text =~ /PST0019/g), 1, 'said once');
     is($s->stop, 0, 'stops');
 };
 
 subtest 'a limit that no child can keep' => sub {
     my $s = server('futile', "PoolStatMaxChild 200K\n", limits => $room, @soon);
     my $pids = join ' ', sort map { $_->{pid} } @{ $s->json->{children} };
-    ok(wait_for(sub { $s->log_text =~ /PST0029: PoolStatMaxChild is 204800 bytes reserved, but a child has \d+ right after its start/ }, 10), 'is told')
+    ok(wait_for(sub { $s->log_text =~ /PST0017: PoolStatMaxChild is 204800 bytes reserved, but a child has \d+ right after its start/ }, 10), 'is told')
       or diag($s->log_text);
     beats_pass($s, (split ' ', $pids)[0], 3);
-    is(scalar(() = $s->log_text =~ /PST0029/g), 1, 'once');
+    is(scalar(() = $s->log_text =~ /PST0017/g), 1, 'once');
     is(scalar leaving($s), 0, 'nobody leaves');
     is(join(' ', sort map { $_->{pid} } @{ $s->json->{children} }), $pids, 'the same children');
     is($s->stop, 0, 'stops');
@@ -253,18 +253,18 @@ subtest 'of PSS' => sub {
 subtest 'where it cannot work' => sub {
     plan skip_all => 'does not depend on the MPM' if mpm() ne 'event';
     my $s = server('nodog', "PoolStatMaxChild 20M\n", flags => [ '-D', 'PoolStatNoWatchdog' ]);
-    like($s->log_text, qr/PST0028: PoolStatMaxChild does nothing: children have no watchdog/, 'without a watchdog');
+    like($s->log_text, qr/PST0016: PoolStatMaxChild does nothing: children have no watchdog/, 'without a watchdog');
     is($s->stop, 0, 'stops');
     $s = server('hooks', "PoolStatInstrument Off\nPoolStatMaxChild 20M\n");
-    like($s->log_text, qr/PST0028: PoolStatMaxChild does nothing: without PoolStatInstrument only pss is known/, 'without figures');
+    like($s->log_text, qr/PST0016: PoolStatMaxChild does nothing: without PoolStatInstrument only pss is known/, 'without figures');
     is($s->stop, 0, 'stops');
     $s = PST::Server->new('max-x', conf => "PoolStatMaxChild 20M\n", @soon);
     ok($s->start('-X'), 'one process');
-    like($s->log_text, qr/PST0028: PoolStatMaxChild does nothing: there is one process/, 'is told');
+    like($s->log_text, qr/PST0016: PoolStatMaxChild does nothing: there is one process/, 'is told');
     my $conn = PST::Conn->new($s->port);
     beats_pass($s, grow($conn, 30 * $MIB), 3);
     ok($s->answers(5), 'and stays');
     $s->stop;
-    unlike($s->log_text, qr/PST0030/, 'nobody left');
+    unlike($s->log_text, qr/PST0018/, 'nobody left');
 };
 done_testing;

@@ -18,14 +18,14 @@ sub server {
     return $s;
 }
 
-# PST0025 lines, as what they say
+# PST0013 lines, as what they say
 sub told {
     my ($s) = @_;
     return map {
-        /\[pid (\d+)[:\]].*PST0025: a (\w+) reserves (\d+) bytes, more than PoolStatWarn (\w+) (\d+) \((?:request (\d+), connection (\d+), )?child (\d+)\): (?:(connection|stream) (\d+) of (\S+) to (\S+), its request (\d+), handler (.+?)|memory of no connection), grown by (.+?)(?:: (.*))?$/
+        /\[pid (\d+)[:\]].*PST0013: a (\w+) reserves (\d+) bytes, more than PoolStatWarn (\w+) (\d+) \((?:request (\d+), connection (\d+), )?child (\d+)\): (?:(connection|stream) (\d+) of (\S+) to (\S+), its request (\d+), handler (.+?)|memory of no connection), grown by (.+?)(?:: (.*))?$/
           ? { pid => $1, what => $2, reserved => $3, limit_of => $4, limit => $5, request => $6, connection => $7, child => $8, kind => $9,
               id => $10, client => $11, vhost => $12, nth => $13, handler => $14, place => $15, line => $16 }
-          : /PST0025/ ? { bad => $_ } : ()
+          : /PST0013/ ? { bad => $_ } : ()
     } split /\n/, $s->log_text;
 }
 sub wait_told { my ($s, $n) = @_; my @told; wait_for(sub { @told = told($s); @told >= $n }, 10); return @told }
@@ -145,13 +145,13 @@ subtest 'ten a minute' => sub {
     my @t = told($s);
     is(scalar @t, 10, 'ten lines of fifty');
     is(join(' ', map { $_->{line} =~ /n=(\d+)/ } @t), '1 2 3 4 5 6 7 8 9 10', 'the first ones');
-    my @untold = $s->log_text =~ /PST0026: (\d+) more/g;
+    my @untold = $s->log_text =~ /PST0014: (\d+) more/g;
     is("@untold", '40', 'the others are counted');
 };
 
 subtest 'without a watchdog' => sub {
     my $s = server('nodog', "PoolStatWarn request 64K\n", flags => [ '-D', 'PoolStatNoWatchdog' ]);
-    like($s->log_text, qr/PST0027: children have no watchdog/, 'said at the start');
+    like($s->log_text, qr/PST0015: children have no watchdog/, 'said at the start');
     my $conn = PST::Conn->new($s->port);
     $conn->get("/poolprobe?pool=request&bytes=100000&n=$_"), $conn->response for 1 .. 3;
     $conn->close;

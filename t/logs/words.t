@@ -35,9 +35,9 @@ for my $case (@bad) {
     my ($status, $out) = check($conf);
     my ($name) = $conf =~ /(\w+(?:Log|Format)) /;
     isnt($status, 0, "bad: $conf");
-    my @said = grep /PST0040/, split /\n/, $out . $s->log_text;
+    my @said = grep /PST0020/, split /\n/, $out . $s->log_text;
     is(scalar @said, 1, 'one sentence') or diag($out);
-    like($said[0] // '', qr/PST0040: $name has %\{\Q$word\E\}\Q$tag\E, but '\Q$word\E' is none of pools, reserved, .*used \(line \d+ of \S+httpd\.conf\)/,
+    like($said[0] // '', qr/PST0020: $name has %\{\Q$word\E\}\Q$tag\E, but '\Q$word\E' is none of pools, reserved, .*used \(line \d+ of \S+httpd\.conf\)/,
         'that says what and where');
     unlink "$s->{dir}/error_log";
 }

@@ -21,7 +21,7 @@ subtest 'PoolStatControl Off' => sub {
     my $r = post($s, 'nonce=' . 'a' x 24);
     is($r->{status}, 403, 'refused');
     like($r->{body}, qr/^Refused: PoolStatControl is Off\.$/, 'in a sentence');
-    like($s->log_text, qr/:error\] .*PST0015: a request to release memory was refused, user -: PoolStatControl is Off/, 'and in the log');
+    like($s->log_text, qr/:error\] .*PST0011: a request to release memory was refused, user -: PoolStatControl is Off/, 'and in the log');
     is($s->json->{children}[0]{releases}, 0, 'nobody released');
     is($s->stop, 0, 'stops in order');
 };

@@ -107,7 +107,7 @@ subtest 'answers' => sub {
     my $main = $s->fetch('/pool-status')->{body};
     like($main, qr{<form class="release" method="post" action="./pool-status/release">\s*<input type="hidden" name="nonce" value="[0-9a-f]{24}">}, 'the page has the form');
     like($main, qr{<table class="places releases">}, 'and what came of the last');
-    like($s->log_text, qr/PST0016: memory was released on request, user -: of \d+ children \d+ did/, 'the log has an entry');
+    like($s->log_text, qr/PST0012: memory was released on request, user -: of \d+ children \d+ did/, 'the log has an entry');
 };
 
 subtest 'a request in flight' => sub {
