@@ -212,7 +212,9 @@ subtest 'no room for a replacement' => sub {
 
 subtest 'a limit that no child can keep' => sub {
     my $s = server('futile', "PoolStatMaxChild 200K\n", limits => $room, @soon);
-    my $pids = join ' ', sort map { $_->{pid} } @{ $s->json->{children} };
+    my $pids;
+    ok(wait_for(sub { $pids = join ' ', sort map { $_->{pid} } @{ $s->json->{children} }; split(' ', $pids) == ($prefork ? 6 : 3) }, 10),
+        'all are there');
     ok(wait_for(sub { $s->log_text =~ /PST0017: PoolStatMaxChild is 204800 bytes reserved, but a child has \d+ right after its start/ }, 10), 'is told')
       or diag($s->log_text);
     beats_pass($s, (split ' ', $pids)[0], 3);

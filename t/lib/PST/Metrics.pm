@@ -45,8 +45,9 @@ sub parse {
             die "a sample of no family: $_\n" if $sample !~ /^\Q$now->{name}\E$suffix$/;
             my %label;
             while ($labels =~ s/^($name)="((?:[^"\\]|\\["\\n])*)"(?:,(?=.)|$)//) {
-                die "a label twice: $_\n" if exists $label{$1};
-                $label{$1} = $2 =~ s/\\(.)/$1 eq 'n' ? "\n" : $1/ger;
+                my ($key, $text) = ($1, $2);
+                die "a label twice: $_\n" if exists $label{$key};
+                $label{$key} = $text =~ s/\\(.)/$1 eq 'n' ? "\n" : $1/ger;
             }
             die "labels: $_\n" if length $labels;
             my $key = join "\0", $sample, map { ($_, $label{$_}) } sort keys %label;
