@@ -21,6 +21,7 @@
 #include "pst_got.h"
 #include "pst_turn.h"
 
+#include <http_config.h>
 #include <http_core.h>
 
 #include <dlfcn.h>
@@ -59,7 +60,9 @@ static struct {
     apr_uint32_t        pid;
     pthread_t           main_thread;
     int               (*podx_check)(ap_pod_t *);
+    int               (*update_status)(ap_sb_handle_t *, int, request_rec *);
     int                 leaving;        /* atomic: the main thread reads it */
+    int                 out;            /* atomic: prefork's worker is out of the parent's count when idle */
     apr_uint64_t        asked;          /* when it began to ask for its replacement; 0: it does not */
     apr_uint64_t        again;          /* not before this time */
 } g;
@@ -199,7 +202,8 @@ static int spare_wanted(void)
  * Own idle workers in or out of the parent's count, see perform_idle_server_maintenance() of
  * each MPM: by flags that mean as much and that it can take back.  Event's parent counts a child
  * that is quiescing as gone for good, so there it is the flag of one that is busy; its listener
- * resets it when it has been, which the next beat puts right.
+ * resets it when it has been, which the next beat puts right.  Prefork's worker says that it is idle
+ * after each connection: see tell_status().
  */
 static void count_me_out(const scene_t *scene, int out)
 {
@@ -213,8 +217,18 @@ static void count_me_out(const scene_t *scene, int out)
         scene->own->quiescing = (char)out;
     }
     else if (worker) {
+        __atomic_store_n(&g.out, out, __ATOMIC_RELEASE);
         __atomic_compare_exchange_n(&worker->status, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     }
+}
+
+/* Stands for ap_update_child_status() in prefork's own calls, in this child: under traffic what a beat
+ * wrote would be gone with the next connection, long before the parent counts. On the main thread. */
+static int tell_status(ap_sb_handle_t *sbh, int status, request_rec *r)
+{
+    int out = status == SERVER_READY && __atomic_load_n(&g.out, __ATOMIC_ACQUIRE);
+
+    return g.update_status(sbh, out ? SERVER_GRACEFUL : status, r);
 }
 
 /* -- leaving --------------------------------------------------------------- */
@@ -337,15 +351,26 @@ void pst_leave_post_config(const pst_board_t *board, server_rec *main_server, in
 }
 
 /* The MPM's call is redirected, in this child. @return 0 if it makes none that could be */
-static int redirect(void)
+static int redirect(pst_got_entry_t *entry, void *to_real)
 {
-    static pst_got_entry_t entry = { .name = "ap_mpm_podx_check", .wrapper = (void *)check_leaving };
+    entry->real = dlsym(RTLD_DEFAULT, entry->name);     /* a call of our own would be redirected too */
+    memcpy(to_real, &entry->real, sizeof(entry->real));
+    return entry->real && pst_got_pin(entry->wrapper) && pst_got_patch(entry, 1, 0) == APR_SUCCESS && entry->slots;
+}
+
+static int redirect_mpm(void)
+{
+    static pst_got_entry_t check = { .name = "ap_mpm_podx_check", .wrapper = (void *)check_leaving };
+    static pst_got_entry_t update = { .name = "ap_update_child_status", .wrapper = (void *)tell_status };
 
     if (g.mpm == PREFORK) {
+        update.only_in = ap_find_linked_module("prefork.c");
+        if (update.only_in) {       /* without: what a beat writes holds until the next connection */
+            redirect(&update, &g.update_status);
+        }
         return 1;
     }
-    *(void **)&g.podx_check = entry.real = dlsym(RTLD_DEFAULT, entry.name);     /* a call of our own would be redirected too */
-    return entry.real && pst_got_pin((const void *)check_leaving) && pst_got_patch(&entry, 1, 0) == APR_SUCCESS && entry.slots;
+    return redirect(&check, &g.podx_check);
 }
 
 void pst_leave_child_init(const pst_board_t *board, pst_shared_child_t *block, server_rec *s)
@@ -364,7 +389,7 @@ void pst_leave_child_init(const pst_board_t *board, pst_shared_child_t *block, s
     g.main_thread = pthread_self();
     g.started = (apr_uint64_t)apr_time_now();
     g.again = g.started + (ap_exists_config_define(DEFINE_SOON) ? YOUNG_SOON : YOUNG);
-    if (!redirect()) {
+    if (!redirect_mpm()) {
         tell_nothing_done(board, s, "the MPM is linked into httpd, or its calls cannot be redirected");
         return;
     }
