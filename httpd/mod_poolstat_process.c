@@ -16,6 +16,7 @@
 #include "pst_machine.h"
 #include "pst_release.h"
 #include "pst_runtime.h"
+#include "pst_version.h"
 #include "mod_poolstat_release.h"
 
 #include <apr_strings.h>
@@ -30,7 +31,7 @@
 APLOG_USE_MODULE(poolstat);
 
 #define RETAINED_KEY "mod_poolstat board"
-#define MODULE_VERSION "mod_poolstat/0.1.0"
+#define MODULE_VERSION "mod_poolstat/" PST_VERSION
 
 /* What the parent keeps across reloads. */
 typedef struct {

@@ -3,6 +3,7 @@
  * poolstat: the subcommands, and which of them is meant.
  */
 #include "poolstat.h"
+#include "pst_version.h"
 
 #include <apr_general.h>
 #include <apr_version.h>
@@ -11,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VERSION "0.1.0"
 
 const poolstat_command_t poolstat_commands[] = {
     { "", "", poolstat_table, "a table, once: the server, its children, its largest connections" },
@@ -30,7 +29,7 @@ const poolstat_command_t poolstat_commands[] = {
 
 static int print_version(void)
 {
-    printf("poolstat %s, reads boards of version %d, APR %s\n", VERSION, PST_BOARD_VERSION, apr_version_string());
+    printf("poolstat %s, reads boards of version %d, APR %s\n", PST_VERSION, PST_BOARD_VERSION, apr_version_string());
     return POOLSTAT_OK;
 }
 
