@@ -10,7 +10,9 @@
 #   make check-san   units and suite with AddressSanitizer and UBSan, on MPMS="event"
 #   make bench       what it costs, as ratios
 #   make docs        the pages of the manual that are made from the sources
-#   make install     module, command and its manual into httpd's own folders, by apxs (DESTDIR= goes before them)
+#   make install     module, command, headers, manual page and configuration where apxs says
+#                    (DESTDIR= goes before every path; LAYOUT=debian|fedora|extra|none: docs/install.md)
+#   make uninstall   removes them, but for configuration that was changed
 #   make deps        install the Debian packages that are missing; the others call it
 #   make clean       remove build/
 #   make help        this text
@@ -52,7 +54,7 @@ OPTIMISE  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
 endif
 WARN      = -Wall -Wextra -Wformat -Werror=format-security
 CFLAGS   ?= -g $(OPTIMISE) -fstack-protector-strong
-ALL_FLAGS = -std=gnu11 $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude -Icore -Ihttpd
+ALL_FLAGS = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude -Icore -Ihttpd
 SO_FLAGS  = $(CFLAGS) -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
 LIBS      = -lpthread -ldl -lm
 
@@ -71,7 +73,7 @@ COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 EXAMPLE   = $(B)/mod_example_poolstat.so
 
-.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install clean help
+.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install uninstall clean help
 all: module command
 module: $(MODULE) ; @:
 command: $(COMMAND) ; @:
@@ -174,13 +176,14 @@ bench:
 docs: $(COMMAND)
 	$(COMMAND) --describe=markdown > docs/metrics.md
 
+install uninstall: export APXS := $(APXS)
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export LAYOUT := $(LAYOUT)
 install:
 	@$(MAKE) --no-print-directory module command
-	install -D -m 755 $(COMMAND) "$(DESTDIR)`$(APXS) -q BINDIR`/poolstat"
-	install -D -m 644 docs/poolstat.1 "$(DESTDIR)`$(APXS) -q MANDIR`/man1/poolstat.1"
-	install -D -m 644 tool/poolstat.bash "$(DESTDIR)`$(APXS) -q BINDIR`/../share/bash-completion/completions/poolstat"
-	mkdir -p "$(DESTDIR)`$(APXS) -q LIBEXECDIR`"
-	$(APXS) -S LIBEXECDIR="$(DESTDIR)`$(APXS) -q LIBEXECDIR`" -i -n poolstat $(MODULE)
+	@sh tool/install $(B)
+uninstall:
+	@sh tool/install --remove $(B)
 
 clean:
 	rm -rf build
