@@ -13,6 +13,7 @@
 #   make install     module, command, headers, manual page and configuration where apxs says
 #                    (DESTDIR= goes before every path; LAYOUT=debian|fedora|extra|none: docs/install.md)
 #   make uninstall   removes them, but for configuration that was changed
+#   make dist        the release archive build/mod-poolstat-VERSION.tar.gz
 #   make deps        install the Debian packages that are missing; the others call it
 #   make clean       remove build/
 #   make help        this text
@@ -73,7 +74,7 @@ COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 EXAMPLE   = $(B)/mod_example_poolstat.so
 
-.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install uninstall clean help
+.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist clean help
 all: module command
 module: $(MODULE) ; @:
 command: $(COMMAND) ; @:
@@ -184,6 +185,9 @@ install:
 	@sh tool/install $(B)
 uninstall:
 	@sh tool/install --remove $(B)
+
+dist:
+	@sh tool/dist build
 
 clean:
 	rm -rf build
