@@ -14,6 +14,8 @@
 #                    (DESTDIR= goes before every path; LAYOUT=debian|fedora|extra|none: docs/install.md)
 #   make uninstall   removes them, but for configuration that was changed
 #   make dist        the release archive build/mod-poolstat-VERSION.tar.gz
+#   make deb         a Debian package in build/deb, checked by lintian; make rpm: one for Fedora and RHEL in build/rpm
+#   make deb-test    install, enable, ask, remove and purge that package in a Debian made for it (root)
 #   make deps        install the Debian packages that are missing; the others call it
 #   make clean       remove build/
 #   make help        this text
@@ -74,7 +76,7 @@ COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 EXAMPLE   = $(B)/mod_example_poolstat.so
 
-.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist clean help
+.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist deb rpm deb-test clean help
 all: module command
 module: $(MODULE) ; @:
 command: $(COMMAND) ; @:
@@ -188,6 +190,17 @@ uninstall:
 
 dist:
 	@sh tool/dist build
+
+# each builds from an archive of its own: what is packed has been built elsewhere
+deb:
+	@sh tool/deps build deb
+	@sh packaging/build deb build
+rpm:
+	@sh tool/deps build rpm
+	@sh packaging/build rpm build
+deb-test: deb
+	@sh tool/deps deb-test
+	@sh packaging/try-deb build
 
 clean:
 	rm -rf build
