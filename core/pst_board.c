@@ -23,8 +23,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Bounds on the geometry: far above any httpd, low enough to multiply without
- * overflow. */
+/* Bounds on the geometry: above any httpd (ServerLimit 20000, twice, has 40002 blocks), low enough to multiply
+ * without overflow, and to be looked through by a reader in a second or two: it is a number in a file to him. */
 #define MAX_CHILDREN   65536u
 #define MAX_SLOTS      65536u
 #define MAX_BOARD_SIZE ((apr_uint64_t)1 << 36)
@@ -68,7 +68,7 @@ static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, a
     apr_uint64_t child_size, size;
 
     if (child_count == 0 || child_count > MAX_CHILDREN || slot_count == 0 || slot_count > MAX_SLOTS
-        || fine > PST_HISTORY_MOST || (fine && (interval < 1 || interval > 3600))) {
+        || (apr_uint64_t)child_count * slot_count > PST_SLOTS_MOST || fine > PST_HISTORY_MOST || (fine && (interval < 1 || interval > 3600))) {
         return APR_EINVAL;
     }
     board->fine_count = fine;
@@ -233,16 +233,25 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
 
 apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch)
 {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);      /* a pipe must not hold us */
+
+    (void)scratch;
+    if (fd < 0) {
+        memset(board, 0, sizeof(*board));
+        board->fd = -1;
+        return errno;
+    }
+    return pst_board_open_file(board, fd);
+}
+
+apr_status_t pst_board_open_file(pst_board_t *board, int fd)
+{
     pst_shared_header_t header;
     struct stat st;
     apr_status_t rv = APR_SUCCESS;
 
-    (void)scratch;
     memset(board, 0, sizeof(*board));
-    board->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);   /* a pipe must not hold us */
-    if (board->fd < 0) {
-        return errno;
-    }
+    board->fd = fd;
     if (fstat(board->fd, &st) != 0) {
         rv = errno;
     }
@@ -287,6 +296,26 @@ int pst_board_intact(const pst_board_t *board)
            && header->child_size == board->child_size && header->child_count == board->child_count
            && header->slot_count == board->slot_count && header->history_size == board->history_size
            && header->fine_count == board->fine_count;
+}
+
+/* Less than that is looked through in no time, whatever it is. */
+#define HOLLOW_FROM  ((apr_uint64_t)64 * 1024 * 1024)
+/* File systems that compress keep zeros in little room, but not in that little. */
+#define HOLLOW_PART  64
+
+int pst_board_is_hollow(const pst_board_t *board)
+{
+    apr_uint64_t wanted = 0;
+    struct stat st;
+
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        const pst_shared_child_t *child = pst_board_child(board, i);
+
+        wanted += __atomic_load_n(&child->pid, __ATOMIC_RELAXED) || __atomic_load_n(&child->owner, __ATOMIC_RELAXED)
+                      ? board->child_size : 0;
+    }
+    return wanted > HOLLOW_FROM && board->fd >= 0 && fstat(board->fd, &st) == 0
+           && (apr_uint64_t)st.st_blocks * 512 < wanted / HOLLOW_PART;
 }
 
 pst_shared_header_t *pst_board_header(const pst_board_t *board)

@@ -45,6 +45,9 @@ typedef struct pst_board_about_t {
 
 #define PST_HISTORY_MOST 86400u
 
+/** Slots of all blocks of a board together, at most: 2 GiB of them. */
+#define PST_SLOTS_MOST (1u << 22)
+
 /**
  * Parent: make a board of child_count blocks with slot_count slots each in a
  * new file at path (mode 0600, made beside it and renamed over whatever is
@@ -62,6 +65,15 @@ apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t
  *         APR_EINCOMPLETE if it is shorter than it claims; else the system's error.
  */
 apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch);
+
+/** The same of a file that is open for reading. @param fd the board's from now on, whatever is returned */
+apr_status_t pst_board_open_file(pst_board_t *board, int fd);
+
+/**
+ * Command: has the file far less in it than the children it names have written?  Who claims a block fills it with
+ * zeros.  A file that only says so would have its reader look through gigabytes that are nowhere.
+ */
+int pst_board_is_hollow(const pst_board_t *board);
 
 /** Unmap and close. Any process; others' mappings stay. */
 void pst_board_close(pst_board_t *board);

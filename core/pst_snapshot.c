@@ -15,6 +15,8 @@
 
 /* Slots may be opened between counting and copying; room for so many more. */
 #define ROOM_FOR_NEW 64
+/* Connections that become rows, at most: some 150 MB of them. Sums have all. */
+#define MOST_ROWS (1u << 18)
 /* Of a snapshot without rows: the doctor names a few of those that grow. */
 #define ROOM_FOR_GROWING 256
 
@@ -473,11 +475,9 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
             slots += (apr_size_t)slot_in_use(pst_board_slot(board, child, s));
         }
     }
-    if (slots > APR_UINT32_MAX - ROOM_FOR_NEW) {
-        return APR_ENOMEM;
-    }
+    slots += take->filter->no_rows ? ROOM_FOR_GROWING : ROOM_FOR_NEW;
     take->child_room = (apr_uint32_t)children;
-    take->room = (apr_uint32_t)slots + (take->filter->no_rows ? ROOM_FOR_GROWING : ROOM_FOR_NEW);
+    take->room = slots < MOST_ROWS ? (apr_uint32_t)slots : MOST_ROWS;
     take->store = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->store));
     take->snapshot->rows = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->snapshot->rows));
     take->snapshot->children = apr_palloc(pool, (children + 1) * sizeof(*take->snapshot->children));

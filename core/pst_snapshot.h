@@ -83,7 +83,8 @@ typedef struct pst_kind_row_t {
 #define PST_KIND_OTHER PST_KIND_COUNT
 
 typedef struct pst_child_row_t {
-    pst_shared_child_t head;            /**< copied; reason ends in a NUL */
+    pst_shared_child_t head;            /**< copied; reason ends in a NUL. The command says here by PST_END_GONE, with the
+                                             child's last sign in ended, what it knows of one whose end nobody noted */
     apr_uint64_t reserved_bytes;        /**< process + all connections, unslotted too: the whole child */
     apr_uint64_t used_bytes;
     apr_uint64_t slack_bytes;
@@ -134,7 +135,8 @@ typedef struct pst_filter_t {
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
-    apr_uint64_t taken;         /**< time, microseconds */
+    apr_uint64_t taken;         /**< time, microseconds: what ages are counted to. Of a server that is gone its last sign */
+    int server_gone;            /**< set by the command, which looks for processes: all of this is of the past */
     pst_sort_e sort;            /**< by what rows are sorted within a child */
     const char *nonce;          /**< set by who serves it: lets who reads it ask for a release; NULL: nobody may */
     int windowed;               /**< pst_snapshot_window() was here */

@@ -83,12 +83,16 @@ static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *boa
     pst_shared_child_t *from = pst_board_child(board, child->block);
     pst_sizes_t *sizes = &child->sizes;
     pst_sizes_row_t *row = apr_pcalloc(pool, PST_SIZES_COUNT * sizeof(*row));
+    apr_uint32_t used = 0;
 
-    child->large = apr_palloc(pool, PST_LARGE_COUNT * sizeof(*child->large));
+    for (apr_uint32_t i = 0; i < PST_LARGE_COUNT; i++) {
+        used += __atomic_load_n(&pst_board_large(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
+    }
+    child->large = apr_palloc(pool, (used + 1) * sizeof(*child->large));
     if (!child->large || !row) {
         return APR_ENOMEM;
     }
-    for (apr_uint32_t i = 0; i < PST_LARGE_COUNT; i++) {
+    for (apr_uint32_t i = 0; i < PST_LARGE_COUNT && child->large_count < used; i++) {
         child->large_count += (apr_uint32_t)take_large(&child->large[child->large_count],
                                                        pst_board_large(board, from, i), child->head.owner);
     }

@@ -114,21 +114,35 @@ static int by_live(const void *one, const void *two)
     return memcmp(a->row.frames, b->row.frames, sizeof(a->row.frames));
 }
 
+/* Memory follows what is in use: a board may name thousands of children that have none of them. What comes meanwhile waits. */
+static void count_places(apr_uint32_t *classes, apr_uint32_t *sites, const pst_board_t *board, pst_shared_child_t *from)
+{
+    *classes = *sites = 0;
+    for (apr_uint32_t i = 0; i < PST_CLASS_COUNT; i++) {
+        *classes += __atomic_load_n(&pst_board_class(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
+    }
+    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
+        *sites += __atomic_load_n(&pst_board_site(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
+    }
+}
+
 static apr_status_t take_places(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
 {
     pst_shared_child_t *from = pst_board_child(board, child->block);
+    apr_uint32_t classes, sites;
 
-    child->classes = apr_palloc(pool, PST_CLASS_COUNT * sizeof(*child->classes));
-    child->sites = apr_palloc(pool, PST_SITE_COUNT * sizeof(*child->sites));
+    count_places(&classes, &sites, board, from);
+    child->classes = apr_palloc(pool, (classes + 1) * sizeof(*child->classes));
+    child->sites = apr_palloc(pool, (sites + 1) * sizeof(*child->sites));
     if (!child->classes || !child->sites) {
         return APR_ENOMEM;
     }
-    for (apr_uint32_t i = 0; i < PST_CLASS_COUNT; i++) {
+    for (apr_uint32_t i = 0; i < PST_CLASS_COUNT && child->class_count < classes; i++) {
         child->class_count += (apr_uint32_t)take_class(&child->classes[child->class_count],
                                                        pst_board_class(board, from, i), i);
     }
     qsort(child->classes, child->class_count, sizeof(*child->classes), by_reserved);
-    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
+    for (apr_uint32_t i = 0; i < PST_SITE_COUNT && child->site_count < sites; i++) {
         child->site_count += (apr_uint32_t)take_site(&child->sites[child->site_count],
                                                      pst_board_site(board, from, i), i);
     }

@@ -79,7 +79,7 @@ static apr_uint32_t wanted_blocks(void)
  * thread (AsyncRequestWorkerFactor 2, its default); and as many again as
  * there are threads for HTTP/2's streams and connections to backends.
  */
-static apr_uint32_t wanted_slots(const pst_config_t *config)
+static apr_uint32_t wanted_slots_of_one(const pst_config_t *config)
 {
     int threads = query(AP_MPMQ_MAX_THREADS, 1), each = query(AP_MPMQ_IS_ASYNC, 0) ? 4 : 2;
 
@@ -90,6 +90,14 @@ static apr_uint32_t wanted_slots(const pst_config_t *config)
         return 16;
     }
     return (apr_uint32_t)(threads < 16000 ? threads * each + 28 : 64000);
+}
+
+/* Limits far above what runs must not cost the board: then each child has fewer rows, and counts the rest without one. */
+static apr_uint32_t wanted_slots(const pst_config_t *config)
+{
+    apr_uint32_t wanted = wanted_slots_of_one(config), most = PST_SLOTS_MOST / wanted_blocks();
+
+    return wanted < most ? wanted : most;
 }
 
 static apr_status_t make_board(retained_t *retained, const char *path, apr_uint32_t blocks, apr_uint32_t slots,

@@ -67,6 +67,23 @@ static void places(pst_board_t *board)
        && board->header_size >= sizeof(pst_shared_header_t), "block 0 lies behind the header");
 }
 
+/* A header whose numbers all follow from each other, of more blocks than anybody has: for its reader a loop of gigabytes. */
+static void too_large(void)
+{
+    const pst_board_about_t plain = { .server = "s", .module = "m", .mpm = "event", .interval = 1 };
+    pst_shared_header_t *header;
+    pst_board_t board, again;
+
+    is_number((unsigned)pst_board_create(&board, path, 1000, 4000, &plain, pool), APR_SUCCESS, "a large board");
+    header = pst_board_header(&board);
+    header->child_count = 4000;
+    header->history_at = board.header_size + (apr_uint64_t)board.child_size * 4000;
+    is_number((unsigned)ftruncate(board.fd, (off_t)header->history_at), 0, "is made four times as large");
+    is_number((unsigned)pst_board_open(&again, path, pool), APR_EMISMATCH, "and is none then");
+    pst_board_close(&board);
+    unlink(path);
+}
+
 static void making(void)
 {
     static const char treasure[] = "treasure";
@@ -75,12 +92,17 @@ static void making(void)
     struct stat st;
     int fd;
 
+    too_large();
     refused_geometry(0, 1);
     refused_geometry(1, 0);
     refused_geometry(65537, 1);
     refused_geometry(1, 65537);
     refused_geometry(0xffffffff, 0xffffffff);
     refused_geometry(65536, 65536);
+    refused_geometry(4000, 4000);
+    is_number((unsigned)create(&board, 40002, 104), APR_SUCCESS, "what the largest httpd has is not: ServerLimit 20000, twice, of 104 slots");
+    pst_board_close(&board);
+    unlink(path);
     fd = open(other, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     ok(fd >= 0 && write(fd, treasure, sizeof(treasure)) > 0 && close(fd) == 0 && symlink(other, path) == 0,
        "a link lies where the board shall be");

@@ -237,6 +237,41 @@ static void windows(void)
     is_number(wrong, 0, "any window is a cut of the whole order, whatever the snapshot was sorted by");
 }
 
+/* Rows cost memory and time of who reads: there is a bound on them, and none on what is added up. */
+static void too_many(void)
+{
+    const apr_uint32_t children = 300, slots = 1000;
+    apr_pool_t *own;
+    apr_uint64_t counted = 0, shown = 0;
+    pst_board_t huge;
+
+    apr_pool_create(&own, NULL);
+    make_board(&huge, children, slots, own);
+    for (apr_uint32_t c = 0; c < children; c++) {
+        pst_shared_child_t *child = add_child(&huge, 100 + c);
+
+        for (apr_uint32_t s = 0; s < slots; s++) {
+            pst_shared_slot_t *slot = pst_board_slot(&huge, child, s);
+
+            slot->in_use = 1;
+            slot->usage.reserved_bytes = 8192;
+        }
+    }
+    is_number((unsigned)pst_snapshot_take(&snap, &huge, &filter, NOW, own), APR_SUCCESS, "300,000 connections");
+    for (apr_uint32_t i = 0; i < snap.child_count; i++) {
+        counted += snap.children[i].rows;
+        shown += snap.children[i].shown;
+    }
+    is_number(snap.row_count, 1u << 18, "so many become rows");
+    is_number(shown, snap.row_count, "of their children");
+    is_number(counted, (apr_uint64_t)children * slots, "all are counted");
+    is_number(snap.total.reserved_bytes, (apr_uint64_t)children * (80000 + slots * 8192), "and added up");
+    is_number((unsigned)pst_board_is_hollow(&huge), 0, "a file in which all of it is written is not hollow");
+    pst_board_close(&huge);
+    apr_pool_destroy(own);
+    take("the small board again");
+}
+
 /* More rows than a handful, many of them with equal figures. */
 static void many(void)
 {
@@ -385,6 +420,7 @@ int main(void)
     orders();
     windows();
     many();
+    too_many();
     lies();
     gone();
     noise();
