@@ -140,11 +140,14 @@ static apr_size_t utf8_at(const unsigned char *s)
     return need;
 }
 
-/* Characters that would turn what a person reads around them: C1 controls, and those that set direction. */
+/* Characters that would turn what a person reads around them, or hide in it: C1 controls, those that set direction. */
 static int misleads(const unsigned char *s, apr_size_t len)
 {
     if (len == 2) {
-        return s[0] == 0xc2 && s[1] < 0xa0;
+        return (s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xd8 && s[1] == 0x9c);     /* U+061C: the Arabic letter mark */
+    }
+    if (len == 3 && s[0] == 0xef) {
+        return s[1] == 0xbb && s[2] == 0xbf;    /* U+FEFF: nothing to see, a byte order to programs */
     }
     if (len != 3 || s[0] != 0xe2) {
         return 0;

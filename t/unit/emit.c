@@ -112,6 +112,9 @@ static void escaping(void)
     one_text(PST_EMIT_HTML, "a\r\n\x7f", "a\xe2\x90\x8d\xe2\x90\x8a\xe2\x90\xa1", "HTML shows controls");
     one_text(PST_EMIT_HTML, "\xe2\x80\xae" "fdp.exe", BAD "fdp.exe", "HTML: nothing turns direction");
     one_text(PST_EMIT_HTML, "\xc2\x85\xc2\xa0", BAD "\xc2\xa0", "HTML: no C1 controls");
+    one_text(PST_EMIT_TEXT, "a\xd8\x9c" "b\xef\xbb\xbf" "c", "a" BAD "b" BAD "c\n", "TEXT: no Arabic letter mark, no byte order mark");
+    one_text(PST_EMIT_JSON, "\xd8\x9c\xef\xbb\xbf", "\"\\u061c\\ufeff\"", "JSON: both as numbers");
+    one_text(PST_EMIT_TEXT, "\xd8\x9d\xef\xbb\xbe", "\xd8\x9d\xef\xbb\xbe\n", "but not their neighbours");
     one_text(PST_EMIT_JSON, "\"\\/\x01\n\x7f", "\"\\\"\\\\/\\u0001\\u000a\\u007f\"", "JSON marks and controls");
     one_text(PST_EMIT_JSON, "\xe2\x80\xae", "\"\\u202e\"", "JSON: the same text, but a terminal shows no harm");
     one_text(PST_EMIT_JSON, "\xc2\x9b\x7f", "\"\\u009b\\u007f\"", "JSON: no C1 control as it is");
