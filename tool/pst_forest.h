@@ -98,7 +98,7 @@ typedef struct pst_forest_t {
     uint32_t          allocator_count, allocator_room;
     pst_addresses_t   known, known_allocators;
     uint32_t          round;
-    uint64_t          node_count;   /**< looked at so far */
+    uint64_t          node_count, resource_count;   /**< looked at so far */
     uint32_t          changed;      /**< pools and allocators that would not hold still in the last round */
     int               cut;          /**< a bound was hit: pools are missing */
     int               no_memory;

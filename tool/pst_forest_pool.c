@@ -14,6 +14,7 @@
 #define TRIES         3
 #define MAX_NODES     (1u << 22)    /* of all pools together: some 32 MB of ours */
 #define MAX_RESOURCES 65536u        /* of one pool */
+#define MAX_OF_ALL    (1u << 20)    /* resources looked at: many pools may have one long list in common */
 #define WINDOW        8192u         /* APR's smallest node: MIN_ALLOC in apr_pools.c */
 #define PAGE          4096u         /* BOUNDARY_SIZE, and what pst_apr_prove() demands of pages */
 
@@ -134,7 +135,7 @@ static pst_tree_resource_t *add_resource(pst_forest_t *forest, pst_tree_pool_t *
 {
     pst_tree_resource_t *resource;
 
-    if (pool->resource_count >= MAX_RESOURCES) {
+    if (pool->resource_count >= MAX_RESOURCES || forest->resource_count++ >= MAX_OF_ALL) {
         pool->flags |= PST_POOL_CUT;
         return NULL;
     }

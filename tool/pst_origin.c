@@ -93,10 +93,27 @@ pst_origins_t *pst_origins_find(pst_remote_t *remote, pst_symbols_t *symbols, ap
     return origins;
 }
 
-int pst_origins_child(pst_origins_t *origins, pst_shared_child_t *child)
+/* What is larger is none, as in a snapshot. */
+static uint64_t sane(uint64_t figure)
 {
-    return origins->block && pst_remote_read(origins->remote, origins->block, child, sizeof(*child))
-           && child->owner == (uint32_t)origins->remote->pid && child->ready && child->level == PST_LEVEL_FULL;
+    return figure > (uint64_t)INT64_MAX ? 0 : figure;
+}
+
+int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child)
+{
+    pst_shared_child_t block;
+    uint64_t used;
+
+    if (!origins->block || !pst_remote_read(origins->remote, origins->block, &block, sizeof(block))
+        || block.owner != (uint32_t)origins->remote->pid || !block.ready || block.level != PST_LEVEL_FULL) {
+        return 0;
+    }
+    child->reserved = sane(block.child_reserved_bytes);
+    child->buckets = sane(block.child_bucket_bytes);
+    child->held = sane(block.held_bytes);
+    used = child->reserved + child->buckets;
+    child->retained = child->held > used ? child->held - used : 0;
+    return 1;
 }
 
 /* By the class of its record: classes are of a place and a tag. */

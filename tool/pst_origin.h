@@ -21,8 +21,13 @@ typedef struct pst_origin_t {
 /** @return never NULL; without mod_poolstat in the process, or with a board of another version, nothing is known */
 pst_origins_t *pst_origins_find(pst_remote_t *remote, pst_symbols_t *symbols, apr_pool_t *pool);
 
+/** What a process counted of itself, in bytes; each at most INT64_MAX, retained never below 0. */
+typedef struct pst_origin_child_t {
+    uint64_t reserved, buckets, retained, held;
+} pst_origin_child_t;
+
 /** The process's own figures on the board, as they are now. @return 0 if it has none */
-int pst_origins_child(pst_origins_t *origins, pst_shared_child_t *child);
+int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child);
 
 void pst_origin_of(pst_origins_t *origins, const pst_tree_pool_t *pool, pst_origin_t *origin);
 

@@ -19,7 +19,8 @@
 
 #define BATCH       512                     /* pieces in one call */
 #define LOOK_AGAIN  apr_time_from_msec(20)  /* mappings are not read more often than that */
-#define MAX_RANGES  1000000u
+#define MAX_RANGES  131072u                 /* twice what the kernel allows unless it is told otherwise */
+#define MAX_PATHS   (16u << 20)             /* bytes of their names; those beyond have none */
 
 /* Field 22 of /proc/PID/stat; 0 if there is no such process, or if it is a corpse. The name before may contain anything. */
 static uint64_t start_of(pid_t pid)
@@ -59,12 +60,13 @@ int pst_remote_alive(pst_remote_t *remote)
     return !remote->gone;
 }
 
-/* One line of maps. @return 0 if it is none */
-static int parse(pst_range_t *range, char *line, apr_pool_t *pool)
+/* One line of maps. @param left bytes that its name may take, and those after it. @return 0 if it is none */
+static int parse(pst_range_t *range, char *line, apr_size_t *left, apr_pool_t *pool)
 {
     unsigned major, minor;
     uint64_t from, to;
     char rights[8];
+    apr_size_t length;
     int path = 0;
 
     memset(range, 0, sizeof(*range));
@@ -79,13 +81,17 @@ static int parse(pst_range_t *range, char *line, apr_pool_t *pool)
     range->writable = rights[1] == 'w';
     range->shared = rights[3] == 's';
     line[strcspn(line, "\n")] = '\0';
-    range->path = path && line[path] ? apr_pstrdup(pool, line + path) : "";
+    length = path ? strlen(line + path) + 1 : 1;
+    range->path = length > 1 && length <= *left ? apr_pstrmemdup(pool, line + path, length - 1) : NULL;
+    *left -= range->path ? length : 0;
+    range->path = range->path ? range->path : "";
     return 1;
 }
 
 apr_status_t pst_remote_look(pst_remote_t *remote)
 {
-    apr_size_t room = 0, size = 0;
+    apr_size_t room = 0, left = MAX_PATHS;
+    size_t size = 0;
     char path[64], *line = NULL;
     pst_range_t *more;
     FILE *in;
@@ -103,12 +109,15 @@ apr_status_t pst_remote_look(pst_remote_t *remote)
         if (remote->range_count == room) {
             room = room ? room * 2 : 512;
             more = apr_palloc(remote->maps_pool, room * sizeof(*more));
+            if (!more) {
+                break;
+            }
             if (remote->range_count) {
                 memcpy(more, remote->ranges, remote->range_count * sizeof(*more));
             }
             remote->ranges = more;
         }
-        remote->range_count += parse(&remote->ranges[remote->range_count], line, remote->maps_pool) ? 1 : 0;
+        remote->range_count += parse(&remote->ranges[remote->range_count], line, &left, remote->maps_pool) ? 1 : 0;
     }
     free(line);
     fclose(in);
@@ -183,7 +192,7 @@ int pst_remote_is_private(pst_remote_t *remote, uintptr_t at, apr_size_t size)
     return covers(remote, at, size, 1) || (look_again(remote, at) && covers(remote, at, size, 1));
 }
 
-static int in_time(pst_remote_t *remote)
+int pst_remote_in_time(pst_remote_t *remote)
 {
     if (!remote->late && apr_time_now() > remote->deadline) {
         remote->late = 1;
@@ -212,7 +221,7 @@ int pst_remote_read(pst_remote_t *remote, uintptr_t at, void *to, apr_size_t siz
     /* cppcheck-suppress ctuuninitvar; it is filled in */
     struct iovec into = { to, size }, from = { (void *)at, size };
 
-    return !remote->gone && in_time(remote) && pst_remote_is_readable(remote, at, size)
+    return !remote->gone && pst_remote_in_time(remote) && pst_remote_is_readable(remote, at, size)
            && copy(remote, &into, &from, 1) == size;
 }
 
@@ -225,7 +234,7 @@ void pst_remote_read_many(pst_remote_t *remote, pst_piece_read_t *pieces, apr_si
     for (i = 0; i < count; i++) {
         pieces[i].done = 0;
     }
-    while (next < count && !remote->gone && in_time(remote)) {
+    while (next < count && !remote->gone && pst_remote_in_time(remote)) {
         n = count - next < BATCH ? count - next : BATCH;
         for (i = 0; i < n; i++) {
             to[i].iov_base = pieces[next + i].to;

@@ -54,6 +54,9 @@ typedef struct pst_remote_t {
  */
 apr_status_t pst_remote_open(pst_remote_t **remote, pid_t pid, apr_time_t limit, const char **why, apr_pool_t *pool);
 
+/** Is there time left? */
+int pst_remote_in_time(pst_remote_t *remote);
+
 /** Read the mappings anew. Ranges got before are gone. */
 apr_status_t pst_remote_look(pst_remote_t *remote);
 

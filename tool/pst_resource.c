@@ -9,6 +9,7 @@
 
 #include <apr_strings.h>
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@ struct pst_resources_t {
     pst_addresses_t known;
     function_t      functions[MAX_FUNCTIONS];
     uint32_t        count;
+    function_t      last;       /* the one that found no room among them; */
+    char            last_text[PATH_MAX];    /* its name is not remembered, either */
     int             same_apr, handles;
 };
 
@@ -40,13 +43,26 @@ static apr_status_t forget(void *data)
 
 /* -- functions ------------------------------------------------------------- */
 
+/* @return valid until the next one is asked for */
 static const function_t *remember(pst_resources_t *resources, uintptr_t at, const function_t *function)
 {
-    uint32_t i = resources->count < MAX_FUNCTIONS ? resources->count++ : MAX_FUNCTIONS - 1;
+    uint32_t i = resources->count;
 
+    if (i == MAX_FUNCTIONS || !pst_addresses_set(&resources->known, at, i)) {
+        resources->last = *function;
+        return &resources->last;
+    }
     resources->functions[i] = *function;
-    pst_addresses_set(&resources->known, at, i);
+    resources->count++;
     return &resources->functions[i];
+}
+
+/* "mod_x.so+0x1234" */
+static const char *place(pst_resources_t *resources, const pst_symbol_t *symbol)
+{
+    snprintf(resources->last_text, sizeof(resources->last_text), "%s+0x%" APR_UINT64_T_HEX_FMT, symbol->object->name,
+             (apr_uint64_t)symbol->offset);
+    return resources->count < MAX_FUNCTIONS ? apr_pstrdup(resources->pool, resources->last_text) : resources->last_text;
 }
 
 static const pst_specimen_t *specimen_called(const char *function)
@@ -81,8 +97,7 @@ static const function_t *function_at(pst_resources_t *resources, uintptr_t at)
             }
         }
         else {
-            function.function = apr_psprintf(resources->pool, "%s+0x%" APR_UINT64_T_HEX_FMT, symbol.object->name,
-                                             (apr_uint64_t)symbol.offset);
+            function.function = place(resources, &symbol);
         }
     }
     return remember(resources, at, &function);
@@ -298,7 +313,8 @@ static void tell_process(pst_resources_t *resources, const pst_tree_resource_t *
 
     (void)resources;
     name->word = "process";
-    name->function = resource->how >= 0 && (size_t)resource->how < sizeof(how) / sizeof(how[0]) ? how[resource->how] : "?";
+    apr_cpystrn(name->function, resource->how >= 0 && (size_t)resource->how < sizeof(how) / sizeof(how[0]) ? how[resource->how] : "?",
+                sizeof(name->function));
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)resource->pid);
     in = resource->pid > 0 ? fopen(path, "re") : NULL;
     if (in) {
@@ -326,7 +342,7 @@ void pst_resource_name(pst_resources_t *resources, const pst_tree_pool_t *pool, 
         function = function_at(resources, resource->child);     /* it only matters before an exec */
     }
     name->word = function->word;
-    name->function = function->function;
+    apr_cpystrn(name->function, function->function, sizeof(name->function));
     name->object = function->object;
     switch (function->thing) {
     case PST_THING_FILE:

@@ -18,7 +18,7 @@ typedef struct pst_resources_t pst_resources_t;
 /** What a resource is called. Texts are hostile. */
 typedef struct pst_resource_name_t {
     const char *word;           /**< "file", "socket", "mutex", ...; "cleanup" if that is all we know */
-    const char *function;       /**< "socket_cleanup", "mod_x.so+0x1234", "?"; of a process: when it is killed */
+    char        function[256];  /**< "socket_cleanup", "mod_x.so+0x1234", "?"; of a process: when it is killed. Cut */
     const char *object;         /**< where the function lies: "libapr-1.so.0"; "" if in no file */
     char        detail[384];    /**< "fd 7 /var/log/x"; "" if there is no more to tell */
     int         fd;             /**< -1: none, or closed */

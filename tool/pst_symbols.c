@@ -3,15 +3,17 @@
  * Symbols of another process's objects: see the header.
  *
  * A file is opened by /proc/PID/map_files, which also has those that were deleted or
- * live in another mount namespace, else by its path, and must begin with the same bytes as
- * what is mapped.  Names come from .dynsym, from .symtab where it was not stripped, and from the
+ * live in another mount namespace, else, where only root could go there or not even root can, by its path, and must begin with
+ * the same bytes as what is mapped.  The process's user may have mapped anything: a file of
+ * a few kilobytes can claim terabytes of tables, so there is one of each kind, and what all take is bounded.  Names come from .dynsym, from .symtab where it was not stripped, and from the
  * distribution's debug file where that is installed.
  */
 #include "pst_symbols.h"
+#include "pst_file.h"
 
 #include <apr_strings.h>
 #include <elf.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <link.h>
 #include <stdio.h>
@@ -22,7 +24,10 @@
 
 #define MAX_OBJECTS  4096
 #define MAX_SECTIONS 4096
-#define MAX_TABLE    (64u << 20)    /* bytes of a symbol or string table */
+#define MAX_OF_ONE   (32u << 20)    /* bytes of tables of an object and its debug file */
+#define MAX_OF_ALL   (64u << 20)
+#define MAX_ALIKE    64             /* symbols of one place that are looked through for an exported one */
+#define PIECE        (1u << 20)     /* between two looks at the clock */
 #define DEBUG_FILES  "/usr/lib/debug/.build-id"
 #define SAME_BYTES   1024           /* of a file and of what is mapped: its header, its segments */
 
@@ -32,12 +37,17 @@ typedef struct {
     int exported;
 } name_t;
 
+enum { DYNAMIC = 0, ALL, TABLES };     /* the kinds of symbol tables */
+
 typedef struct {
     pst_loaded_t is;
     uint64_t device, inode;
     int      opened;            /* its file was looked at, whatever came of it */
+    uint64_t read;              /* bytes of tables */
     name_t  *names;             /* by value; exported ones first among equals */
     apr_size_t count, room;
+    char    *texts[2 * TABLES]; /* that names point into; its own file's, its debug file's */
+    unsigned text_count;
 } object_t;
 
 struct pst_symbols_t {
@@ -46,6 +56,7 @@ struct pst_symbols_t {
     object_t     *objects[MAX_OBJECTS];
     apr_size_t    count;
     apr_time_t    looked;       /* of the remote, when the objects were listed */
+    uint64_t      read;         /* bytes of tables, of all objects */
 };
 
 /* -- a file --------------------------------------------------------------- */
@@ -64,20 +75,35 @@ static int read_at(const elf_t *elf, uint64_t offset, void *to, uint64_t size)
            && pread(elf->fd, to, size, (off_t)offset) == (ssize_t)size;
 }
 
-static void *table(const elf_t *elf, const ElfW(Shdr) *section, apr_pool_t *pool)
+/* A section's bytes and a NUL, within the bounds. @return NULL, or what must be freed */
+static char *table(pst_symbols_t *symbols, object_t *object, const elf_t *elf, const ElfW(Shdr) *section)
 {
+    uint64_t size = section->sh_size, done, piece;
     char *to;
 
-    if (section->sh_type == SHT_NOBITS || section->sh_size == 0 || section->sh_size > MAX_TABLE) {
+    if (section->sh_type == SHT_NOBITS || size == 0 || size > MAX_OF_ONE - object->read || size > MAX_OF_ALL - symbols->read) {
         return NULL;
     }
-    to = apr_palloc(pool, section->sh_size + 1);
-    to[section->sh_size] = '\0';
-    return read_at(elf, section->sh_offset, to, section->sh_size) ? to : NULL;
+    to = malloc(size + 1);
+    if (!to) {
+        return NULL;
+    }
+    object->read += size;
+    symbols->read += size;
+    for (done = 0; done < size; done += piece) {
+        piece = size - done < PIECE ? size - done : PIECE;
+        if (!pst_remote_in_time(symbols->remote) || section->sh_offset > elf->size - done
+            || !read_at(elf, section->sh_offset + done, to + done, piece)) {
+            free(to);
+            return NULL;
+        }
+    }
+    to[size] = '\0';
+    return to;
 }
 
 /* The header and the table of sections. @return 0 if it is no ELF file of this machine's kind */
-static int begin(elf_t *elf, apr_pool_t *pool)
+static int begin(elf_t *elf)
 {
     struct stat about;
     uint64_t size;
@@ -92,10 +118,16 @@ static int begin(elf_t *elf, apr_pool_t *pool)
     }
     if (elf->head.e_shentsize == sizeof(ElfW(Shdr)) && elf->head.e_shnum <= MAX_SECTIONS) {
         size = (uint64_t)elf->head.e_shnum * sizeof(ElfW(Shdr));
-        elf->sections = apr_palloc(pool, size + 1);
-        elf->section_count = read_at(elf, elf->head.e_shoff, elf->sections, size) ? elf->head.e_shnum : 0;
+        elf->sections = malloc(size + 1);
+        elf->section_count = elf->sections && read_at(elf, elf->head.e_shoff, elf->sections, size) ? elf->head.e_shnum : 0;
     }
     return 1;
+}
+
+static void end(elf_t *elf)
+{
+    free(elf->sections);
+    close(elf->fd);
 }
 
 static void add_name(object_t *object, const ElfW(Sym) *symbol, const char *name, int exported)
@@ -115,34 +147,37 @@ static void add_name(object_t *object, const ElfW(Sym) *symbol, const char *name
     object->names[object->count++] = (name_t){ symbol->st_value, symbol->st_size, name, exported };
 }
 
-static void add_names(object_t *object, const elf_t *elf, const ElfW(Shdr) *section, apr_pool_t *pool)
+static void add_names(pst_symbols_t *symbols, object_t *object, const elf_t *elf, const ElfW(Shdr) *section)
 {
-    const ElfW(Sym) *symbols;
-    const char *texts;
+    const ElfW(Sym) *entries;
+    char *texts;
     uint64_t i, text_size;
     int type;
 
-    if (section->sh_link >= elf->section_count || section->sh_entsize != sizeof(ElfW(Sym))) {
+    if (section->sh_link >= elf->section_count || section->sh_entsize != sizeof(ElfW(Sym))
+        || object->text_count == sizeof(object->texts) / sizeof(object->texts[0])) {
         return;
     }
-    symbols = table(elf, section, pool);
-    texts = table(elf, &elf->sections[section->sh_link], pool);
+    texts = table(symbols, object, elf, &elf->sections[section->sh_link]);
+    entries = texts ? (const void *)table(symbols, object, elf, section) : NULL;
     text_size = elf->sections[section->sh_link].sh_size;
-    for (i = 0; symbols && texts && i < section->sh_size / sizeof(ElfW(Sym)); i++) {
-        type = ELF64_ST_TYPE(symbols[i].st_info);
-        if ((type == STT_FUNC || type == STT_OBJECT || type == STT_GNU_IFUNC) && symbols[i].st_shndx != SHN_UNDEF
-            && symbols[i].st_name < text_size && texts[symbols[i].st_name]) {
-            add_name(object, &symbols[i], texts + symbols[i].st_name, section->sh_type == SHT_DYNSYM);
+    for (i = 0; entries && i < section->sh_size / sizeof(ElfW(Sym)); i++) {
+        type = ELF64_ST_TYPE(entries[i].st_info);
+        if ((type == STT_FUNC || type == STT_OBJECT || type == STT_GNU_IFUNC) && entries[i].st_shndx != SHN_UNDEF
+            && entries[i].st_name < text_size && texts[entries[i].st_name]) {
+            add_name(object, &entries[i], texts + entries[i].st_name, section->sh_type == SHT_DYNSYM);
         }
+    }
+    free((void *)entries);
+    if (texts) {
+        object->texts[object->text_count++] = texts;
     }
 }
 
 /* NT_GNU_BUILD_ID */
-static void find_build(object_t *object, const elf_t *elf, const ElfW(Shdr) *section, apr_pool_t *pool)
+static void find_build(object_t *object, const char *at, const char *end)
 {
-    const char *at = table(elf, section, pool), *end = at + section->sh_size;
-
-    while (at && end - at >= (long)sizeof(ElfW(Nhdr))) {
+    while (end - at >= (long)sizeof(ElfW(Nhdr))) {
         const ElfW(Nhdr) *note = (const void *)at;
         uint64_t name = ((uint64_t)note->n_namesz + 3) & ~3ull, desc = ((uint64_t)note->n_descsz + 3) & ~3ull;
 
@@ -160,26 +195,45 @@ static void find_build(object_t *object, const elf_t *elf, const ElfW(Shdr) *sec
     }
 }
 
-static void add_tables(object_t *object, const elf_t *elf, int notes, apr_pool_t *pool)
+/* Its build, by the notes; small ones, of which it may have several. */
+static void read_notes(pst_symbols_t *symbols, object_t *object, const elf_t *elf)
 {
     unsigned i;
 
-    for (i = 0; i < elf->section_count; i++) {
+    for (i = 0; i < elf->section_count && !object->is.build_size; i++) {
         const ElfW(Shdr) *section = &elf->sections[i];
 
-        if (section->sh_type == SHT_DYNSYM || section->sh_type == SHT_SYMTAB) {
-            add_names(object, elf, section, pool);
-        }
-        else if (notes && section->sh_type == SHT_NOTE && !object->is.build_size && section->sh_size < 4096) {
-            find_build(object, elf, section, pool);
+        if (section->sh_type == SHT_NOTE && section->sh_size < 4096) {
+            char *notes = table(symbols, object, elf, section);
+
+            if (notes) {
+                find_build(object, notes, notes + section->sh_size);
+            }
+            free(notes);
         }
     }
 }
 
-static void add_debug_file(object_t *object, apr_pool_t *pool)
+/* The symbols: what the format allows, one table of each kind. */
+static void read_names(pst_symbols_t *symbols, object_t *object, const elf_t *elf)
+{
+    static const ElfW(Word) types[TABLES] = { [DYNAMIC] = SHT_DYNSYM, [ALL] = SHT_SYMTAB };
+    unsigned i, kind;
+
+    for (kind = 0; kind < TABLES; kind++) {
+        for (i = 0; i < elf->section_count && elf->sections[i].sh_type != types[kind]; i++) {
+        }
+        if (i < elf->section_count) {
+            add_names(symbols, object, elf, &elf->sections[i]);
+        }
+    }
+}
+
+static void add_debug_file(pst_symbols_t *symbols, object_t *object)
 {
     char path[sizeof(DEBUG_FILES) + 2 * PST_BUILD_ID + 16];
     elf_t elf = { .fd = -1 };
+    struct stat about;
     unsigned i;
     int used;
 
@@ -191,12 +245,12 @@ static void add_debug_file(object_t *object, apr_pool_t *pool)
         used += snprintf(path + used, sizeof(path) - (size_t)used, "%02x", object->is.build[i]);
     }
     snprintf(path + used, sizeof(path) - (size_t)used, ".debug");
-    elf.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    elf.fd = pst_file_open(path, 1, &about);
     if (elf.fd >= 0) {
-        if (begin(&elf, pool)) {
-            add_tables(object, &elf, 0, pool);
+        if (begin(&elf)) {
+            read_names(symbols, object, &elf);
         }
-        close(elf.fd);
+        end(&elf);
     }
 }
 
@@ -212,29 +266,49 @@ static int by_value(const void *one, const void *two)
     return b->exported - a->exported;
 }
 
-/* The file behind a mapping of its first bytes, and proof that it is that one. */
+static const char gone[] = " (deleted)";   /* the kernel's word for a file that was removed or replaced meanwhile */
+
+static int is_deleted(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > sizeof(gone) - 1 && strcmp(path + length - (sizeof(gone) - 1), gone) == 0;
+}
+
+/*
+ * The file behind a mapping of its first bytes, and proof that it is that one.  By the kernel's own link, which leads nowhere
+ * else.  By its path, which its user chose, only where that link is closed to us, and only what has its inode's number; of a
+ * file that has no name any more, the path is not the name.
+ */
 static int open_file(pst_remote_t *remote, const pst_range_t *range)
 {
     unsigned char mapped[SAME_BYTES], filed[SAME_BYTES];
+    struct stat about;
     char path[128];
-    int fd, way;
+    int fd;
 
     if (!pst_remote_read(remote, range->from, mapped, sizeof(mapped))) {
         return -1;
     }
-    for (way = 0; way < 2; way++) {
-        snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)remote->pid, (uint64_t)range->from,
-                 (uint64_t)range->to);
-        fd = open(way == 0 ? path : range->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd >= 0 && pread(fd, filed, sizeof(filed), 0) == (ssize_t)sizeof(filed)
-            && memcmp(filed, mapped, sizeof(filed)) == 0) {
-            return fd;
-        }
-        if (fd >= 0) {
+    snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)remote->pid, (uint64_t)range->from,
+             (uint64_t)range->to);
+    fd = pst_file_open(path, 1, &about);
+    if (fd == -1 && (errno == EPERM || errno == EACCES) && !is_deleted(range->path)) {
+        fd = pst_file_open(range->path, 0, &about);
+        if (fd >= 0 && about.st_ino != (ino_t)range->inode) {
             close(fd);
+            return -1;
         }
     }
-    return -1;
+    if (fd < 0) {
+        return -1;
+    }
+    if (pread(fd, filed, sizeof(filed), 0) != (ssize_t)sizeof(filed)
+        || memcmp(filed, mapped, sizeof(filed)) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 /* What the object's own addresses count from: the segment that has the file's first bytes. */
@@ -255,25 +329,29 @@ static int find_base(const elf_t *elf, uintptr_t from, uintptr_t *base)
     return 0;
 }
 
-static object_t *add_object(pst_symbols_t *symbols, const pst_range_t *range)
+static void add_object(pst_symbols_t *symbols, const pst_range_t *range)
 {
-    static const char gone[] = " (deleted)";
     object_t *object = apr_pcalloc(symbols->pool, sizeof(*object));
     const char *slash;
     size_t length;
 
+    if (!object) {
+        return;
+    }
     object->device = range->device;
     object->inode = range->inode;
     object->is.path = apr_pstrdup(symbols->pool, range->path);
+    if (!object->is.path) {
+        return;
+    }
     slash = strrchr(object->is.path, '/');
     length = slash ? strlen(slash + 1) : 0;
-    if (length > sizeof(gone) - 1 && strcmp(slash + 1 + length - (sizeof(gone) - 1), gone) == 0) {
-        length -= sizeof(gone) - 1;     /* the kernel's word for a file that was replaced meanwhile */
+    if (slash && is_deleted(slash + 1)) {
+        length -= sizeof(gone) - 1;
     }
     object->is.name = slash ? apr_pstrmemdup(symbols->pool, slash + 1, length) : object->is.path;
     object->is.base = range->from;
     symbols->objects[symbols->count++] = object;
-    return object;
 }
 
 /* The objects are the files mapped from their first byte on, in the order of their addresses. */
@@ -322,7 +400,7 @@ static void open_object(pst_symbols_t *symbols, object_t *object)
     const pst_range_t *range = first_range(symbols, object);
     elf_t elf = { .fd = -1 };
 
-    if (object->opened || !range) {
+    if (object->opened || !range || !pst_remote_in_time(symbols->remote)) {
         return;
     }
     object->opened = 1;
@@ -330,14 +408,15 @@ static void open_object(pst_symbols_t *symbols, object_t *object)
     if (elf.fd < 0) {
         return;
     }
-    if (begin(&elf, symbols->pool) && find_base(&elf, range->from, &object->is.base)) {
-        add_tables(object, &elf, 1, symbols->pool);
-        add_debug_file(object, symbols->pool);
+    if (begin(&elf) && find_base(&elf, range->from, &object->is.base)) {
+        read_notes(symbols, object, &elf);
+        read_names(symbols, object, &elf);
+        add_debug_file(symbols, object);
         if (object->count) {
             qsort(object->names, object->count, sizeof(object->names[0]), by_value);
         }
     }
-    close(elf.fd);
+    end(&elf);
 }
 
 static apr_status_t free_names(void *data)
@@ -346,7 +425,12 @@ static apr_status_t free_names(void *data)
     apr_size_t i;
 
     for (i = 0; i < symbols->count; i++) {
-        free(symbols->objects[i]->names);
+        object_t *object = symbols->objects[i];
+
+        free(object->names);
+        while (object->text_count > 0) {
+            free(object->texts[--object->text_count]);
+        }
     }
     return APR_SUCCESS;
 }
@@ -381,7 +465,8 @@ static const name_t *name_at(const object_t *object, uint64_t offset)
         const name_t *name = &object->names[--low];
 
         if (offset - name->value < name->size) {
-            while (low > 0 && object->names[low - 1].value == name->value && object->names[low - 1].size == name->size) {
+            for (tries = 0; tries < MAX_ALIKE && low > 0 && object->names[low - 1].value == name->value
+                            && object->names[low - 1].size == name->size; tries++) {
                 name = &object->names[--low];       /* the exported one of those with one address */
             }
             return name;

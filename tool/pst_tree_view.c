@@ -196,20 +196,19 @@ static unsigned count_alike(const pst_forest_t *forest, uint32_t i)
 static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
 {
     const pst_holdings_t *holdings = view->holdings;
-    pst_shared_child_t child;
+    pst_origin_child_t child = { 0 };
     int counts = pst_origins_child(view->origins, &child);
-    apr_uint64_t retained = counts ? child.held_bytes - child.child_reserved_bytes - child.child_bucket_bytes : 0;
 
     pst_emit_sentence(emit, counts ? "         found  on the board" : "         found");
     print_sum(emit, "reserved by the tree of the global pool", holdings->tree, 0, 0);
     print_sum(emit, "reserved by unmanaged pools", holdings->unmanaged, 0, 0);
-    print_sum(emit, "reserved by all pools", holdings->tree + holdings->unmanaged, counts, child.child_reserved_bytes);
+    print_sum(emit, "reserved by all pools", holdings->tree + holdings->unmanaged, counts, child.reserved);
     if (counts && holdings->inherited) {
         print_sum(emit, "of these, by unmanaged pools that came from the parent: not on the board", holdings->inherited, 0, 0);
     }
-    print_sum(emit, "bucket nodes", holdings->buckets, counts, child.child_bucket_bytes);
-    print_sum(emit, "retained by allocators", holdings->retained, counts, retained);
-    print_sum(emit, "held by APR", holdings->held, counts, child.held_bytes);
+    print_sum(emit, "bucket nodes", holdings->buckets, counts, child.buckets);
+    print_sum(emit, "retained by allocators", holdings->retained, counts, child.retained);
+    print_sum(emit, "held by APR", holdings->held, counts, child.held);
     if (holdings->elsewhere) {
         print_sum(emit, "in what looks like nodes, but in none of these places", holdings->elsewhere, 0, 0);
     }
@@ -377,7 +376,7 @@ static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tr
 static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
 {
     const pst_holdings_t *holdings = view->holdings;
-    pst_shared_child_t child;
+    pst_origin_child_t child;
 
     pst_emit_object(emit, "found");
     pst_emit_number(emit, "tree_bytes", holdings->tree);
@@ -396,10 +395,10 @@ static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     pst_emit_end(emit);
     if (pst_origins_child(view->origins, &child)) {
         pst_emit_object(emit, "board");
-        put_figure(emit, PST_M_reserved_bytes, child.child_reserved_bytes);
-        put_figure(emit, PST_M_bucket_bytes, child.child_bucket_bytes);
-        put_figure(emit, PST_M_retained_bytes, child.held_bytes - child.child_reserved_bytes - child.child_bucket_bytes);
-        put_figure(emit, PST_M_held_bytes, child.held_bytes);
+        put_figure(emit, PST_M_reserved_bytes, child.reserved);
+        put_figure(emit, PST_M_bucket_bytes, child.buckets);
+        put_figure(emit, PST_M_retained_bytes, child.retained);
+        put_figure(emit, PST_M_held_bytes, child.held);
         pst_emit_end(emit);
     }
 }

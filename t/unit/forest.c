@@ -612,6 +612,86 @@ static void moving(void)
     is_number(others_marked, 0, "it alone");
 }
 
+/* -- too much --------------------------------------------------------------- */
+
+#define SHARERS 60
+
+/* A long list of cleanups that many pools have in common. */
+static void share_list(site_t *site)
+{
+    apr_pool_t *first = NULL, *pool;
+    unsigned i;
+
+    for (i = 0; i < SHARERS; i++) {
+        apr_pool_create(&pool, site->root);
+        if (!first) {
+            first = pool;
+            for (unsigned k = 0; k < 60000; k++) {
+                apr_pool_cleanup_register(pool, NULL, clean_one, apr_pool_cleanup_null);
+            }
+        }
+        P(pool)->cleanups = P(first)->cleanups;
+    }
+}
+
+static uint64_t all_resources;
+
+static void count_resources(pst_forest_t *forest, const other_t *other)
+{
+    (void)other;
+    for (uint32_t i = 0; i < forest->count; i++) {
+        all_resources += forest->pools[forest->order[i]].resource_count;
+    }
+}
+
+static void shared_list(void)
+{
+    other_t other;
+    seen_t seen;
+
+    start(&other, share_list);
+    look(&other, apr_time_from_sec(20), &seen, count_resources);
+    printf("# %llu resources in %d ms\n", (unsigned long long)all_resources, (int)(seen.took / 1000));
+    is_number(seen.pools, 5 + SHARERS, "pools that have one list of cleanups are all found");
+    ok(all_resources > 60000 && all_resources <= 1u << 20, "the list is not read for each of them without end");
+    ok(seen.cut > 0, "and those that were not read are marked");
+    stop(&other);
+}
+
+/* More functions than are remembered: each still has its own name. */
+static void many_functions(void)
+{
+    pst_tree_resource_t resource = { .kind = PST_RESOURCE_CLEANUP };
+    static const pst_tree_pool_t none;
+    pst_resource_name_t name;
+    pst_resources_t *resources;
+    pst_symbols_t *symbols;
+    unsigned wrong = 0, round, i;
+    pst_remote_t *remote;
+    pst_symbol_t symbol;
+    const char *why;
+    apr_pool_t *pool;
+    char expected[256];
+
+    apr_pool_create(&pool, NULL);
+    if (!ok(pst_remote_open(&remote, getpid(), apr_time_from_sec(20), &why, pool) == APR_SUCCESS, "this process")) {
+        return;
+    }
+    symbols = pst_symbols_make(remote, pool);
+    resources = pst_resources_learn(remote, symbols, pool);
+    for (round = 0; round < 2; round++) {
+        for (i = 0; i < 6000; i++) {
+            resource.plain = (uintptr_t)many_functions + i;
+            pst_symbols_at(symbols, resource.plain, &symbol);
+            snprintf(expected, sizeof(expected), "%s+0x%llx", symbol.object->name, (unsigned long long)symbol.offset);
+            pst_resource_name(resources, &none, &resource, &name);
+            wrong += strcmp(name.function, symbol.function && !symbol.into ? symbol.function : expected) != 0;
+        }
+    }
+    is_number(wrong, 0, "6,000 functions have names of their own, asked twice");
+    apr_pool_destroy(pool);
+}
+
 static void kill_it(pst_forest_t *forest, const other_t *other)
 {
     kill(other->pid, SIGKILL);
@@ -636,6 +716,8 @@ int main(void)
     large();
     fuzz();
     moving();
+    shared_list();
+    many_functions();
     start(&other, NULL);
     look(&other, apr_time_from_sec(10), &seen, kill_it);
     ok(pst_remote_open(&remote, other.pid, apr_time_from_sec(1), &why, pool) == APR_ENOENT && why, "and is not there afterwards");
