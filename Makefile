@@ -136,6 +136,8 @@ $(B)/unit/forest: UNIT_OBJ = $(TREE_OBJ)
 READER_OBJ = $(filter-out $(B)/obj/tool/poolstat.o,$(TOOL_OBJ))
 $(B)/unit/command: $(READER_OBJ)
 $(B)/unit/command: UNIT_OBJ = $(READER_OBJ) $(CURSES)
+$(B)/unit/hostile: $(READER_OBJ)
+$(B)/unit/hostile: UNIT_OBJ = $(READER_OBJ) $(CURSES)
 
 -include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/unit/*.d)
 

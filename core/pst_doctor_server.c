@@ -134,7 +134,7 @@ static void lingering(pst_doctor_t *doctor)
         const pst_generation_row_t *generation = generation_of(snapshot, child->head.generation);
         apr_uint64_t ended = generation ? generation->row.generation_ended : 0;
 
-        if (ended && ended < snapshot->taken && (snapshot->taken - ended) / 1000000 >= PST_DOCTOR_LINGERS) {
+        if (!child->head.ended_how && ended && ended < snapshot->taken && (snapshot->taken - ended) / 1000000 >= PST_DOCTOR_LINGERS) {
             count++;
             held += child->head.held_bytes < ((apr_uint64_t)1 << 50) ? child->head.held_bytes : 0;
             longest = snapshot->taken - ended > longest ? snapshot->taken - ended : longest;

@@ -203,6 +203,30 @@ int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_
     return 1;
 }
 
+apr_uint64_t pst_history_last_sign(const pst_board_t *board, apr_uint32_t i, apr_uint64_t now)
+{
+    const pst_shared_child_t *child = pst_board_child(board, i);
+    const pst_shared_history_t *ring;
+    apr_uint64_t signs[6] = { 0 }, latest = 0;
+
+    if (!__atomic_load_n(&child->pid, __ATOMIC_ACQUIRE) || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE)) {
+        return 0;
+    }
+    signs[0] = pst_load(&child->started);
+    signs[1] = pst_load(&child->ended);
+    signs[2] = pst_load(&child->books.books_time);
+    signs[3] = pst_load(&child->books.heap_time);
+    signs[4] = pst_load(&child->books.maps_time);
+    ring = pst_board_history(board, i);
+    if (ring && __atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) == child->pid && pst_load(&ring->started) == child->started) {
+        signs[5] = pst_load(&ring->last);
+    }
+    for (unsigned s = 0; s < sizeof(signs) / sizeof(signs[0]); s++) {
+        latest = signs[s] > latest && signs[s] <= now ? signs[s] : latest;
+    }
+    return latest;
+}
+
 int pst_history_find(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t pid)
 {
     pst_history_about_t one;
@@ -337,10 +361,11 @@ void pst_history_leave_out(pst_history_t *history, apr_uint64_t since)
 const char *pst_history_end_word(unsigned how)
 {
     static const char *const words[] = {
-        [PST_END_NONE] = "alive", [PST_END_ORDERLY] = "orderly", [PST_END_ABRUPT] = "abrupt"
+        [PST_END_NONE] = "alive", [PST_END_ORDERLY] = "orderly", [PST_END_ABRUPT] = "abrupt",
+        [PST_END_GONE] = "gone"
     };
 
-    return how <= PST_END_ABRUPT ? words[how] : "?";
+    return how <= PST_END_GONE ? words[how] : "?";
 }
 
 const char *pst_history_by_word(unsigned by)

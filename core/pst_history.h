@@ -61,6 +61,12 @@ int pst_history_beat(const pst_board_t *board, pst_shared_child_t *child, apr_ui
 /** @return whether block i has a history, of a child alive or gone; about is filled in then. Any process. */
 int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t i);
 
+/**
+ * When did the child of block i last give a sign: its newest point, its books, its end, at least its start?  Any process.
+ * @return a time, not after now; 0 if the block was never used
+ */
+apr_uint64_t pst_history_last_sign(const pst_board_t *board, apr_uint32_t i, apr_uint64_t now);
+
 /** The child's, or the last one's that had this pid. @return 0 if there is none. Any process. */
 int pst_history_find(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t pid);
 

@@ -81,7 +81,7 @@ apr_status_t pst_view_history(pst_emit_t *emit, const pst_history_t *history, co
     return emit->status;
 }
 
-apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board)
+apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board, pst_view_correct_fn correct, void *baton)
 {
     pst_history_about_t about;
 
@@ -91,6 +91,9 @@ apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board)
     pst_emit_array(emit, "histories", "History");
     for (apr_uint32_t i = 0; i < board->child_count && emit->status == APR_SUCCESS; i++) {
         if (pst_history_about(&about, board, i)) {
+            if (correct) {
+                correct(baton, &about);
+            }
             pst_emit_element(emit, about.pid);
             print_about(emit, &about);
             pst_emit_number(emit, "points", about.points);

@@ -11,7 +11,13 @@
 /** The points of one child, alive or gone. Any process. @return APR_SUCCESS, or what the sink said so far */
 apr_status_t pst_view_history(pst_emit_t *emit, const pst_history_t *history, const pst_board_t *board);
 
-/** Which histories there are: children alive, and the last ones gone. */
-apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board);
+/** What else is known of a child than the board says. */
+typedef void (*pst_view_correct_fn)(void *baton, pst_history_about_t *about);
+
+/**
+ * Which histories there are: children alive, and the last ones gone.
+ * @param correct called for each before it is printed; NULL: the board says all there is to say
+ */
+apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board, pst_view_correct_fn correct, void *baton);
 
 #endif /* PST_VIEW_HISTORY_H */

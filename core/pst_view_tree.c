@@ -39,6 +39,9 @@ static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_number(emit, "parent_pid", snapshot->about.parent);
     pst_emit_seconds(emit, "started", snapshot->about.created, 6);
     pst_emit_seconds(emit, "time", snapshot->taken, 6);
+    if (snapshot->server_gone) {
+        pst_emit_flag(emit, "gone", 1);
+    }
     pst_emit_flag(emit, "instrumented", pst_view_instrumented(snapshot));
     pst_emit_number(emit, "homeless_children", snapshot->about.homeless);
     if (snapshot->nonce) {

@@ -352,7 +352,7 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
         pst_view_history(emit, &history, board);
     }
     else {
-        pst_view_histories(emit, board);
+        pst_view_histories(emit, board, NULL, NULL);
     }
     close_output(&out, emit);
     return OK;

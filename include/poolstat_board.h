@@ -110,7 +110,8 @@ typedef enum {
 typedef enum {
     PST_END_NONE = 0,           /**< it lives */
     PST_END_ORDERLY,            /**< it said so itself, on its way out */
-    PST_END_ABRUPT              /**< it was gone without a word: killed, or crashed */
+    PST_END_ABRUPT,             /**< it was gone without a word: killed, or crashed */
+    PST_END_GONE                /**< never on the board: a reader found that there is no such process */
 } pst_end_e;
 
 /** Does it grow?  Written by the child's watchdog thread (or the parent), field by field, without seq. */

@@ -7,11 +7,14 @@
 
 #include <apr_general.h>
 #include <apr_version.h>
+#include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const poolstat_command_t poolstat_commands[] = {
     { "", "", poolstat_table, "a table, once: the server, its children, its largest connections" },
@@ -99,6 +102,29 @@ static int run(int argc, const char *const *argv)
     return status;
 }
 
+/* Did who reads our output go away? Then it had enough: head does that, and it is no error of anybody. */
+static int reader_left(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/* The status, after all that was printed is out. */
+static int finish(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return status;
+    }
+    if (reader_left()) {
+        return status == POOLSTAT_FAILED ? POOLSTAT_OK : status;
+    }
+    fprintf(stderr, "poolstat: what was to be printed could not be written%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return status <= POOLSTAT_FOUND ? POOLSTAT_FAILED : status;
+}
+
 int main(int argc, const char *const *argv)
 {
     int status;
@@ -108,10 +134,7 @@ int main(int argc, const char *const *argv)
     if (apr_initialize() != APR_SUCCESS) {
         return POOLSTAT_FAILED;
     }
-    status = run(argc, argv);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status <= POOLSTAT_FOUND) {
-        status = POOLSTAT_FAILED;
-    }
+    status = finish(run(argc, argv));
     apr_terminate();
     return status;
 }

@@ -2,7 +2,6 @@
  *
  * The faces that httpd serves, without httpd: the same views print the same bytes to stdout.
  */
-#include "poolstat_find.h"
 #include "poolstat_heads.h"
 #include "poolstat_objects.h"
 #include "poolstat_text.h"
@@ -15,7 +14,6 @@
 #include "pst_view_profile.h"
 #include "pst_view_tree.h"
 
-#include <apr_time.h>
 #include <unistd.h>
 
 /* @return a poolstat_exit_e */
@@ -25,7 +23,7 @@ typedef int (*print_fn)(pst_emit_t *emit, const poolstat_board_t *board, const p
 static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const poolstat_options_t *options,
                 apr_pool_t *pool)
 {
-    apr_status_t rv = pst_snapshot_take(snapshot, &board->board, &options->filter, (apr_uint64_t)apr_time_now(), pool);
+    apr_status_t rv = poolstat_look(snapshot, board, &options->filter, pool);
 
     if (rv == APR_SUCCESS) {
         rv = pst_doctor_take(snapshot, &board->board, pool);
@@ -80,8 +78,14 @@ static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const 
                          apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
-    int status = take(&snapshot, board, options, pool);
+    int status;
 
+    if (!board->objects) {      /* of a stack those frames would be left that lie in our own libraries: a wrong profile */
+        poolstat_say("pprof needs to know where the server's objects lie, and no process of it %s: no profile; "
+                     "poolstat json has the call sites as object+offset", board->is_gone ? "is left" : "may be read");
+        return POOLSTAT_NONE;
+    }
+    status = take(&snapshot, board, options, pool);
     if (status == POOLSTAT_OK) {
         pst_view_profile(emit, &snapshot);
     }
@@ -96,14 +100,14 @@ static int print_metrics(pst_emit_t *emit, const poolstat_board_t *board, const 
     apr_status_t rv;
 
     filter.no_rows = 1;
-    rv = pst_snapshot_take(&snapshot, &board->board, &filter, (apr_uint64_t)apr_time_now(), pool);
+    rv = poolstat_look(&snapshot, board, &filter, pool);
     if (rv == APR_SUCCESS) {
         rv = pst_doctor_take(&snapshot, &board->board, pool);
     }
     if (rv == APR_SUCCESS) {
         rv = pst_view_metrics(emit, &snapshot, PST_CLASSES_SUM, pool);
     }
-    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
+    return rv == APR_SUCCESS || ferror(stdout) ? POOLSTAT_OK : poolstat_read_failed(rv);    /* main() tells of stdout */
 }
 
 static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
@@ -116,7 +120,7 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
         return POOLSTAT_NONE;
     }
     if (!board->child) {
-        pst_view_histories(emit, &board->board);
+        pst_view_histories(emit, &board->board, poolstat_correct, (void *)board);
         return POOLSTAT_OK;
     }
     if (pst_history_room(&history, &board->board, pool) != APR_SUCCESS) {
@@ -127,6 +131,7 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
         poolstat_say("there is no history of a child with the process id %u", (unsigned)board->child);
         return POOLSTAT_NONE;
     }
+    poolstat_correct((void *)board, &history.about);
     pst_history_leave_out(&history, options->since);
     pst_view_history(emit, &history, &board->board);
     return POOLSTAT_OK;
@@ -149,9 +154,7 @@ static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn
         poolstat_objects(&board, pool);
         pst_emit_init(&emit, options.openmetrics ? PST_EMIT_OPENMETRICS : to, poolstat_to_file, stdout);
         status = print(&emit, &board, &options, pool);
-        if (pst_emit_flush(&emit) != APR_SUCCESS && status <= POOLSTAT_FOUND) {
-            status = POOLSTAT_FAILED;
-        }
+        pst_emit_flush(&emit);              /* main() looks whether all could be written */
         if (status == POOLSTAT_OK && to == PST_EMIT_JSON && isatty(STDOUT_FILENO)) {
             putchar('\n');
         }

@@ -1,33 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which board?  That of --file, that of the process --pid, else that of the one server that runs,
- * told by what processes have mapped; if none does, the board that a dead one left.
+ * Which board?  That of --file, that of the process --pid, else that of the one server that runs and whose board
+ * is root's or the caller's own, told by what processes have mapped; if none does, the board that a dead one left.
  */
 #ifndef POOLSTAT_FIND_H
 #define POOLSTAT_FIND_H
 
 #include "poolstat.h"
+#include "poolstat_servers.h"
 #include "pst_board.h"
-
-#include <limits.h>
-#include <sys/types.h>
-
-/** The processes that have a board mapped for writing. */
-typedef struct poolstat_pids_t {
-    apr_uint32_t *pids;         /**< ascending */
-    unsigned count, room;
-} poolstat_pids_t;
 
 typedef struct poolstat_board_t {
     pst_board_t  board;
     char         path[PATH_MAX + 64]; /**< as people know it; escape it */
     char         way[PATH_MAX + 64];  /**< how it was opened: may lead through /proc */
+    int          is_found;      /**< by us, not named by --file: device and inode say which file it must be */
+    int          way_is_link;
     dev_t        device;
     ino_t        inode;
     poolstat_pids_t users;
     apr_uint32_t parent;        /**< as the board says; 0 if no such process uses the board */
     apr_uint32_t child;         /**< the child that --pid named, else 0 */
     int          is_gone;       /**< nobody uses it: its server is dead */
+    apr_uint64_t as_of;         /**< of what time its figures then are; else 0 */
+    int          objects;       /**< functions are looked up in a process of the server: poolstat_objects() */
     int          is_foreign;    /**< of another version: nothing is mapped, way can be read */
 } poolstat_board_t;
 
@@ -53,8 +49,5 @@ void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_
 
 /** Does this process use the board? */
 int poolstat_uses(const poolstat_board_t *board, apr_uint32_t pid);
-
-/** How a child that the board shows is now: "" (it runs), "stopped", "zombie", or how it ended. */
-const char *poolstat_state(const poolstat_board_t *board, const pst_shared_child_t *head);
 
 #endif /* POOLSTAT_FIND_H */

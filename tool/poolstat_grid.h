@@ -6,7 +6,7 @@
 #ifndef POOLSTAT_GRID_H
 #define POOLSTAT_GRID_H
 
-#include "poolstat_find.h"
+#include "poolstat_look.h"
 #include "poolstat_text.h"
 
 #define POOLSTAT_GRID_COLUMNS 16

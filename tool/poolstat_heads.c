@@ -13,10 +13,10 @@ char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snap
     char age[PST_FORMAT_LEN], server[POOLSTAT_TEXT], module[POOLSTAT_TEXT], mpm[POOLSTAT_TEXT];
     const pst_shared_header_t *about = &snapshot->about;
 
-    apr_snprintf(to, size, "%s, %s, %s; parent %u%s, up %s",
+    apr_snprintf(to, size, "%s, %s, %s; parent %u%s, %s %s",
                  poolstat_text(server, sizeof(server), about->server), poolstat_text(mpm, sizeof(mpm), about->mpm),
                  poolstat_text(module, sizeof(module), about->module), (unsigned)about->parent,
-                 board->parent ? "" : " (gone)", pst_format_age(age, pst_view_age(snapshot, about->created)));
+                 board->parent ? "" : " (gone)", board->is_gone ? "was up" : "up", pst_format_age(age, pst_view_age(snapshot, about->created)));
     return to;
 }
 
@@ -50,16 +50,4 @@ char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snap
                                       pst_format_count(text, pst_total_figure(&snapshot->total, counts[i])));
     }
     return to;
-}
-
-int poolstat_read_failed(apr_status_t rv)
-{
-    char why[128];
-
-    if (rv == APR_EINCOMPLETE) {
-        poolstat_say("the board was damaged while it was read");
-        return POOLSTAT_DAMAGED;
-    }
-    poolstat_say("the board could not be read: %s", apr_strerror(rv, why, sizeof(why)));
-    return POOLSTAT_FAILED;
 }

@@ -5,7 +5,7 @@
 #ifndef POOLSTAT_HEADS_H
 #define POOLSTAT_HEADS_H
 
-#include "poolstat_find.h"
+#include "poolstat_look.h"
 #include "poolstat_text.h"
 
 /** Who: httpd, its MPM, its parent, since when. Escaped. @return to */
@@ -16,8 +16,5 @@ char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapsh
 
 /** How many. @return to */
 char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
-
-/** Say on stderr why a snapshot could not be taken. @return the status to end with */
-int poolstat_read_failed(apr_status_t rv);
 
 #endif /* POOLSTAT_HEADS_H */

@@ -13,13 +13,36 @@
 
 #define KNOWN 512               /* objects of a process that are told apart */
 
+/* What a process has mapped, its user chose: reading its files takes so long at once, and a tenth of the time over all. */
+#define AT_ONCE  apr_time_from_sec(10)
+#define OVER_ALL 10
+
 typedef struct objects_t {
     pst_symbols_t *symbols;
+    pst_remote_t *remote;
+    apr_time_t left, ended;     /* time that reading may take; when it ended last */
     apr_size_t count;           /* ids that were made so far: files are opened as they are asked for */
     apr_uint64_t ids[KNOWN];
     const pst_loaded_t *loaded[KNOWN];
     pst_object_elsewhere_t elsewhere;
 } objects_t;
+
+static apr_time_t begin(objects_t *objects)
+{
+    apr_time_t now = apr_time_now();
+
+    objects->left += (now - objects->ended) / OVER_ALL;
+    objects->left = objects->left < AT_ONCE ? objects->left : AT_ONCE;
+    objects->remote->deadline = now + objects->left;
+    objects->remote->late = 0;
+    return now;
+}
+
+static void end(objects_t *objects, apr_time_t began)
+{
+    objects->ended = apr_time_now();
+    objects->left -= objects->ended - began;
+}
 
 static const pst_loaded_t *object_of(objects_t *objects, apr_uint64_t id)
 {
@@ -43,8 +66,10 @@ static const pst_loaded_t *object_of(objects_t *objects, apr_uint64_t id)
 
 static int base_of(void *baton, apr_uint64_t id, apr_uintptr_t *base)
 {
+    apr_time_t began = begin(baton);
     const pst_loaded_t *loaded = object_of(baton, id);
 
+    end(baton, began);
     *base = loaded ? loaded->base : 0;
     return loaded != NULL;
 }
@@ -52,11 +77,13 @@ static int base_of(void *baton, apr_uint64_t id, apr_uintptr_t *base)
 static const char *symbol_of(void *baton, apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into)
 {
     objects_t *objects = baton;
+    apr_time_t began = begin(objects);
     const pst_loaded_t *loaded = object_of(objects, id);
     pst_symbol_t symbol;
+    int lies = loaded && pst_symbols_at(objects->symbols, loaded->base + (apr_uintptr_t)offset, &symbol);
 
-    if (!loaded || !pst_symbols_at(objects->symbols, loaded->base + (apr_uintptr_t)offset, &symbol)
-        || symbol.object != loaded || !symbol.function || !symbol.exported) {
+    end(objects, began);
+    if (!lies || symbol.object != loaded || !symbol.function || !symbol.exported) {
         return NULL;
     }
     *into = symbol.into;
@@ -78,26 +105,29 @@ static pst_remote_t *open_process(const poolstat_board_t *board, apr_pool_t *poo
     const char *why;
 
     if (board->child && poolstat_uses(board, board->child)
-        && pst_remote_open(&remote, (pid_t)board->child, apr_time_from_sec(1000000), &why, pool) == APR_SUCCESS) {
+        && pst_remote_open(&remote, (pid_t)board->child, AT_ONCE, &why, pool) == APR_SUCCESS) {
         return remote;
     }
     for (unsigned i = board->users.count; i-- > 0; ) {
-        if (pst_remote_open(&remote, (pid_t)board->users.pids[i], apr_time_from_sec(1000000), &why, pool) == APR_SUCCESS) {
+        if (pst_remote_open(&remote, (pid_t)board->users.pids[i], AT_ONCE, &why, pool) == APR_SUCCESS) {
             return remote;
         }
     }
     return NULL;
 }
 
-void poolstat_objects(const poolstat_board_t *board, apr_pool_t *pool)
+void poolstat_objects(poolstat_board_t *board, apr_pool_t *pool)
 {
     pst_remote_t *remote = open_process(board, pool);
-    objects_t *objects;
+    objects_t *objects = remote ? apr_pcalloc(pool, sizeof(*objects)) : NULL;
 
-    if (!remote) {
+    board->objects = objects != NULL;
+    if (!objects) {
         return;
     }
-    objects = apr_pcalloc(pool, sizeof(*objects));
+    objects->remote = remote;
+    objects->left = AT_ONCE;
+    objects->ended = apr_time_now();
     objects->symbols = pst_symbols_make(remote, pool);
     objects->elsewhere.baton = objects;
     objects->elsewhere.base = base_of;

@@ -8,7 +8,8 @@
 
 #include "poolstat_find.h"
 
-/** Look in a process of this board's server from now on, until pool goes. Without one: nothing changes. */
-void poolstat_objects(const poolstat_board_t *board, apr_pool_t *pool);
+/** Look in a process of this board's server from now on, until pool goes. Without one: nothing changes.
+ *  @param board its objects is set */
+void poolstat_objects(poolstat_board_t *board, apr_pool_t *pool);
 
 #endif /* POOLSTAT_OBJECTS_H */

@@ -5,9 +5,9 @@
 #include "poolstat_session.h"
 #include "poolstat_heads.h"
 #include "poolstat_objects.h"
+#include "pst_guard.h"
 
 #include <apr_allocator.h>
-#include <apr_time.h>
 #include <string.h>
 
 int poolstat_session_open(poolstat_session_t *session, const poolstat_options_t *options)
@@ -42,6 +42,7 @@ static int reopen(poolstat_session_t *session)
     if (status >= 0) {
         poolstat_close(&fresh);
         apr_pool_destroy(pool);
+        pst_guard_set(&session->board.board);   /* it may have been the new one's for a while */
         return pst_board_intact(&session->board.board) ? -1 : status;
     }
     pst_board_close(&session->board.board);     /* the guard is the new one's now */
@@ -67,8 +68,7 @@ int poolstat_session_look(poolstat_session_t *session)
     }
     poolstat_refresh(&session->board, &session->options, session->pool);
     apr_pool_clear(session->tick);
-    rv = pst_snapshot_take(&session->snapshot, &session->board.board, &session->options.filter,
-                           (apr_uint64_t)apr_time_now(), session->tick);
+    rv = poolstat_look(&session->snapshot, &session->board, &session->options.filter, session->tick);
     return rv == APR_SUCCESS ? -1 : poolstat_read_failed(rv);
 }
 

@@ -9,7 +9,6 @@
 #include "pst_doctor.h"
 
 #include <apr_strings.h>
-#include <apr_time.h>
 #include <string.h>
 
 #define CONNECTIONS 10          /* unless --limit says otherwise */
@@ -57,7 +56,7 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     poolstat_grid_t children, connections;
     unsigned width = poolstat_terminal();
     char text[LINE];
-    apr_status_t rv = pst_snapshot_take(&snapshot, &board->board, &options->filter, (apr_uint64_t)apr_time_now(), pool);
+    apr_status_t rv = poolstat_look(&snapshot, board, &options->filter, pool);
 
     if (rv == APR_SUCCESS) {
         rv = pst_snapshot_window(&snapshot, options->filter.sort, 0, options->has_limit ? options->limit : CONNECTIONS,

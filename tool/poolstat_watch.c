@@ -84,7 +84,7 @@ static void print_most_changed(const pst_snapshot_t *snapshot, const held_t *bef
     const pst_child_row_t *child = NULL;
     char text[PST_FORMAT_LEN + 1];
 
-    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+    for (apr_uint32_t i = 0; before && i < snapshot->child_count; i++) {
         const pst_child_row_t *c = &snapshot->children[i];
         apr_uint64_t was = c->block < blocks && before[c->block].pid == c->head.owner ? before[c->block].held : 0;
         apr_uint64_t by = c->head.held_bytes > was ? c->head.held_bytes - was : was - c->head.held_bytes;
@@ -157,6 +157,7 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
     apr_uint64_t interval = session->options.interval ? session->options.interval : 1000000;
     look_t before, now;
     held_t *held = NULL;
+    unsigned lines = 0;
     int status = -1;
 
     for (apr_uint64_t i = 0; status < 0; i++) {
@@ -168,8 +169,11 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
             break;
         }
         take_look(&now, session);
-        if (i && opened == session->opened) {
-            if ((i - 1) % HEADING_EVERY == 0) {
+        if (!i) {
+            before = now;
+        }
+        if (i ? opened == session->opened : session->board.is_gone) {      /* of a dead server there is but one look */
+            if (lines++ % HEADING_EVERY == 0) {
                 print_heading();
             }
             print_look(&now, &before, session, held, blocks);

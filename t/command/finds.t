@@ -6,6 +6,7 @@ use PST;
 use PST::Command;
 use PST::Server;
 use Test::More;
+use Time::HiRes qw(time);
 
 # The wrapper that brings the sanitizer in is a process of its own; its child is httpd.
 sub parent_of { my ($s) = @_; return $s->json->{server}{parent_pid} }
@@ -54,6 +55,11 @@ subtest 'several' => sub {
     is($r->{status}, 4, 'which is meant?');
     is($r->{out}, '', 'nothing on stdout');
     like($r->{err}, qr/--pid $parent .*\Qstrange-name\E/, 'the first is offered');
+    my $me = getpwuid $>;
+    my $port = $s->port;
+    my $time = qr/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/;
+    my ($line) = grep /--pid $parent /, split /\n/, $r->{err};
+    like($line, qr/ \Q$me\E's, ports? (?:\d+, )*$port\b.* since $time, /, 'with its user, its port and since when');
     my $other = parent_of($two);
     like($r->{err}, qr/--pid $other .*poolstat\.board/, 'and the second');
     is(poolstat_json('--pid', $other)->{server}{parent_pid}, $other, 'the second chosen');
@@ -82,23 +88,47 @@ subtest 'post mortem' => sub {
     my $p = PST::Probe->start('pool=request&bytes=4000000', port => $s->port, ask => $s->port);
     $p->arrived('hold');
     my $before = row_of($s->json, $p->name);
+    my $child_started = time - (grep { $_->{pid} == $before->{pid} } @{ $s->json->{children} })[0]{age_seconds} - 1;
     my @pids = do { my %seen; grep !$seen{$_}++, $s->pid, $parent, $s->child_pids, map $_->{pid}, @{ $s->json->{children} } };
     kill STOP => @pids;
     kill KILL => @pids;
     ok(wait_for(sub { $s->ended; !grep { kill 0 => $_ } @pids }), 'all were killed');
+    my $killed_at = time;
     $p->conn->close;
     my $r = poolstat('json', '--file', $file);
     is($r->{status}, 0, 'the board is read') or diag($r->{err});
-    like($r->{err}, qr/the server is gone/, 'and its end told');
+    like($r->{err}, qr/the server is gone.*, of \d{4}-\d\d-\d\d /, 'and its end told, and of when the figures are');
     my $row = row_of(json_of($r->{out}) // { children => [] }, $p->name);
     is($row && $row->{request}{reserved_bytes}, $before->{request}{reserved_bytes}, 'with what the request had at the end');
+    my $first = json_of($r->{out});
+    my ($child) = grep { $_->{pid} == $before->{pid} } @{ $first->{children} };
+    ok($first->{server}{gone}, 'the server is said to be gone');
+    ok(!$child->{alive}, 'so is the child, which nobody saw end');
+    is($child->{ended_how}, 'gone', 'in a word of its own');
+    cmp_ok($child->{ended}, '>', $child_started, 'its last sign');
+    cmp_ok($child->{ended}, '<=', $killed_at, 'was before it was killed');
+    is(sprintf('%.3f', int($first->{server}{time} * 1000 + 1e-3) / 1000), sprintf('%.3f', (sort { $b <=> $a } map $_->{ended}, @{ $first->{children} })[0]), 'the figures are of the last sign of any')
+      if @{ $first->{children} };
+    my $again = poolstat_json('--file', $file);
+    is(join(' ', map $_->{age_seconds}, rows($again), @{ $again->{children} }), join(' ', map $_->{age_seconds}, rows($first), @{ $first->{children} }),
+        'and grow no older');
+    my $of = json_of(poolstat('history', '--file', $file)->{out});
+    is(join(' ', grep { $_->{alive} || $_->{ended_how} ne 'gone' || !$_->{ended} } @{ $of->{histories} }), '', 'the histories know it, too');
+    my $one = json_of(poolstat('history', '--file', $file, '--pid', $before->{pid})->{out});
+    ok(!$one->{alive} && $one->{ended} && $one->{ended_how} eq 'gone', 'each of them');
+    my $profile = poolstat('profile', '--file', $file);
+    is($profile->{status}, 3, 'no profile is made without a process');
+    like($profile->{err}, qr/no process of it is left: no profile; poolstat json has/, 'and why');
+    is($profile->{out}, '', 'not half a one either');
     my $table = poolstat({ COLUMNS => 200 }, '--file', $file);
     like($table->{out}, qr/^ *$before->{pid} .* gone$/m, 'the table says gone') or diag($table->{out});
     like($table->{out}, qr/parent $parent \(gone\)/, 'of the parent too');
     like($table->{out}, qr/\Q@{[ $p->name ]}\E/, 'and names the request');
     is(poolstat('json', '--file', $file, '--pid', $before->{pid})->{status}, 0, 'one of its children alone');
     is(poolstat('history', '--file', $file, '--pid', $before->{pid})->{status}, 0, 'its history');
-    is(poolstat('watch', '--file', $file, '-n', 3)->{status}, 0, 'watch ends by itself');
+    my $watch = poolstat('watch', '--file', $file, '-n', 3);
+    is($watch->{status}, 0, 'watch ends by itself');
+    is(scalar(() = $watch->{out} =~ /^\d\d:\d\d:\d\d .*[KM]iB/mg), 1, 'after one line of what was left') or diag($watch->{out});
 };
 
 subtest 'an orderly end' => sub {

@@ -157,6 +157,26 @@ static void wraps(void)
     is_number(history.fine[FINE - 1].held, 40960 + 9 * 8192 + 16384 + 16384 + 12288, "and is the sum");
 }
 
+/* Of a child whose end nobody noted: the newest of what it left, but nothing of the future, which only a liar has. */
+static void last_signs(void)
+{
+    pst_shared_child_t *child = claim(150);
+    apr_uint32_t i = (apr_uint32_t)pst_board_index(&board, child);
+    apr_uint64_t now = child->started + 3600 * SECOND, at = child->started + 60 * SECOND;
+
+    is_number(pst_history_last_sign(&board, i, now), child->started, "one that did nothing gave a sign at its start");
+    child->books.books_time = child->started + 7 * SECOND;
+    is_number(pst_history_last_sign(&board, i, now), child->started + 7 * SECOND, "its books are one");
+    figures(child, 1);
+    pst_history_beat(&board, child, at);
+    is_number(pst_history_last_sign(&board, i, now), at, "so is its newest point");
+    child->books.maps_time = now + 1;
+    is_number(pst_history_last_sign(&board, i, now), at, "what is to come is none");
+    is_number(pst_history_last_sign(&board, 3, now), 0, "a block never used gave none");
+    child->books.maps_time = 0;
+    memset(child, 0, sizeof(*child));
+}
+
 static void deaths(void)
 {
     pst_shared_child_t *second = claim(200), *third = claim(300);
@@ -327,6 +347,7 @@ int main(void)
     make(4, FINE, 1);
     points();
     wraps();
+    last_signs();
     deaths();
     verdicts();
     lies();
@@ -335,6 +356,7 @@ int main(void)
     race();
     geometry();
     is_text(pst_history_end_word(9), "?", "an end that is none");
+    is_text(pst_history_end_word(PST_END_GONE), "gone", "one that a reader found out");
     is_text(pst_history_by_word(9), "?", "a writer that is none");
     apr_terminate();
     return done();

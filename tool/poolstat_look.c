@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See poolstat_look.h.
+ */
+#include "poolstat_look.h"
+#include "poolstat_process.h"
+#include "poolstat_text.h"
+
+#include <apr_strings.h>
+#include <apr_time.h>
+
+/* Is there no such process, though nobody noted its end? */
+static int is_lost(const poolstat_board_t *board, apr_uint32_t pid)
+{
+    return board->is_gone || !poolstat_process_state(pid);
+}
+
+const char *poolstat_state(const poolstat_board_t *board, const pst_shared_child_t *head)
+{
+    if (head->ended_how || is_lost(board, head->owner)) {
+        return pst_history_end_word(head->ended_how ? head->ended_how : PST_END_GONE);
+    }
+    switch (poolstat_process_state(head->owner)) {
+    case 'T': case 't': return "stopped";
+    case 'Z': return "zombie";
+    default: return "";
+    }
+}
+
+static void mark(pst_snapshot_t *snapshot, const poolstat_board_t *board)
+{
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        pst_child_row_t *child = &snapshot->children[i];
+
+        if (!child->head.ended_how && is_lost(board, child->head.owner)) {
+            child->head.ended_how = PST_END_GONE;
+            child->head.ended = pst_history_last_sign(&board->board, child->block, snapshot->taken);
+        }
+    }
+}
+
+apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool)
+{
+    apr_uint64_t now = board->as_of ? board->as_of : (apr_uint64_t)apr_time_now();
+    apr_status_t rv;
+
+    if (!pst_board_intact(&board->board)) {
+        return APR_EINCOMPLETE;
+    }
+    if (pst_board_is_hollow(&board->board)) {
+        return POOLSTAT_HOLLOW;
+    }
+    rv = pst_snapshot_take(snapshot, &board->board, filter, now, pool);
+    if (rv == APR_SUCCESS) {
+        snapshot->server_gone = board->is_gone;
+        if (snapshot->gone) {
+            mark(snapshot, board);
+        }
+    }
+    return rv;
+}
+
+void poolstat_correct(void *baton, pst_history_about_t *about)
+{
+    const poolstat_board_t *board = baton;
+
+    if (about->alive && is_lost(board, about->pid)) {
+        about->alive = 0;
+        about->ended_how = PST_END_GONE;
+        about->ended = pst_history_last_sign(&board->board, about->index, (apr_uint64_t)apr_time_now());
+    }
+}
+
+int poolstat_read_failed(apr_status_t rv)
+{
+    char why[128];
+
+    if (rv == APR_EINCOMPLETE) {
+        poolstat_say("the board was damaged while it was read");
+        return POOLSTAT_DAMAGED;
+    }
+    if (rv == POOLSTAT_HOLLOW) {
+        poolstat_say("the board's file is all but empty, though it names many children: no server left it like that");
+        return POOLSTAT_DAMAGED;
+    }
+    poolstat_say("the board could not be read: %s", apr_strerror(rv, why, sizeof(why)));
+    return POOLSTAT_FAILED;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A look at a board by one who can look at its processes, too: which children are there, and of what time the
+ * figures are.  What httpd's faces print, they print of themselves and need none of it.
+ */
+#ifndef POOLSTAT_LOOK_H
+#define POOLSTAT_LOOK_H
+
+#include "poolstat_find.h"
+#include "pst_history.h"
+
+/** The file is none that a server can have left: see pst_board_is_hollow(). */
+#define POOLSTAT_HOLLOW (APR_OS_START_USERERR + 1)
+
+/**
+ * pst_snapshot_take(), of now or, if the server is gone, of its last sign; children that are gone without a word are marked
+ * where the filter asks for those that ended.
+ * @return as pst_snapshot_take(), or POOLSTAT_HOLLOW
+ */
+apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool);
+
+/** What is known of a child with a history. @param board a poolstat_board_t: a pst_view_correct_fn */
+void poolstat_correct(void *board, pst_history_about_t *about);
+
+/** How a child that the board shows is now: "" (it runs), "stopped", "zombie", or how it ended. */
+const char *poolstat_state(const poolstat_board_t *board, const pst_shared_child_t *head);
+
+/** Say on stderr why there was no look. @return the status to end with */
+int poolstat_read_failed(apr_status_t rv);
+
+#endif /* POOLSTAT_LOOK_H */
