@@ -138,6 +138,9 @@ $(B)/unit/command: $(READER_OBJ)
 $(B)/unit/command: UNIT_OBJ = $(READER_OBJ) $(CURSES)
 $(B)/unit/hostile: $(READER_OBJ)
 $(B)/unit/hostile: UNIT_OBJ = $(READER_OBJ) $(CURSES)
+TEXT_OBJ = $(patsubst %,$(B)/obj/tool/poolstat_%.o,text nearest)
+$(B)/unit/text: $(TEXT_OBJ)
+$(B)/unit/text: UNIT_OBJ = $(TEXT_OBJ)
 
 -include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/unit/*.d)
 

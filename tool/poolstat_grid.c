@@ -12,6 +12,7 @@
 
 /* The last column is a text, which takes what is left, and at least this part of the width: request lines tell most. */
 #define LEAST_TEXT(width) ((width) / 4 > 12 ? (width) / 4 : 12)
+#define RANK_LAST 12
 
 static poolstat_cell_t *cell(poolstat_grid_t *grid, const char *heading, int is_text, int rank, pst_sort_e sort,
                              unsigned row, unsigned *column)
@@ -20,15 +21,18 @@ static poolstat_cell_t *cell(poolstat_grid_t *grid, const char *heading, int is_
 
     apr_cpystrn(c->heading, heading, sizeof(c->heading));
     c->is_text = is_text;
-    c->rank = rank;
+    c->rank = rank > 1 && sort == grid->sort && sort != PST_SORT_RESERVED ? 1 : rank;   /* by that unless asked */
     c->sort = sort;
     return &grid->rows[row][(*column)++];
 }
 
-static void put_text(poolstat_grid_t *grid, const char *heading, int rank, pst_sort_e sort, unsigned row,
-                     unsigned *column, const char *text)
+static poolstat_cell_t *put_text(poolstat_grid_t *grid, const char *heading, int rank, pst_sort_e sort, unsigned row,
+                                 unsigned *column, const char *text)
 {
-    poolstat_text(cell(grid, heading, 1, rank, sort, row, column)->text, POOLSTAT_CELL, text);
+    poolstat_cell_t *to = cell(grid, heading, 1, rank, sort, row, column);
+
+    poolstat_text(to->text, POOLSTAT_CELL, text);
+    return to;
 }
 
 static void put_count(poolstat_grid_t *grid, const char *heading, int rank, pst_sort_e sort, unsigned row,
@@ -37,9 +41,18 @@ static void put_count(poolstat_grid_t *grid, const char *heading, int rank, pst_
     pst_format_digits(cell(grid, heading, 0, rank, sort, row, column)->text, value);
 }
 
+/* As everywhere, but tight: "3 min 05 s" is "3m05s", "5 d 3 h" is "5d3h". */
 static void put_age(poolstat_grid_t *grid, int rank, unsigned row, unsigned *column, apr_uint64_t usec)
 {
-    pst_format_age(cell(grid, "Age", 0, rank, PST_SORT_AGE, row, column)->text, usec);
+    char *to = cell(grid, "Age", 0, rank, PST_SORT_AGE, row, column)->text, age[PST_FORMAT_LEN];
+
+    pst_format_age(age, usec);
+    for (const char *from = age; *from; from++) {
+        if (!strchr(" in", *from)) {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
 }
 
 /* A figure of the table: its heading and how it is written are the table's. */
@@ -56,20 +69,80 @@ static void put_figure(poolstat_grid_t *grid, pst_metric_e metric, int rank, pst
     }
 }
 
-static apr_status_t make(poolstat_grid_t *grid, unsigned rows, apr_pool_t *pool)
+static apr_status_t make(poolstat_grid_t *grid, unsigned rows, pst_sort_e sort, apr_pool_t *pool)
 {
     memset(grid, 0, sizeof(*grid));
+    grid->sort = sort;
     grid->rows = apr_pcalloc(pool, (rows + 1) * sizeof(*grid->rows));
     return grid->rows ? APR_SUCCESS : APR_ENOMEM;
 }
 
-/* What stands beside a child that does not simply run. */
-static const char *remark(const poolstat_board_t *board, const pst_child_row_t *child)
+char *poolstat_growth(char *to, apr_size_t size, const pst_shared_verdict_t *verdict)
+{
+    float rate = verdict->per_minute;
+    char text[PST_FORMAT_LEN];
+
+    if (verdict->state == PST_TREND_GROWING) {
+        apr_snprintf(to, size, "+%s/min", pst_format_size(text, rate > 0 && rate < 1e18f ? (apr_uint64_t)rate : 0));
+    }
+    else {
+        apr_cpystrn(to, verdict->state == PST_TREND_LITTLE ? "" : pst_trend_word(verdict->state), size);
+    }
+    return to;
+}
+
+/* How fast its connections, or their requests, grow: those that are shown, together. */
+static pst_shared_verdict_t connections_verdict(const pst_snapshot_t *snapshot, const pst_child_row_t *child)
+{
+    pst_shared_verdict_t sum = { .state = PST_TREND_LITTLE };
+
+    for (apr_uint32_t i = 0; i < child->shown; i++) {
+        const pst_shared_verdict_t *verdict = &snapshot->rows[child->first + i]->slot.verdict;
+
+        if (verdict->state == PST_TREND_GROWING) {
+            sum.state = PST_TREND_GROWING;
+            sum.per_minute += verdict->per_minute;
+        }
+    }
+    return sum;
+}
+
+/* What grows: the process scope (its end alone gives it back), else the heap outside of pools, else connections. */
+static void put_growth(poolstat_grid_t *grid, int rank, unsigned row, unsigned *column, const pst_snapshot_t *snapshot,
+                       const pst_child_row_t *child)
+{
+    const pst_shared_verdict_t *of = &child->head.verdict;
+    pst_shared_verdict_t connections;
+    const char *what = "";
+    char rate[48], text[64];
+
+    if (of->state != PST_TREND_GROWING && child->head.heap_verdict.state == PST_TREND_GROWING) {
+        of = &child->head.heap_verdict;
+        what = "heap ";
+    }
+    else if (of->state != PST_TREND_GROWING) {
+        connections = connections_verdict(snapshot, child);
+        if (connections.state == PST_TREND_GROWING) {
+            of = &connections;
+            what = "conn. ";
+        }
+    }
+    apr_snprintf(text, sizeof(text), "%s%s", what, poolstat_growth(rate, sizeof(rate), of));
+    put_text(grid, "Growth", rank, PST_SORT_COUNT, row, column, text)->mark =
+        of->state == PST_TREND_GROWING ? POOLSTAT_MARKED : POOLSTAT_PLAIN;
+}
+
+static void put_state(poolstat_grid_t *grid, unsigned row, unsigned *column, const poolstat_board_t *board,
+                      const pst_child_row_t *child)
 {
     const char *state = poolstat_state(board, &child->head);
+    poolstat_mark_e mark = *state && child->head.ended_how != PST_END_ORDERLY ? POOLSTAT_BAD : POOLSTAT_PLAIN;
 
-    return *state ? state : child->head.verdict.state == PST_TREND_GROWING ? pst_trend_word(PST_TREND_GROWING)
-         : child->head.level == PST_LEVEL_FULL ? "" : pst_level_word(child->head.level);
+    if (!*state) {
+        mark = child->head.level == PST_LEVEL_FULL ? POOLSTAT_PLAIN : POOLSTAT_MARKED;
+        state = mark ? pst_level_word(child->head.level) : "runs";
+    }
+    put_text(grid, "State", 0, PST_SORT_COUNT, row, column, state)->mark = mark;
 }
 
 /* Which figures, how important, and by which order they sort. */
@@ -78,18 +151,19 @@ static const struct {
     int rank;
     pst_sort_e sort;
 } child_figures[] = {
+    { PST_M_rss_bytes, 5, PST_SORT_COUNT },
     { PST_M_pss_bytes, 2, PST_SORT_COUNT },
-    { PST_M_held_bytes, 1, PST_SORT_COUNT },
-    { PST_M_reserved_bytes, 0, PST_SORT_RESERVED },
-    { PST_M_process_reserved_bytes, 4, PST_SORT_COUNT },
-    { PST_M_connections_reserved_bytes, 6, PST_SORT_COUNT },
-    { PST_M_requests_reserved_bytes, 5, PST_SORT_COUNT },
-    { PST_M_child_bucket_bytes, 8, PST_SORT_BUCKETS },
+    { PST_M_held_bytes, 0, PST_SORT_COUNT },
     { PST_M_child_retained_bytes, 2, PST_SORT_RETAINED },
-    { PST_M_child_peak_bytes, 7, PST_SORT_PEAK },
-    { PST_M_pools, 9, PST_SORT_POOLS },
-    { PST_M_connections_open, 3, PST_SORT_COUNT },
-    { PST_M_requests_finished, 8, PST_SORT_REQUESTS }
+    { PST_M_reserved_bytes, 6, PST_SORT_RESERVED },
+    { PST_M_process_reserved_bytes, 7, PST_SORT_COUNT },
+    { PST_M_connections_reserved_bytes, 8, PST_SORT_COUNT },
+    { PST_M_requests_reserved_bytes, 8, PST_SORT_COUNT },
+    { PST_M_child_bucket_bytes, 10, PST_SORT_BUCKETS },
+    { PST_M_child_peak_bytes, 9, PST_SORT_PEAK },
+    { PST_M_pools, 11, PST_SORT_POOLS },
+    { PST_M_connections_open, 4, PST_SORT_COUNT },
+    { PST_M_requests_finished, 10, PST_SORT_REQUESTS }
 };
 
 apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot, const poolstat_board_t *board,
@@ -99,21 +173,22 @@ apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t 
     apr_status_t rv;
 
     count = count < limit ? count : limit;
-    rv = make(grid, count, pool);
+    rv = make(grid, count, snapshot->sort, pool);
     for (unsigned i = 0; rv == APR_SUCCESS && i < count; i++) {
         const pst_child_row_t *child = &snapshot->children[from + i];
 
         column = 0;
         put_count(grid, "Pid", 0, PST_SORT_PID, i, &column, child->head.owner);
-        put_count(grid, "Gen", 9, PST_SORT_COUNT, i, &column, child->head.generation);
-        put_age(grid, 7, i, &column, pst_view_age(snapshot, child->head.started));
+        put_count(grid, "Gen", 12, PST_SORT_COUNT, i, &column, child->head.generation);
+        put_age(grid, 3, i, &column, pst_view_age(snapshot, child->head.started));
         for (unsigned f = 0; f < sizeof(child_figures) / sizeof(child_figures[0]); f++) {
             pst_metric_e metric = child_figures[f].metric;
 
             put_figure(grid, metric, child_figures[f].rank, child_figures[f].sort, i, &column,
                        pst_child_figure(child, metric));
         }
-        put_text(grid, "State", 0, PST_SORT_COUNT, i, &column, remark(board, child));
+        put_growth(grid, 1, i, &column, snapshot, child);
+        put_state(grid, i, &column, board, child);
     }
     grid->row_count = count;
     grid->column_count = column;
@@ -124,7 +199,13 @@ apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot
                                        pst_row_t *const *rows, unsigned count, apr_pool_t *pool)
 {
     unsigned column = 0;
-    apr_status_t rv = make(grid, count, pool);
+    int growth_rank = RANK_LAST;
+    char text[64];
+    apr_status_t rv = make(grid, count, snapshot->sort, pool);
+
+    for (unsigned i = 0; i < count; i++) {
+        growth_rank = rows[i]->slot.verdict.state == PST_TREND_GROWING ? 1 : growth_rank;
+    }
 
     for (unsigned i = 0; rv == APR_SUCCESS && i < count; i++) {
         const pst_row_t *row = rows[i];
@@ -141,8 +222,11 @@ apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot
         put_figure(grid, PST_M_used_bytes, 8, PST_SORT_USED, i, &column, row->used_bytes);
         put_figure(grid, PST_M_peak_bytes, 5, PST_SORT_PEAK, i, &column, slot->usage.peak_bytes);
         put_figure(grid, PST_M_bucket_bytes, 6, PST_SORT_BUCKETS, i, &column, slot->bucket_bytes);
+        put_figure(grid, PST_M_retained_bytes, 9, PST_SORT_RETAINED, i, &column, slot->retained_bytes);
         put_figure(grid, PST_M_pools, 9, PST_SORT_POOLS, i, &column, slot->usage.pools);
         put_figure(grid, PST_M_requests, 9, PST_SORT_REQUESTS, i, &column, slot->requests);
+        put_text(grid, "Growth", growth_rank, PST_SORT_COUNT, i, &column, poolstat_growth(text, sizeof(text), &slot->verdict))->mark =
+            slot->verdict.state == PST_TREND_GROWING ? POOLSTAT_MARKED : POOLSTAT_PLAIN;
         put_text(grid, "Client", 2, PST_SORT_CLIENT, i, &column, slot->client);
         put_text(grid, "Vhost", 10, PST_SORT_COUNT, i, &column, slot->vhost);
         put_text(grid, "Request", 0, PST_SORT_COUNT, i, &column, slot->line);
@@ -175,43 +259,50 @@ static unsigned total_width(const poolstat_grid_t *grid)
     return sum ? sum - 2 : 0;
 }
 
-static poolstat_column_t *least_important(poolstat_grid_t *grid)
-{
-    poolstat_column_t *least = NULL;
-
-    for (unsigned i = 0; i < grid->column_count; i++) {
-        poolstat_column_t *c = &grid->columns[i];
-
-        if (c->width && c->rank && (!least || c->rank >= least->rank)) {
-            least = c;
-        }
-    }
-    return least;
-}
-
 void poolstat_grid_fit(poolstat_grid_t *grid, unsigned width)
 {
-    poolstat_column_t *last = grid->column_count ? &grid->columns[grid->column_count - 1] : NULL, *least;
-    unsigned wanted, all;
+    poolstat_column_t *last = grid->column_count ? &grid->columns[grid->column_count - 1] : NULL;
+    unsigned wanted[POOLSTAT_GRID_COLUMNS], all;
 
     for (unsigned i = 0; i < grid->column_count; i++) {
-        grid->columns[i].width = widest(grid, i);
+        wanted[i] = widest(grid, i);
+        grid->columns[i].width = !width || !grid->columns[i].rank ? wanted[i] : 0;
     }
     if (!last || !width) {
         return;
     }
-    wanted = last->width;
-    last->width = wanted < LEAST_TEXT(width) ? wanted : LEAST_TEXT(width);
-    while (total_width(grid) > width && (least = least_important(grid)) != NULL) {
-        least->width = 0;
+    last->width = last->width < LEAST_TEXT(width) ? last->width : LEAST_TEXT(width);
+    for (int rank = 1; rank <= RANK_LAST; rank++) {
+        for (unsigned i = 0; i < grid->column_count; i++) {
+            poolstat_column_t *c = &grid->columns[i];
+
+            if (c->rank == rank && total_width(grid) + wanted[i] + 2 <= width) {
+                c->width = wanted[i];
+            }
+        }
     }
     all = total_width(grid);
     if (all < width) {
-        last->width += wanted - last->width < width - all ? wanted - last->width : width - all;
+        unsigned more = wanted[grid->column_count - 1] - last->width;
+
+        last->width += more < width - all ? more : width - all;
     }
     else if (all > width && last->width) {
         last->width = all - width < last->width ? last->width - (all - width) : 1;
     }
+}
+
+/* A text, marked; its padding is not. @return bytes written */
+static apr_size_t put_marked(char *to, apr_size_t size, const poolstat_cell_t *from, const poolstat_column_t *column)
+{
+    char text[POOLSTAT_CELL * 2];
+    apr_size_t len = poolstat_fit(text, sizeof(text), from->text, column->width, !column->is_text), trimmed = len, n;
+
+    while (trimmed && text[trimmed - 1] == ' ') {
+        trimmed--;
+    }
+    n = (apr_size_t)apr_snprintf(to, size, "%s%.*s%s", poolstat_mark_on(from->mark), (int)trimmed, text, poolstat_mark_off(from->mark));
+    return n + (apr_size_t)apr_snprintf(to + n, size - n, "%*s", (int)(len - trimmed), "");
 }
 
 static char *line(const poolstat_grid_t *grid, const poolstat_cell_t *cells, char *to, apr_size_t size)
@@ -230,7 +321,9 @@ static char *line(const poolstat_grid_t *grid, const poolstat_cell_t *cells, cha
             memcpy(to + n, "  ", 3);
             n += 2;
         }
-        n += poolstat_fit(to + n, size - n, cells ? cells[i].text : c->heading, c->width, !c->is_text);
+        n += cells && grid->colours && cells[i].mark
+            ? put_marked(to + n, size - n, &cells[i], c)
+            : poolstat_fit(to + n, size - n, cells ? cells[i].text : c->heading, c->width, !c->is_text);
         begun = 1;
     }
     while (n && to[n - 1] == ' ') {

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows of children and of connections, in columns that fit a width: what is too much is left out,
- * the least important first.  Headings come from the metric table.
+ * Rows of children and of connections, in columns that fit a width: what is most important comes first,
+ * then what still has room.  Headings come from the metric table.
  */
 #ifndef POOLSTAT_GRID_H
 #define POOLSTAT_GRID_H
 
+#include "poolstat_colour.h"
 #include "poolstat_look.h"
 #include "poolstat_text.h"
 
-#define POOLSTAT_GRID_COLUMNS 16
+#define POOLSTAT_GRID_COLUMNS 20   /* as many as the widest grid has, or more */
 #define POOLSTAT_CELL 256
 
 typedef struct poolstat_cell_t {
     char text[POOLSTAT_CELL];   /**< escaped */
+    poolstat_mark_e mark;
 } poolstat_cell_t;
 
 typedef struct poolstat_column_t {
     char heading[32];
     int  is_text;               /**< to the left; figures go to the right */
-    int  rank;                  /**< 0 always stays; of others the largest goes first */
+    int  rank;                  /**< 0 always stays; of others the smallest comes first */
     unsigned width;             /**< as wide as its widest cell; 0: left out */
     pst_sort_e sort;            /**< rows are sorted by it if that is the order; PST_SORT_COUNT: by none */
 } poolstat_column_t;
@@ -29,7 +31,12 @@ typedef struct poolstat_grid_t {
     unsigned column_count;
     poolstat_cell_t (*rows)[POOLSTAT_GRID_COLUMNS];
     unsigned row_count;
+    pst_sort_e sort;            /**< what the rows are sorted by: its column is important */
+    int colours;                /**< write marks as colours; 0 unless set after it was made */
 } poolstat_grid_t;
+
+/** How fast something grows, for a column: "+1.2 MiB/min"; "steady", "shrinking"; "" as long as that is not known. @return to */
+char *poolstat_growth(char *to, apr_size_t size, const pst_shared_verdict_t *verdict);
 
 /** A row per child from `from` on, `limit` at most. @return APR_SUCCESS or APR_ENOMEM */
 apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot, const poolstat_board_t *board,

@@ -7,6 +7,7 @@
 #include "pst_view_tree.h"
 
 #include <apr_strings.h>
+#include <string.h>
 
 char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const poolstat_board_t *board)
 {
@@ -20,6 +21,13 @@ char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snap
     return to;
 }
 
+/* "+ In requests 1.2 MiB", tied together. @return its length */
+static apr_size_t put_item(char *to, apr_size_t size, const char *before, pst_metric_e metric, const char *value)
+{
+    apr_snprintf(to, size, "%s%s %s", before, pst_metrics[metric].label, value);
+    return *to == ' ' ? 1 + poolstat_tie(to + 1) : poolstat_tie(to);
+}
+
 char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapshot)
 {
     static const pst_metric_e parts[] = {
@@ -27,12 +35,12 @@ char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapsh
         PST_M_child_bucket_bytes, PST_M_child_retained_bytes
     };
     char text[PST_FORMAT_LEN];
-    apr_size_t n = (apr_size_t)apr_snprintf(to, size, "%s %s", pst_metrics[PST_M_held_bytes].label,
-                       pst_format_size(text, pst_total_figure(&snapshot->total, PST_M_held_bytes)));
+    apr_size_t n = put_item(to, size, "", PST_M_held_bytes,
+                            pst_format_size(text, pst_total_figure(&snapshot->total, PST_M_held_bytes)));
 
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        n += (apr_size_t)apr_snprintf(to + n, size - n, " %c %s %s", i ? '+' : '=', pst_metrics[parts[i]].label,
-                                      pst_format_size(text, pst_total_figure(&snapshot->total, parts[i])));
+        n += put_item(to + n, size - n, i ? " + " : " = ", parts[i],
+                      pst_format_size(text, pst_total_figure(&snapshot->total, parts[i])));
     }
     return to;
 }
@@ -46,8 +54,9 @@ char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snap
     apr_size_t n = 0;
 
     for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-        n += (apr_size_t)apr_snprintf(to + n, size - n, "%s%s %s", i ? ", " : "", pst_metrics[counts[i]].label,
-                                      pst_format_count(text, pst_total_figure(&snapshot->total, counts[i])));
+        n += (apr_size_t)apr_snprintf(to + n, size - n, "%s", i ? ", " : "");
+        n += put_item(to + n, size - n, "", counts[i],
+                      pst_format_count(text, pst_total_figure(&snapshot->total, counts[i])));
     }
     return to;
 }

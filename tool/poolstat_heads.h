@@ -11,6 +11,8 @@
 /** Who: httpd, its MPM, its parent, since when. Escaped. @return to */
 char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const poolstat_board_t *board);
 
+/* In these, POOLSTAT_TIE stands within what belongs together: print them line by line, by poolstat_line(). */
+
 /** How much: held and what it is made of. @return to */
 char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
 

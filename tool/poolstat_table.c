@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define CONNECTIONS 10          /* unless --limit says otherwise */
+#define FINDINGS 5              /* at most */
 #define LINE 4096
 
 static void print_grid(poolstat_grid_t *grid, unsigned width)
@@ -19,34 +20,72 @@ static void print_grid(poolstat_grid_t *grid, unsigned width)
     char text[LINE];
 
     poolstat_grid_fit(grid, width);
+    grid->colours = poolstat_colours();
     puts(poolstat_grid_heading(grid, text, sizeof(text)));
     for (unsigned i = 0; i < grid->row_count; i++) {
         puts(poolstat_grid_row(grid, i, text, sizeof(text)));
     }
 }
 
-/* A text, in as many lines as it takes: broken between words, a word that is too long is cut. */
-static void print_line(const char *text, unsigned width)
+/* Whom a finding is about. */
+static char *whom(char *to, apr_size_t size, const pst_finding_t *finding)
 {
-    char word[LINE], cut[LINE];
-    unsigned used = 0;
+    char tag[POOLSTAT_TEXT];
+    apr_size_t n = finding->pid ? (apr_size_t)apr_snprintf(to, size, "child %u", (unsigned)finding->pid)
+                                : (apr_size_t)apr_snprintf(to, size, "the server");
 
-    while (*text) {
-        unsigned wide;
-
-        apr_cpystrn(word, text, strcspn(text, " ") + 1);
-        wide = poolstat_columns(word);
-        if (used && width && used + 1 + wide > width) {
-            putchar('\n');
-            used = 0;
-        }
-        poolstat_fit(cut, sizeof(cut), word, width && wide > width ? width : 0, 0);
-        used += (unsigned)printf("%s", used ? " " : "") + wide;
-        fputs(cut, stdout);
-        text += strcspn(text, " ");
-        text += strspn(text, " ");
+    if (finding->connection) {
+        n += (apr_size_t)apr_snprintf(to + n, size - n, ", connection %" APR_UINT64_T_FMT, finding->connection);
     }
+    if (finding->tag) {
+        n += (apr_size_t)apr_snprintf(to + n, size - n, ", class %s", poolstat_text(tag, sizeof(tag), finding->tag));
+    }
+    if (finding->more) {
+        apr_snprintf(to + n, size - n, ", and %" APR_UINT64_T_FMT " more like it", finding->more);
+    }
+    return to;
+}
+
+/* A finding in as many lines as it takes, its severity in colour. */
+static void print_finding(const pst_finding_t *finding, unsigned width, int colours)
+{
+    char text[LINE], line[LINE], name[2 * POOLSTAT_TEXT];
+    const char *severity = pst_severity_word(finding->severity), *left = text;
+    poolstat_mark_e mark = !colours || finding->severity == PST_SEVERITY_INFO ? POOLSTAT_PLAIN
+                         : finding->severity == PST_SEVERITY_CRITICAL ? POOLSTAT_BAD : POOLSTAT_MARKED;
+    apr_size_t coloured = strlen(severity);
+
+    apr_snprintf(text, sizeof(text), "%-8s %-24s", severity, finding->id);
+    poolstat_tie(text);
+    apr_cpystrn(text + strlen(text), " ", 2);
+    whom(name, sizeof(name), finding);
+    apr_cpystrn(text + strlen(text), name, sizeof(text) - strlen(text));
+    for (; poolstat_line(line, sizeof(line), &left, width); coloured = 0) {
+        coloured = coloured < strlen(line) ? coloured : strlen(line);
+        printf("%s%.*s%s%s\n", coloured ? poolstat_mark_on(mark) : "", (int)coloured, line,
+               coloured ? poolstat_mark_off(mark) : "", line + coloured);
+    }
+}
+
+/* Last, so that they stand above the prompt: the worst findings by their ids; the doctor has the sentences. */
+static void print_findings(const pst_findings_t *findings, unsigned width)
+{
+    char text[LINE];
+    int colours = poolstat_colours();
+
+    if (!findings->count) {
+        return;
+    }
+    apr_snprintf(text, sizeof(text), "Findings: %u, the worst: %s; poolstat doctor tells more", findings->count,
+                 pst_severity_word(findings->findings[0].severity));
     putchar('\n');
+    poolstat_print(text, 0, width);
+    for (unsigned i = 0; i < findings->count && i < FINDINGS; i++) {
+        print_finding(&findings->findings[i], width, colours);
+    }
+    if (findings->count > FINDINGS) {
+        printf("... and %u more\n", findings->count - FINDINGS);
+    }
 }
 
 static int print_table(const poolstat_board_t *board, const poolstat_options_t *options, apr_pool_t *pool)
@@ -71,9 +110,9 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     if (rv != APR_SUCCESS) {
         return poolstat_read_failed(rv);
     }
-    print_line(poolstat_head_server(text, sizeof(text), &snapshot, board), width);
-    print_line(poolstat_head_sums(text, sizeof(text), &snapshot), width);
-    print_line(poolstat_head_counts(text, sizeof(text), &snapshot), width);
+    poolstat_print(poolstat_head_server(text, sizeof(text), &snapshot, board), 0, width);
+    poolstat_print(poolstat_head_sums(text, sizeof(text), &snapshot), 0, width);
+    poolstat_print(poolstat_head_counts(text, sizeof(text), &snapshot), 0, width);
     putchar('\n');
     if (children.row_count) {
         print_grid(&children, width);
@@ -85,8 +124,8 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
         printf("\n%u of %u connections\n", (unsigned)window.count, (unsigned)window.of);
         print_grid(&connections, width);
     }
-    if (pst_doctor_take(&snapshot, &board->board, pool) == APR_SUCCESS && snapshot.findings->count) {
-        printf("\nFindings: %u; poolstat doctor tells\n", snapshot.findings->count);
+    if (pst_doctor_take(&snapshot, &board->board, pool) == APR_SUCCESS) {
+        print_findings(snapshot.findings, width);
     }
     return POOLSTAT_OK;
 }

@@ -5,6 +5,7 @@
 #define _XOPEN_SOURCE 700       /* wcwidth */
 #include "poolstat_text.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,106 @@ apr_size_t poolstat_fit(char *to, apr_size_t size, const char *text, unsigned co
     }
     to[n] = '\0';
     return n;
+}
+
+apr_size_t poolstat_tie(char *text)
+{
+    char *at = text;
+
+    for (; *at; at++) {
+        *at = *at == ' ' ? POOLSTAT_TIE : *at;
+    }
+    return (apr_size_t)(at - text);
+}
+
+/* May a line end at this blank? A number and its unit stay together. */
+static int ends_line(const char *begin, const char *at)
+{
+    return *at == ' ' && (at == begin || at[-1] < '0' || at[-1] > '9' || !strchr("BKMGTabcdefghijklmnopqrstuvwxyz", at[1]));
+}
+
+/* One character, as it is put. @param wide the columns it takes @return bytes of the text */
+static apr_size_t take(char *to, apr_size_t *n, const char *at, unsigned *wide, unsigned columns)
+{
+    apr_size_t len = *at == POOLSTAT_TIE ? 0 : next(at, wide);
+
+    if (len && (!columns || *wide <= columns)) {
+        memcpy(to + *n, at, len);
+        *n += len;
+        return len;
+    }
+    *wide = 1;
+    to[(*n)++] = *at == POOLSTAT_TIE ? ' ' : '?';
+    return len ? len : skip(at);
+}
+
+char *poolstat_line(char *to, apr_size_t size, const char **text, unsigned columns)
+{
+    const char *begin = *text + strspn(*text, " "), *at = begin, *good = NULL, *poor = NULL;
+    apr_size_t n = 0, good_n = 0, poor_n = 0;
+    unsigned used = 0;
+
+    while (*at && n + MB_LEN_MAX < size) {
+        unsigned wide = 1;
+        apr_size_t before = n, len;
+
+        if (ends_line(begin, at)) {
+            good = at;
+            good_n = n;
+        }
+        if (*at == ' ' || *at == POOLSTAT_TIE) {
+            poor = at;
+            poor_n = n;
+        }
+        len = take(to, &n, at, &wide, columns);
+        if (columns && used + wide > columns) {
+            n = before;
+            break;
+        }
+        used += wide;
+        at += len;
+    }
+    if (*at && poor) {
+        n = good ? good_n : poor_n;
+        at = good ? good : poor;
+    }
+    *text = at + (*at == POOLSTAT_TIE) + strspn(at + (*at == POOLSTAT_TIE), " ");
+    while (n && to[n - 1] == ' ') {
+        n--;
+    }
+    to[n] = '\0';
+    return *begin ? to : NULL;
+}
+
+void poolstat_print(const char *text, unsigned indent, unsigned columns)
+{
+    char line[4096];
+
+    indent = columns && indent > columns / 2 ? 0 : indent;
+    if (!poolstat_line(line, sizeof(line), &text, columns ? columns - indent : 0)) {
+        putchar('\n');
+        return;
+    }
+    do {
+        printf("%*s%s\n", (int)indent, "", line);
+    } while (poolstat_line(line, sizeof(line), &text, columns ? columns - indent : 0));
+}
+
+apr_status_t poolstat_to_wrapped(void *baton, const char *data, apr_size_t len)
+{
+    poolstat_wrapped_t *to = baton;
+
+    for (apr_size_t i = 0; i < len; i++) {
+        if (data[i] != '\n') {
+            to->line[to->used++] = data[i];
+        }
+        if (data[i] == '\n' || to->used == sizeof(to->line) - 1) {
+            to->line[to->used] = '\0';
+            poolstat_print(to->line, 0, to->columns);
+            to->used = 0;
+        }
+    }
+    return ferror(stdout) ? APR_EGENERAL : APR_SUCCESS;
 }
 
 unsigned poolstat_terminal(void)

@@ -28,6 +28,24 @@ apr_size_t poolstat_fit(char *to, apr_size_t size, const char *text, unsigned co
 /** How many columns a text takes. */
 unsigned poolstat_columns(const char *text);
 
+/** Binds two words of a sentence of ours like a blank, at which no line ends as long as there is room for both. */
+#define POOLSTAT_TIE '\x1f'
+
+/** Make all blanks of a text ties. @return its length */
+apr_size_t poolstat_tie(char *text);
+
+/**
+ * The next line of an escaped text that is broken between words.  A number keeps its unit; what is longer than
+ * a line goes on in the next: nothing is lost.
+ * @param text    what is left; moved on
+ * @param columns 0: no bound
+ * @return to, without blanks at its ends; NULL: nothing is left
+ */
+char *poolstat_line(char *to, apr_size_t size, const char **text, unsigned columns);
+
+/** Print a text in as many lines as it takes, each after so many blanks; the first one too. */
+void poolstat_print(const char *text, unsigned indent, unsigned columns);
+
 /** Columns of the terminal on stdout; COLUMNS goes first; 0: no terminal, no bound. */
 unsigned poolstat_terminal(void);
 
@@ -42,5 +60,13 @@ void poolstat_say_to(char *to, apr_size_t size);
 
 /** A sink for emitters: a FILE. */
 apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len);
+
+/** A sink for emitters: stdout, in lines that fit; for sentences. Zero but for columns to begin with. */
+typedef struct poolstat_wrapped_t {
+    unsigned columns;           /**< 0: no bound */
+    apr_size_t used;
+    char line[8192];            /**< what is longer is broken there */
+} poolstat_wrapped_t;
+apr_status_t poolstat_to_wrapped(void *baton, const char *data, apr_size_t len);
 
 #endif /* POOLSTAT_TEXT_H */

@@ -12,6 +12,7 @@
 
 #include <apr_time.h>
 #include <ncurses.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #define STEP 2                  /* + and - make the interval half and twice as long */
 #define INTERVAL_LEAST 100000
 #define INTERVAL_MOST  3600000000u
+#define UNREAD_MOST 3           /* somebody else may have read the key */
 
 static volatile sig_atomic_t ended;
 
@@ -171,8 +173,8 @@ static int take_key(top_t *top, int key)
     pst_sort_e sort = sort_of(key);
 
     top->message[0] = '\0';
-    if (top->help) {
-        top->help = 0;
+    if (top->help && key != KEY_RESIZE) {
+        top->help = top->help < top->help_pages ? top->help + 1 : 0;
         return key == 'q' ? -1 : 0;
     }
     if (sort != PST_SORT_COUNT) {
@@ -213,6 +215,49 @@ static void remember_connection(top_t *top)
     top->seen[top->seen_count++] = row->slot.usage.reserved_bytes;
 }
 
+/*
+ * What poll() said of the terminal. One that hung up, or that is at its end again and again, is gone: who asks it
+ * for keys gets an answer at once, forever.
+ */
+static void judge_terminal(top_t *top, int ready, short events)
+{
+    top->unread = ready > 0 && (events & POLLIN) ? top->unread + 1 : 0;
+    if (ready > 0 && ((events & (POLLHUP | POLLERR | POLLNVAL)) || top->unread > UNREAD_MOST)) {
+        ended = 1;
+    }
+}
+
+/*
+ * A key, waited for until then; 0: for as long as it takes. Signals come through while it waits and at no other time,
+ * so that none falls between the look at `ended` and the wait; ncurses makes a key of a resize.
+ */
+static int key_until(top_t *top, apr_time_t due)
+{
+    struct pollfd terminal = { STDIN_FILENO, POLLIN, 0 };
+    apr_time_t left = due ? due - apr_time_now() : 0;
+    struct timespec wait = { (time_t)(left / APR_USEC_PER_SEC), (long)(left % APR_USEC_PER_SEC * 1000) };
+    sigset_t held, before;
+    int key;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGHUP);
+    sigaddset(&held, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &held, &before);
+    key = getch();
+    if (key == ERR && !ended && left >= 0) {
+        int ready = ppoll(&terminal, 1, due ? &wait : NULL, &before);
+
+        judge_terminal(top, ready, terminal.revents);
+    }
+    else if (key != ERR) {
+        top->unread = 0;
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return key;
+}
+
 /* Keys until the next look is due. @return as take_key() */
 static int wait_for_keys(top_t *top)
 {
@@ -220,20 +265,16 @@ static int wait_for_keys(top_t *top)
     int what = 0;
 
     while (!what && !ended) {
-        apr_time_t left = due - apr_time_now();
-        int key;
+        int key = key_until(top, top->paused ? 0 : due);
 
-        if (left <= 0 && !top->paused) {
+        if (key != ERR) {
+            what = take_key(top, key);
+            if (!what) {
+                top_draw(top);
+            }
+        }
+        else if (!top->paused && apr_time_now() >= due) {
             return 1;
-        }
-        timeout(left > 0 && !top->paused ? (int)(left / 1000) + 1 : 500);
-        key = getch();
-        if (key == ERR) {
-            continue;
-        }
-        what = take_key(top, key);
-        if (!what) {
-            top_draw(top);
         }
     }
     return ended ? -1 : what;
@@ -287,11 +328,13 @@ static int run(top_t *top)
     noecho();
     nonl();
     keypad(stdscr, TRUE);
+    timeout(0);
     set_escdelay(50);
     curs_set(0);
-    if (has_colors()) {
-        start_color();
+    if (poolstat_colours_wanted() && has_colors() && start_color() == OK) {
         use_default_colors();
+        init_pair(POOLSTAT_MARKED, COLOR_YELLOW, -1);
+        init_pair(POOLSTAT_BAD, COLOR_RED, -1);
     }
     status = loop(top);
     endwin();

@@ -26,7 +26,10 @@ typedef struct top_t {
     unsigned rows;              /**< how many rows the list has room for */
     apr_uint64_t seen[TOP_SEEN];
     unsigned seen_count;
-    int paused, help, utf8;
+    int paused, utf8;
+    unsigned help;              /**< the page of the help that is shown, from 1; 0: none */
+    unsigned help_pages;        /**< how many there are at this size */
+    unsigned unread;            /**< how often the terminal said that there is a key, and there was none */
     char message[256];
 } top_t;
 
@@ -36,6 +39,17 @@ void top_draw(top_t *top);
 /** The child and the connection that top->pid and top->id mean, or NULL: it is gone. */
 const pst_child_row_t *top_child(const top_t *top);
 const pst_row_t *top_connection(const top_t *top);
+
+#define TOP_HELP_WIDTH 76       /**< columns at most */
+#define TOP_HELP_LINES 64       /**< more than there are at any width that can be read */
+
+typedef struct top_help_t {
+    char lines[TOP_HELP_LINES][2 * TOP_HELP_WIDTH];
+    unsigned count;
+} top_help_t;
+
+/** What the keys do and the screens mean, in lines that fit. */
+void top_help(top_help_t *help, unsigned columns);
 
 /** How many rows the list of this screen has. */
 unsigned top_count(const top_t *top);

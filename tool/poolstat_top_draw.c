@@ -16,7 +16,9 @@
 #include <string.h>
 
 #define LINE 4096
-#define SPARK 24                /* columns of the small charts beside children */
+#define SPARK_LEAST 14          /* columns of the small charts beside children */
+#define SPARK_MOST  24
+#define FACT_LINES  3           /* that a long text takes at most */
 #define CHART_ROWS 6
 #define CLASSES 5
 
@@ -32,6 +34,24 @@ static void put(int y, const char *text, attr_t how)
     attrset(how);
     mvaddstr(y, 0, cut);
     attrset(A_NORMAL);
+}
+
+/* The same in as many lines as it takes, that many at most. @return the line after it */
+static int put_lines(int y, const char *text, attr_t how, int most)
+{
+    char cut[LINE];
+
+    for (int i = 0; i < most && poolstat_line(cut, sizeof(cut), &text, (unsigned)COLS); i++) {
+        put(y++, cut, how);
+    }
+    return y;
+}
+
+static unsigned spark_columns(void)
+{
+    unsigned columns = COLS / 5;
+
+    return columns < SPARK_LEAST ? SPARK_LEAST : columns < SPARK_MOST ? columns : SPARK_MOST;
 }
 
 /* Held of a child over its record, oldest first. @return how many, at most room */
@@ -54,13 +74,14 @@ static unsigned history_of(const top_t *top, const pst_child_row_t *child, apr_u
 
 static void put_spark(const top_t *top, int y, const pst_child_row_t *child, attr_t how)
 {
-    apr_uint64_t values[10 * SPARK];
+    apr_uint64_t values[10 * SPARK_MOST];
     poolstat_series_t series;
-    char text[3 * SPARK + 1];
+    char text[3 * SPARK_MOST + 1];
+    unsigned columns = spark_columns();
 
-    poolstat_series(&series, values, history_of(top, child, values, 10 * SPARK), SPARK, 1);
+    poolstat_series(&series, values, history_of(top, child, values, 10 * columns), columns, 1);
     attrset(how);
-    mvaddstr(y, COLS - SPARK, poolstat_chart_row(text, &series, 0, 1, top->utf8));
+    mvaddstr(y, COLS - (int)columns, poolstat_chart_row(text, &series, 0, 1, top->utf8));
     attrset(A_NORMAL);
 }
 
@@ -110,13 +131,13 @@ static int put_bar(int y, const pst_child_row_t *child)
         for (wide += value && !wide; wide && at < width; wide--) {
             bar[at++] = parts[i].letter;
         }
-        n += (apr_size_t)apr_snprintf(text + n, sizeof(text) - n, "%s%c %s %s", i ? "   " : "", parts[i].letter,
-                                      pst_metrics[parts[i].metric].label, pst_format_size(size, value));
+        n += (apr_size_t)apr_snprintf(text + n, sizeof(text) - n, "%s%c", i ? "   " : "", parts[i].letter);
+        apr_snprintf(text + n, sizeof(text) - n, " %s %s", pst_metrics[parts[i].metric].label, pst_format_size(size, value));
+        n += poolstat_tie(text + n);
     }
     bar[at] = '\0';
     put(y++, bar, A_REVERSE);
-    put(y++, text, A_NORMAL);
-    return y;
+    return put_lines(y, text, A_NORMAL, LINES / 3);
 }
 
 /* The rows of a list that are seen, around the selected one. */
@@ -133,6 +154,21 @@ static void scroll_to(top_t *top, int which, unsigned rows, unsigned count)
     }
     if (*first && *first + rows > count) {
         *first = count > rows ? count - rows : 0;
+    }
+}
+
+/* What is marked in a row that was put stands out. */
+static void put_marks(int y, const poolstat_grid_t *grid, unsigned row, attr_t how)
+{
+    unsigned x = 0;
+
+    for (unsigned i = 0; i < grid->column_count && y >= 0 && y < LINES; i++) {
+        const poolstat_column_t *c = &grid->columns[i];
+
+        if (c->width && grid->rows[row][i].mark && x < (unsigned)COLS) {
+            mvchgat(y, (int)x, (int)c->width, how | A_BOLD, (short)grid->rows[row][i].mark, NULL);
+        }
+        x += c->width ? c->width + 2 : 0;
     }
 }
 
@@ -154,19 +190,22 @@ static int put_grid(const top_t *top, int y, poolstat_grid_t *grid, unsigned sel
     y++;
     for (unsigned i = 0; i < grid->row_count; i++, y++) {
         put(y, poolstat_grid_row(grid, i, text, sizeof(text)), i == selected ? A_REVERSE : A_NORMAL);
+        put_marks(y, grid, i, i == selected ? A_REVERSE : A_NORMAL);
     }
     return y;
 }
 
+/* A third of the screen at most; a line stays empty below. @return where the rest begins */
 static int draw_heads(const top_t *top)
 {
     char text[LINE];
     const pst_snapshot_t *snapshot = &top->session.snapshot;
+    int most = LINES / 3, y;
 
-    put(0, poolstat_head_server(text, sizeof(text), snapshot, &top->session.board), A_BOLD);
-    put(1, poolstat_head_sums(text, sizeof(text), snapshot), A_NORMAL);
-    put(2, poolstat_head_counts(text, sizeof(text), snapshot), A_NORMAL);
-    return 4;
+    y = put_lines(0, poolstat_head_server(text, sizeof(text), snapshot, &top->session.board), A_BOLD, most);
+    y = put_lines(y, poolstat_head_sums(text, sizeof(text), snapshot), A_NORMAL, most - y);
+    y = put_lines(y, poolstat_head_counts(text, sizeof(text), snapshot), A_NORMAL, most - y);
+    return y + 1;
 }
 
 static void draw_children(top_t *top)
@@ -181,12 +220,12 @@ static void draw_children(top_t *top)
         != APR_SUCCESS) {
         return;
     }
-    put_grid(top, y, &grid, top->selected[0] - top->first[0], (unsigned)(has_sparks ? COLS - SPARK - 2 : COLS));
+    put_grid(top, y, &grid, top->selected[0] - top->first[0], (unsigned)COLS - (has_sparks ? spark_columns() + 2 : 0));
     if (has_sparks) {
         char title[64];
 
         apr_snprintf(title, sizeof(title), "%s, recorded", pst_metrics[PST_M_held_bytes].label);
-        mvaddnstr(y, COLS - SPARK, title, SPARK);
+        mvaddnstr(y, COLS - (int)spark_columns(), title, (int)spark_columns());
         for (unsigned i = 0; i < grid.row_count; i++) {
             put_spark(top, y + 1 + (int)i, &snapshot->children[top->first[0] + i], A_NORMAL);
         }
@@ -218,11 +257,18 @@ static int put_classes(const top_t *top, int y, const pst_child_row_t *child)
     return y + 1;
 }
 
+/* @return to, or a word */
+static const char *process_verdict(char *to, apr_size_t size, const pst_child_row_t *child)
+{
+    return *poolstat_growth(to, size, &child->head.verdict) ? to : pst_trend_word(child->head.verdict.state);
+}
+
 static void draw_child(top_t *top)
 {
     const pst_snapshot_t *snapshot = &top->session.snapshot;
     const pst_child_row_t *child = top_child(top);
-    char text[LINE], age[PST_FORMAT_LEN], reason[POOLSTAT_TEXT];
+    char text[LINE], age[PST_FORMAT_LEN], reason[POOLSTAT_TEXT], growth[64];
+    const char *state;
     apr_uint64_t values[1024];
     poolstat_grid_t grid;
     unsigned rows;
@@ -233,12 +279,13 @@ static void draw_child(top_t *top)
         put(0, text, A_BOLD);
         return;
     }
-    apr_snprintf(text, sizeof(text), "Child %u, generation %u, since %s; process scope: %s; %s %s %s",
+    state = poolstat_state(&top->session.board, &child->head);
+    apr_snprintf(text, sizeof(text), "Child %u, generation %u, age %s; process scope: %s; %s%s%s %s",
                  (unsigned)child->head.owner, (unsigned)child->head.generation,
                  pst_format_age(age, pst_view_age(snapshot, child->head.started)),
-                 pst_trend_word(child->head.verdict.state), poolstat_state(&top->session.board, &child->head),
+                 process_verdict(growth, sizeof(growth), child), state, *state ? "; " : "",
                  pst_level_word(child->head.level), poolstat_text(reason, sizeof(reason), child->head.reason));
-    put(y++, text, A_BOLD);
+    y = put_lines(y, text, A_BOLD, LINES / 4 + 1);
     y = put_bar(y, child) + 1;
     if (LINES >= 24) {
         char title[64];
@@ -262,14 +309,18 @@ static void draw_child(top_t *top)
     }
 }
 
-/* "Label: text", the text escaped and cut. @return the next line */
+/* "Label: text", the text escaped, in as many lines as a fact may take. @return the next line */
 static int put_fact(int y, const char *label, const char *text)
 {
-    char line[LINE], safe[POOLSTAT_TEXT];
+    char line[LINE], part[POOLSTAT_TEXT], safe[POOLSTAT_TEXT];
+    const char *left = poolstat_text(safe, sizeof(safe), text);
+    unsigned columns = COLS > 24 ? (unsigned)COLS - 13 : 12;
 
-    apr_snprintf(line, sizeof(line), "%-12s %s", label, poolstat_text(safe, sizeof(safe), text));
-    put(y, line, A_NORMAL);
-    return y + 1;
+    for (int i = 0; i < FACT_LINES && (poolstat_line(part, sizeof(part), &left, columns) || !i); i++) {
+        apr_snprintf(line, sizeof(line), "%-12s %s", i ? "" : label, part);
+        put(y++, line, A_NORMAL);
+    }
+    return y;
 }
 
 static char *format_figure(char *to, pst_metric_e metric, apr_uint64_t value)
@@ -304,7 +355,7 @@ static void draw_connection(const top_t *top)
     const pst_snapshot_t *snapshot = &top->session.snapshot;
     const pst_row_t *row = top_connection(top);
     const pst_shared_slot_t *slot;
-    char text[LINE], age[PST_FORMAT_LEN], size[PST_FORMAT_LEN];
+    char text[LINE], age[PST_FORMAT_LEN];
     int y = 0;
 
     if (!row) {
@@ -313,65 +364,70 @@ static void draw_connection(const top_t *top)
         return;
     }
     slot = &row->slot;
-    apr_snprintf(text, sizeof(text), "Connection %" APR_UINT64_T_FMT " of child %u: %s, %s, since %s", slot->id,
+    apr_snprintf(text, sizeof(text), "Connection %" APR_UINT64_T_FMT " of child %u: %s, %s, age %s", slot->id,
                  (unsigned)row->pid, pst_kind_word(slot->kind), pst_state_word(slot->state),
                  pst_format_age(age, pst_view_age(snapshot, slot->opened)));
-    put(y++, text, A_BOLD);
+    y = put_lines(y, text, A_BOLD, FACT_LINES);
     y = put_fact(y, "Client", slot->client);
     y = put_fact(y, "Vhost", slot->vhost);
     y = put_fact(y, "Protocol", slot->protocol);
     y = put_fact(y, "Request", slot->has_request ? slot->line : "(none)");
     if (slot->has_request) {
         y = put_fact(y, "Handler", slot->handler);
-        y = put_fact(y, "Since", pst_format_age(age, pst_view_age(snapshot, slot->request_started)));
+        y = put_fact(y, "Age", pst_format_age(age, pst_view_age(snapshot, slot->request_started)));
     }
-    apr_snprintf(text, sizeof(text), "%s%s%s", pst_trend_word(slot->verdict.state),
-                 slot->verdict.state == PST_TREND_GROWING ? ", a minute " : "",
-                 slot->verdict.state == PST_TREND_GROWING
-                     ? pst_format_size(size, slot->verdict.per_minute > 0 && slot->verdict.per_minute < 1e18f
-                                                 ? (apr_uint64_t)slot->verdict.per_minute : 0) : "");
-    y = put_fact(y, "Verdict", text) + 1;
+    poolstat_growth(text, sizeof(text), &slot->verdict);
+    y = put_fact(y, "Growth", *text ? text : pst_trend_word(slot->verdict.state)) + 1;
     y = put_figures(y, row) + 1;
     if (LINES >= y + CHART_ROWS + 3) {
-        apr_snprintf(text, sizeof(text), "%s, since you look", pst_metrics[PST_M_reserved_bytes].label);
+        apr_snprintf(text, sizeof(text), "%s, as seen here", pst_metrics[PST_M_reserved_bytes].label);
         put_chart(top, y, text, top->seen, top->seen_count);
     }
 }
 
-static void draw_help(void)
+/* A page of it: what the screen has room for. */
+static void draw_help(top_t *top)
 {
-    static const char *const lines[] = {
-        "poolstat top", "",
-        "  up, down, PgUp, PgDn, Home, End   select a row",
-        "  Enter, right                      go into a child, then into a connection",
-        "  Esc, left, Backspace              go back",
-        "  r u p o b t e a c i               sort by reserved, used, peak, pools, buckets, retained,",
-        "                                    requests, age, client, pid",
-        "  space                             pause, go on",
-        "  + -                               look half, twice as often",
-        "  q                                 quit", "",
-        "The small charts show what is recorded on the board (PoolStatHistory). In a child's bar",
-        "P is the process scope, C connections, R requests, B buckets, F what is free but retained.", "",
-        "Any key goes back."
-    };
+    static top_help_t help;
+    unsigned rows = LINES > 4 ? (unsigned)LINES - 3 : 1, first;
 
-    for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        put((int)i, lines[i], i ? A_NORMAL : A_BOLD);
+    top_help(&help, (unsigned)COLS);
+    top->help_pages = (help.count + rows - 1) / rows;
+    top->help = top->help < top->help_pages ? top->help : top->help_pages;
+    first = (top->help - 1) * rows;
+    put(0, "poolstat top", A_BOLD);
+    for (unsigned i = 0; i < rows && first + i < help.count; i++) {
+        put((int)i + 1, help.lines[first + i], A_NORMAL);
     }
+    apr_snprintf(top->message, sizeof(top->message), top->help < top->help_pages ? "Page %u of %u; any key goes on."
+                 : "Any key goes back.", top->help, top->help_pages);
+}
+
+/* What keys do here, the most needed first: as many as fit, none in part. */
+static void put_keys(int y, const char *const *keys)
+{
+    char text[LINE] = "";
+    apr_size_t n = 0;
+
+    for (unsigned i = 0; keys[i] && (!i || n + 2 + strlen(keys[i]) <= (apr_size_t)COLS); i++) {
+        n += (apr_size_t)apr_snprintf(text + n, sizeof(text) - n, "%s%s", i ? "  " : "", keys[i]);
+    }
+    put(y, text, A_REVERSE);
 }
 
 static void draw_bottom(const top_t *top)
 {
-    static const char *const lines[] = {
-        [TOP_CHILDREN] = "q quit  Enter child  sort: r u p o b t e a c i  space pause  + - interval  ? help",
-        [TOP_CHILD] = "q quit  Enter connection  Esc back  sort: r u p o b t e a c i  space pause  ? help",
-        [TOP_CONNECTION] = "q quit  Esc back  space pause  + - interval  ? help"
+    static const char *const keys[][8] = {
+        [TOP_CHILDREN] = { "? help", "q quit", "Enter child", "sort: r u p o b t e a c i", "space pause", "+ - interval", NULL },
+        [TOP_CHILD] = { "? help", "q quit", "Enter connection", "Esc back", "sort: r u p o b t e a c i", "space pause", NULL },
+        [TOP_CONNECTION] = { "? help", "q quit", "Esc back", "space pause", "+ - interval", NULL }
     };
+    static const char *const help_keys[] = { "q quit", NULL };
 
     if (LINES > 2) {
         put(LINES - 2, top->message[0] ? top->message : top->paused ? "paused" : "", A_BOLD);
     }
-    put(LINES - 1, lines[top->screen], A_REVERSE);
+    put_keys(LINES - 1, top->help ? help_keys : keys[top->screen]);
 }
 
 void top_draw(top_t *top)
@@ -379,7 +435,7 @@ void top_draw(top_t *top)
     apr_pool_clear(top->drawing);
     erase();
     if (top->help) {
-        draw_help();
+        draw_help(top);
     }
     else if (top->screen == TOP_CHILDREN) {
         draw_children(top);

@@ -17,6 +17,17 @@ my $json = $s->json;
 my ($parent, $child) = ($json->{server}{parent_pid}, $json->{children}[0]{pid});
 my $t = PST::Command->terminal(120, 40, 'top', '--pid', $parent, '--interval', '0.2');
 
+# Connections that finished some requests; whose allocator keeps what a request freed.
+sub busy { my $conn = PST::Conn->new($s->port); $conn->get('/small.txt'), $conn->response for 1 .. 30; return $conn }
+
+sub retaining {
+    my $conn = PST::Conn->new($s->port);
+    my $p = PST::Probe->start('pool=request&bytes=60000&pieces=25', port => $s->port, ask => $s->port, conn => $conn);
+    $p->arrived('hold');
+    $p->finish;
+    return $conn;
+}
+
 # The id of the connection in the first row, under the headings; and that of a probe's.
 sub first_id { my ($text) = @_; return $text =~ /^ *Pid +Id .*\n *\d+ +(\d+) /m ? $1 : 0 }
 my %id = map { $_ => row_of($json, $p{$_}->name)->{id} } keys %p;
@@ -27,12 +38,13 @@ subtest 'all children' => sub {
     like($text, qr/^Held \S+ MiB = In process/m, 'the sums');
     like($text, qr/Held, recorded/, 'the charts\' heading');
     ok($t->shows(qr/^ *$child .*[\x{2581}-\x{2588}]|^ *$child .*\xe2\x96[\x81-\x88]/m), 'and a chart');
-    like($text, qr/^q quit/m, 'the help line');
+    like($text, qr/^\? help  q quit/m, 'the keys, help first');
+    like($text, qr/^ *Pid .* PSS +Held +Retained .* Growth +State/m, 'what tells of growth');
 };
 
 subtest 'sorting' => sub {
     $t->keys('Enter');
-    ok($t->shows(qr/^Child $child, generation 0/m), 'into the child') or return;
+    ok($t->shows(qr/^Child $child, generation 0, age \d/m), 'into the child') or return;
     ok($t->shows(qr/Held, as recorded/), 'its chart');
     ok($t->shows(qr/^P+C+R+B+F*/m), 'its parts');
     $t->keys('r');
@@ -53,7 +65,8 @@ subtest 'into a connection and back' => sub {
     like($text, qr/^Request +GET \S+\Q@{[ $p{large}->name ]}\E/m, 'its request line');
     like($text, qr/^Client +127\.0\.0\.1/m, 'its client');
     like($text, qr/^Reserved +8\.6 MiB +8\.6 MiB/m, 'its figures and its request\'s');
-    ok($t->shows(qr/Reserved, since you look\n.*MiB/), 'a chart of what was seen');
+    ok($t->shows(qr/Reserved, as seen here\n.*MiB/), 'a chart of what was seen');
+    like($text, qr/^Connection .*, age \d.* s$/m, 'its age');
     $t->keys('Escape');
     ok($t->shows(qr/^Child $child, generation 0/m), 'back');
     $t->keys('Down', 'Down', 'Enter');
@@ -61,6 +74,39 @@ subtest 'into a connection and back' => sub {
     unlike($t->text, qr/\Q@{[ $p{large}->name ]}\E/, 'that is not the first');
     $t->keys('Left', 'Left');
     ok($t->shows(qr/^Held \S+ MiB = In process/m), 'back to all children');
+};
+
+# Each of these is first by one order alone, and so tells which one it is.
+subtest 'every order' => sub {
+    my %more = map { $_->[0] => PST::Probe->start($_->[1], port => $s->port, ask => $s->port, conn => $_->[2] // PST::Conn->new($s->port)) }
+      [ slack => 'pool=request&bytes=5000&pieces=2400', PST::Conn->new($s->port, '127.0.0.2') ],     # 12 MB in nodes of which a third stays unused
+      [ pools => 'pool=request&many=60&tag=many&bytes=10', undef ], [ requests => 'pool=request&bytes=100', busy() ],
+      [ retained => 'pool=request&bytes=100', retaining() ];
+    $_->arrived('hold') for values %more;
+    my $json = $s->json;
+    my %row = map { $_ => row_of($json, $more{$_}->name) } keys %more;
+    my %first = (u => [ used => $row{slack}{id} ]);
+    $t->keys('Enter');
+    ok($t->shows(qr/^Child $child, generation 0/m), 'into the child') or return;
+    my @rows = rows($json);
+    for my $try ([ r => 'reserved', 'reserved_bytes' ], [ u => 'used', 'used_bytes' ], [ p => 'peak', 'peak_bytes' ], [ o => 'pools', 'pools' ],
+        [ b => 'buckets', 'bucket_bytes' ], [ t => 'retained', 'retained_bytes' ], [ e => 'requests', 'requests' ]) {
+        my ($key, $word, $figure) = @$try;
+        my ($first, $second) = sort { $b->{$figure} <=> $a->{$figure} } @rows;
+        cmp_ok($first->{$figure}, '>', $second->{$figure}, "one is first by $word");
+        $t->keys($key);
+        ok($t->shows(qr/sorted by $word/), "$key: by $word") or return;
+        is(first_id($t->text), $first->{id}, "connection $first->{id} on top") or diag($t->text);
+    }
+    $t->keys('c');
+    ok($t->shows(qr/sorted by client/), 'c: by client');
+    my @ids = $t->text =~ /^ *$child +(\d+) /mg;
+    is($ids[-1], $row{slack}{id}, 'that of the other address last') or diag($t->text);
+    isnt($ids[0], $row{slack}{id}, 'and not first');
+    $_->finish, $_->conn->close for values %more;
+    $t->keys('r');
+    ok(wait_for(sub { first_id($t->text) == $id{large} }), 'they are gone');
+    $t->keys('Left');
 };
 
 subtest 'what is selected stays selected' => sub {
@@ -89,6 +135,45 @@ subtest 'help, pause, interval' => sub {
     ok($t->shows(qr/every 0\.2 s/), 'faster');
 };
 
+# What the screen says in words, whatever its width: nothing is cut in the middle.
+sub words { return join ' ', split ' ', $_[0] }
+
+subtest 'the sizes that people have' => sub {
+    for my $size ([ 80, 24 ], [ 60, 15 ], [ 200, 50 ]) {
+        my ($columns, $lines) = @$size;
+        $t->resize($columns, $lines);
+        my $of = "$columns x $lines";
+        $t->shows(qr/^\? help.*\n?\z/m);
+        my $text;
+        ok(wait_for(sub { words($text = $t->text) =~ /Held \S+ \w+ = In process \S+ \w+ \+ In connections \S+ \w+ \+ In requests \S+ \w+ \+ Buckets \S+ \w+ \+ Retained \S+ \w+ Children \d+/ }),
+            "$of: the sums to their end") or diag($text);
+        unlike($text, qr/ (?:=|\+|In)$/m, 'no item is torn');
+        like($text, qr/^ *$child .* Mi?B.* runs/m, 'the child');
+        like((split /\n/, $text)[-1], qr/^\? help  q quit  Enter child/, 'the keys');
+        is(join(' ', grep !/^(?:\? help|q quit|Enter child|sort: r u p o b t e a c i|space pause|\+ - interval)$/, split /  /, (split /\n/, $text)[-1]), '', 'none in part');
+        $t->keys('?');
+        my ($all, $pages) = ('', 0);
+        while ($pages++ < 9) {
+            my $page = $t->shows(qr/^poolstat top\n(?:.*\n)*.*(?:Page $pages of|goes back)/) or last;
+            my ($long) = grep length > ($columns < 76 ? $columns : 76), split /\n/, $page;
+            is($long, undef, 'a page of help in 76 columns');
+            $all .= $page =~ s/^(?:poolstat top|Page.*|Any key.*|q quit)$//gmr;
+            last if $page =~ /goes back/;
+            $t->keys('n');
+        }
+        $all = words($all);
+        like($all, qr/\Q$_\E/, "help has: $_") for 'sort by reserved, used, peak, pools, buckets, retained', 'look half as often, twice as often',
+          'F what is free but retained.', 'empty while it is not known.', 'back to the shell';
+        $t->keys('n');
+        ok(wait_for(sub { $t->text =~ /^Held /m }), 'and back');
+        $t->keys('Enter');
+        $text = $t->shows(qr/^Child $child, generation/) or next;
+        like(words($text), qr/P In process \S+ \w+ C In connections \S+ \w+ R In requests \S+ \w+ B Buckets \S+ \w+ F Retained \S+ \w+/, 'all parts of the bar');
+        $t->keys('Left');
+    }
+    $t->resize(120, 40);
+};
+
 subtest 'any size' => sub {
     for my $size ([ 200, 60 ], [ 20, 4 ], [ 5, 2 ], [ 120, 40 ]) {
         $t->resize(@$size);
@@ -98,6 +183,58 @@ subtest 'any size' => sub {
         }
     }
     ok($t->shows(qr/^Apache\/.*parent $parent/m), 'and all is there again');
+};
+
+subtest 'at once, however long the interval' => sub {
+    for my $pause ('', 'Space') {
+        my $u = PST::Command->terminal(80, 24, 'top', '--pid', $parent, '--interval', 600);
+        ok($u->shows(qr/^ *$child .* runs/m), $pause ? 'paused' : 'it waits') or return;
+        $u->keys($pause) if $pause;
+        $u->resize(60, 15);
+        ok($u->shows(qr/^\? help.* a c i\n?\z/m), 'a new size');
+        is(scalar(split /\n/, $u->text), 15, 'is used');
+        $u->keys('C-c');
+        ok($u->shows(qr/^status=0/m), 'Ctrl-C');
+    }
+};
+
+subtest 'other terminals' => sub {
+    for my $env ({ LC_ALL => 'C' }, { LC_ALL => 'C', TERM => 'vt100' }, { TERM => 'vt100', LC_ALL => 'C.UTF-8' }) {
+        my $as = join ' ', map "$_=$env->{$_}", sort keys %$env;
+        my $u = PST::Command->terminal(80, 24, $env, 'top', '--pid', $parent, '--interval', '0.2');
+        my $text = $u->shows(qr/^ *$child .*runs/m) or return fail($as);
+        ok($u->shows($env->{LC_ALL} eq 'C' ? qr/^ *$child .*runs.*[-.:=+#]{3}/m : qr/^ *$child .*runs.*(?:\xe2\x96.|[\x{2581}-\x{2588}]){3}/m), "$as: the chart");
+        $env->{LC_ALL} eq 'C' ? unlike($u->text, qr/[^\n\x20-\x7e]/, 'in ASCII') : pass('in blocks');
+        $u->keys('Enter');
+        ok($u->shows(qr/^Child $child/m), 'keys work');
+        $u->keys('q');
+        ok($u->shows(qr/^status=0/m), 'and q');
+    }
+    kill STOP => $child;    # what is wrong is red, if anything may be
+    for my $try ([ {}, 1 ], [ { NO_COLOR => 1 }, 0 ], [ { NO_COLOR => '' }, 1 ], [ { TERM => 'vt100' }, 0 ]) {
+        my ($env, $red) = @$try;
+        my $r = PST::Command->pty(120, 30, $env, 'top', '--pid', $parent, '--count', 1)->end;
+        is($r->{status}, 0, 'once, with ' . (join(' ', %$env) || 'colours'));
+        like($r->{out}, qr/stopped/, 'it says: stopped');
+        my $is = $r->{out} =~ /\e\[[\d;]*31m/ ? 1 : 0;
+        is($is, $red, $red ? 'in red' : 'without colours');
+    }
+    kill CONT => $child;
+};
+
+subtest 'Ctrl-Z and fg' => sub {
+    my $u = PST::Command->shell(80, 24, 'top', '--pid', $parent, '--interval', '0.2');
+    ok($u->shows(qr/^\? help/m), 'from a shell') or return;
+    $u->keys('C-z');
+    ok($u->shows(qr/Stopped.*\n(?:.*\n)*ready> *$/m), 'the shell is there again') or return;
+    $u->resize(100, 20);
+    $u->keys('fg', 'Enter');
+    ok($u->shows(qr/^Held .*\n(?:.*\n)*\? help .*\n?\z/m), 'and then top, whole') or return;
+    is(scalar(split /\n/, $u->text), 20, 'at the new size');
+    $u->keys('Enter');
+    ok($u->shows(qr/^Child $child/m), 'keys work');
+    $u->keys('q');
+    ok($u->shows(qr/^ready> *$/m), 'q ends it');
 };
 
 subtest 'a graceful restart, and the end' => sub {
@@ -142,5 +279,24 @@ subtest 'a board that is taken away, then cut' => sub {
     truncate "$file.away", 5000;
     ok($u->shows(qr/^status=5/m), 'when it is cut, too, top ends in order');
     unlike($u->text, qr/Bus error|core dumped/, 'by no signal');
+};
+
+# Nobody tells it: it is not the session's leader, and the terminal is not its controlling one.
+subtest 'the terminal goes' => sub {
+    ok($s->start, 'started again') or return;
+    for my $try ([ 'while it waits', '--interval', 60 ], [ 'while it is paused', '--interval', 60 ], [ 'while it looks', '--interval', '0.1' ]) {
+        my ($when, @args) = @$try;
+        my $before = (times)[2] + (times)[3];
+        my $u = PST::Command->pty(80, 24, 'top', '--file', $s->board, @args);
+        ok($u->shows(qr/\? help/), $when) or next;
+        if ($when =~ /paused/) {
+            syswrite $u->{master}, ' ';
+            ok($u->shows(qr/paused/), 'it is');
+        }
+        $u->hang_up;
+        my $r = $u->end(4);
+        is($r->{status}, 0, 'it ends by itself');
+        cmp_ok($r->{cpu_of_all} - $before, '<', 0.5, 'and burns no CPU');
+    }
 };
 done_testing;

@@ -5,10 +5,14 @@
 #   my $r = poolstat('json', '--pid', $s->pid);   is($r->{status}, 0) or diag($r->{err});
 #   my $t = PST::Command->terminal(100, 30, 'top', '--pid', $s->pid);
 #   $t->shows(qr/Held/) and $t->keys('Enter');
+#   my $p = PST::Command->pty(80, 24, { TERM => 'xterm' }, 'doctor');   # what it writes, byte by byte
+#   $p->end->{out};
 package PST::Command;
 use strict;
 use warnings;
 use Exporter 'import';
+use IO::Handle;
+use POSIX ();
 use PST ();
 use PST::Stage;
 use Time::HiRes qw(time);
@@ -53,10 +57,24 @@ my @terminals;
 
 sub terminal {
     my ($class, $columns, $lines, @args) = @_;
+    my %env = ref $args[0] ? %{ shift @args } : ();
+    my $run = join ' ', map { "'" . s/'/'\\''/gr . "'" } 'env', map("$_=$env{$_}", sort keys %env), program(), @args;
+    return $class->_session($columns, $lines, "$run 2>&1; echo status=\$?; exec cat");
+}
+
+# The same, started by a shell that has jobs: Ctrl-Z and fg.
+sub shell {
+    my ($class, $columns, $lines, @args) = @_;
+    my $self = $class->_session($columns, $lines, "PS1='ready> ' exec bash --norc --noprofile -i");
+    $self->shows(qr/^ready>/m) and $self->keys(join(' ', map { "'" . s/'/'\\''/gr . "'" } program(), @args), 'Enter');
+    return $self;
+}
+
+sub _session {
+    my ($class, $columns, $lines, $run) = @_;
     my $self = bless { name => join('-', 'pst', $$, ++$serial) }, $class;
-    my $run = join ' ', map { "'" . s/'/'\\''/gr . "'" } program(), @args;
     push @terminals, $self;
-    $self->_tmux('new-session', '-d', '-x', $columns, '-y', $lines, "$run 2>&1; echo status=\$?; exec cat");
+    $self->_tmux('new-session', '-d', '-x', $columns, '-y', $lines, $run);
     return $self;
 }
 
@@ -84,6 +102,66 @@ sub shows {
     Test::More::diag("the terminal shows:\n$text");
     return;
 }
+
+# A pseudo-terminal of our own, which is not the program's controlling one: when it hangs up, no signal tells.
+package PST::Command::Pty;
+use Time::HiRes qw(time);
+
+sub PST::Command::pty {
+    my (undef, $columns, $lines, @args) = @_;
+    my %env = ref $args[0] ? %{ shift @args } : ();
+    my ($unlock, $number, $size) = (pack('i', 0), pack('i', 0), pack('S4', $lines, $columns, 0, 0));
+    open my $master, '+<', '/dev/ptmx' or die "ptmx: $!\n";
+    # TIOCSPTLCK, TIOCGPTN, TIOCSWINSZ of Linux
+    ioctl $master, 0x40045431, $unlock and ioctl $master, 0x80045430, $number and ioctl $master, 0x5414, $size or die "pty: $!\n";
+    my $self = bless { master => $master, out => '', began => time }, 'PST::Command::Pty';
+    defined($self->{pid} = fork) or die "fork: $!\n";
+    if (!$self->{pid}) {
+        sysopen my $slave, '/dev/pts/' . unpack('i', $number), 2 | 0400 or POSIX::_exit(126);    # O_RDWR | O_NOCTTY
+        open STDIN, '<&', $slave; open STDOUT, '>&', $slave; open STDERR, '>&', $slave;
+        close $master;
+        delete @ENV{qw(COLUMNS LINES NO_COLOR)};
+        $ENV{TERM} = 'xterm';
+        @ENV{ keys %env } = values %env;
+        exec PST::Command::program(), @args or POSIX::_exit(127);
+    }
+    return $self;
+}
+
+sub pid { $_[0]{pid} }
+
+# Read what comes until it matches; with nothing to match, until the end. True if it did.
+sub shows {
+    my ($self, $what, $seconds) = @_;
+    my $until = time + ($seconds // 10);
+    while (!$what || $self->{out} !~ $what) {
+        my $ready = '';
+        vec($ready, fileno $self->{master}, 1) = 1;
+        return 0 if time > $until;
+        next if !select $ready, undef, undef, 0.2;
+        sysread $self->{master}, $self->{out}, 65536, length $self->{out} or return !$what;    # EIO: closed
+    }
+    return 1;
+}
+
+sub hang_up { my ($self) = @_; close $self->{master} }
+
+# Its end, awaited: status (undef: it goes on), CPU seconds, what it wrote, without the terminal's \r.
+sub end {
+    my ($self, $seconds) = @_;
+    $self->shows(undef, $seconds) if $self->{master}->opened;
+    my $ended = PST::wait_for(sub { waitpid($self->{pid}, POSIX::WNOHANG()) > 0 }, $seconds // 10);
+    my $status = $?;
+    if (!$ended) {
+        kill KILL => $self->{pid};
+        waitpid $self->{pid}, 0;
+    }
+    my ($user, $system) = (times)[2, 3];
+    return { status => !$ended ? undef : $status & 127 ? 128 + ($status & 127) : $status >> 8, out => $self->{out} =~ s/\r//gr,
+        cpu_of_all => $user + $system };
+}
+
+package PST::Command;
 
 sub end { my ($self) = @_; $self->_tmux('kill-server') unless $self->{ended}++ }
 

@@ -10,10 +10,10 @@ use Socket qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
 sub new {
-    my ($class, $port) = @_;
+    my ($class, $port, $from) = @_;    # from: another address of this machine
     local $SIG{PIPE} = 'IGNORE';
-    my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Proto => 'tcp', Timeout => 10)
-      or return;
+    my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Proto => 'tcp', Timeout => 10,
+        $from ? (LocalAddr => $from) : ()) or return;
     setsockopt $sock, IPPROTO_TCP, TCP_NODELAY, 1;
     binmode $sock;
     return bless { sock => $sock, buffer => '', open => 1 }, $class;

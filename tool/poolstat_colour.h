@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What stands out on a terminal, and whether in colour.  A colour never says what no word says: a pipe,
+ * NO_COLOR and a terminal without colours lose nothing.
+ */
+#ifndef POOLSTAT_COLOUR_H
+#define POOLSTAT_COLOUR_H
+
+typedef enum {
+    POOLSTAT_PLAIN = 0,
+    POOLSTAT_MARKED,            /**< look at this: it grows */
+    POOLSTAT_BAD,               /**< something is wrong */
+    POOLSTAT_MARK_COUNT
+} poolstat_mark_e;
+
+/** May colours be used at all? Not if NO_COLOR is set and not empty: https://no-color.org */
+int poolstat_colours_wanted(void);
+
+/** Does stdout show them? A terminal that has them, where they are wanted. */
+int poolstat_colours(void);
+
+/** What to write before and after what is marked; "" for what is plain. */
+const char *poolstat_mark_on(poolstat_mark_e mark);
+const char *poolstat_mark_off(poolstat_mark_e mark);
+
+#endif /* POOLSTAT_COLOUR_H */
