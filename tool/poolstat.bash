@@ -5,7 +5,7 @@
 _poolstat()
 {
     local cur prev word command='' options i
-    local commands='top json text metrics profile history doctor watch tree'
+    local commands='top json text metrics profile history doctor watch tree help'
     local sorts='reserved used peak pools buckets retained requests age client pid'
 
     COMPREPLY=()
@@ -37,27 +37,29 @@ _poolstat()
         ;;
     -s | --sort) COMPREPLY=($(compgen -W "$sorts" -- "$cur")) && return ;;
     -k | --kind) COMPREPLY=($(compgen -W 'client secondary backend' -- "$cur")) && return ;;
+    --severity) COMPREPLY=($(compgen -W 'info warning critical' -- "$cur")) && return ;;
     --describe) COMPREPLY=($(compgen -W 'text markdown' -- "$cur")) && return ;;
     --vhost | -l | --limit | -i | --interval | -n | --count | --since | -m | --match | --min) return ;;
     esac
 
     case $command in
     '') options='--file --pid --sort --kind --vhost --limit --gone --describe --version --help' ;;
-    top) options='--file --pid --sort --kind --vhost --limit --gone --interval --count --help' ;;
+    top) options='--file --pid --sort --kind --vhost --gone --interval --count --help' ;;
     json) options='--file --pid --sort --kind --vhost --gone --help' ;;
     text) options='--file --pid --sort --kind --vhost --limit --gone --help' ;;
     metrics) options='--file --pid --gone --openmetrics --help' ;;
     profile) options='--file --pid --gone --help' ;;
     history) options='--file --pid --since --help' ;;
-    doctor) options='--file --pid --help' ;;
+    doctor) options='--file --pid --severity --json --help' ;;
     watch) options='--file --pid --interval --count --help' ;;
     tree) options='--json --match --min --help' ;;
+    help) options='--help' ;;
     esac
     if [[ $cur == -* ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
     elif [[ $command == tree ]]; then
         COMPREPLY=($(compgen -W "$(pgrep -x 'apache2|httpd' 2>/dev/null)" -- "$cur"))
-    elif [[ -z $command ]]; then
+    elif [[ -z $command || ($command == help && $prev == help) ]]; then
         COMPREPLY=($(compgen -W "$commands" -- "$cur"))
     fi
 }

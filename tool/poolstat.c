@@ -17,16 +17,17 @@
 #include <unistd.h>
 
 const poolstat_command_t poolstat_commands[] = {
-    { "", "", poolstat_table, "a table, once: the server, its children, its largest connections" },
-    { "top", "", poolstat_top, "the same, live, on the whole terminal; with charts, down to one connection" },
-    { "json", "", poolstat_json, "all there is, as JSON: what /pool-status/json says" },
-    { "text", "", poolstat_auto, "all there is, a Key: value line each: what /pool-status?auto says" },
-    { "metrics", "", poolstat_metrics, "what /pool-status/metrics says to Prometheus" },
-    { "profile", "", poolstat_profile, "call sites as a heap profile for pprof: what /pool-status/profile says" },
-    { "history", "", poolstat_history, "histories as JSON: which there are or, with the --pid of a child, its points" },
-    { "doctor", "", poolstat_doctor, "what is wrong, with the figures behind it and what to do; status 1 if there is anything" },
-    { "watch", "", poolstat_watch, "a line per interval: what there is, and what changed" },
-    { "tree", "PID", poolstat_tree, "the pools of a running process, read without stopping it; for root" },
+    { "", "", poolstat_table, "A table, once: the server, its children, its 10 largest connections, and what the doctor finds" },
+    { "top", "", poolstat_top, "Live, a look each second: all children, Enter goes into one, and into one of its connections" },
+    { "json", "", poolstat_json, "All there is, as JSON: what /pool-status/json says" },
+    { "text", "", poolstat_auto, "All there is, a Key: value line each, of the 100 largest connections: what /pool-status?auto says" },
+    { "metrics", "", poolstat_metrics, "Samples for Prometheus: what /pool-status/metrics says" },
+    { "profile", "", poolstat_profile, "Call sites as a heap profile for pprof: what /pool-status/profile says" },
+    { "history", "", poolstat_history, "Histories as JSON: which there are or, with the --pid of a child, its points" },
+    { "doctor", "", poolstat_doctor, "What is wrong, the figures behind it and what to do; status 1 if there is anything" },
+    { "watch", "", poolstat_watch, "A line each second: what there is, and what changed since the line before" },
+    { "tree", "PID", poolstat_tree, "The pools of a running process, read without stopping it; for root" },
+    { "help", "[WORD]", poolstat_help_of, "What a subcommand does and takes, or all of them in short" },
     { NULL, NULL, NULL, NULL }
 };
 
@@ -34,16 +35,6 @@ static int print_version(void)
 {
     printf("poolstat %s, reads boards of version %d, APR %s\n", PST_VERSION, PST_BOARD_VERSION, apr_version_string());
     return POOLSTAT_OK;
-}
-
-static const poolstat_command_t *command_of(const char *name)
-{
-    const poolstat_command_t *command = poolstat_commands;
-
-    while (command->name && strcmp(command->name, name)) {
-        command++;
-    }
-    return command->name ? command : NULL;
 }
 
 /* Which of the words is the subcommand: the first that is no option and no option's value. 0: none */
@@ -56,6 +47,16 @@ static int find_word(int argc, const char *const *argv)
         i += poolstat_option_takes_next(argv[i]);
     }
     return 0;
+}
+
+/* A word that is no subcommand: after an option that is none, it is rather the value of that. @return POOLSTAT_USAGE */
+static int refuse(int word, const char *const *argv)
+{
+    const char *alone[] = { "", word > 1 ? argv[word - 1] : "" };
+    poolstat_options_t options;
+
+    return *alone[1] == '-' && poolstat_options(&options, 2, alone) == POOLSTAT_USAGE ? POOLSTAT_USAGE
+                                                                                     : poolstat_no_command(argv[word]);
 }
 
 /* What stands alone, whatever else there is. @return -1: nothing of that */
@@ -80,14 +81,13 @@ static int run(int argc, const char *const *argv)
 {
     const char **rest = calloc((size_t)argc + 1, sizeof(*rest));
     int word = find_word(argc, argv), status = answer_alone(argc, argv, word), count = 1;
-    const poolstat_command_t *command = command_of(word ? argv[word] : "");
+    const poolstat_command_t *command = poolstat_command_of(word ? argv[word] : "");
 
     if (status < 0 && !rest) {
         status = POOLSTAT_FAILED;
     }
     if (status < 0 && !command) {
-        fprintf(stderr, "poolstat: there is no such subcommand; poolstat --help lists them\n");
-        status = POOLSTAT_USAGE;
+        status = refuse(word, argv);
     }
     if (status < 0) {
         rest[0] = command->name;

@@ -11,7 +11,7 @@
 /** What the command tells its caller; docs/poolstat.1 has the same list. */
 typedef enum {
     POOLSTAT_OK = 0,
-    POOLSTAT_FOUND = 1,         /**< doctor: there are findings */
+    POOLSTAT_FOUND = 1,         /**< doctor: there is a finding of the least severity asked for, or worse */
     POOLSTAT_USAGE = 2,         /**< the command line was not understood */
     POOLSTAT_NONE = 3,          /**< no board was found, or it cannot be opened */
     POOLSTAT_MANY = 4,          /**< several servers run, and none was chosen */
@@ -37,6 +37,7 @@ typedef struct poolstat_options_t {
     int          json;
     const char  *match;         /**< a glob, or NULL */
     apr_uint64_t min;           /**< bytes */
+    unsigned severity;          /**< pst_severity_e: the least that doctor tells */
 } poolstat_options_t;
 
 /** A subcommand. argv[0] is its word. @return a poolstat_exit_e */
@@ -46,7 +47,7 @@ typedef struct poolstat_command_t {
     const char *name;           /**< "" is the command without a word */
     const char *operand;        /**< how --help writes it, or "" */
     poolstat_command_fn fn;
-    const char *help;
+    const char *help;           /**< a sentence that stands alone, without its full stop */
 } poolstat_command_t;
 
 /** All of them, in the order of --help; ends with a name of NULL. */
@@ -65,6 +66,12 @@ int poolstat_option_takes_next(const char *word);
 /** Print what --help prints, of one subcommand or (NULL) of all. */
 void poolstat_help(const poolstat_command_t *command);
 
+/** The subcommand of this name, "" among them, or NULL. */
+const poolstat_command_t *poolstat_command_of(const char *name);
+
+/** Say that there is no such subcommand, and which one may have been meant. @return POOLSTAT_USAGE */
+int poolstat_no_command(const char *name);
+
 /* The subcommands. */
 int poolstat_table(int argc, const char *const *argv);
 int poolstat_json(int argc, const char *const *argv);
@@ -79,5 +86,6 @@ int poolstat_top(int argc, const char *const *argv);
 /** --describe: argv[0] is that word. */
 int poolstat_describe(int argc, const char *const *argv);
 int poolstat_tree(int argc, const char *const *argv);
+int poolstat_help_of(int argc, const char *const *argv);
 
 #endif /* POOLSTAT_H */

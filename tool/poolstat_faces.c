@@ -14,6 +14,7 @@
 #include "pst_view_profile.h"
 #include "pst_view_tree.h"
 
+#include <apr_strings.h>
 #include <unistd.h>
 
 /* @return a poolstat_exit_e */
@@ -61,17 +62,55 @@ static int print_text(pst_emit_t *emit, const poolstat_board_t *board, const poo
     return status;
 }
 
+/* Those of the least severity asked for, or worse. @return how many that leaves out */
+static unsigned leave_out(pst_snapshot_t *snapshot, unsigned least, apr_pool_t *pool)
+{
+    pst_findings_t *kept = apr_pmemdup(pool, snapshot->findings, sizeof(*kept));
+    unsigned count = kept->count;
+
+    while (kept->count && kept->findings[kept->count - 1].severity < least) {   /* the most severe come first */
+        kept->count--;
+    }
+    snapshot->findings = kept;
+    return count - kept->count;
+}
+
+static void print_findings_json(pst_emit_t *emit, const pst_snapshot_t *snapshot)
+{
+    pst_emit_object(emit, NULL);
+    pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
+    pst_emit_seconds(emit, "time", snapshot->taken, 6);
+    pst_emit_number(emit, "children", snapshot->child_count);
+    pst_emit_seconds(emit, "record_seconds", snapshot->findings->record, 6);
+    pst_view_doctor_tree(emit, snapshot);
+    pst_emit_end(emit);
+}
+
 /* The one face whose status tells. */
 static int print_findings(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
                           apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
     int status = take(&snapshot, board, options, pool);
+    unsigned out;
+    char text[96];
 
-    if (status == POOLSTAT_OK && pst_view_doctor_text(emit, &snapshot)) {
-        status = POOLSTAT_FOUND;
+    if (status != POOLSTAT_OK) {
+        return status;
     }
-    return status;
+    out = leave_out(&snapshot, options->severity, pool);
+    if (options->json) {
+        print_findings_json(emit, &snapshot);
+    }
+    else if (snapshot.findings->count || !out) {
+        pst_view_doctor_text(emit, &snapshot);
+    }
+    if (out && !options->json) {
+        apr_snprintf(text, sizeof(text), "%s less severe than %s: %u.", snapshot.findings->count ? "Not shown, as" : "No findings but",
+                     pst_severity_word(options->severity), out);
+        pst_emit_sentence(emit, text);
+    }
+    return snapshot.findings->count ? POOLSTAT_FOUND : POOLSTAT_OK;
 }
 
 static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
@@ -140,6 +179,7 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
 static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn print)
 {
     static pst_emit_t emit;
+    static poolstat_wrapped_t wrapped;
     poolstat_options_t options;
     poolstat_board_t board;
     apr_pool_t *pool;
@@ -152,10 +192,18 @@ static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn
     status = poolstat_open(&board, &options, 0, pool);
     if (status < 0) {
         poolstat_objects(&board, pool);
-        pst_emit_init(&emit, options.openmetrics ? PST_EMIT_OPENMETRICS : to, poolstat_to_file, stdout);
+        to = options.openmetrics ? PST_EMIT_OPENMETRICS : options.json ? PST_EMIT_JSON : to;
+        if (print == print_findings && !options.json) {
+            wrapped.columns = poolstat_terminal();
+            wrapped.used = 0;
+            pst_emit_init(&emit, to, poolstat_to_wrapped, &wrapped);
+        }
+        else {
+            pst_emit_init(&emit, to, poolstat_to_file, stdout);
+        }
         status = print(&emit, &board, &options, pool);
         pst_emit_flush(&emit);              /* main() looks whether all could be written */
-        if (status == POOLSTAT_OK && to == PST_EMIT_JSON && isatty(STDOUT_FILENO)) {
+        if (status <= POOLSTAT_FOUND && to == PST_EMIT_JSON && isatty(STDOUT_FILENO)) {
             putchar('\n');
         }
     }

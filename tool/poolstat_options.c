@@ -4,7 +4,10 @@
  * them and what --help says; a test compares it with the man page and the completion.
  */
 #include "poolstat.h"
+#include "poolstat_nearest.h"
+#include "poolstat_text.h"
 #include "pst_args.h"
+#include "pst_doctor.h"
 #include "pst_metric.h"
 
 #include <stdio.h>
@@ -154,6 +157,17 @@ static const char *set_min(poolstat_options_t *options, const char *value)
     return NULL;
 }
 
+static const char *set_severity(poolstat_options_t *options, const char *value)
+{
+    for (unsigned i = 0; i < PST_SEVERITY_COUNT; i++) {
+        if (!strcmp(value, pst_severity_word(i))) {
+            options->severity = i;
+            return NULL;
+        }
+    }
+    return "info, warning or critical";
+}
+
 static const char *set_nothing(poolstat_options_t *options, const char *value)
 {
     (void)options, (void)value;
@@ -172,22 +186,24 @@ static const struct {
 } table[] = {
     { "file", 'f', "PATH", BOARD, set_file, "read this board's file, and look for no server" },
     { "pid", 'p', "PID", BOARD, set_pid, "the server of this process; if it is a child, this child alone" },
-    { "sort", 's', "WORD", "- top json text ", set_sort, "reserved, used, peak, pools, buckets, retained, requests, age, client or pid" },
+    { "sort", 's', "WORD", "- top json text ", set_sort, "reserved (unless given), used, peak, pools, buckets, retained, requests, age, client or pid" },
     { "kind", 'k', "KIND", "- top json text ", set_kind, "connections of this kind: client, secondary or backend" },
     { "vhost", 0, "NAME", "- top json text ", set_vhost, "connections of this vhost" },
-    { "limit", 'l', "N", "- top text ", set_limit, "so many connections at most" },
+    { "limit", 'l', "N", "- text ", set_limit, "so many connections at most: 10, text 100, unless given" },
     { "gone", 'g', NULL, "- top json text metrics profile ", set_gone, "children that are gone, too, as far as the board still has them" },
-    { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600" },
-    { "count", 'n', "N", "top watch ", set_count, "look so many times, then end" },
+    { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600; 1 unless given" },
+    { "count", 'n', "N", "top watch ", set_count, "look so many times, then end; without it, on and on" },
     { "since", 0, "TIME", "history ", set_since, "only points after this time, in seconds since the epoch" },
     { "openmetrics", 0, NULL, "metrics ", set_openmetrics, "as OpenMetrics instead of Prometheus's text format 0.0.4" },
-    { "json", 'j', NULL, "tree ", set_json, "print JSON" },
+    { "severity", 0, "WORD", "doctor ", set_severity, "only what is info (unless given), warning or critical, or worse; so for the status" },
+    { "json", 'j', NULL, "tree doctor ", set_json, "print JSON" },
     { "match", 'm', "TAG", "tree ", set_match, "pools whose tag matches, with what they lie in" },
     { "min", 0, "SIZE", "tree ", set_min, "subtrees of at least this size; K, M and G are understood" },
     { "describe", 0, "[=FORMAT]", "-", set_nothing, "print the table of figures, as text or, with =markdown, for the manual" },
     { "version", 'V', NULL, "", set_nothing, "print the versions of command and boards" },
     { "help", 'h', NULL, "", set_nothing, "print this, or what a subcommand takes" }
 };
+#define HELP_COLUMN 27          /* where what --help says of a word begins */
 #define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
 
 static int takes(int i, const char *command)
@@ -253,10 +269,24 @@ static int is_of_use(int i)
     return command->name != NULL;
 }
 
+/* A text that goes on below itself, beside what it explains. */
+static void print_beside(const char *begin, const char *text, unsigned columns)
+{
+    char line[512];
+    unsigned left = columns > 2 * HELP_COLUMN ? columns - HELP_COLUMN : 0;
+
+    while (poolstat_line(line, sizeof(line), &text, left)) {
+        printf("%-*s %s\n", HELP_COLUMN - 1, begin, line);
+        begin = "";
+    }
+}
+
 static void help_options(const char *command)
 {
+    unsigned columns = poolstat_terminal();
+
     for (int i = 0; i < TABLE_SIZE; i++) {
-        char name[48];
+        char name[48], begin[64];
         int is_optional = table[i].value && table[i].value[0] == '[';
 
         if (command ? !takes(i, command) : !is_of_use(i)) {
@@ -264,35 +294,59 @@ static void help_options(const char *command)
         }
         snprintf(name, sizeof(name), "--%s%s%s", table[i].name, !table[i].value || is_optional ? "" : " ",
                  table[i].value ? table[i].value : "");
-        printf("  %c%c%s %-20s %s\n", table[i].letter ? '-' : ' ', table[i].letter ? table[i].letter : ' ',
-               table[i].letter ? "," : " ", name, table[i].help);
+        snprintf(begin, sizeof(begin), "  %c%c%s %s", table[i].letter ? '-' : ' ', table[i].letter ? table[i].letter : ' ',
+                 table[i].letter ? "," : " ", name);
+        print_beside(begin, table[i].help, columns);
     }
 }
 
 void poolstat_help(const poolstat_command_t *command)
 {
+    unsigned columns = poolstat_terminal();
+    char text[256];
+
     if (command && *command->name) {
-        printf("Usage: poolstat %s%s%s [options]\n%s.\n\n", command->name, *command->operand ? " " : "", command->operand,
-               command->help);
+        printf("Usage: poolstat %s%s%s [options]\n", command->name, *command->operand ? " " : "", command->operand);
+        snprintf(text, sizeof(text), "%s.", command->help);
+        poolstat_print(text, 0, columns);
+        putchar('\n');
         help_options(command->name);
         return;
     }
-    printf("Usage: poolstat [subcommand] [options]\n"
-           "Shows the pool memory of every child of a running httpd that has mod_poolstat.\n\nSubcommands:\n");
+    printf("Usage: poolstat [subcommand] [options]\n");
+    poolstat_print("Shows the pool memory of every child of a running httpd that has mod_poolstat.", 0, columns);
+    printf("\nSubcommands:\n");
     for (command = poolstat_commands; command->name; command++) {
         char usage[32];
 
-        snprintf(usage, sizeof(usage), "%s%s%s", *command->name ? command->name : "(none)",
+        snprintf(usage, sizeof(usage), "  %s%s%s", *command->name ? command->name : "(none)",
                  *command->operand ? " " : "", command->operand);
-        printf("  %-24s %s\n", usage, command->help);
+        print_beside(usage, command->help, columns);
     }
     printf("\nOptions:\n");
     help_options(NULL);
-    printf("\nExit status: 0 fine, 1 doctor found something, 2 usage, 3 no board, 4 several servers,\n"
-           "5 damaged board, 6 board of another version, 7 the system refused. See poolstat(1).\n");
+    putchar('\n');
+    poolstat_print("Exit status: 0 fine, 1 doctor found something, 2 usage, 3 no board, 4 several servers, "
+                   "5 damaged board, 6 board of another version, 7 the system refused. See poolstat(1).", 0, columns);
 }
 
-static const poolstat_command_t *this_command(const char *name)
+int poolstat_help_of(int argc, const char *const *argv)
+{
+    poolstat_options_t options;
+    int status = poolstat_options(&options, argc, argv);
+    const poolstat_command_t *command = NULL;
+
+    if (status >= 0) {
+        return status;
+    }
+    if (options.operand && *options.operand && !(command = poolstat_command_of(options.operand))) {
+        return poolstat_no_command(options.operand);
+    }
+    poolstat_help(command);
+    return POOLSTAT_OK;
+}
+
+const poolstat_command_t *poolstat_command_of(const char *name)
 {
     const poolstat_command_t *command = poolstat_commands;
 
@@ -302,32 +356,75 @@ static const poolstat_command_t *this_command(const char *name)
     return command->name ? command : NULL;
 }
 
+int poolstat_no_command(const char *name)
+{
+    poolstat_nearest_t nearest;
+    char typed[POOLSTAT_TEXT];
+
+    poolstat_nearest(&nearest, name);
+    for (const poolstat_command_t *command = poolstat_commands; command->name; command++) {
+        poolstat_nearest_to(&nearest, command->name);
+    }
+    poolstat_say("there is no subcommand \"%s\"; %s%s", poolstat_text(typed, sizeof(typed), name),
+                 nearest.word ? "did you mean " : "poolstat help lists them", nearest.word ? nearest.word : "");
+    return POOLSTAT_USAGE;
+}
+
+/* Say that an option is none, or not one of this subcommand. */
+static void say_no_option(const char *command, const char *word, int i)
+{
+    poolstat_nearest_t nearest;
+    char typed[POOLSTAT_TEXT], name[POOLSTAT_NEAREST_MOST + 1] = "", see[64];
+
+    snprintf(see, sizeof(see), *command ? "poolstat help %s" : "poolstat --help", command);
+    if (i >= 0) {
+        poolstat_say("%s takes no --%s; see %s", *command ? command : "poolstat alone", table[i].name, see);
+        return;
+    }
+    if (word[0] == '-' && word[1] == '-' && strcspn(word + 2, "=") < sizeof(name)) {
+        memcpy(name, word + 2, strcspn(word + 2, "="));
+    }
+    poolstat_nearest(&nearest, name);
+    for (int k = 0; k < TABLE_SIZE; k++) {
+        if (!*command || takes(k, command)) {
+            poolstat_nearest_to(&nearest, table[k].name);
+        }
+    }
+    poolstat_text(typed, sizeof(typed), word);
+    if (nearest.word) {
+        poolstat_say("there is no option \"%s\"; did you mean --%s", typed, nearest.word);
+    }
+    else {
+        poolstat_say("there is no option \"%s\"; see %s", typed, see);
+    }
+}
+
 /* One option. @return how many words it took; 0: not understood, which was said */
 static int take_option(poolstat_options_t *options, int left, const char *const *argv)
 {
     const char *value, *accepted;
+    char typed[POOLSTAT_TEXT];
     int i = option_of(argv[0], &value), used = 1;
 
     if (i < 0 || !takes(i, options->command)) {
-        fprintf(stderr, "poolstat: %s%sno option %s is taken%s; see --help\n", options->command,
-                *options->command ? ": " : "", i < 0 ? "of this name" : table[i].name, i < 0 ? "" : " here");
+        say_no_option(options->command, argv[0], i);
         return 0;
     }
     if (needs_value(i) && !value) {
         if (left < 2) {
-            fprintf(stderr, "poolstat: --%s needs a value; see --help\n", table[i].name);
+            poolstat_say("--%s needs a value; see --help", table[i].name);
             return 0;
         }
         value = argv[1];
         used = 2;
     }
     if (!table[i].value && value) {
-        fprintf(stderr, "poolstat: --%s takes no value\n", table[i].name);
+        poolstat_say("--%s takes no value", table[i].name);
         return 0;
     }
     accepted = table[i].set(options, value);
     if (accepted) {
-        fprintf(stderr, "poolstat: --%s must be %s\n", table[i].name, accepted);
+        poolstat_say("--%s must be %s, not \"%s\"", table[i].name, accepted, poolstat_text(typed, sizeof(typed), value));
         return 0;
     }
     return used;
@@ -335,7 +432,8 @@ static int take_option(poolstat_options_t *options, int left, const char *const 
 
 int poolstat_options(poolstat_options_t *options, int argc, const char *const *argv)
 {
-    const poolstat_command_t *command = this_command(argv[0]);
+    const poolstat_command_t *command = poolstat_command_of(argv[0]);
+    char typed[POOLSTAT_TEXT];
 
     memset(options, 0, sizeof(*options));
     options->command = argv[0];
@@ -354,7 +452,7 @@ int poolstat_options(poolstat_options_t *options, int argc, const char *const *a
             options->operand = argv[i];
         }
         else {
-            fprintf(stderr, "poolstat: one word too many; see --help\n");
+            poolstat_say("\"%s\" is one word too many; see --help", poolstat_text(typed, sizeof(typed), argv[i]));
             used = 0;
         }
         if (!used) {

@@ -26,6 +26,22 @@ for my $c (@commands) {
     $takes{$c} = [ grep { $_ ne '--version' } sort $r->{out} =~ /^  (?:-\w, |    )(--[a-z-]+)/mg ];
 }
 my %all = map { $_ => 1 } map @$_, values %takes;
+
+subtest 'help' => sub {
+    for my $c (@commands) {
+        my $said = poolstat('help', $c);
+        is($said->{status}, 0, "help $c");
+        is($said->{out}, poolstat($c, '--help')->{out}, "is what $c --help says");
+        my ($sentence) = $said->{out} =~ /^Usage: poolstat \Q$c\E.*\n(.*)\.$/m;
+        like($sentence // '', qr/^[A-Z][^.]{20,}/, 'a sentence that stands alone');
+        unlike($sentence // 'the same', qr/\bthe same\b/, 'of its own');
+    }
+    is(poolstat('help')->{out}, $help->{out}, 'help is --help');
+    like(poolstat('help', 'top')->{out}, qr/each second.*; 1 unless given/s, 'top has its interval');
+    like(poolstat('--help')->{out}, qr/10 largest.*: 10, text 100, unless given/s, 'the table its limit');
+    my ($long) = grep length > 80, split /\n/, poolstat({ COLUMNS => 80 }, 'help')->{out};
+    is($long, undef, 'in lines that fit');
+};
 delete @all{qw(--help)};
 
 subtest 'man page' => sub {
@@ -46,6 +62,17 @@ subtest 'man page' => sub {
     is(join(' ', $help->{out} =~ /Exit status:(.*)/s ? $1 =~ /\b(\d) [a-z]/g : ()), '0 1 2 3 4 5 6 7', 'that --help has, too');
 };
 
+subtest 'page of the manual' => sub {
+    my $page = PST::Stage::read_file("$docs/command.md");
+    like($page, qr/^    poolstat (?:.*\W)?\Q$_\E\b/m, "names $_") for @commands;
+    my %known = map { $_ => 1 } @options;
+    is(join(' ', grep !$known{$_}, $page =~ /(?<!\w)(--[a-z]+)/g), '', 'no option that there is not');
+    my ($heading) = $page =~ /^ +(Pid +Age .*State)$/m;
+    my %has = map { $_ => 1 } split /  +/, $heading // '';
+    ok($has{$_}, "its table has $_") for qw(PSS Held Retained Growth);
+    like($page =~ s/\n +/ /gr, qr/Held .* \+ Retained \d/, 'its sums end with Retained');
+};
+
 subtest 'completion' => sub {
     my $complete = sub {
         my @words = @_;
@@ -59,21 +86,43 @@ subtest 'completion' => sub {
     }
     my %none = map { $_ => 1 } split ' ', $complete->('--');
     is(join(' ', grep !$all{$_} && !/^--(?:describe|version|help)$/, sort keys %none), '', 'those without a subcommand are options');
-    my %orders = map { $_ => 1 } poolstat('--sort', 'x')->{err} =~ /be (.*)/ ? split /, | or /, $1 : ();
+    is($complete->('doctor', '--severity', ''), 'critical info warning', 'severities');
+    is($complete->('help', ''), join(' ', sort @commands), 'help completes subcommands');
+    my %orders = map { $_ => 1 } poolstat('--sort', 'x')->{err} =~ /be (.*), not "x"/ ? split /, | or /, $1 : ();
     is($complete->('--sort', ''), join(' ', sort keys %orders), 'orders') if %orders;
 };
 
 subtest 'refused' => sub {
     for my $wrong ([ 'nonsense' ], [ '--nonsense' ], [ 'json', '--limit', '3' ], [ '--pid' ], [ '--pid', 'x' ], [ '--pid', '0' ],
         [ '--pid=99999999999' ], [ 'watch', '--interval', '0' ], [ 'watch', '-n', '-1' ], [ '--sort', 'size' ], [ '--gone=1' ],
-        [ 'json', 'json' ], [ '--describe=html' ], [ '--file', '' ], [ 'top', '--kind', '' ], [ '-' ]) {
+        [ 'json', 'json' ], [ 'help', 'nonsense' ], [ 'help', 'top', 'json' ], [ 'doctor', '--severity', 'x' ], [ 'top', '--limit', 3 ], [ '--describe=html' ], [ '--file', '' ], [ 'top', '--kind', '' ], [ '-' ]) {
         my $r = poolstat(@$wrong);
         is($r->{status}, 2, "poolstat @$wrong");
         like($r->{err}, qr/^poolstat: .+/, 'with a sentence');
         is($r->{out}, '', 'and nothing on stdout');
     }
-    my $r = poolstat("\e]0;evil\a");
-    unlike($r->{err}, qr/[\0-\x09\x0b-\x1f\x7f]/, 'what was typed is not sent back to the terminal');
+    for my $evil ([ "\e]0;evil\a" ], [ "--\e]0;evil\a" ], [ 'top', "\e]0;evil\a" ], [ '--pid', "\e]0;evil\a" ], [ 'help', "\e]0;evil\a" ]) {
+        my $r = poolstat(@$evil);
+        unlike($r->{err}, qr/[\0-\x09\x0b-\x1f\x7f]/, 'what was typed is not sent back to the terminal as it is');
+        like($r->{err}, qr/\\x1b\]0;evil\\x07/, 'but escaped');
+    }
+};
+
+subtest 'what was meant' => sub {
+    my %meant = (tpo => 'top', doc => 'doctor', watchh => 'watch', jsn => 'json', hlep => 'help', metrcs => 'metrics');
+    for my $typed (sort keys %meant) {
+        is(poolstat($typed)->{err}, qq(poolstat: there is no subcommand "$typed"; did you mean $meant{$typed}\n), $typed);
+    }
+    is(poolstat('help', 'tpo')->{err}, poolstat('tpo')->{err}, 'help tpo');
+    unlike(poolstat('xyzzy')->{err}, qr/mean/, 'xyzzy is near nothing');
+    unlike(poolstat('t' x 5000)->{err}, qr/mean/, 'a long word neither');
+    my %options = ('--intreval' => [ 'top', '--interval' ], '--limt=3' => [ '--limit' ], '--sevrity' => [ 'doctor', '--severity' ]);
+    for my $typed (sort keys %options) {
+        my ($option, $command) = reverse @{ $options{$typed} };
+        is(poolstat(grep(defined, $command), $typed)->{err}, qq(poolstat: there is no option "$typed"; did you mean $option\n), $typed);
+    }
+    is(poolstat('--intreval', 3, 'top')->{err}, qq(poolstat: there is no option "--intreval"; did you mean --interval\n), 'and not its value a subcommand');
+    is(poolstat('json', '--limit', 3)->{err}, "poolstat: json takes no --limit; see poolstat help json\n", 'one of another subcommand');
 };
 
 subtest 'what needs no server' => sub {
