@@ -13,17 +13,38 @@
 #include <time.h>
 
 #define HEADING_EVERY 20        /* lines, as vmstat does */
-#define CELL 14
+#define TIME_WIDTH 8
+#define CELL 32                 /* bytes, more than the widest column */
 
-/* What each line has. A gauge is followed by its change; a counter is shown as its rate. */
-static const pst_metric_e shown[] = {
-    PST_M_held_bytes, PST_M_reserved_bytes, PST_M_child_retained_bytes, PST_M_connections_open, PST_M_requests_finished,
-    PST_M_pools_created, PST_M_growths
+/*
+ * What a line has beside the time, and how important it is. A gauge of bytes may be followed by its change; a counter is
+ * shown as its rate. What does not fit the terminal is left out, and what fits beside it is still shown.
+ */
+typedef enum { AS_IT_IS, ITS_CHANGE, MOST_CHANGED } shown_as_e;
+
+static const struct {
+    pst_metric_e metric;
+    shown_as_e as;
+    int rank;
+    unsigned width;             /* of the longest that can stand there, or of the heading */
+} columns[] = {
+    { PST_M_held_bytes, AS_IT_IS, 0, 8 },
+    { PST_M_held_bytes, ITS_CHANGE, 0, 9 },
+    { PST_M_reserved_bytes, AS_IT_IS, 5, 8 },
+    { PST_M_reserved_bytes, ITS_CHANGE, 7, 9 },
+    { PST_M_child_retained_bytes, AS_IT_IS, 3, 8 },
+    { PST_M_child_retained_bytes, ITS_CHANGE, 6, 9 },
+    { PST_M_connections_open, AS_IT_IS, 4, 9 },
+    { PST_M_requests_finished, AS_IT_IS, 2, 9 },
+    { PST_M_pools_created, AS_IT_IS, 8, 9 },
+    { PST_M_growths, AS_IT_IS, 9, 9 },
+    { PST_M_held_bytes, MOST_CHANGED, 1, 17 }
 };
-#define SHOWN (sizeof(shown) / sizeof(shown[0]))
+#define COLUMNS (sizeof(columns) / sizeof(columns[0]))
+#define LAST_RANK 9
 
 typedef struct look_t {
-    apr_uint64_t figures[SHOWN];
+    apr_uint64_t figures[COLUMNS];
     apr_uint64_t time;
 } look_t;
 
@@ -32,27 +53,65 @@ static int is_counter(pst_metric_e metric)
     return pst_metrics[metric].kind == PST_COUNTER;
 }
 
-static void print_cell(const char *text)
+static char *heading(char *to, apr_size_t size, unsigned column)
 {
-    char cell[4 * CELL + 1];
+    const char *label = pst_metrics[columns[column].metric].label;
 
-    poolstat_fit(cell, sizeof(cell), text, CELL, 1);
-    fputs(cell, stdout);
+    switch (columns[column].as) {
+    case ITS_CHANGE: snprintf(to, size, "change"); break;
+    case MOST_CHANGED: snprintf(to, size, "Most changed"); break;
+    default: snprintf(to, size, is_counter(columns[column].metric) ? "%s/s" : "%s", label);
+    }
+    return to;
 }
 
-static void print_heading(void)
+static unsigned width_of(unsigned column)
 {
-    char text[64];
+    char text[CELL];
+    unsigned wide = poolstat_columns(heading(text, sizeof(text), column));
 
-    fputs("Time    ", stdout);
-    for (unsigned i = 0; i < SHOWN; i++) {
-        snprintf(text, sizeof(text), is_counter(shown[i]) ? "%s/s" : "%s", pst_metrics[shown[i]].label);
-        print_cell(text);
-        if (!is_counter(shown[i]) && pst_metrics[shown[i]].unit == PST_BYTES) {
-            print_cell("change");
+    return wide > columns[column].width ? wide : columns[column].width;
+}
+
+/* Which columns fit. @param width 0: all do @return a bit for each */
+static unsigned fit(unsigned width)
+{
+    unsigned chosen = 0, used = TIME_WIDTH;
+
+    for (int rank = 0; rank <= LAST_RANK; rank++) {
+        for (unsigned i = 0; i < COLUMNS; i++) {
+            unsigned wide = width_of(i) + 2;
+
+            if (columns[i].rank == rank && (!width || used + wide <= width)) {
+                chosen |= 1u << i;
+                used += wide;
+            }
         }
     }
-    puts("  Most changed child");
+    return chosen;
+}
+
+/* What is wider than its column is not cut: a figure without its end would be another figure. */
+static void print_cell(unsigned column, const char *text)
+{
+    char cell[4 * CELL];
+    unsigned wide = poolstat_columns(text), want = width_of(column);
+
+    poolstat_fit(cell, sizeof(cell), text, wide > want ? wide : want, columns[column].as != MOST_CHANGED);
+    printf("  %s", columns[column].as == MOST_CHANGED ? text : cell);
+}
+
+static void print_heading(unsigned chosen)
+{
+    char text[CELL];
+
+    printf("%-*s", TIME_WIDTH, "Time");
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        if (chosen & 1u << i) {
+            print_cell(i, heading(text, sizeof(text), i));
+        }
+    }
+    putchar('\n');
 }
 
 /* With its sign. */
@@ -63,13 +122,11 @@ static char *change(char *to, apr_uint64_t before, apr_uint64_t now)
     return to;
 }
 
-static void print_rate(apr_uint64_t before, apr_uint64_t now, apr_uint64_t usec)
+static char *rate(char *to, apr_size_t size, apr_uint64_t before, apr_uint64_t now, apr_uint64_t usec)
 {
-    char text[64];
-
     /* a child that ends takes what it counted with it */
-    snprintf(text, sizeof(text), "%.1f", now > before && usec ? (double)(now - before) * 1e6 / (double)usec : 0.0);
-    print_cell(text);
+    snprintf(to, size, "%.1f", now > before && usec ? (double)(now - before) * 1e6 / (double)usec : 0.0);
+    return to;
 }
 
 /* What the children held at the last look, by their blocks' numbers. */
@@ -78,7 +135,8 @@ typedef struct held_t {
     apr_uint64_t held;
 } held_t;
 
-static void print_most_changed(const pst_snapshot_t *snapshot, const held_t *before, apr_uint32_t blocks)
+/* "4711 +1.2 MiB" @return to */
+static char *most_changed(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const held_t *before, apr_uint32_t blocks)
 {
     apr_uint64_t most = 0;
     const pst_child_row_t *child = NULL;
@@ -94,45 +152,56 @@ static void print_most_changed(const pst_snapshot_t *snapshot, const held_t *bef
             child = c;
         }
     }
+    to[0] = '\0';
     if (child) {
         apr_uint64_t was = child->block < blocks && before[child->block].pid == child->head.owner
                                ? before[child->block].held : 0;
 
-        printf("  %u %s", (unsigned)child->head.owner, change(text, was, child->head.held_bytes));
+        snprintf(to, size, "%u %s", (unsigned)child->head.owner, change(text, was, child->head.held_bytes));
     }
+    return to;
 }
 
 static void take_look(look_t *look, const poolstat_session_t *session)
 {
     look->time = session->snapshot.taken;
-    for (unsigned i = 0; i < SHOWN; i++) {
-        look->figures[i] = pst_total_figure(&session->snapshot.total, shown[i]);
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        look->figures[i] = pst_total_figure(&session->snapshot.total, columns[i].metric);
     }
 }
 
+/* What stands in a column. @return to */
+static char *cell_text(char *to, apr_size_t size, unsigned column, const look_t *now, const look_t *before)
+{
+    apr_uint64_t is = now->figures[column], was = before->figures[column];
+
+    if (columns[column].as == ITS_CHANGE) {
+        return change(to, was, is);
+    }
+    if (is_counter(columns[column].metric)) {
+        return rate(to, size, was, is, now->time - before->time);
+    }
+    return pst_metrics[columns[column].metric].unit == PST_BYTES ? pst_format_size(to, is) : pst_format_count(to, is);
+}
+
 static void print_look(const look_t *now, const look_t *before, const poolstat_session_t *session, const held_t *held,
-                       apr_uint32_t blocks)
+                       apr_uint32_t blocks, unsigned chosen)
 {
     time_t seconds = (time_t)(now->time / 1000000);
     struct tm tm;
-    char text[PST_FORMAT_LEN + 1];
+    char text[PST_FORMAT_LEN + 24];
 
     if (localtime_r(&seconds, &tm) && strftime(text, sizeof(text), "%H:%M:%S", &tm)) {
         fputs(text, stdout);
     }
-    for (unsigned i = 0; i < SHOWN; i++) {
-        if (is_counter(shown[i])) {
-            print_rate(before->figures[i], now->figures[i], now->time - before->time);
-            continue;
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        if (chosen & 1u << i && columns[i].as != MOST_CHANGED) {
+            print_cell(i, cell_text(text, sizeof(text), i, now, before));
         }
-        if (pst_metrics[shown[i]].unit != PST_BYTES) {
-            print_cell(pst_format_count(text, now->figures[i]));
-            continue;
+        else if (chosen & 1u << i && *most_changed(text, sizeof(text), &session->snapshot, held, blocks)) {
+            print_cell(i, text);        /* the last one: nothing stands there if nothing did */
         }
-        print_cell(pst_format_size(text, now->figures[i]));
-        print_cell(change(text, before->figures[i], now->figures[i]));
     }
-    print_most_changed(&session->snapshot, held, blocks);
     putchar('\n');
     fflush(stdout);
 }
@@ -157,8 +226,8 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
     apr_uint64_t interval = session->options.interval ? session->options.interval : 1000000;
     look_t before, now;
     held_t *held = NULL;
-    unsigned lines = 0;
     int status = -1;
+    unsigned chosen = 0, lines = 0;
 
     for (apr_uint64_t i = 0; status < 0; i++) {
         unsigned opened = session->opened;
@@ -173,10 +242,12 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
             before = now;
         }
         if (i ? opened == session->opened : session->board.is_gone) {      /* of a dead server there is but one look */
-            if (lines++ % HEADING_EVERY == 0) {
-                print_heading();
+            unsigned fits = fit(poolstat_terminal());   /* its size may change any time */
+
+            if (lines++ % HEADING_EVERY == 0 || fits != chosen) {
+                print_heading(chosen = fits);
             }
-            print_look(&now, &before, session, held, blocks);
+            print_look(&now, &before, session, held, blocks, chosen);
         }
         before = now;
         held = remember(session, pool);

@@ -109,6 +109,19 @@ subtest 'table' => sub {
         my ($long) = grep length > $columns, split /\n/, $r->{out};
         is($long, undef, "no line is longer than $columns");
     }
+    my $at80 = poolstat({ COLUMNS => 80, LC_ALL => 'C.UTF-8' }, '--pid', $parent)->{out};
+    like($at80, qr/^ *Pid .*PSS +Held +Retained .*Growth +State$/m, 'at 80 columns: what tells whether a child grows');
+    like($at80, qr/^ *$_->{pid} .* runs$/m, "child $_->{pid} runs") for @{ $json->{children} };
+    my $sums = join ' ', split ' ', $at80;
+    like($sums, qr/ Held \S+ \w+ = In process \S+ \w+ \+ In connections \S+ \w+ \+ In requests \S+ \w+ \+ Buckets \S+ \w+ \+ Retained \S+ \w+ Children/, 'all sums');
+    for my $columns (map 6 * $_, 7 .. 16) {    # wherever the lines end
+        my ($is) = split /\n\n/, poolstat({ COLUMNS => $columns }, '--pid', $parent)->{out};
+        unlike($is, qr/(?:=|\+|In|Without)$|\d\n[KMG]?i?B\b/m, "$columns columns: no item of them is torn");
+    }
+    for my $order (qw(pools requests buckets peak)) {
+        my $is = poolstat({ COLUMNS => 80 }, '--pid', $parent, '--sort', $order)->{out};
+        like($is, qr/^ *Pid .*\u$order/m, "what is sorted by is shown: $order");
+    }
     my $r = poolstat('--pid', $parent, '-l', 1);
     like($r->{out}, qr/^1 of \d+ connections$/m, '--limit');
     my $sorted = poolstat('--pid', $parent, '--sort', 'buckets', '--limit', 1);
@@ -123,6 +136,65 @@ subtest 'doctor' => sub {
     is($r->{status}, @{ $json->{findings} } ? 1 : 0, 'the status tells whether there are findings') or diag($r->{err});
     is(join(' ', $r->{out} =~ /^(?:info|warning|critical): (\S+)$/mg), join(' ', map $_->{id}, @{ $json->{findings} }), 'those of JSON');
     like($r->{out}, @{ $json->{findings} } ? qr/\S/ : qr/^No findings/, 'or a calm line');
+};
+
+# What can be told of a server that has something wrong, and how.
+subtest 'findings' => sub {
+    my $off = PST::Server->new('command-findings', conf => "PoolStatInstrument Off\n");
+    ok($off->start, 'a server that is not instrumented') or return;
+    my @to = ('--pid', $off->json->{server}{parent_pid});
+    my $r = poolstat('doctor', @to);
+    is($r->{status}, 1, 'status 1');
+    like($r->{out}, qr/^warning: not-instrumented$/m, 'the finding');
+    cmp_ok((sort { $b <=> $a } map length, split /\n/, $r->{out})[0], '>', 120, 'a line each in a pipe, however long');
+    my $whole = join ' ', split ' ', $r->{out};
+    for my $columns (80, 50) {
+        my $t = PST::Command->pty($columns, 24, 'doctor', @to)->end;
+        is($t->{status}, 1, "the same on a terminal of $columns columns");
+        my ($long) = grep length > $columns, split /\n/, $t->{out};
+        is($long, undef, 'in lines that fit');
+        is(join(' ', split ' ', $t->{out}), $whole, 'with every word');
+    }
+    is(poolstat('doctor', @to, '--severity', 'warning')->{status}, 1, '--severity=warning');
+    $r = poolstat('doctor', @to, '--severity=critical');
+    is($r->{status}, 0, '--severity=critical: nothing');
+    like($r->{out}, qr/^No findings but less severe than critical: 1\.$/, 'but says what it leaves out');
+    is(poolstat('doctor', @to, '--severity=bad')->{status}, 2, 'no severity');
+
+    $r = poolstat('doctor', @to, '--json');
+    is($r->{status}, 1, '--json: the same status');
+    my ($said, $all) = (json_of($r->{out}), poolstat_json(@to));
+    is(join(' ', sort keys %{ $said // {} }), 'children findings record_seconds schema time', 'its keys');
+    is(scalar(grep { $_->{id} eq 'not-instrumented' } @{ $said->{findings} }), 1, 'the finding');
+    is(join(' ', sort keys %{ $said->{findings}[0] }), join(' ', sort keys %{ $all->{findings}[0] }), 'as JSON has it');
+    $r = poolstat('doctor', @to, '--json', '--severity', 'critical');
+    is($r->{status}, 0, 'with --severity');
+    is_deeply(json_of($r->{out})->{findings}, [], 'none is left');
+
+    my $table = poolstat(@to)->{out};
+    like($table, qr/\nFindings: 1, the worst: warning; .*\nwarning  not-instrumented +\S.*\n\z/, 'the table ends with them');
+    my $colours = PST::Command->pty(100, 24, @to)->end->{out};
+    like($colours, qr/^\e\[[\d;]*33m\s*warning\e\[0m  not-instrumented/m, 'in colour on a terminal');
+    $colours =~ s/\e\[[\d;]*m//g;
+    like($colours, qr/^warning  not-instrumented +\S.*\n\z/m, 'which adds nothing else');
+    unlike(PST::Command->pty(100, 24, $_, @to)->end->{out}, qr/\e/, 'none with ' . join '=', %$_) for { NO_COLOR => 1 }, { TERM => 'vt100' }, { TERM => 'dumb' };
+    is($off->stop, 0, 'stopped');
+};
+
+subtest 'watch in columns' => sub {
+    my @run = ('--pid', $parent, '--count', 2, '--interval', 0.1);
+    my ($all) = poolstat('watch', @run)->{out} =~ /^(.*)\n/;
+    is(scalar(split /  +/, $all), 12, 'all columns in a pipe') or diag($all);
+    my %width = (60 => qr/^Time +Held +change .*Most changed$/, 80 => qr/^Time +Held +change .*Retained +Requests\/s +Most changed$/, 200 => qr/^\Q$all\E$/);
+    for my $columns (sort keys %width) {
+        my $r = PST::Command->pty($columns, 24, 'watch', @run)->end;
+        is($r->{status}, 0, "on a terminal of $columns columns");
+        my @lines = split /\n/, $r->{out};
+        is(scalar @lines, 3, 'a heading and two lines');
+        like($lines[0], $width{$columns}, 'the most important columns');
+        my ($long) = grep length > $columns, @lines;
+        is($long, undef, 'nothing wraps');
+    }
 };
 
 subtest 'watch' => sub {
