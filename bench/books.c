@@ -77,12 +77,12 @@ static void take(int source)
     pst_memory_sum_t sum;
     pst_memory_maps_t maps;
     pst_heap_figures_t heap;
-    pst_heap_arenas_t arenas = { 0, 0, 0 };
+    pst_heap_arenas_t arenas = { 0, 0, 0, 0 };
 
     switch (source) {
     case PST_BOOKS_SUM: pst_memory_sum(&sum, 0); break;
     case PST_BOOKS_HEAP: pst_heap_ask(&heap); break;
-    default: pst_memory_maps(&maps, 0, 0, pst_heap_find_arenas, &arenas); break;
+    default: pst_memory_maps(&maps, 0, NULL, pst_heap_find_arenas, &arenas); break;
     }
 }
 

@@ -10,14 +10,16 @@
 #include "pst_books.h"
 #include "pst_heap.h"
 #include "pst_memory.h"
+#include "pst_thread.h"
 
 #include <string.h>
 #include <time.h>
 
 #define MAPS_EVERY  60
-#define MAPS_MOVED  16      /* maps are old when RSS has moved by this part of it, */
-#define MAPS_LEAST  (APR_UINT64_C(1) << 20) /* and by so much */
+#define MOVED_PART  16      /* sum and maps are old when RSS has moved by this part of it, */
+#define MOVED_LEAST (APR_UINT64_C(1) << 20) /* and by so much */
 #define PAUSE_TIMES 1000
+#define HURRY_TIMES 100     /* where there is reason to look again */
 /* us that a worker may be held up before a source is left alone for longer. Few requests use the heap at all, but
  * they do not know how to wait; a request that needs another mapping goes to the kernel anyway. */
 #define PAUSE_HEAP  1000
@@ -66,51 +68,99 @@ typedef struct taking_t {
     apr_uint64_t began;         /* by the thread's own clock */
 } taking_t;
 
-static int may_take(const pst_books_keeper_t *keeper, pst_shared_books_t *books, pst_books_source_e source,
+static void begin(taking_t *taking)
+{
+    taking->began = clock_of(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static int may_take(const pst_books_keeper_t *keeper, pst_shared_books_t *books, pst_books_source_e source, int hurry,
                     taking_t *taking)
 {
-    if (clock_of(CLOCK_MONOTONIC) < keeper->not_before[source]) {
+    if (clock_of(CLOCK_MONOTONIC) < (hurry ? keeper->soonest : keeper->not_before)[source]) {
         pst_store(&books->books_put_off, pst_load(&books->books_put_off) + 1);
         return 0;
     }
-    taking->began = clock_of(CLOCK_THREAD_CPUTIME_ID);
+    begin(taking);
     return 1;
 }
 
 static apr_uint64_t taken(pst_books_keeper_t *keeper, pst_books_source_e source, const taking_t *taking)
 {
-    apr_uint64_t cost = clock_of(CLOCK_THREAD_CPUTIME_ID) - taking->began;
+    apr_uint64_t cost = clock_of(CLOCK_THREAD_CPUTIME_ID) - taking->began, now = clock_of(CLOCK_MONOTONIC);
 
     cost = cost ? cost : 1;
-    keeper->not_before[source] = clock_of(CLOCK_MONOTONIC) + pst_books_pause(source, cost);
+    keeper->not_before[source] = now + pst_books_pause(source, cost);
+    keeper->soonest[source] = now + HURRY_TIMES * cost;
     return cost;
+}
+
+static int has_moved(apr_uint64_t is, apr_uint64_t was)
+{
+    apr_uint64_t moved = is > was ? is - was : was - is;
+
+    return moved > was / MOVED_PART && moved > MOVED_LEAST;
 }
 
 /* -- what ------------------------------------------------------------------- */
 
+static apr_uint64_t less(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
 static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid, apr_uint64_t now)
 {
     pst_memory_sum_t sum;
-    taking_t taking;
 
-    if (!may_take(keeper, books, PST_BOOKS_SUM, &taking)) {
-        /* RSS and swap can be had for less, if not to the page */
-        if (pst_memory_count(&sum, pid) == APR_SUCCESS) {
-            pst_store(&books->rss_bytes, sum.rss);
-            pst_store(&books->swap_bytes, sum.swap);
-            keeper->rss = sum.rss + sum.swap;
-        }
+    if (pst_memory_sum(&sum, pid) != APR_SUCCESS) {
         return;
     }
-    if (pst_memory_sum(&sum, pid) == APR_SUCCESS) {
-        pst_store(&books->rss_bytes, sum.rss);
-        pst_store(&books->pss_bytes, sum.pss);
-        pst_store(&books->private_dirty_bytes, sum.private_dirty);
-        pst_store(&books->swap_bytes, sum.swap);
-        pst_store(&books->books_time, now);
-        keeper->rss = sum.rss + sum.swap;
+    keeper->sum_rss = sum.rss;
+    keeper->sum_shared = less(sum.rss, sum.pss);
+    keeper->sum_clean = less(sum.rss, sum.private_dirty);
+    keeper->rss = sum.rss + sum.swap;
+    pst_store(&books->rss_bytes, sum.rss);
+    pst_store(&books->pss_bytes, sum.pss);
+    pst_store(&books->private_dirty_bytes, sum.private_dirty);
+    pst_store(&books->swap_bytes, sum.swap);
+    pst_store(&books->books_time, now);
+}
+
+/* Between two takings: RSS and swap, which can be had for less, if not to the page; and what follows from them.
+ * @return whether they have moved so far that the sum should be taken */
+static int count_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid)
+{
+    pst_memory_sum_t sum;
+
+    if (pst_memory_count(&sum, pid) != APR_SUCCESS) {
+        return 0;
     }
-    pst_store(&books->books_cost, taken(keeper, PST_BOOKS_SUM, &taking));
+    keeper->rss = sum.rss + sum.swap;
+    pst_store(&books->rss_bytes, sum.rss);
+    pst_store(&books->swap_bytes, sum.swap);
+    if (keeper->sum_rss) {
+        pst_store(&books->pss_bytes, less(sum.rss, keeper->sum_shared));
+        pst_store(&books->private_dirty_bytes, less(sum.rss, keeper->sum_clean));
+    }
+    return has_moved(sum.rss, keeper->sum_rss);
+}
+
+static void look_at_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid, apr_uint64_t now)
+{
+    taking_t taking;
+
+    if (may_take(keeper, books, PST_BOOKS_SUM, 0, &taking)
+        || (count_sum(keeper, books, pid) && clock_of(CLOCK_MONOTONIC) >= keeper->soonest[PST_BOOKS_SUM])) {
+        begin(&taking);
+        take_sum(keeper, books, pid, now);
+        pst_store(&books->books_cost, taken(keeper, PST_BOOKS_SUM, &taking));
+    }
+}
+
+/* What is free in the heap and there. @param keeper  what heap and mappings said last, each at its time */
+static void tell_free(const pst_books_keeper_t *keeper, pst_shared_books_t *books)
+{
+    pst_store(&books->heap_free_bytes, less(keeper->heap_free, keeper->heap_absent));
 }
 
 static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
@@ -119,7 +169,7 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     pst_heap_figures_t figures;
     taking_t taking;
 
-    if (pst_heap_tells() == PST_HEAP_TELLS_NOTHING || !may_take(keeper, books, PST_BOOKS_HEAP, &taking)) {
+    if (pst_heap_tells() == PST_HEAP_TELLS_NOTHING || !may_take(keeper, books, PST_BOOKS_HEAP, 0, &taking)) {
         return;
     }
     if (pst_heap_ask(&figures) == APR_SUCCESS) {
@@ -127,7 +177,8 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
         apr_uint64_t nodes = g.nodes_in_heap ? pst_load(&child->held_bytes) : 0;
 
         pst_store(&books->heap_in_use_bytes, figures.in_use > nodes ? figures.in_use - nodes : 0);
-        pst_store(&books->heap_free_bytes, figures.free);
+        keeper->heap_free = figures.free;
+        tell_free(keeper, books);
         if (figures.arenas) {
             pst_store(&books->heap_arenas, figures.arenas);
         }
@@ -152,18 +203,20 @@ static apr_uint64_t others(const pst_books_keeper_t *keeper, const pst_memory_ma
     return other < maps->rest ? other : maps->rest;
 }
 
-static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now)
+static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now, int hurry)
 {
     pst_shared_books_t *books = &child->books;
-    pst_heap_arenas_t arenas = { 0, 0, 0 };
+    pst_memory_stacks_t stacks = { g.stack_size, PST_THREAD_STACK };
+    pst_heap_arenas_t arenas = { 0, 0, 0, 0 };
     pst_memory_maps_t maps;
     taking_t taking;
 
-    if (!may_take(keeper, books, PST_BOOKS_MAPS, &taking)) {
+    if (!may_take(keeper, books, PST_BOOKS_MAPS, hurry, &taking)) {
         return;
     }
-    if (pst_memory_maps(&maps, pid, g.stack_size, pid ? NULL : pst_heap_find_arenas, &arenas) == APR_SUCCESS) {
+    if (pst_memory_maps(&maps, pid, &stacks, pid ? NULL : pst_heap_find_arenas, &arenas) == APR_SUCCESS) {
         keeper->heap_beyond = arenas.beyond;
+        keeper->heap_absent = arenas.absent;
         pst_store(&books->file_bytes, maps.file);
         pst_store(&books->shmem_bytes, maps.shared);
         pst_store(&books->stack_bytes, maps.stacks);
@@ -171,6 +224,7 @@ static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
         pst_store(&books->other_bytes, others(keeper, &maps, pst_load(&child->held_bytes)));
         if (!pid && pst_heap_kind() == PST_HEAP_GLIBC) {
             pst_store(&books->heap_arenas, arenas.arenas + 1);
+            tell_free(keeper, books);
         }
         pst_store(&books->maps_time, now);
         keeper->maps_rss = keeper->rss;
@@ -178,12 +232,19 @@ static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     pst_store(&books->maps_cost, taken(keeper, PST_BOOKS_MAPS, &taking));
 }
 
-static int maps_are_old(const pst_books_keeper_t *keeper, apr_uint64_t interval)
+static void look_at_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now)
 {
-    apr_uint64_t rss = keeper->rss, was = keeper->maps_rss, moved = rss > was ? rss - was : was - rss;
+    int moved = !keeper->maps_interval || has_moved(keeper->rss, keeper->maps_rss);
+    apr_uint64_t before = keeper->not_before[PST_BOOKS_MAPS];
 
-    return !keeper->maps_interval || interval - keeper->maps_interval >= MAPS_EVERY
-           || (moved > was / MAPS_MOVED && moved > MAPS_LEAST);
+    if (!moved && keeper->interval - keeper->maps_interval < MAPS_EVERY) {
+        return;
+    }
+    take_maps(keeper, child, pid, now, moved);
+    if (keeper->not_before[PST_BOOKS_MAPS] != before) {
+        /* not all children at once, the next time */
+        keeper->maps_interval = keeper->interval - keeper->pid % (MAPS_EVERY / 2);
+    }
 }
 
 int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now,
@@ -199,25 +260,26 @@ int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
         return 0;
     }
     keeper->interval = interval;
-    take_sum(keeper, &child->books, pid, now);
+    look_at_sum(keeper, &child->books, pid, now);
     if (!pid) {
         take_heap(keeper, child, now);
     }
-    if (maps_are_old(keeper, interval)) {
-        apr_uint64_t before = keeper->not_before[PST_BOOKS_MAPS];
-
-        take_maps(keeper, child, pid, now);
-        if (keeper->not_before[PST_BOOKS_MAPS] != before) {
-            /* not all children at once, the next time */
-            keeper->maps_interval = interval - keeper->pid % (MAPS_EVERY / 2);
-        }
-    }
+    look_at_maps(keeper, child, pid, now);
     return 1;
+}
+
+void pst_books_sum(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
+{
+    taking_t taking;
+
+    begin(&taking);
+    take_sum(keeper, &child->books, 0, now);
+    pst_store(&child->books.books_cost, taken(keeper, PST_BOOKS_SUM, &taking));
 }
 
 void pst_books_refresh(pst_books_keeper_t *keeper)
 {
-    memset(keeper->not_before, 0, sizeof(keeper->not_before));
+    keeper->not_before[PST_BOOKS_SUM] = keeper->soonest[PST_BOOKS_SUM];
     keeper->maps_interval = 0;
     keeper->interval = 0;
 }

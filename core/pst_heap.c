@@ -13,13 +13,13 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef int (*mallctl_fn)(const char *name, void *old, size_t *old_size, void *new, size_t new_size);
 typedef int (*tc_property_fn)(const char *name, size_t *value);
 typedef void (*tc_release_fn)(void);
 typedef void (*mi_info_fn)(size_t *elapsed, size_t *user, size_t *system, size_t *rss, size_t *peak_rss,
                            size_t *commit, size_t *peak_commit, size_t *faults);
-typedef void (*mi_collect_fn)(_Bool force);
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
 typedef struct mallinfo2 (*mallinfo_fn)(void);
 #else
@@ -35,7 +35,6 @@ static struct {
     tc_property_fn tc_property;
     tc_release_fn  tc_release;
     mi_info_fn     mi_info;
-    mi_collect_fn  mi_collect;
 } g;
 
 /* -- which one -------------------------------------------------------------- */
@@ -71,7 +70,6 @@ void pst_heap_recognise(void)
     ENTRY(g.tc_property, "MallocExtension_GetNumericProperty", object);
     ENTRY(g.tc_release, "MallocExtension_ReleaseFreeMemory", object);
     ENTRY(g.mi_info, "mi_process_info", object);
-    ENTRY(g.mi_collect, "mi_collect", object);
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
     ENTRY(g.mallinfo, "mallinfo2", object);
 #endif
@@ -110,7 +108,7 @@ static apr_status_t ask_glibc(pst_heap_figures_t *figures)
     }
     info = g.mallinfo();
     figures->in_use = (apr_uint64_t)info.uordblks + info.hblkhd;
-    figures->free = info.fordblks;
+    figures->free = info.fordblks;      /* there or not */
     figures->mapped = (apr_uint64_t)info.arena + info.hblkhd;
     return APR_SUCCESS;
 #else
@@ -205,7 +203,26 @@ static int is_heap(apr_uint64_t at, const apr_uint64_t head[4], int *first)
            && mapped <= HEAP_MAX && mapped % 4096 == 0;
 }
 
-void pst_heap_find_arenas(void *baton, apr_uint64_t from, apr_uint64_t to)
+/* The main arena, which ends where brk() stands. */
+static int is_main(apr_uint64_t from, apr_uint64_t to)
+{
+    apr_uint64_t end = (apr_uint64_t)(apr_uintptr_t)sbrk(0);
+
+    return from < end && end <= to;
+}
+
+/* What of arenas with `size` bytes in `mapped` is there: all that is there of the piece, if they fill it. */
+static apr_uint64_t there_of(apr_uint64_t at, apr_uint64_t mapped, apr_uint64_t size, int alone, apr_uint64_t there)
+{
+    apr_uint64_t bytes = there;
+
+    if (!alone && !pst_memory_there(at, at + mapped, &bytes)) {
+        bytes = size;
+    }
+    return bytes < size ? bytes : size;
+}
+
+void pst_heap_find_arenas(void *baton, apr_uint64_t from, apr_uint64_t to, apr_uint64_t there)
 {
     pst_heap_arenas_t *found = baton;
     apr_uint64_t at = (from + HEAP_MAX - 1) / HEAP_MAX * HEAP_MAX, head[4];
@@ -214,22 +231,33 @@ void pst_heap_find_arenas(void *baton, apr_uint64_t from, apr_uint64_t to)
     if (g.kind != PST_HEAP_GLIBC || sizeof(void *) != 8) {
         return;
     }
+    if (is_main(from, to)) {
+        found->absent += to - from - (there < to - from ? there : to - from);
+        return;
+    }
     for (; at >= from && at < to && to - at >= sizeof(head) && found->looked < LOOK_MOST; at += HEAP_MAX) {
         found->looked++;
         if (pst_memory_peek(head, at, sizeof(head)) && is_heap(at, head, &first)) {
             found->arenas += (apr_uint64_t)first;
             found->beyond += head[3] - head[2];
+            found->absent += head[2] - there_of(at, head[3], head[2], at == from && head[3] == to - from, there);
         }
     }
 }
 
 /* -- giving back ------------------------------------------------------------ */
 
+int pst_heap_gives(apr_uint32_t kind)
+{
+    return kind == PST_HEAP_GLIBC || kind == PST_HEAP_JEMALLOC || kind == PST_HEAP_TCMALLOC;
+}
+
+/* By the kernel's own counters: what comes of a release must not cost more than the release. */
 static apr_uint64_t present(void)
 {
     pst_memory_sum_t sum;
 
-    return pst_memory_sum(&sum, 0) == APR_SUCCESS ? sum.rss + sum.swap : 0;
+    return pst_memory_count(&sum, 0) == APR_SUCCESS ? sum.rss + sum.swap : 0;
 }
 
 /* MALLCTL_ARENAS_ALL: 4096 in jemalloc 5. */
@@ -240,10 +268,14 @@ static int purge_jemalloc(void)
 
 apr_status_t pst_heap_release(apr_uint64_t *bytes)
 {
-    apr_uint64_t before = present(), after;
+    apr_uint64_t before, after;
     int asked = 0;
 
     *bytes = 0;
+    if (!pst_heap_gives(g.kind)) {
+        return APR_ENOTIMPL;
+    }
+    before = present();
     switch (g.kind) {
     case PST_HEAP_GLIBC:
         asked = g.trim != NULL;
@@ -258,12 +290,6 @@ apr_status_t pst_heap_release(apr_uint64_t *bytes)
         asked = g.tc_release != NULL;
         if (asked) {
             g.tc_release();
-        }
-        break;
-    case PST_HEAP_MIMALLOC:
-        asked = g.mi_collect != NULL;
-        if (asked) {
-            g.mi_collect(1);
         }
         break;
     default:

@@ -15,7 +15,9 @@
  *   rest              everything else without a name, and the heap
  *
  * The kernel merges neighbours of the same kind: above a stack or an object's variables there may
- * be nodes of APR in the same mapping.  Then pagemap tells what of each part is there.
+ * be nodes of APR in the same mapping.  Then pagemap tells what of each part is there.  A child that has
+ * changed its user from root may not read pagemap, its own neither, unless CoreDumpDirectory makes it
+ * dumpable: then mincore() tells what is resident, which needs no rights.
  */
 #include "pst_memory.h"
 
@@ -26,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -207,7 +210,7 @@ int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size)
 }
 
 /* The bytes of pages between two addresses that are resident or swapped. @return whether it can be told */
-static int present(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
+static int by_pagemap(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
 {
     apr_uint64_t entries[512], page = page_size(), pages = (to - from) / page, at = from / page;
     int fd = open_of(pid, "pagemap"), good = fd >= 0;
@@ -228,6 +231,31 @@ static int present(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uin
         close(fd);
     }
     return good;
+}
+
+/* The same of this process's anonymous memory, of what is resident alone. */
+static int by_mincore(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
+{
+    unsigned char pages[4096];
+    apr_uint64_t page = page_size(), step = page * sizeof(pages);
+
+    *bytes = 0;
+    for (apr_uint64_t at = from; at < to; at += step) {
+        apr_size_t count = (apr_size_t)((to - at < step ? to - at : step) / page);
+
+        if (mincore((void *)(apr_uintptr_t)at, count * page, pages) != 0) {
+            return 0;
+        }
+        for (apr_size_t i = 0; i < count; i++) {
+            *bytes += pages[i] & 1 ? page : 0;
+        }
+    }
+    return 1;
+}
+
+int pst_memory_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
+{
+    return to - from <= PAGES_MOST && (by_pagemap(0, from, to, bytes) || by_mincore(from, to, bytes));
 }
 
 /* Where an object's variables end, by the program headers at the begin of its first mapping. Only of this process:
@@ -266,8 +294,31 @@ static void add_rest(pst_smaps_t *smaps, apr_uint64_t from, apr_uint64_t to, apr
     smaps->maps->rest += there;
     smaps->maps->rest_mapped += to - from;
     if (smaps->rest) {
-        smaps->rest(smaps->baton, from, to);
+        smaps->rest(smaps->baton, from, to, there);
     }
+}
+
+/*
+ * How much of a mapping's bytes up to `end` is there.  Where only what is resident can be told, what is swapped is taken to lie
+ * beyond `end`, as far as there is room: stacks and variables are small beside what the kernel merges with them.
+ * Where nothing can be told, all of it is taken to lie before.
+ */
+static apr_uint64_t first_of(const pst_smaps_t *smaps, apr_uint64_t end)
+{
+    const pst_mapping_t *m = &smaps->now;
+    apr_uint64_t there = m->rss + m->swap, first, room;
+
+    if (!smaps->nobody && end - m->from <= PAGES_MOST) {
+        if (by_pagemap(smaps->pid, m->from, end, &first)) {
+            return first;
+        }
+        if (!smaps->pid && by_mincore(m->from, end, &first)) {
+            first = first < m->rss ? first : m->rss;
+            room = m->to - end > m->rss - first ? m->to - end - (m->rss - first) : 0;
+            return first + (m->swap > room ? m->swap - room : 0);
+        }
+    }
+    return there < end - m->from ? there : end - m->from;
 }
 
 /* A mapping whose first bytes, up to `end`, are one thing and what follows is rest. */
@@ -280,9 +331,7 @@ static void split(pst_smaps_t *smaps, apr_uint64_t end, apr_uint64_t *to)
         *to += there;
         return;
     }
-    if (smaps->nobody || end - m->from > PAGES_MOST || !present(smaps->pid, m->from, end, &first)) {
-        first = there < end - m->from ? there : end - m->from;
-    }
+    first = first_of(smaps, end);
     first = first < there ? first : there;
     *to += first;
     add_rest(smaps, end, m->to, there - first);
@@ -296,6 +345,14 @@ static int is_anonymous(const pst_mapping_t *m)
 static int is_guard(const pst_mapping_t *m)
 {
     return !m->name[0] && !strncmp(m->perms, "---p", 4) && m->to - m->from <= GUARD_MOST && m->to % ARENA_ALIGN;
+}
+
+/* Of the stack that the mapping begins with. */
+static apr_uint64_t stack_size(const pst_smaps_t *smaps)
+{
+    const pst_mapping_t *m = &smaps->now;
+
+    return smaps->own_stack && smaps->on_stack >= m->from && smaps->on_stack < m->to ? smaps->own_stack : smaps->stack_size;
 }
 
 static void classify(pst_smaps_t *smaps)
@@ -321,7 +378,7 @@ static void classify(pst_smaps_t *smaps)
     }
     else if (!m->name[0] && behind && writable && is_guard(before)) {
         maps->stack_count++;
-        split(smaps, m->from + smaps->stack_size, &maps->stacks);
+        split(smaps, m->from + stack_size(smaps), &maps->stacks);
     }
     else if (strcmp(m->name, "[heap]") && behind && writable && before->perms[1] == 'w' && !is_anonymous(before)
              && before->name[0] == '/' && before->perms[3] == 'p') {
@@ -433,7 +490,7 @@ static apr_uint64_t usual_stack(void)
     return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : STACK_USUAL;
 }
 
-apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, apr_uint64_t stack_size,
+apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const pst_memory_stacks_t *stacks,
                              pst_memory_rest_fn rest, void *baton)
 {
     pst_smaps_t smaps = { .maps = maps, .pid = pid, .rest = rest, .baton = baton };
@@ -445,7 +502,9 @@ apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, apr_uint
     if (fd < 0) {
         return errno;
     }
-    smaps.stack_size = stack_size ? stack_size : usual_stack();
+    smaps.stack_size = stacks && stacks->usual ? stacks->usual : usual_stack();
+    smaps.own_stack = pid || !stacks ? 0 : stacks->own;
+    smaps.on_stack = (apr_uint64_t)(apr_uintptr_t)&smaps;
     /* the kernel lets go of the lock between two reads: small ones keep nobody waiting for long */
     while ((got = read_some(fd, text, sizeof(text))) > 0 && maps->mappings < MOST_MAPS) {
         pst_smaps_feed(&smaps, text, (apr_size_t)got);

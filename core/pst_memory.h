@@ -40,19 +40,25 @@ apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid);
 
 /**
  * RSS and swap alone, as the kernel has counted them: without a lock, at the same small cost whatever the size, and
- * off by what its processors have not added up yet, some hundred KB at most.  Parameters and result as above.
+ * in most kernels off by what processors or threads have not added up yet, some hundred KB for each.  Parameters and result as above.
  */
 apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid);
 
-/** What a reader of smaps meets: a piece of `rest` that can be read and written. */
-typedef void (*pst_memory_rest_fn)(void *baton, apr_uint64_t from, apr_uint64_t to);
+/** What a reader of smaps meets: a piece of `rest` that can be read and written, and how much of it is there. */
+typedef void (*pst_memory_rest_fn)(void *baton, apr_uint64_t from, apr_uint64_t to, apr_uint64_t there);
+
+/** Most that threads' stacks have; bytes, whole pages. */
+typedef struct pst_memory_stacks_t {
+    apr_uint64_t usual;         /**< 0: what the system's default is */
+    apr_uint64_t own;           /**< of the thread that asks, if it is this process's; 0: as usual */
+} pst_memory_stacks_t;
 
 /**
  * The same of the mappings, one by one.
- * @param stack_size  most that a thread's stack has; 0: what the system's default is
- * @param rest        called for each piece of rest, or NULL
+ * @param stacks  or NULL: all as the system's default is
+ * @param rest    called for each piece of rest, or NULL
  */
-apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, apr_uint64_t stack_size,
+apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const pst_memory_stacks_t *stacks,
                              pst_memory_rest_fn rest, void *baton);
 
 /** The parent of a process. @return 0 if there is no such process */
@@ -63,6 +69,14 @@ apr_uint32_t pst_memory_parent(apr_uint32_t pid);
  * @return whether all of it could be read
  */
 int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size);
+
+/**
+ * What of a piece of this process's own anonymous memory is there: resident and swapped; resident alone where pagemap may not be
+ * read, as in a child that has changed its user.
+ * @param from, to  on pages, 64 MB apart at most
+ * @return whether it can be told
+ */
+int pst_memory_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes);
 
 /* -- the parts, for the unit ------------------------------------------------ */
 
@@ -79,6 +93,7 @@ typedef struct pst_mapping_t {
 typedef struct pst_smaps_t {
     pst_memory_maps_t *maps;
     apr_uint64_t stack_size;
+    apr_uint64_t own_stack, on_stack;   /**< size of the reader's own stack, 0: as the others'; an address on it */
     apr_uint32_t pid;           /**< whose pagemap splits mappings that the kernel merged; 0: one's own */
     int          nobody;        /**< no process stands behind the text: split by size alone */
     pst_memory_rest_fn rest;

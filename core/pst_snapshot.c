@@ -71,6 +71,9 @@ static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
         to->heap_kind = PST_HEAP_UNKNOWN;
         to->heap_tells = PST_HEAP_TELLS_NOTHING;
     }
+    /* they are parts of RSS, however they were caught */
+    to->pss_bytes = to->pss_bytes < to->rss_bytes ? to->pss_bytes : to->rss_bytes;
+    to->private_dirty_bytes = to->private_dirty_bytes < to->rss_bytes ? to->private_dirty_bytes : to->rss_bytes;
 }
 
 /* A mean is made of the sums: with no sample there is none. */

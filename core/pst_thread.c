@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STACK       (256 * 1024)
 #define SLACK       10000000ul  /* ns that the system may add to a sleep, to wake several threads at once */
 #define AFTER       5000        /* us: so far behind the second that no clock is still before it */
 #define JOIN        1           /* s */
@@ -124,7 +123,7 @@ apr_status_t pst_thread_start(pst_thread_fn work, uint32_t *bell, apr_pool_t *po
     g.bell = bell;
     g.stop = 0;
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
+    pthread_attr_setstacksize(&attr, PST_THREAD_STACK);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rv = pthread_create(&g.thread, &attr, run, NULL);

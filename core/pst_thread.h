@@ -13,6 +13,9 @@
 
 #include <apr_pools.h>
 
+/** The size of its stack, whole pages. */
+#define PST_THREAD_STACK (256 * 1024)
+
 /** What the thread does, each time it wakes. Signals are blocked; no pool is at hand. */
 typedef void (*pst_thread_fn)(apr_uint64_t now);
 

@@ -193,6 +193,15 @@ static void look_around(scene_t *scene)
     }
 }
 
+/* PSS is estimated between two takings (pst_books.h): nobody leaves for what it was, or may be. */
+static apr_uint64_t size_for_sure(apr_uint64_t now)
+{
+    if (g.of_pss) {
+        pst_watch_sum(now);
+    }
+    return size_now();
+}
+
 static int spare_wanted(void)
 {
     return query(g.mpm == PREFORK ? AP_MPMQ_MIN_SPARE_DAEMONS : AP_MPMQ_MIN_SPARE_THREADS);
@@ -321,11 +330,14 @@ void pst_leave_beat(apr_uint64_t now)
         stay(&scene);
     }
     else if (pst_turn_take(g.board, g.pid, now)) {
-        if (scene.idle >= spare_wanted()) {
+        if (scene.idle < spare_wanted()) {
+            ask(&scene, now);
+        }
+        else if ((size = size_for_sure(now)) > g.limit) {
             leave(&scene, size, now);
         }
         else {
-            ask(&scene, now);
+            stay(&scene);
         }
     }
 }

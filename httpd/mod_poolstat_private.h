@@ -69,6 +69,9 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
 /** Any process: do children have a thread that beats? */
 int pst_watch_has_thread(void);
 
+/** A child's watchdog thread: take RSS, PSS and their like for the block now, whatever it costs. */
+void pst_watch_sum(apr_uint64_t now);
+
 /** Parent: from the monitor hook. Writes the histories, where no watchdog does. */
 void pst_watch_monitor(void);
 

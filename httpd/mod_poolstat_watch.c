@@ -46,6 +46,18 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
     }
 }
 
+/* Goes up with each release that was asked for, and with what the heap gave back unasked. What allocators give back by and by
+ * moves RSS, which the books see. */
+static apr_uint64_t released_so_far(void)
+{
+    return pst_load(&g.own->releases) + pst_load(&g.own->release_heap_bytes);
+}
+
+void pst_watch_sum(apr_uint64_t now)
+{
+    pst_books_sum(&g.books, g.own, now);
+}
+
 /* pst_thread_fn: whether a point is due is decided by the clock. */
 static void on_watchdog(apr_uint64_t now)
 {
@@ -59,10 +71,10 @@ static void on_watchdog(apr_uint64_t now)
         beat(g.block, now);
     }
     pst_limits_beat(now);
-    released = pst_load(&g.own->release_heap_bytes);
+    released = released_so_far();
     pst_release_beat(now);
-    if (pst_load(&g.own->release_heap_bytes) != released) {
-        pst_books_refresh(&g.books);    /* what the heap cost to look at says nothing about what it is now */
+    if (released_so_far() != released) {
+        pst_books_refresh(&g.books);
     }
 }
 

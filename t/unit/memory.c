@@ -13,10 +13,12 @@
 #include "pst_heap.h"
 #include "pst_memory.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #define KB 1024ull
 #define MB (1024 * KB)
@@ -52,15 +54,16 @@ static const char typical[] =
 
 typedef struct pieces_t {
     unsigned count;
-    apr_uint64_t bytes;
+    apr_uint64_t bytes, there;
 } pieces_t;
 
-static void piece(void *baton, apr_uint64_t from, apr_uint64_t to)
+static void piece(void *baton, apr_uint64_t from, apr_uint64_t to, apr_uint64_t there)
 {
     pieces_t *pieces = baton;
 
     pieces->count++;
     pieces->bytes += to - from;
+    pieces->there += there;
 }
 
 static void parse(pst_memory_maps_t *maps, pieces_t *pieces, const char *text, apr_size_t len, apr_size_t each)
@@ -97,6 +100,7 @@ static void texts(void)
     is_number(maps.rest, (512 + 300 + 32 + 100 + 20 + 1024 + 16) * KB, "the rest: heap, arena, what lies above one, what was merged with a stack");
     is_number(maps.rest_mapped, (1024 + 2048 + 32 + 65024 + 32 + 1024 + 16) * KB, "as mapped, without what may not be accessed");
     is_number(pieces.bytes, maps.rest_mapped, "told piece by piece");
+    is_number(pieces.there, maps.rest, "with what is there of each");
     for (apr_size_t each = 1; each < 400; each++) {
         parse(&again, &more, typical, sizeof(typical) - 1, each);
         differ += memcmp(&maps, &again, sizeof(maps)) != 0 || memcmp(&pieces, &more, sizeof(more)) != 0;
@@ -180,7 +184,7 @@ static apr_uint64_t all(const pst_memory_maps_t *m)
 static int quiet(pst_memory_maps_t *maps, pst_memory_sum_t *sum)
 {
     for (int i = 0; i < 50; i++) {
-        if (pst_memory_maps(maps, 0, 0, NULL, NULL) != APR_SUCCESS || pst_memory_sum(sum, 0) != APR_SUCCESS) {
+        if (pst_memory_maps(maps, 0, NULL, NULL, NULL) != APR_SUCCESS || pst_memory_sum(sum, 0) != APR_SUCCESS) {
             return 0;
         }
         if (all(maps) == sum->rss + sum->swap) {
@@ -219,6 +223,7 @@ static void *toucher(void *each)
 
 static void threads(apr_size_t stack_size, const char *what)
 {
+    const pst_memory_stacks_t stacks = { stack_size, 0 };
     pst_memory_maps_t before, touched, more;
     pthread_t thread[THREADS];
     pthread_attr_t attr;
@@ -229,7 +234,7 @@ static void threads(apr_size_t stack_size, const char *what)
         pthread_attr_setstacksize(&attr, stack_size);
     }
     pthread_barrier_init(&barrier, NULL, THREADS + 1);
-    pst_memory_maps(&before, 0, stack_size, NULL, NULL);
+    pst_memory_maps(&before, 0, &stacks, NULL, NULL);
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_create(&thread[i], &attr, toucher, (void *)(apr_size_t)i);
         pages += 10 * i;
@@ -241,10 +246,10 @@ static void threads(apr_size_t stack_size, const char *what)
         }
     }
     pthread_barrier_wait(&barrier);
-    pst_memory_maps(&touched, 0, stack_size, NULL, NULL);
+    pst_memory_maps(&touched, 0, &stacks, NULL, NULL);
     pthread_barrier_wait(&barrier);
     pthread_barrier_wait(&barrier);
-    pst_memory_maps(&more, 0, stack_size, NULL, NULL);
+    pst_memory_maps(&more, 0, &stacks, NULL, NULL);
     pthread_barrier_wait(&barrier);
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(thread[i], NULL);
@@ -278,35 +283,108 @@ static void this_process(void)
     is_number(pst_memory_parent((apr_uint32_t)getpid()), (unsigned)getppid(), "the parent");
     is_number(pst_memory_parent(0x7fffffff), 0, "of nobody");
     ok(pst_memory_sum(&sum, 0x7fffffff) != APR_SUCCESS && !sum.rss, "a process that is not there");
-    ok(pst_memory_maps(&maps, 0x7fffffff, 0, NULL, NULL) != APR_SUCCESS && !maps.rest, "nor are its mappings");
+    ok(pst_memory_maps(&maps, 0x7fffffff, NULL, NULL, NULL) != APR_SUCCESS && !maps.rest, "nor are its mappings");
     ok(!pst_memory_peek(&sum, 8, 8) && pst_memory_peek(&sum, (apr_size_t)m, 8), "a look at an address that faults is none");
 }
 
 /* What kernels merge: a stack with what lies above it, an object's variables with what lies above them. The pages of
  * each are counted apart. */
-static void merged(void)
-{
-    extern char end;
-    pst_memory_maps_t before, after;
-    char *m = mmap(NULL, 4096 + 3 * MB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *above;
 
-    pst_memory_maps(&before, 0, 2 * MB, NULL, NULL);
+#define OWN (256 * 1024)
+
+/* A guard, a stack and a megabyte, with some pages of each touched: what that moved. @param stack what the stack has */
+typedef struct merged_t {
+    apr_uint64_t stack, stacks, rest, rest_mapped;
+    int          own;           /* a thread looks that is on it */
+} merged_t;
+
+static void *look_from_stack(void *maps)
+{
+    const pst_memory_stacks_t stacks = { 2 * MB, OWN };
+
+    touch(8);
+    pst_memory_maps(maps, 0, &stacks, NULL, NULL);
+    return NULL;
+}
+
+static void look_at_merged(merged_t *merged)
+{
+    const pst_memory_stacks_t stacks = { 2 * MB, 0 };
+    pst_memory_maps_t before, after;
+    pthread_attr_t attr;
+    pthread_t thread;
+    char *m = mmap(NULL, 4096 + 3 * MB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *above = m + 4096 + merged->stack;
+
+    pst_memory_maps(&before, 0, &stacks, NULL, NULL);
     madvise(m, 4096 + 3 * MB, MADV_NOHUGEPAGE);
     mprotect(m + 4096, 3 * MB, PROT_READ | PROT_WRITE);
     for (unsigned i = 1; i <= 30; i++) {
-        m[4096 + 2 * MB - i * 4096] = 1;
+        above[-(long)i * 4096] = 1;
     }
     for (unsigned i = 0; i < 7; i++) {
-        m[4096 + 2 * MB + i * 4096] = 1;
+        above[i * 4096] = 1;
     }
-    pst_memory_maps(&after, 0, 2 * MB, NULL, NULL);
-    is_number(after.stacks - before.stacks, 30 * 4 * KB, "a stack ends where stacks end");
-    is_number(after.rest - before.rest, 7 * 4 * KB, "what was merged with it is rest");
-    is_number(after.rest_mapped - before.rest_mapped, MB, "as mapped");
+    if (merged->own) {
+        pthread_attr_init(&attr);
+        pthread_attr_setstack(&attr, m + 4096, merged->stack);
+        if (pthread_create(&thread, &attr, look_from_stack, &after) == 0) {
+            pthread_join(thread, NULL);
+        }
+        pthread_attr_destroy(&attr);
+    }
+    else {
+        pst_memory_maps(&after, 0, &stacks, NULL, NULL);
+    }
+    merged->stacks = after.stacks - before.stacks;
+    merged->rest = after.rest - before.rest;
+    merged->rest_mapped = after.rest_mapped - before.rest_mapped;
     munmap(m, 4096 + 3 * MB);
+}
+
+/* As a child of httpd has it that changed its user from root, without CoreDumpDirectory. @return 0 if nothing is amiss */
+static int without_rights(void *unused)
+{
+    merged_t merged = { .stack = 2 * MB };
+    int fd;
+
+    (void)unused;
+    prctl(PR_SET_DUMPABLE, 0);
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) {
+        return 1;
+    }
+    fd = open("/proc/self/pagemap", O_RDONLY);
+    if (fd >= 0) {
+        return 2;
+    }
+    look_at_merged(&merged);
+    printf("# without rights: of stacks %llu, of the rest %llu\n", (unsigned long long)merged.stacks,
+           (unsigned long long)merged.rest);
+    fflush(stdout);
+    return (merged.stacks != 30 * 4 * KB) * 4 + (merged.rest != 7 * 4 * KB) * 8 + (merged.rest_mapped != MB) * 16;
+}
+
+static void merged_stacks(void)
+{
+    merged_t merged = { .stack = 2 * MB }, own = { .stack = OWN, .own = 1 };
+
+    look_at_merged(&merged);
+    is_number(merged.stacks, 30 * 4 * KB, "a stack ends where stacks end");
+    is_number(merged.rest, 7 * 4 * KB, "what was merged with it is rest");
+    is_number(merged.rest_mapped, MB, "as mapped");
+    is_number((unsigned)apart(without_rights, NULL), 0, "the same where pagemap may not be read");
+    look_at_merged(&own);
+    is_number(own.stacks, 30 * 4 * KB, "the stack of the thread that looks ends where its own does");
+    is_number(own.rest, 7 * 4 * KB, "and not where others do");
+}
+
+static void merged_variables(void)
+{
+    extern char end;
+    pst_memory_maps_t before, after;
+    char *m, *above;
 
     above = (char *)(((apr_size_t)&end + 4095) / 4096 * 4096);
-    pst_memory_maps(&before, 0, 0, NULL, NULL);
+    pst_memory_maps(&before, 0, NULL, NULL, NULL);
     m = mmap(above, 64 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (m != above) {
         printf("# there is no room above this program's variables\n");
@@ -315,7 +393,7 @@ static void merged(void)
     for (unsigned i = 0; i < 11; i++) {
         m[i * 4096] = 1;
     }
-    pst_memory_maps(&after, 0, 0, NULL, NULL);
+    pst_memory_maps(&after, 0, NULL, NULL, NULL);
     is_number(after.rest - before.rest, 11 * 4 * KB, "what lies above an object's variables is rest");
     is_number(after.data, before.data, "and none of them");
     munmap(m, 64 * 4096);
@@ -335,18 +413,18 @@ static void *use_arena(void *size)
 
 static void arenas(void)
 {
-    pst_heap_arenas_t before = { 0, 0, 0 }, after = { 0, 0, 0 };
+    pst_heap_arenas_t before = { 0, 0, 0, 0 }, after = { 0, 0, 0, 0 };
     pst_memory_maps_t maps;
     pthread_t thread[4];
 
     mallopt(M_ARENA_MAX, 64);
     pthread_barrier_init(&barrier, NULL, 5);
-    pst_memory_maps(&maps, 0, 0, pst_heap_find_arenas, &before);
+    pst_memory_maps(&maps, 0, NULL, pst_heap_find_arenas, &before);
     for (unsigned i = 0; i < 4; i++) {
         pthread_create(&thread[i], NULL, use_arena, (void *)(apr_size_t)100);
     }
     pthread_barrier_wait(&barrier);
-    pst_memory_maps(&maps, 0, 0, pst_heap_find_arenas, &after);
+    pst_memory_maps(&maps, 0, NULL, pst_heap_find_arenas, &after);
     pthread_barrier_wait(&barrier);
     for (unsigned i = 0; i < 4; i++) {
         pthread_join(thread[i], NULL);
@@ -354,21 +432,89 @@ static void arenas(void)
     is_number(after.arenas - before.arenas, 4, "an arena for each thread that wants one");
 }
 
+/* What is free in the heap and there, as the books say it. */
+static apr_uint64_t free_there(void)
+{
+    pst_heap_arenas_t arenas = { 0, 0, 0, 0 };
+    pst_heap_figures_t figures;
+    pst_memory_maps_t maps;
+
+    pst_heap_ask(&figures);
+    pst_memory_maps(&maps, 0, NULL, pst_heap_find_arenas, &arenas);
+    return figures.free > arenas.absent ? figures.free - arenas.absent : 0;
+}
+
+/* Takes 40 MB of its own arena, frees them below a block that stays. */
+static void *fill_arena(void *unused)
+{
+    static void *blocks[2500];
+    void *volatile pin;     /* or it would be left out; malloc_trim() does not give back what is on top of a thread's arena */
+
+    for (unsigned i = 0; i < 2500; i++) {
+        blocks[i] = malloc(16000);
+        memset(blocks[i], 1, 16000);
+    }
+    pin = malloc(16000);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i < 2500; i++) {
+        free(blocks[i]);
+    }
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    free(pin);
+    return unused;
+}
+
+/* In an arena of a thread: what is free counts as long as it is there. @return 0 if nothing is amiss */
+static int freed_in_arena(void *rightless)
+{
+    apr_uint64_t taken, freed, released, bytes;
+    pthread_t thread;
+    int wrong;
+
+    if (rightless) {
+        prctl(PR_SET_DUMPABLE, 0);
+        if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) {
+            return 1;
+        }
+    }
+    mallopt(M_ARENA_MAX, 64);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    pthread_barrier_init(&barrier, NULL, 2);
+    pthread_create(&thread, NULL, fill_arena, NULL);
+    pthread_barrier_wait(&barrier);
+    taken = free_there();
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    freed = free_there();
+    pst_heap_release(&bytes);
+    released = free_there();
+    pthread_barrier_wait(&barrier);
+    pthread_join(thread, NULL);
+    printf("# in an arena: free and there %llu, after 40 MB were freed %llu, after a release of %llu %llu\n", (unsigned long long)taken,
+           (unsigned long long)freed, (unsigned long long)bytes, (unsigned long long)released);
+    wrong = (freed - taken < 38 * MB) * 2 + (freed - taken > 39 * MB) * 4 + (bytes < 37 * MB) * 8
+          + (freed - released < bytes - MB || freed - released > bytes + MB) * 16 + (released > 2 * MB) * 32;
+    fflush(stdout);
+    return wrong;
+}
+
 /* Mapped by the heap as the kernel sees it, against what the heap says: in a process that does nothing else. */
 static int whole_heap(void *unused)
 {
     pst_memory_maps_t maps, then;
     pst_heap_figures_t figures, more;
-    pst_heap_arenas_t unseen = { 0, 0, 0 };
+    pst_heap_arenas_t unseen = { 0, 0, 0, 0 };
     void **blocks = mmap(NULL, 4096 * sizeof(void *), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     (void)unused;
-    pst_memory_maps(&maps, 0, 0, pst_heap_find_arenas, &unseen);
+    pst_memory_maps(&maps, 0, NULL, pst_heap_find_arenas, &unseen);
     pst_heap_ask(&figures);
     for (unsigned i = 0; i < 4096; i++) {
         blocks[i] = malloc(i % 64 ? 5000 : 300000);
     }
-    pst_memory_maps(&then, 0, 0, NULL, NULL);
+    pst_memory_maps(&then, 0, NULL, NULL, NULL);
     pst_heap_ask(&more);
     return then.rest_mapped - maps.rest_mapped == more.mapped - figures.mapped;
 }
@@ -377,7 +523,7 @@ static void heap(void)
 {
     pst_heap_figures_t before, after;
     static void *blocks[4000];
-    apr_uint64_t bytes = 0;
+    apr_uint64_t bytes = 0, there;
     void *pin;
 
     pst_heap_recognise();
@@ -407,9 +553,18 @@ static void heap(void)
     pst_heap_ask(&after);
     is_number(after.in_use - before.in_use, malloc_usable_size(pin) + 8, "what is freed is not");
     ok(after.free >= 4000 * 16000, "it is free in the heap, below a pin");
+    there = free_there();
+    ok(there >= 4000 * 16000 && there <= after.free, "and there");
     ok(pst_heap_release(&bytes) == APR_SUCCESS && bytes > 4000 * 16000ull - 65536 && bytes < 4000 * 16016ull + 4 * MB,
        "asked to, the heap gives it back");
     printf("# %llu bytes came back\n", (unsigned long long)bytes);
+    pst_heap_ask(&before);
+    ok(before.free >= 4000 * 16000, "the heap calls it free for ever");
+    there = free_there();
+    ok(there < MB, "but it is there no more");
+    printf("# free %llu, of it there %llu\n", (unsigned long long)before.free, (unsigned long long)there);
+    is_number((unsigned)apart(freed_in_arena, NULL), 0, "so it is in an arena of a thread");
+    is_number((unsigned)apart(freed_in_arena, &there), 0, "also where pagemap may not be read");
     pst_heap_release(&bytes);
     ok(bytes < MB, "a second time there is nothing left");
     free(pin);
@@ -428,6 +583,15 @@ static void pauses(void)
     ok(pst_books_pause(PST_BOOKS_HEAP, (apr_uint64_t)-1) > 0 && pst_books_pause(PST_BOOKS_HEAP, 50000000) > 1000000000ull, "never none");
 }
 
+/* All, at once, whatever it cost before. */
+static void anew(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
+{
+    memset(keeper->not_before, 0, sizeof(keeper->not_before));
+    memset(keeper->soonest, 0, sizeof(keeper->soonest));
+    pst_books_refresh(keeper);
+    pst_books_beat(keeper, child, 0, now, 1);
+}
+
 /* Memory that is neither APR's nor the heap's: how much of it may be there is told. */
 static void others(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
 {
@@ -439,18 +603,73 @@ static void others(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
     }
     m = mmap(NULL, 32 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(m, 1, 32 * MB);
-    pst_books_refresh(keeper);
-    pst_books_beat(keeper, child, 0, now, 1);
+    anew(keeper, child, now);
     is_number(child->books.other_bytes - before, 32 * MB, "a mapping that nobody knows is one of the others");
     child->held_bytes = 32 * MB;
-    pst_books_refresh(keeper);
-    pst_books_beat(keeper, child, 0, now, 1);
+    anew(keeper, child, now);
     is_number(child->books.other_bytes, before, "if APR holds it, it is not");
     child->held_bytes = 0;
     munmap(m, 32 * MB);
-    pst_books_refresh(keeper);
-    pst_books_beat(keeper, child, 0, now, 1);
+    anew(keeper, child, now);
     is_number(child->books.other_bytes, before, "nor when it is gone");
+}
+
+/* While the sum is put off. Seconds go by as `now` says. */
+static void between(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
+{
+    pst_shared_books_t *books = &child->books;
+    apr_uint64_t shared, clean, rss, off = books->books_put_off;
+    char *m;
+
+    anew(keeper, child, now);
+    shared = books->rss_bytes - books->pss_bytes;
+    clean = books->rss_bytes - books->private_dirty_bytes;
+    rss = books->rss_bytes;
+    keeper->not_before[PST_BOOKS_SUM] = keeper->soonest[PST_BOOKS_SUM] = (apr_uint64_t)-1;
+    m = mmap(NULL, 64 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(m, 1, 64 * MB);
+    ok(pst_books_beat(keeper, child, 0, now + 1000000, 1), "the next interval");
+    ok(books->rss_bytes > rss + 63 * MB, "RSS goes on while the sum is put off");
+    is_number(books->rss_bytes - books->pss_bytes, shared, "PSS goes on as RSS does");
+    is_number(books->rss_bytes - books->private_dirty_bytes, clean, "so does private dirty");
+    ok(books->books_put_off > off, "which is counted");
+    is_number(books->books_time, now, "and can be seen");
+    keeper->soonest[PST_BOOKS_SUM] = 0;
+    pst_books_beat(keeper, child, 0, now + 2000000, 1);
+    is_number(books->books_time, now + 2000000, "RSS moved by more than a sixteenth: it is taken as soon as the cost allows it");
+    keeper->not_before[PST_BOOKS_SUM] = (apr_uint64_t)-1;
+    keeper->soonest[PST_BOOKS_SUM] = 0;
+    pst_books_beat(keeper, child, 0, now + 3000000, 1);
+    is_number(books->books_time, now + 2000000, "RSS did not move: it is not");
+    keeper->soonest[PST_BOOKS_SUM] = (apr_uint64_t)-1;
+    keeper->sum_shared = 60 * MB;
+    munmap(m, 64 * MB);
+    pst_books_beat(keeper, child, 0, now + 4000000, 1);
+    ok(books->pss_bytes == 0 && books->rss_bytes < rss + MB, "what shrinks below what was shared has no less than nothing");
+    pst_books_sum(keeper, child, now + 5000000);
+    ok(books->pss_bytes > 0 && books->pss_bytes < books->rss_bytes && books->books_time == now + 5000000, "asked for, it is taken at once");
+}
+
+static void refreshed(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
+{
+    const apr_uint64_t never = (apr_uint64_t)-1;
+    pst_shared_books_t *books = &child->books;
+
+    anew(keeper, child, now);
+    books->heap_time = books->heap_time ? 1 : 0;
+    keeper->not_before[PST_BOOKS_HEAP] = keeper->not_before[PST_BOOKS_SUM] = keeper->not_before[PST_BOOKS_MAPS] = never;
+    keeper->soonest[PST_BOOKS_HEAP] = keeper->soonest[PST_BOOKS_SUM] = keeper->soonest[PST_BOOKS_MAPS] = 0;
+    pst_books_refresh(keeper);
+    pst_books_beat(keeper, child, 0, now + 6000000, 1);
+    ok(books->books_time == now + 6000000 && books->maps_time == now + 6000000, "a refresh takes sum and mappings anew");
+    ok(books->heap_time <= 1, "but asks the heap when its own cost allows it");
+    keeper->not_before[PST_BOOKS_SUM] = keeper->not_before[PST_BOOKS_MAPS] = never;
+    keeper->soonest[PST_BOOKS_SUM] = keeper->soonest[PST_BOOKS_MAPS] = never;
+    pst_books_refresh(keeper);
+    pst_books_beat(keeper, child, 0, now + 7000000, 1);
+    ok(books->books_time == now + 6000000 && books->maps_time == now + 6000000, "and does not go below its bound");
+    anew(keeper, child, now + 8000000);
+    ok(!books->heap_time || books->heap_time == now + 8000000, "a heap that costs little is asked again");
 }
 
 static void books(void)
@@ -475,15 +694,8 @@ static void books(void)
         ok(child.books.heap_arenas >= 1, "and has its arenas");
     }
     others(&keeper, &child, now);
-    keeper.not_before[PST_BOOKS_SUM] = (apr_uint64_t)-1;
-    child.books.rss_bytes = child.books.pss_bytes = 5;
-    ok(pst_books_beat(&keeper, &child, 0, now + 1000000, 1), "the next interval");
-    is_number(child.books.pss_bytes, 5, "what is not due again is left alone");
-    ok(child.books.rss_bytes > 1000, "but RSS goes on");
-    ok(child.books.books_put_off >= 1, "which is counted");
-    is_number(child.books.books_time, now, "and can be seen");
-    pst_books_refresh(&keeper);
-    ok(pst_books_beat(&keeper, &child, 0, now + 1000000, 1) && child.books.pss_bytes > 5, "a refresh takes all anew");
+    between(&keeper, &child, now);
+    refreshed(&keeper, &child, now);
 }
 
 int main(void)
@@ -495,7 +707,8 @@ int main(void)
     this_process();
     threads(0, "stacks of the usual size");
     threads(512 * 1024, "stacks of half a megabyte");
-    merged();
+    merged_stacks();
+    merged_variables();
     heap();
     pauses();
     books();

@@ -95,6 +95,12 @@ static void books(void)
     one = &snap.children[1];
     is_number(one->unexplained_bytes, 0, "nothing is unexplained");
     is_number(one->not_resident_bytes, 600 - 77, "and what is missing is told");
+    b->rss_bytes = 5000;
+    b->pss_bytes = 6000;
+    b->private_dirty_bytes = 7000;
+    take("parts of RSS larger than it is");
+    one = &snap.children[1];
+    ok(one->head.books.pss_bytes == 5000 && one->head.books.private_dirty_bytes == 5000, "are all of it");
     b->rss_bytes = b->file_bytes = INT64_MAX;
     b->shmem_bytes = (apr_uint64_t)-5;
     b->heap_kind = 99;
