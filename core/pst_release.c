@@ -22,11 +22,14 @@
 #define HEAP_REST  20
 #define HEAP_EVERY 1000000
 
-/* Unasked: so much must be free in it, and so seldom. */
-#define HEAP_WORTH    ((apr_uint64_t)32 * 1024 * 1024)
-#define HEAP_UNASKED  ((apr_uint64_t)60 * 1000000)
-
 #define SECOND 1000000
+
+/* Unasked: so much must be free in it, and so seldom; after each time that brought less than a part of that, half as
+ * often: what is free lies between what is in use, and to look for it holds up whoever calls malloc. */
+#define HEAP_WORTH    ((apr_uint64_t)32 * 1024 * 1024)
+#define HEAP_LITTLE   (HEAP_WORTH / 16)
+#define HEAP_UNASKED  ((apr_uint64_t)60 * SECOND)
+#define HEAP_SELDOM   ((apr_uint64_t)24 * 3600 * SECOND)
 
 /* Allocators that were busy, that of the connection that asked among them, are looked for so often again, a second apart. */
 #define LATE_ROUNDS 5
@@ -41,7 +44,7 @@ static struct {
     pst_allocator_round_t round;
     int                 late;           /* rounds to come for those that were busy */
     apr_uint64_t        heap_rests;     /* until then */
-    apr_uint64_t        rate, allowed, refilled, heap_unasked;
+    apr_uint64_t        rate, allowed, refilled, heap_unasked, heap_pause;
 } g;
 
 void pst_release_start(pst_shared_child_t *block, int empties, apr_uint64_t rate)
@@ -50,6 +53,7 @@ void pst_release_start(pst_shared_child_t *block, int empties, apr_uint64_t rate
     g.block = block;
     g.empties = empties;
     g.rate = empties ? rate : 0;
+    g.heap_pause = HEAP_UNASKED;
 }
 
 static apr_uint64_t now_usec(void)
@@ -57,11 +61,12 @@ static apr_uint64_t now_usec(void)
     return (apr_uint64_t)apr_time_now();
 }
 
+/* By the kernel's own counters: to add up the mappings costs 15 ms for each GB, and several of these are taken. */
 static apr_uint64_t resident(void)
 {
     pst_memory_sum_t sum = { 0 };
 
-    return pst_memory_sum(&sum, 0) == APR_SUCCESS ? sum.rss : 0;
+    return pst_memory_count(&sum, 0) == APR_SUCCESS ? sum.rss : 0;
 }
 
 static apr_uint64_t ask_heap(void)
@@ -146,6 +151,15 @@ static void come_late(void)
     }
 }
 
+/* What the block says of the heap decides no more than when it is asked. */
+static void ask_heap_gently(apr_uint64_t now)
+{
+    if (now - g.heap_unasked > g.heap_pause && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH) {
+        g.heap_unasked = now;
+        g.heap_pause = ask_heap() >= HEAP_LITTLE ? HEAP_UNASKED : g.heap_pause < HEAP_SELDOM / 2 ? 2 * g.heap_pause : HEAP_SELDOM;
+    }
+}
+
 /* Unasked: what may go grows by rate a second; one second's worth is saved up, or what the next node needs. */
 static void give_gently(apr_uint64_t now)
 {
@@ -168,11 +182,7 @@ static void give_gently(apr_uint64_t now)
     if (!stuck && g.allowed > g.rate) {
         g.allowed = g.rate;
     }
-    /* what the block says of the heap decides no more than when it is asked */
-    if (now - g.heap_unasked > HEAP_UNASKED && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH) {
-        g.heap_unasked = now;
-        ask_heap();
-    }
+    ask_heap_gently(now);
 }
 
 void pst_release_beat(apr_uint64_t now)

@@ -37,6 +37,7 @@ typedef struct pst_release_row_t {
     apr_uint32_t  block;        /**< index on the board */
     apr_uint32_t  serial;       /**< release_done gets here */
     pst_release_e state;
+    apr_uint32_t  heap_kind;    /**< pst_heap_e, once DONE */
     apr_uint64_t  allocators_bytes, heap_bytes, emptied, busy, rss_before, rss_after, took;     /**< once DONE; checked */
 } pst_release_row_t;
 

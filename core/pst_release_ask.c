@@ -62,6 +62,7 @@ static void look(pst_release_row_t *row, const pst_board_t *board)
     }
     else if ((apr_int32_t)(done - row->serial) >= 0) {
         row->state = PST_RELEASE_DONE;
+        row->heap_kind = __atomic_load_n(&child->books.heap_kind, __ATOMIC_RELAXED);
         row->allocators_bytes = sane(&child->released_allocators_bytes);
         row->heap_bytes = sane(&child->released_heap_bytes);
         row->emptied = sane(&child->released_emptied);

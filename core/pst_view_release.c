@@ -5,6 +5,7 @@
 #include <apr_strings.h>
 #include "pst_view_release.h"
 #include "pst_format.h"
+#include "pst_heap.h"
 #include "pst_piece.h"
 #include "pst_web.h"
 
@@ -44,6 +45,24 @@ static void print_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t 
     pst_emit_signed(emit, "rss_fell_bytes", (double)before - (double)after);
 }
 
+/* Why a heap was asked for nothing, or NULL. */
+static const char *heap_note(apr_uint32_t kind)
+{
+    return pst_heap_gives(kind) ? NULL
+         : kind == PST_HEAP_MIMALLOC ? "Nothing was asked of the heap: mimalloc gives back only what the threads that freed it ask for."
+         : "Nothing was asked of the heap: the allocator behind malloc is not known.";
+}
+
+static const char *note_of(const pst_release_asked_t *asked)
+{
+    const char *note = NULL;
+
+    for (apr_uint32_t i = 0; i < asked->count && !note; i++) {
+        note = asked->rows[i].state == PST_RELEASE_DONE ? heap_note(asked->rows[i].heap_kind) : NULL;
+    }
+    return note;
+}
+
 static void print_row(pst_emit_t *emit, const pst_release_row_t *row)
 {
     pst_emit_element(emit, row->pid);
@@ -53,6 +72,8 @@ static void print_row(pst_emit_t *emit, const pst_release_row_t *row)
         pst_emit_number(emit, "emptied", row->emptied);
         pst_emit_number(emit, "busy", row->busy);
         print_sizes(emit, row->allocators_bytes, row->heap_bytes, row->rss_before, row->rss_after);
+        pst_emit_text(emit, "heap", pst_heap_word(row->heap_kind));
+        pst_emit_flag(emit, "heap_gives_back", pst_heap_gives(row->heap_kind));
         pst_emit_seconds(emit, "took_seconds", row->took, 6);
     }
     pst_emit_end(emit);
@@ -67,6 +88,9 @@ apr_status_t pst_view_released(pst_emit_t *emit, const pst_release_asked_t *aske
     pst_emit_number(emit, "pending", asked->pending);
     pst_emit_number(emit, "gone", asked->gone);
     print_sizes(emit, asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
+    if (note_of(asked)) {
+        pst_emit_text(emit, "note", note_of(asked));
+    }
     pst_emit_end(emit);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < asked->count && emit->status == APR_SUCCESS; i++) {
@@ -101,6 +125,9 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
           TEXT("allocators", pst_format_size(allocators, asked->allocators_bytes)),
           TEXT("heap", pst_format_size(heap, asked->heap_bytes)), TEXT("before", pst_format_size(before, asked->rss_before)),
           TEXT("after", pst_format_size(after, asked->rss_after)));
+    if (note_of(asked)) {
+        PIECE(emit, &pst_web_release_note, TEXT("note", note_of(asked)));
+    }
     pst_emit_piece(emit, &pst_web_release_table, NULL, 0);
     for (apr_uint32_t i = 0; i < asked->count && emit->status == APR_SUCCESS; i++) {
         const pst_release_row_t *row = &asked->rows[i];
@@ -156,6 +183,10 @@ void pst_view_release(pst_emit_t *emit, const pst_page_t *page)
           TEXT("limit", snapshot->child_count && snapshot->children[0].head.max_free_bytes
                ? pst_format_size(limit, snapshot->children[0].head.max_free_bytes) : "all"),
           TEXT("can", snapshot->child_count ? pst_format_size(can, allocators * snapshot->children[0].head.max_free_bytes) : ""));
+    if (snapshot->child_count && snapshot->children[0].head.books.heap_kind == PST_HEAP_MIMALLOC) {
+        PIECE(emit, &pst_web_release_note, TEXT("note", "The heap stays as it is: mimalloc gives back only what the threads "
+                                                        "that freed it ask for."));
+    }
     if (snapshot->nonce) {
         PIECE(emit, &pst_web_release_form, TEXT("base", page->base), TEXT("nonce", snapshot->nonce));
         if (page->args->filter.pid) {

@@ -62,8 +62,8 @@ extern const pst_piece_t
 
 /* release.html */
 extern const pst_piece_t
-    pst_web_release, pst_web_release_form, pst_web_release_form_all, pst_web_release_form_pid, pst_web_release_table,
-    pst_web_release_row, pst_web_release_pending, pst_web_release_gone, pst_web_release_end, pst_web_released,
+    pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all, pst_web_release_form_pid,
+    pst_web_release_table, pst_web_release_row, pst_web_release_pending, pst_web_release_gone, pst_web_release_end, pst_web_released,
     pst_web_released_end;
 
 /* server_status.html */
