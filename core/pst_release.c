@@ -69,11 +69,16 @@ static apr_uint64_t resident(void)
     return pst_memory_count(&sum, 0) == APR_SUCCESS ? sum.rss : 0;
 }
 
+static int heap_rests(apr_uint64_t now)
+{
+    return now < g.heap_rests && g.heap_rests - now < 3600ull * SECOND;     /* a clock set back must not stop it */
+}
+
 static apr_uint64_t ask_heap(void)
 {
     apr_uint64_t before = now_usec(), after, bytes = 0;
 
-    if (before < g.heap_rests && g.heap_rests - before < 3600ull * SECOND) {     /* a clock set back must not stop it */
+    if (heap_rests(before)) {
         return 0;
     }
     if (pst_heap_release(&bytes) != APR_SUCCESS) {
@@ -154,7 +159,7 @@ static void come_late(void)
 /* What the block says of the heap decides no more than when it is asked. */
 static void ask_heap_gently(apr_uint64_t now)
 {
-    if (now - g.heap_unasked > g.heap_pause && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH) {
+    if (now - g.heap_unasked > g.heap_pause && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH && !heap_rests(now_usec())) {
         g.heap_unasked = now;
         g.heap_pause = ask_heap() >= HEAP_LITTLE ? HEAP_UNASKED : g.heap_pause < HEAP_SELDOM / 2 ? 2 * g.heap_pause : HEAP_SELDOM;
     }

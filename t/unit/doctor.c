@@ -45,6 +45,7 @@ static pst_shared_child_t *healthy(apr_uint32_t pid)
     child->books.heap_tells = PST_HEAP_TELLS_BOTH;
     child->books.heap_in_use_bytes = 500000;
     child->books.heap_free_bytes = 200000;
+    child->books.rss_bytes = 64 * MIB;
     child->books.pss_bytes = 5 * MIB;
     child->verdict.state = child->heap_verdict.state = PST_TREND_STEADY;
     pst_history_start(&board, child);

@@ -5,9 +5,10 @@
 package PST::Books;
 use strict;
 use warnings;
+no warnings qw(portable);    # addresses have more than 32 bits
 use Exporter 'import';
 
-our @EXPORT = qw(explained law rollup);
+our @EXPORT = qw(explained law rollup stacks_of);
 
 # What explains a child's memory, without what is unexplained.
 sub explained {
@@ -37,6 +38,48 @@ sub rollup {
     my %sum;
     while (<$in>) { $sum{$1} = $2 * 1024 if /^(\w+):\s+(\d+) kB/ }
     return \%sum;
+}
+
+# The bytes of pages from one address to another that are there: resident or swapped. Asked as root.
+sub _there {
+    my ($pid, $from, $to) = @_;
+    open my $in, '<:raw', "/proc/$pid/pagemap" or return 0;
+    seek $in, $from / 4096 * 8, 0;
+    read $in, my $entries, ($to - $from) / 4096 * 8;
+    return 4096 * grep { $_ >> 62 } unpack 'Q*', $entries // '';
+}
+
+# An address on the stack of the child's own thread, while it sleeps; 0 if it does not.
+sub _watchdogs_stack {
+    my ($pid) = @_;
+    for my $task (glob "/proc/$pid/task/*") {
+        next unless (eval { PST::Stage::read_file("$task/comm") } // '') eq "poolstat\n";
+        my @words = split ' ', eval { PST::Stage::read_file("$task/syscall") } // '';
+        return @words > 2 ? hex $words[-2] : 0;
+    }
+    return 0;
+}
+
+# The stacks of a process by mappings and pagemap: (bytes there, how many, how many have something else above them in the same
+# mapping). Threads' stacks have `usual` bytes, the watchdog's a quarter of a megabyte.
+sub stacks_of {
+    my ($pid, $usual) = @_;
+    my ($guard, $bytes, $count, $merged) = (0, 0, 0, 0);
+    my $own = _watchdogs_stack($pid) or return;
+    open my $in, '<', "/proc/$pid/maps" or return;
+    while (<$in>) {
+        my ($from, $to, $perms, $name) = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)/ or next;
+        ($from, $to) = (hex $from, hex $to);
+        if ($name eq '[stack]' || ($name eq '' && $guard == $from && $perms eq 'rw-p')) {
+            my $end = $from + ($own >= $from && $own < $to ? 256 * 1024 : $usual);
+            $end = $to if $name || $end > $to;
+            $bytes += _there($pid, $from, $end);
+            $count++;
+            $merged += $end < $to;
+        }
+        $guard = $perms eq '---p' && $name eq '' && $to - $from <= 1 << 20 && $to % (64 << 20) ? $to : 0;
+    }
+    return ($bytes, $count, $merged);
 }
 
 1;

@@ -37,7 +37,8 @@ sub _free_port {
     return $s->sockport;
 }
 
-# conf => directives of its own; limits => instead of these
+# conf => directives of its own; limits => instead of these; cores => 0: as production servers are, without CoreDumpDirectory,
+# which makes children dumpable: those that have changed their user may not read all of /proc/self then
 sub write_conf {
     my ($self, %o) = @_;
     my ($stage, $dir) = @$self{qw(stage dir)};
@@ -46,12 +47,12 @@ sub write_conf {
         ? "StartServers 4\nMinSpareServers 2\nMaxSpareServers 10\nServerLimit 20\nMaxRequestWorkers 10\n"
         : "StartServers 2\nServerLimit 8\nThreadsPerChild 10\nThreadLimit 10\nMinSpareThreads 1\n"
           . "MaxSpareThreads 40\nMaxRequestWorkers 20\n");
+    my $cores = $o{cores} // 1 ? qq(CoreDumpDirectory "$dir/cores"\n) : '';
     my $cgid = $stage->{mpm} eq 'event' ? "ScriptSock $dir/run/cgisock\n" : '';
-    PST::Stage::write_file($self->conf, join '', <<"EOT", PST::Stage::load_modules($stage), $user, $cgid, $limits, <<'EOT2', $o{conf} // '');
+    PST::Stage::write_file($self->conf, join '', <<"EOT", PST::Stage::load_modules($stage), $user, $cores, $cgid, $limits, <<'EOT2', $o{conf} // '');
 ServerRoot "$dir"
 DefaultRuntimeDir "$dir/run"
 PidFile "$dir/httpd.pid"
-CoreDumpDirectory "$dir/cores"
 ErrorLog "$dir/error_log"
 LogLevel info
 ServerName 127.0.0.1:$self->{port}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: the heap asked unasked, by PoolStatRelease. When, by a clock of our own, on a heap that has much to
+ * give and on one whose free chunks lie between those in use, so that no page of it can go.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "tap.h"
+#include "pst_heap.h"
+#include "pst_release.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MB     (1024ul * 1024)
+#define SECOND 1000000ull
+#define BLOCKS 2500u            /* of 16000 bytes: 40 MB */
+
+static pst_shared_child_t child;
+static apr_uint64_t began, second;      /* seconds of our clock since it began */
+static void *pin;
+
+static void fill(void)
+{
+    static void *blocks[BLOCKS];
+
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(16000);
+        memset(blocks[i], 1, 16000);
+    }
+    pin = malloc(16000);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        free(blocks[i]);
+    }
+}
+
+/* Beats each second of our clock up to one. @return the second in which the heap gave something back, 0: it did not */
+static apr_uint64_t beat_until(apr_uint64_t to)
+{
+    apr_uint64_t before = child.release_heap_bytes;
+
+    while (second < to) {
+        pst_release_beat(began + ++second * SECOND);
+        if (child.release_heap_bytes > before) {
+            return second;
+        }
+    }
+    return 0;
+}
+
+/* The heap rests after each time, for a second and twenty times what it took, by the system's clock: that is all there is to await. */
+static void let_rest(void)
+{
+    struct timespec rest = { 1, 500000000 };
+
+    while (nanosleep(&rest, &rest) != 0) {
+    }
+}
+
+int main(void)
+{
+    struct timespec now;
+
+    pst_heap_recognise();
+    if (pst_heap_kind() != PST_HEAP_GLIBC) {
+        ok(1, "another heap: its own rules");
+        return done();
+    }
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    clock_gettime(CLOCK_REALTIME, &now);
+    began = (apr_uint64_t)now.tv_sec * SECOND;
+    pst_release_start(&child, 1, MB);
+
+    fill();
+    child.books.heap_free_bytes = 31 * MB;
+    is_number(beat_until(30), 0, "31 MB free: not worth it");
+    child.books.heap_free_bytes = 40 * MB;
+    is_number(beat_until(40), 31, "40 MB are");
+    let_rest();
+    fill();
+    is_number(beat_until(90), 0, "not again within a minute");
+    is_number(beat_until(100), 92, "but after it, since it brought much");
+    let_rest();
+
+    /* now the books say that much is free, and nothing of it can go */
+    is_number(beat_until(153), 0, "free between what is in use: asked in vain");
+    let_rest();
+    fill();
+    is_number(beat_until(272), 0, "then half as often");
+    is_number(beat_until(280), 274, "two minutes later it is asked");
+    let_rest();
+    fill();
+    is_number(beat_until(340), 335, "and since that brought much, a minute later again");
+    return done();
+}
