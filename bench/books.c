@@ -4,7 +4,8 @@
  * broken up as asked for.  bench/lib/Books.pm compiles it with core/.
  *
  *   books cost MEGABYTES CHUNKS TIMES   of sum, heap and maps: microseconds of CPU of the fastest taking, and how many seconds
- *                                       the source is then left alone
+ *                                       the source is then left alone; of giving back what is free in the heap, and of trying
+ *                                       that again: microseconds
  *   books wait MEGABYTES CHUNKS         three threads that malloc, map and fault for a second each: alone, while books are
  *                                       taken without pause, and as pst_books_beat() takes them: a line each,
  *                                       "mean p99.9 most" of each thread in microseconds
@@ -99,6 +100,13 @@ static void cost(int times)
             best = took < best ? took : best;
         }
         printf("%.1f %.1f ", best * 1e6, (double)pst_books_pause((pst_books_source_e)source, (apr_uint64_t)(best * 1e6)) / 1e6);
+    }
+    for (int i = 0; i < 2; i++) {
+        double begin = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+        apr_uint64_t bytes;
+
+        pst_heap_release(&bytes);
+        printf("%.1f ", (seconds_of(CLOCK_THREAD_CPUTIME_ID) - begin) * 1e6);
     }
     printf("\n");
 }

@@ -22,8 +22,8 @@ sub measure {
     my @rows;
     for my $case (@CASES) {
         my @f = split ' ', Server::client("$dir/books.out", $books, 'cost', $case->{megabytes}, $case->{chunks}, 7);
-        push @rows, { name => $case->{name}, sum => [@f[0, 1]], heap => [@f[2, 3]], maps => [@f[4, 5]] };
-        $say->("books: $case->{name}: sum $f[0] us, heap $f[2] us, maps $f[4] us");
+        push @rows, { name => $case->{name}, sum => [@f[0, 1]], heap => [@f[2, 3]], maps => [@f[4, 5]], release => [@f[6, 7]] };
+        $say->("books: $case->{name}: sum $f[0] us, heap $f[2] us, maps $f[4] us, release $f[6] us, again $f[7] us");
     }
     my ($one, $three) = map {
         Server::client("$dir/books.out", 'valgrind', '--tool=callgrind', '--quiet', "--callgrind-out-file=$dir/books.callgrind", $books, 'cost', 0, 0, $_);

@@ -153,11 +153,13 @@ sub text_books {
     my $cell = sub { my ($us, $pause) = @{$_[0]}; sprintf '%s us, %s s', thousands($us), $pause < 10 ? $pause : thousands($pause) };
     my @names = ('alone', 'books taken without pause', 'as a child takes them');
     return "## The books\n\n"
-         . table(['taken of', 'sum (smaps_rollup)', 'heap (mallinfo2)', 'mappings (smaps)'],
-                 map { [$_->{name}, map { $cell->($_) } @$_{qw(sum heap maps)}] } @{$b->{rows}})
+         . table(['taken of', 'sum (smaps_rollup)', 'heap (mallinfo2)', 'mappings (smaps)', 'giving back (malloc_trim), again'],
+                 map { [$_->{name}, (map { $cell->($_) } @$_{qw(sum heap maps)}), join ', ', map { thousands($_) . ' us' } @{$_->{release}}] } @{$b->{rows}})
          . "CPU time of the fastest of 7 takings by a child's own thread, and how long that source is then left alone at least: an\n"
-         . "interval is one second, mappings are due each minute or when RSS moved. In user space the three take "
-         . thousands($b->{instructions}) . "\ninstructions (those that callgrind adds to the mappings included), once a second and beside the requests.\n\n"
+         . "interval is one second, mappings are due each minute or when RSS moved. Sum and mappings are taken after a hundred times the\n"
+         . "cost if RSS has moved by a sixteenth. In user space the three take " . thousands($b->{instructions}) . " instructions (those that\n"
+         . "callgrind adds to the mappings included), once a second and beside the requests. The heap is asked to give back only on request or by\n"
+         . "PoolStatRelease, see release.md.\n\n"
          . table(['1 GB in small pages, 100,000 free chunks', 'malloc', 'mmap and munmap', 'page fault'],
                  map { my $n = $_; [$names[$n], map { join ' / ', split ' ' } @{$b->{waits}[$n]}] } 0 .. $#{$b->{waits}})
          . "Microseconds that another thread's call took: mean / 99.9th percentile / most, of two seconds each. One arena for all, so that\n"

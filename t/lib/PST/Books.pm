@@ -18,11 +18,14 @@ sub explained {
     return $sum;
 }
 
-# RSS + swap + not resident = explained + unexplained, in whole bytes: what is wrong, or nothing.
+# RSS + swap + not resident = explained + unexplained, in whole bytes, and parts of RSS are no larger than it: what is wrong, or
+# nothing.
 sub law {
     my ($json) = @_;
     my @wrong;
     for my $c (@{ $json->{children} }) {
+        push @wrong, "child $c->{pid}: PSS $c->{pss_bytes}, private dirty $c->{private_dirty_bytes} of RSS $c->{rss_bytes}"
+          if $c->{pss_bytes} > $c->{rss_bytes} || $c->{private_dirty_bytes} > $c->{rss_bytes};
         next unless $c->{books_time} && $c->{maps_time};
         my ($left, $right) = ($c->{rss_bytes} + $c->{swap_bytes} + $c->{not_resident_bytes}, explained($c) + $c->{unexplained_bytes});
         push @wrong, "child $c->{pid}: $left is not $right" if $left != $right;
