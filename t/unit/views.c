@@ -208,6 +208,27 @@ static void agree(void)
     ok(strstr(out, "href=\"./pool-status/style.css\"") != NULL, "page: links lead to its own place");
 }
 
+/* What is old is marked: PSS sooner than the rest, since it stands beside an RSS of now. */
+static void ages(void)
+{
+    pst_shared_child_t *child = add_child(&board, 4713);
+
+    child->books.rss_bytes = 7000000;
+    child->books.pss_bytes = 5000000;
+    child->books.books_time = child->books.heap_time = child->books.maps_time = NOW - 2000000;
+    ok(!strstr(face(PST_EMIT_HTML, "pid=4713"), "PSS estimated"), "page: PSS of two seconds ago is one of now");
+    child->books.books_time = NOW - 65000000;
+    ok(strstr(face(PST_EMIT_HTML, "pid=4713"), "<span class=\"badge\">PSS estimated, taken ") != NULL, "page: then it is estimated, and marked");
+    child->books.maps_time = NOW - 95000000;
+    ok(strstr(face(PST_EMIT_HTML, "pid=4713"), "<span class=\"badge\">mappings ") != NULL, "page: mappings are old later, and matter more");
+    child->books.heap_kind = PST_HEAP_MIMALLOC;
+    child->releases = 1;
+    ok(strstr(face(PST_EMIT_HTML, "pid=4713"), "The heap stays as it is: mimalloc") != NULL, "page: what a release cannot do");
+    child->books.heap_kind = PST_HEAP_GLIBC;
+    ok(!strstr(face(PST_EMIT_HTML, "pid=4713"), "The heap stays as it is"), "page: and what it can");
+    __atomic_store_n(&child->owner, 0, __ATOMIC_RELEASE);
+}
+
 static void pages(void)
 {
     pst_shared_child_t *child = add_child(&board, 5000);
@@ -275,6 +296,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     make_board(&board, 4, 8, pool);
     agree();
+    ages();
     pages();
     hostile();
     noise();
