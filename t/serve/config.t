@@ -21,6 +21,18 @@ for my $conf (@good) {
     ok(!-e $s->board, 'and a check makes no board');
 }
 
+# What is shipped, with every line taken out of its comment.
+{
+    open my $in, '<', PST::stage()->{top} . '/t/shipped/poolstat.conf' or die "the shipped configuration: $!\n";
+    my $conf = join '', map { s/^    #(?! \S)/    /r } <$in>;
+    my $named = () = $conf =~ /^ +PoolStat\w+ /mg;
+    mkdir "$s->{dir}/logs";                 # of its CustomLog
+    $s->write_conf(conf => $conf);
+    my ($status, $out) = $s->check;
+    cmp_ok($named, '>=', 11, 'the shipped configuration sets all directives when it is uncommented');
+    is($status, 0, 'and passes the check then') or diag($out);
+}
+
 my @bad = (
     'PoolStatEnv', 'PoolStatEnv 1', 'PoolStatEnv On On', 'PoolStatEnv ""',
     'PoolStatInstrument', 'PoolStatInstrument Maybe', 'PoolStatInstrument On Off', 'PoolStatInstrument 1', 'PoolStatInstrument ""',
