@@ -129,11 +129,12 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
     pst_books_start(block, ap_thread_stacksize, pst_instrument_nodes_in_heap());
     if (g.by != PST_HISTORY_OFF) {
         rv = pst_history_start(board, block);
-        if (rv != APR_SUCCESS) {
-            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0009: there is no room for this child's history.");
-            return;
+        if (rv == APR_SUCCESS) {
+            g.block = block;
         }
-        g.block = block;
+        else {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0009: there is no room for this child's history.");
+        }
     }
     if (ap_exists_config_define(DEFINE_WITHOUT)) {
         return;
