@@ -147,27 +147,49 @@ static void sort(pst_findings_t *findings)
     }
 }
 
+/* All children, of whom the view wants to see one: a median of one child, or sums over it, would say something else. */
+static apr_status_t take_all(const pst_snapshot_t **all, const pst_snapshot_t *snapshot, const pst_board_t *board,
+                             apr_pool_t *pool)
+{
+    const pst_filter_t filter = { .kind = -1, .no_rows = 1, .gone = snapshot->gone };
+    pst_snapshot_t *taken = apr_palloc(pool, sizeof(*taken));
+
+    *all = taken;
+    return taken ? pst_snapshot_take(taken, board, &filter, snapshot->taken, pool) : APR_ENOMEM;
+}
+
+/* The longest record that there was to judge by. */
+static void measure_record(const pst_doctor_t *doctor)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+    pst_findings_t *findings = doctor->findings;
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        apr_uint64_t started = snapshot->children[i].head.started;
+        apr_uint64_t age = started < snapshot->taken ? snapshot->taken - started : 0;
+
+        findings->record = doctor->board->history_size && age > findings->record ? age : findings->record;
+    }
+    findings->young = findings->record < (apr_uint64_t)PST_DOCTOR_RECORD_SECONDS * 1000000
+                      || findings->record / 1000000 < (apr_uint64_t)PST_DOCTOR_RECORD_POINTS * doctor->board->interval;
+}
+
 apr_status_t pst_doctor_take(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
 {
     pst_findings_t *findings = apr_pcalloc(pool, sizeof(*findings));
     pst_doctor_t doctor = { .snapshot = snapshot, .board = board, .findings = findings, .pool = pool };
+    apr_status_t rv = !findings ? APR_ENOMEM : snapshot->pid ? take_all(&doctor.snapshot, snapshot, board, pool) : APR_SUCCESS;
 
-    if (!findings) {
-        return APR_ENOMEM;
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     pst_doctor_growing(&doctor);
     pst_doctor_kept(&doctor);
     pst_doctor_generations(&doctor);
     pst_doctor_server(&doctor);
     sort(findings);
-    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
-        apr_uint64_t started = snapshot->children[i].head.started;
-        apr_uint64_t age = started < snapshot->taken ? snapshot->taken - started : 0;
-
-        findings->record = board->history_size && age > findings->record ? age : findings->record;
-    }
-    findings->young = findings->record < (apr_uint64_t)PST_DOCTOR_RECORD_SECONDS * 1000000
-                      || findings->record / 1000000 < (apr_uint64_t)PST_DOCTOR_RECORD_POINTS * board->interval;
+    findings->children = doctor.snapshot->child_count;
+    measure_record(&doctor);
     snapshot->findings = findings;
     return APR_SUCCESS;
 }

@@ -45,16 +45,18 @@ typedef struct pst_finding_t {
 typedef struct pst_findings_t {
     unsigned count;
     pst_finding_t findings[PST_FINDINGS_MOST];  /**< most severe first, then in the order of the manual */
+    apr_uint32_t children;      /**< that were examined */
     apr_uint64_t record;        /**< microseconds: the longest record that there was to judge by; 0: no histories */
     int          young;         /**< that is too short for most findings */
 } pst_findings_t;
 
 /**
- * Examine. Any process, takes no lock but the loader's (for the names of functions), never waits. Reads some
- * histories, a bounded number.
+ * Examine the server, whatever the snapshot's filter had it show: of a snapshot of one child (filter.pid) all the others
+ * are read anew, without rows. Any process, takes no lock but the loader's (for the names of functions), never
+ * waits. Reads some histories: a child's once, at most, for each kind of finding.
  * @param snapshot findings is set in it: views print them from there
  * @param pool     what the findings' texts are of
- * @return APR_SUCCESS or APR_ENOMEM
+ * @return APR_SUCCESS, APR_ENOMEM, or APR_EINCOMPLETE if the board is not intact any more
  */
 apr_status_t pst_doctor_take(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 

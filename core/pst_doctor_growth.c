@@ -202,14 +202,16 @@ static void note_more(pst_doctor_t *doctor, const pst_top_t *top)
 }
 
 /* A class that grows in a child whose process scope, or a connection of it, grows too is the same memory once more. */
-static int said_otherwise(const pst_snapshot_t *snapshot, const pst_child_row_t *child)
+static int said_otherwise(const pst_child_row_t *child)
 {
-    int grows = child->head.verdict.state == PST_TREND_GROWING;
+    apr_uint64_t grow = child->head.verdict.state == PST_TREND_GROWING;
 
-    for (apr_uint32_t r = 0; r < child->shown && !grows; r++) {
-        grows = snapshot->rows[child->first + r]->slot.verdict.state == PST_TREND_GROWING;
+    for (unsigned kind = 0; kind <= PST_KIND_OTHER; kind++) {
+        for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+            grow |= child->kinds[kind].growing[scope];
+        }
     }
-    return grows;
+    return grow != 0;
 }
 
 static void classes(pst_doctor_t *doctor)
@@ -224,7 +226,8 @@ static void classes(pst_doctor_t *doctor)
         for (apr_uint32_t c = 0; c < child->class_count; c++) {
             const pst_class_row_t *class = &child->classes[c];
 
-            if (class->index && grows(doctor, &class->row.verdict, PST_DOCTOR_GROWN) && !said_otherwise(snapshot, child)) {
+            if (class->index && grows(doctor, &class->row.verdict, PST_DOCTOR_GROWN) && !said_otherwise(child)
+                && !explained(doctor, child, &class->row.verdict)) {
                 found = apr_palloc(doctor->pool, sizeof(*found));
                 *found = (of_class_t){ child, class };
                 pst_top_add(&top, (double)class->row.verdict.per_minute, found);
@@ -232,12 +235,9 @@ static void classes(pst_doctor_t *doctor)
         }
     }
     for (unsigned i = 0; i < top.kept; i++) {
-        const of_class_t *of = top.item[i];
-
-        if (!explained(doctor, of->child, &of->class->row.verdict)) {
-            find_class(doctor, of);
-        }
+        find_class(doctor, top.item[i]);
     }
+    note_more(doctor, &top);
 }
 
 void pst_doctor_growing(pst_doctor_t *doctor)
@@ -254,12 +254,10 @@ void pst_doctor_growing(pst_doctor_t *doctor)
         if (grows(doctor, &child->head.heap_verdict, PST_DOCTOR_HEAP_GROWN)) {
             pst_top_add(&heaps, (double)child->head.heap_verdict.per_minute, child);
         }
-        for (apr_uint32_t r = 0; r < child->shown; r++) {
-            const pst_row_t *row = snapshot->rows[child->first + r];
-
-            if (grows(doctor, &row->slot.verdict, PST_DOCTOR_GROWN)) {
-                pst_top_add(&connections, (double)row->slot.verdict.per_minute, row);
-            }
+    }
+    for (const pst_row_t *row = snapshot->growing; row; row = row->next_growing) {
+        if (grows(doctor, &row->slot.verdict, PST_DOCTOR_GROWN)) {
+            pst_top_add(&connections, (double)row->slot.verdict.per_minute, row);
         }
     }
     for (unsigned i = 0; i < processes.kept; i++) {

@@ -15,10 +15,8 @@
 
 /* Slots may be opened between counting and copying; room for so many more. */
 #define ROOM_FOR_NEW 64
-/* Connections that become rows, at most: some 150 MB of them. Sums have all. */
+/* Connections that become rows, at most, and those that grow and do not: some 150 MB of them. Sums have all. */
 #define MOST_ROWS (1u << 18)
-/* Of a snapshot without rows: the doctor names a few of those that grow. */
-#define ROOM_FOR_GROWING 256
 
 typedef struct take_t {
     pst_snapshot_t *snapshot;
@@ -27,6 +25,9 @@ typedef struct take_t {
     pst_row_t *store;               /* where rows lie; snapshot->rows points into it */
     apr_uint32_t room;              /* entries of store; one more follows, for those that do not fit */
     apr_uint32_t child_room;
+    apr_pool_t *pool;
+    apr_uint32_t apart;             /* of those that grow, how many are no rows */
+    int is_short;                   /* of memory, for what grows */
 } take_t;
 
 typedef struct order_t {
@@ -171,10 +172,7 @@ static void check_slot(pst_shared_slot_t *slot)
 
 static int passes(const pst_filter_t *filter, const pst_shared_slot_t *slot)
 {
-    if (filter->no_rows && slot->verdict.state != PST_TREND_GROWING) {
-        return 0;
-    }
-    if (filter->kind >= 0 && slot->kind != filter->kind) {
+    if (filter->no_rows || (filter->kind >= 0 && slot->kind != filter->kind)) {
         return 0;
     }
     return !filter->vhost || !strncasecmp(filter->vhost, slot->vhost, PST_VHOST_LEN - 1);
@@ -193,13 +191,34 @@ static void add_usage(pst_child_row_t *child, const pst_shared_usage_t *usage)
     child->growths = plus(child->growths, usage->growths);
 }
 
+/* What grows is told to the doctor whatever the filter wants to see. One that is no row lies where the next will be
+ * copied to, and has to be kept elsewhere. */
+static void note_growing(take_t *take, pst_row_t *row, int is_row)
+{
+    pst_row_t *kept = row;
+
+    if (!is_row && take->apart++ >= MOST_ROWS) {
+        return;
+    }
+    if (!is_row) {
+        kept = apr_palloc(take->pool, sizeof(*kept));
+        if (!kept) {
+            take->is_short = 1;
+            return;
+        }
+        *kept = *row;
+    }
+    kept->next_growing = take->snapshot->growing;
+    take->snapshot->growing = kept;
+}
+
 /* Every slot counts in its child's sums; those that pass the filter become rows. */
 static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slot_t *from)
 {
     pst_snapshot_t *snapshot = take->snapshot;
-    int stored = snapshot->row_count < take->room;
-    pst_row_t *row = &take->store[stored ? snapshot->row_count : take->room];
+    pst_row_t *row = &take->store[snapshot->row_count < take->room ? snapshot->row_count : take->room];
     const pst_shared_slot_t *slot = &row->slot;
+    int is_row;
 
     pst_slot_copy(&row->slot, from);
     if (!slot->in_use) {
@@ -212,15 +231,18 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     child->requests_reserved_bytes = plus(child->requests_reserved_bytes, slot->request.reserved_bytes);
     child->connections_reserved_bytes = plus(child->connections_reserved_bytes,
                                              minus(slot->usage.reserved_bytes, slot->request.reserved_bytes));
-    if (!stored || !passes(take->filter, slot)) {
-        return;
-    }
     row->used_bytes = minus(slot->usage.reserved_bytes, slot->usage.slack_bytes);
     row->request_used_bytes = minus(slot->request.reserved_bytes, slot->request.slack_bytes);
     row->pid = child->head.owner;
     row->listed = 0;
-    snapshot->rows[snapshot->row_count++] = row;
-    child->shown++;
+    is_row = row != &take->store[take->room] && passes(take->filter, slot);
+    if (is_row) {
+        snapshot->rows[snapshot->row_count++] = row;
+        child->shown++;
+    }
+    if (slot->verdict.state == PST_TREND_GROWING) {
+        note_growing(take, row, is_row);
+    }
 }
 
 /* The law: RSS + swap + not resident = what is explained + unexplained. Until mappings were looked at nothing is said. */
@@ -242,6 +264,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
 {
     pst_snapshot_t *snapshot = take->snapshot;
     pst_child_row_t *child = &snapshot->children[snapshot->child_count];
+    pst_row_t *growing = snapshot->growing;
 
     memset(child, 0, sizeof(*child));
     if (!load_head(&child->head, from, take->filter->gone)
@@ -263,6 +286,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
     }
     if (pst_snapshot_whose(from, take->filter->gone) != child->head.owner) {
         snapshot->row_count = child->first;
+        snapshot->growing = growing;
         return;
     }
     child->used_bytes = minus(child->reserved_bytes, child->slack_bytes);
@@ -478,7 +502,7 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
             slots += (apr_size_t)slot_in_use(pst_board_slot(board, child, s));
         }
     }
-    slots += take->filter->no_rows ? ROOM_FOR_GROWING : ROOM_FOR_NEW;
+    slots += take->filter->no_rows ? 0 : ROOM_FOR_NEW;
     take->child_room = (apr_uint32_t)children;
     take->room = slots < MOST_ROWS ? (apr_uint32_t)slots : MOST_ROWS;
     take->store = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->store));
@@ -503,7 +527,7 @@ static void load_about(pst_shared_header_t *to, const pst_shared_header_t *from)
 apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool)
 {
-    take_t take = { .snapshot = snapshot, .board = board, .filter = filter };
+    take_t take = { .snapshot = snapshot, .board = board, .filter = filter, .pool = pool };
     order_t *scratch;
     apr_status_t rv;
 
@@ -513,6 +537,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     }
     snapshot->taken = now;
     snapshot->gone = filter->gone;
+    snapshot->pid = filter->pid;
     load_about(&snapshot->about, pst_board_header(board));
     rv = make_room(&take, pool);
     if (rv != APR_SUCCESS) {
@@ -522,7 +547,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
         take_child(&take, pst_board_child(board, i), i);
     }
     scratch = apr_palloc(pool, (2 * (apr_size_t)board->slot_count + snapshot->child_count + 1) * sizeof(*scratch));
-    if (!scratch) {
+    if (!scratch || take.is_short) {
         return APR_ENOMEM;
     }
     snapshot->sort = filter->sort;

@@ -23,6 +23,7 @@ typedef struct pst_row_t {
     apr_uint32_t pid;                   /**< its child's */
     apr_uint32_t child;                 /**< its child: index in pst_snapshot_t.children */
     int          listed;                /**< pst_snapshot_window() chose it */
+    struct pst_row_t *next_growing;     /**< in pst_snapshot_t.growing */
 } pst_row_t;
 
 /** A class of one child's pools, or of all children's: figures checked, texts end. */
@@ -131,7 +132,7 @@ typedef struct pst_filter_t {
     int          kind;          /**< pst_kind_e, -1 = any */
     const char  *vhost;         /**< NULL = any; compared without case, as far as a slot's text goes */
     int          gone;          /**< children that are gone, too: their blocks keep their figures until claimed anew */
-    int          no_rows;       /**< sums alone: of connections, only those judged to grow become rows, a few at most */
+    int          no_rows;       /**< sums alone, and what is judged to grow */
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
@@ -141,11 +142,14 @@ typedef struct pst_snapshot_t {
     const char *nonce;          /**< set by who serves it: lets who reads it ask for a release; NULL: nobody may */
     int windowed;               /**< pst_snapshot_window() was here */
     int gone;                   /**< as the filter had it: in a child's head, ended and ended_how tell */
+    apr_uint32_t pid;           /**< as the filter had it: the other children are left out */
     pst_shared_header_t about;  /**< copied; texts end in a NUL */
     apr_uint32_t child_count;   /**< rows in children */
     apr_uint32_t row_count;     /**< rows in rows, all children's */
     pst_child_row_t *children;  /**< sorted */
     pst_row_t **rows;           /**< each child's together, sorted within */
+    pst_row_t *growing;         /**< connections of these children judged to grow, also those that did not pass the filter:
+                                     a list by next_growing; whether they are rows, and `child`, is not said */
     pst_total_t total;
     apr_uint32_t class_count, site_count;
     pst_class_row_t *classes;   /**< of all children shown, added up by tag and creator; sorted as a child's */
@@ -163,7 +167,7 @@ typedef struct pst_snapshot_t {
  * Copy the board, check it, add up, filter and sort.  Any thread, any process;
  * takes no lock, never waits.  The filter drops children (pid) and rows (kind, vhost);
  * a child's own figures always count all its connections, so that filters never
- * change a sum.
+ * change a sum, and never hide what grows.
  * @param snapshot filled in; everything it points to is of pool
  * Sizes are bounded by the board's geometry and by the slots in use; give it a
  * pool with an allocator of its own, so that the child that asks does not grow.

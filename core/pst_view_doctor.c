@@ -21,7 +21,7 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
     }
     if (!findings->count) {
         PIECE(emit, !findings->record ? &pst_web_doctor_no_record : findings->young ? &pst_web_doctor_young : &pst_web_doctor_none,
-              NUMBER("children", page->snapshot->child_count), TEXT("record", pst_format_age(record, findings->record)));
+              NUMBER("children", findings->children), TEXT("record", pst_format_age(record, findings->record)));
         return;
     }
     pst_emit_piece(emit, &pst_web_doctor, NULL, 0);
@@ -93,7 +93,7 @@ unsigned pst_view_doctor_text(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 
     if (!findings || !findings->count) {
         snprintf(line, sizeof(line), "No findings%s. %u children examined, on a record of %s.",
-                 findings && findings->young ? " yet: the record is short" : "", (unsigned)snapshot->child_count,
+                 findings && findings->young ? " yet: the record is short" : "", (unsigned)(findings ? findings->children : 0),
                  pst_format_age(record, findings ? findings->record : 0));
         pst_emit_sentence(emit, line);
         return 0;

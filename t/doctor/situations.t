@@ -1,6 +1,6 @@
 # The four situations that look alike from outside, a child that got large, and are told apart by their findings:
-# a leak in a pool; memory freed by pools and kept in free lists; freed to malloc and kept by the heap; in use outside
-# of pools. And a healthy server, under the same traffic but for that, has none.
+# a leak in a pool (of the child, or of a connection that is kept); memory freed by pools and kept in free lists; freed
+# to malloc and kept by the heap; in use outside of pools. And a healthy server, under the same traffic but for that, has none.
 use strict;
 use warnings;
 use PST;
@@ -15,6 +15,7 @@ my $one = mpm() eq 'prefork' ? "StartServers 3\nMinSpareServers 1\nMaxSpareServe
 my %situation = (
     healthy => {},
     pool    => { found => 'growing-process', each => 'pool=child&bytes=400' },
+    kept    => { found => 'growing-connection', each => 'pool=connection&bytes=400' },
     lists   => { found => 'retained-dominates', conf => "MaxMemFree 0\n", once => 'pool=request&bytes=1000000&pieces=40' },
     heap    => { found => 'heap-free-dominates', once => 'heap=60000&heap_bytes=1000&heap_free=pinned' },
     malloc  => { found => 'heap-in-use-grows', each => 'heap=5&heap_bytes=1000' },
@@ -39,11 +40,15 @@ for my $it (values %situation) {
     ask($it, $it->{once}) or fail("$it->{once} was not answered") if $it->{once};
 }
 
+# What a view may leave out: all connections, or all children. Findings are of the server all the same.
+my @less = qw(vhost=nope kind=backend pid=1);
+
 # All faces within a moment, while the traffic goes on: what no longer grows is no longer found.
 sub look {
     my ($s) = @_;
     my %look = (json => $s->json, page => $s->fetch('/pool-status')->{body});
     %{ $look{text} } = map { /^(\S+): (.*)/ ? ($1, $2) : () } split /\n/, $s->fetch('/pool-status?auto')->{body};
+    $look{less}{$_} = $s->json(query => $_) for @less;
     $look{ids}  = join ' ', sort map { $_->{id} } @{ $look{json}{findings} };
     $look{page_ids} = join ' ', sort $look{page} =~ m{<li class="(?:info|warning|critical)">.*?<code>([a-z-]+)</code>}g;
     $look{text_ids} = join ' ', sort map { /^Finding\.\d+\.Id$/ ? $look{text}{$_} : () } keys %{ $look{text} };
@@ -81,6 +86,10 @@ for my $name (sort keys %situation) {
           or diag(map { "$_->{id}: $_->{what} $_->{evidence}\n" } @{ $json->{findings} });
         is($it->{look}{page_ids}, $found, 'the page says the same');
         is($it->{look}{text_ids}, $found, 'and the text');
+        for my $less (@less) {
+            is(join(' ', sort map { $_->{id} } @{ $it->{look}{less}{$less}{findings} }), $found, "and JSON of $less");
+            is(scalar(map { @{ $_->{connections} } } @{ $it->{look}{less}{$less}{children} }), 0, 'which shows no connection');
+        }
         is($early{$name} // '', '', 'not before there was a record to judge by');
         like($page, qr{<p class="healthy" id="doctor"><b>No findings\.</b>}, 'the page is calm') if !$found;
         my ($f) = @{ $json->{findings} } or return;
@@ -101,6 +110,7 @@ sub between { my ($got, $least, $most, $what) = @_; $got //= 'nothing'; ok($got 
 between($figures{lists}{retained_bytes}, 38e6, 60e6, 'lists: what 40 pieces of a million bytes left behind');
 between($figures{heap}{heap_free_bytes}, 50e6, 80e6, 'heap: what 60,000 blocks of a thousand bytes left behind');
 between($figures{malloc}{bytes_per_request}, 3000, 6500, 'malloc: 5,000 bytes a request, as above');
+between($figures{kept}{bytes_per_request}, 250, 440, 'connection: 400 bytes a request');
 between($figures{pool}{bytes_per_request}, 250, 440, 'pool: 400 bytes a request, less the observer\'s requests');
 
 $_->{conn}->close for values %situation;

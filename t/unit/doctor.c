@@ -60,11 +60,11 @@ static void lives(pst_shared_child_t *child, unsigned seconds)
     }
 }
 
+static pst_filter_t filter = { .kind = -1 };     /* what the view wants to see */
+
 static const pst_findings_t *examine(void)
 {
-    const pst_filter_t all = { .kind = -1 };
-
-    if (pst_snapshot_take(&snapshot, &board, &all, NOW, pool) != APR_SUCCESS
+    if (pst_snapshot_take(&snapshot, &board, &filter, NOW, pool) != APR_SUCCESS
         || pst_doctor_take(&snapshot, &board, pool) != APR_SUCCESS) {
         return NULL;
     }
@@ -226,6 +226,89 @@ static void of_class(void)
     child->connections_open = 12;
     pst_history_beat(&board, child, NOW + 2 * SECOND);
     ok(none(), "a fifth more do");
+
+    wipe();
+    child = healthy(100);
+    lives(child, 30);
+    for (apr_uint32_t i = 1; i <= 7; i++) {
+        grow(&add_class(child, i, "leaky")->verdict, 300000.0 + i, 25);
+    }
+    ok(examine()->count == PST_DOCTOR_LISTED && snapshot.findings->findings[PST_DOCTOR_LISTED - 1].more == 2,
+       "of seven classes five are listed");
+    child = healthy(101);
+    child->connections_open = 10;
+    lives(child, 30);
+    child->connections_open = 12;
+    pst_history_beat(&board, child, NOW + SECOND);
+    for (apr_uint32_t i = 1; i <= 6; i++) {
+        grow(&add_class(child, i, "served")->verdict, 900000, 25);
+    }
+    ok(examine()->count == PST_DOCTOR_LISTED && snapshot.findings->findings[0].pid == 100
+       && snapshot.findings->findings[PST_DOCTOR_LISTED - 1].more == 2, "faster ones that connections explain do not take their places");
+}
+
+/* All findings in one line, as far as programs go. */
+static const char *all_findings(void)
+{
+    const pst_findings_t *findings = examine();
+    const char *text = "";
+
+    for (unsigned i = 0; findings && i < findings->count; i++) {
+        const pst_finding_t *finding = &findings->findings[i];
+
+        text = apr_psprintf(pool, "%s%s %u %" APR_UINT64_T_FMT " +%" APR_UINT64_T_FMT " %d;", text, finding->id, (unsigned)finding->pid,
+                            finding->connection, finding->more, (int)finding->severity);
+    }
+    return findings ? apr_psprintf(pool, "%sof %u", text, (unsigned)findings->children) : "none taken";
+}
+
+/* What a view leaves out is examined all the same: findings are of the server. */
+static void filters(void)
+{
+    static const char *const expected = "growing-connection 102 1 +0 2;growing-connection 101 3 +0 2;children-exceed-memory 0 0 +0 2;"
+                                        "growing-process 103 0 +0 1;retained-dominates 0 0 +0 1;of 5";
+    pst_shared_slot_t *slot;
+
+    wipe();
+    for (apr_uint32_t i = 0; i < 5; i++) {
+        healthy(100 + i)->books.pss_bytes = (i < 2 ? 2 : 40) * MIB;
+        pst_board_child(&board, i)->held_bytes = 60 * MIB;
+        lives(pst_board_child(&board, i), 30);
+    }
+    pst_board_header(&board)->memory_limit_bytes = 2000 * MIB;
+    pst_board_header(&board)->children_limit = 100;
+    grow(&pst_board_child(&board, 3)->verdict, 140000, 30);
+    slot = add_connection(&board, pst_board_child(&board, 1), 2, 400000, PST_KIND_CLIENT, "www.example.org");
+    grow(&slot->verdict, 3.0 * MIB, 30);
+    slot->verdict.of = 3;
+    slot = add_connection(&board, pst_board_child(&board, 2), 0, 900000, PST_KIND_BACKEND, "");
+    grow(&slot->verdict, 4.0 * MIB, 30);
+    slot->verdict.of = 1;
+    grow(&add_class(pst_board_child(&board, 1), 1, "behind the connection")->verdict, 3.0 * MIB, 30);
+    add_connection(&board, pst_board_child(&board, 0), 1, 500000, PST_KIND_SECONDARY, "other.example.org");
+
+    is_text(all_findings(), expected, "findings of five children");
+    filter.vhost = "nope";
+    is_text(all_findings(), expected, "the same where no vhost is asked for that exists");
+    is_number(snapshot.row_count, 0, "of which nothing is shown");
+    filter.vhost = "other.example.org";
+    is_text(all_findings(), expected, "and of a vhost where nothing grows");
+    filter.vhost = NULL;
+    for (filter.kind = 0; filter.kind < PST_KIND_COUNT; filter.kind++) {
+        is_text(all_findings(), expected, apr_psprintf(pool, "of connections that are %s", pst_kind_word((unsigned)filter.kind)));
+    }
+    filter.kind = -1;
+    filter.no_rows = 1;
+    is_text(all_findings(), expected, "without rows");
+    filter.no_rows = 0;
+    filter.sort = PST_SORT_PID;
+    is_text(all_findings(), expected, "in another order");
+    filter.sort = PST_SORT_RESERVED;
+    for (filter.pid = 100; filter.pid < 106; filter.pid++) {
+        is_text(all_findings(), expected, apr_psprintf(pool, "of child %u", (unsigned)filter.pid));
+    }
+    is_number(snapshot.child_count, 0, "which need not be there");
+    filter.pid = 0;
 }
 
 static void heap_grows(void)
@@ -591,6 +674,7 @@ int main(void)
     process();
     connection();
     of_class();
+    filters();
     heap_grows();
     retained();
     covers();
