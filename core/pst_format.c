@@ -91,7 +91,8 @@ apr_size_t pst_format_put_size(char *to, apr_uint64_t bytes)
         to[n++] = (char)('0' + tenths % 10);
     }
     else {
-        n = pst_format_digits(to, (tenths + 5) / 10);
+        /* rounded once, not the tenths again: 891.47 is 891 */
+        n = pst_format_digits(to, (bytes + 512) >> 10);
     }
     to[n++] = ' ';
     to[n++] = units[unit];

@@ -70,6 +70,8 @@ int main(void)
     size(8192, "8.0 KiB");
     size(102348, "99.9 KiB");
     size(102399, "100 KiB");
+    size(912864, "891 KiB");            /* 891.47: neither 891.5 nor 892 */
+    size(154618823, "147 MiB");         /* 147.456 */
     size(1047961, "1023 KiB");
     size(1048575, "1.0 MiB");
     size(1048576, "1.0 MiB");
