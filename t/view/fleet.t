@@ -61,8 +61,27 @@ subtest 'dashboard' => sub {
         }
     }
     is("@overlap", '', 'none covers another');
-    is(join(' ', map $_->{name}, @{ $dash->{templating}{list} }), 'datasource job instance slot', 'from fleet to server to child');
+    is(join(' ', map $_->{name}, @{ $dash->{templating}{list} }), 'datasource job instance slot page page_path', 'from fleet to server to child, and out of it');
     is(scalar(grep { !@{ $_->{targets} } } @panels), 0, 'each panel asks something');
+};
+
+# Every text in it, with the panel that it stands in.
+sub texts {
+    my ($thing, $panel, $key) = @_;
+    return map { texts($_, $panel, $key) } @$thing if ref $thing eq 'ARRAY';
+    return map { texts($thing->{$_}, ref $thing->{panels} ? undef : $panel // (exists $thing->{gridPos} ? $thing : undef), $_) } sort keys %$thing if ref $thing eq 'HASH';
+    return { text => $thing // '', panel => $panel, key => $key // '' };
+}
+
+subtest 'variables' => sub {
+    my %is = map { ($_->{name} => 1) } @{ $dash->{templating}{list} };
+    # Grafana's own, of a dashboard, a series, a row
+    my $own = qr/^(?:__rate_interval|__all|__url_time_range|__dashboard\.uid|__value\.raw|__field\.labels\.\w+|__data\.fields\.\w+)$/;
+    my @used = map { my $t = $_; map [ $_, $t ], $t->{text} =~ /\$\{([^}:]+)[^}]*\}|\$(\w+)/g } texts($dash);
+    @used = grep defined $_->[0], @used;
+    cmp_ok(scalar @used, '>', 100, 'are used');
+    is(join(' ', map $_->[0], grep { !$is{ $_->[0] } && $_->[0] !~ $own } @used), '', 'and exist');
+    is(join(' ', grep { my $name = $_; !grep { $_->[0] eq $name } @used } sort keys %is), '', 'each is used');
 };
 
 my @servers = map { PST::Server->new("fleet$_") } 1, 2;
@@ -125,17 +144,74 @@ subtest 'rules at work' => sub {
     is("@firing", '', 'no alert: both servers are well');
 };
 
+my %value = (job => 'httpd', instance => '127.0.0.1:' . $s->port, slot => $child->{slot}, __rate_interval => '1m', datasource => 'Prometheus');
+$value{ $_->{name} } //= $_->{current}{value} for grep { $_->{type} eq 'textbox' } @{ $dash->{templating}{list} };
+
 subtest 'every panel has data' => sub {
-    my %value = (job => 'httpd', instance => '127.0.0.1:' . $s->port, slot => $child->{slot});
     for my $all (0, 1) {
         for (@queries) {
             my ($title, $expr) = @$_;
-            $expr =~ s/\$__rate_interval/1m/g;
-            $expr =~ s/\$(job|instance|slot)/$all ? '.*' : $value{$1} =~ s{\.}{\\\\.}gr/ge;
+            $expr =~ s/\$(\w+)/$all && $1 ne '__rate_interval' ? '.*' : $value{$1} =~ s{\.}{\\\\.}gr/ge;
             my $r = eval { $prometheus->query($expr) };
             ok($r && @$r, ($all ? 'all: ' : 'one: ') . $title) or diag($@ || "nothing: $expr");
         }
     }
+};
+
+# Links are followed as Grafana fills them in: by the labels of each series, or the cells of each row.
+subtest 'links lead on' => sub {
+    my $variable = qr/\$\{([^}:]+)(?::(\w+))?\}|\$(\w+)/;
+    my $encoded  = sub { my ($text) = @_; return PST::Metrics::Prometheus::_encoded($text) };
+    # nothing, if a label is missing
+    my $filled = sub {
+        my ($url, $labels, $cell) = @_;
+        my $lacks = 0;
+        my $value = sub {
+            my ($name, $format) = @_;
+            my $text = $name eq '__all' ? '$__all' : $name eq '__url_time_range' ? 'from=now-6h&to=now' : $name eq '__dashboard.uid' ? $dash->{uid}
+              : $name eq '__value.raw' ? $cell : $name =~ /^__(?:field\.labels|data\.fields)\.(\w+)$/ ? $labels->{$1} : $value{$name};
+            $lacks ||= !defined $text;
+            return $format eq 'queryparam' ? "var-$name=" . $encoded->($text // '') : $format eq 'percentencode' ? $encoded->($text // '') : $text // '';
+        };
+        $url =~ s/$variable/$value->($1 || $3, $2 || '')/ge;
+        return $lacks ? undef : $url;
+    };
+    my (%led, %pages);
+    for my $panel (@panels) {
+        my $config = $panel->{fieldConfig} // {};
+        my @links  = map [ undef, $_ ], @{ $config->{defaults}{links} // [] };
+        for my $override (@{ $config->{overrides} // [] }) {
+            push @links, map { my $p = $_; map [ $override->{matcher}{options}, $_ ], @{ $p->{value} } } grep { $_->{id} eq 'links' } @{ $override->{properties} };
+        }
+        for my $target (@links ? @{ $panel->{targets} } : ()) {
+            my $expr = $target->{expr} =~ s/\$(\w+)/my $name = $1; $name =~ m{^__} ? $value{$name} : '.*'/ger;
+            for my $series (@{ $prometheus->query($expr) }) {
+                for (@links) {
+                    my ($field, $link) = @$_;
+                    my $url = $filled->($link->{url}, $series->{metric}, defined $field ? $series->{metric}{$field} : undef);
+                    if (!defined $url) { fail("$panel->{title}: $link->{url} needs a label that a series lacks"); diag(explain($series->{metric})); next }
+                    if ($url =~ m{^/d/$dash->{uid}\?(.*)$}) {
+                        my %query = map { split /=/, $_, 2 } split /&/, $1;
+                        $_ = $_ =~ s/%(..)/chr hex $1/ger for values %query;
+                        my %to = map { ($_ => $query{"var-$_"} // '') } qw(instance slot);
+                        is($to{instance}, $series->{metric}{instance}, "$panel->{title}: to the server of the series");
+                        is($to{slot}, $series->{metric}{slot}, "$panel->{title}: and its child") if $to{slot} ne '$__all';
+                        is(join(' ', grep !length($query{"var-$_"} // ''), qw(datasource job page page_path)), '', 'what was chosen stays chosen');
+                        $led{ $to{slot} eq '$__all' ? 'server' : 'child' }++;
+                    }
+                    else { $pages{$url}++ }
+                }
+            }
+        }
+    }
+    cmp_ok($led{$_} // 0, '>=', 2, "some lead to a $_") for qw(server child);
+    is(join(' ', sort keys %pages), join(' ', sort map 'http://127.0.0.1:' . $_->port . '/pool-status', @servers), 'others to the pages of the servers') or return;
+    like($_->fetch('/pool-status')->{body}, qr{<title>Pool memory}, 'which are there') for @servers;
+    my ($back) = map $_->{url}, @{ $dash->{links} };
+    like($filled->($back, {}), qr{^/d/$dash->{uid}\?.*var-instance=\$__all&var-slot=\$__all$}, 'and one back to all');
+    local @value{qw(page page_path)} = ('https://gate.example.org/', '/memory');
+    my ($page) = grep /^\$\{page/, map $_->{url}, map @{ $_->{fieldConfig}{defaults}{links} // [] }, @panels;
+    is($filled->($page, { instance => 'www1:80' }), 'https://gate.example.org/www1:80/memory', 'or where the variables say');
 };
 
 PST::Server::thaw($stopped);
