@@ -547,7 +547,8 @@ void pst_emit_share(pst_emit_t *emit, unsigned share)
 void pst_emit_heading(pst_emit_t *emit, const pst_piece_t *piece, pst_metric_e metric, const char *href)
 {
     const pst_field_t fields[] = {
-        { "label", pst_metrics[metric].label, 0 }, { "help", pst_metrics[metric].help, 0 }, { "href", href, 0 }
+        { "key", pst_metrics[metric].key, 0 }, { "label", pst_metrics[metric].label, 0 },
+        { "help", pst_metrics[metric].help, 0 }, { "href", href, 0 }
     };
 
     pst_emit_piece(emit, piece, fields, sizeof(fields) / sizeof(fields[0]));

@@ -122,7 +122,7 @@ void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e metric, apr
 void pst_emit_cell(pst_emit_t *emit, const pst_piece_t *cell);
 /** How long the bars of the next figures are, in thousandths. */
 void pst_emit_share(pst_emit_t *emit, unsigned share);
-/** The heading of a figure: {{label}}, {{help}}, {{href}}. */
+/** The heading of a figure: {{key}}, {{label}}, {{help}}, {{href}}. */
 void pst_emit_heading(pst_emit_t *emit, const pst_piece_t *piece, pst_metric_e metric, const char *href);
 /** Print a piece; a {{name}} without a field prints nothing. */
 void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_t *fields, unsigned count);

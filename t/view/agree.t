@@ -1,77 +1,196 @@
-# Page, text, JSON, metrics and the command show the same figures. Each look is a request and moves some,
-# so what is compared are connections that stand still while the faces are fetched, and a child that is stopped.
+# Page, text, JSON, metrics and the command show the same numbers of one frozen board: every figure of
+# include/poolstat_metrics.def, of every thing that a face shows, by its own cell. A figure that a face does not show
+# stands in %without: a new one without a face fails here.
 use strict;
 use warnings;
 use PST;
 use PST::Command;
+use PST::Figures;
+use PST::Frozen;
 use PST::Metrics;
 use PST::Server;
 use Test::More;
 
-my @p = map { PST::Probe->start("pool=$_->[0]&bytes=$_->[1]&pieces=$_->[2]") }
-  [ 'request', 5_000_001, 1 ], [ 'connection', 300_000, 3 ], [ 'connsub', 70_000, 40 ], [ 'buckets', 2_000_000, 2 ];
-$_->arrived('hold') for @p;
+# What a face does not show, by thing: figures, or * for the thing as a whole.
+my @class_counters = qw(class_pools_created class_pools_destroyed class_lifetime_seconds);
+my @releases  = qw(releases release_allocators_bytes release_heap_bytes released_time);
+my @books     = qw(books_time books_cost heap_time heap_cost maps_time maps_cost books_put_off);
+my @told      = qw(child_reserved_bytes child_peak_time pools_created pools_destroyed pools_cleared connections_opened unslotted_connections
+    unslotted_opened unattributed_bytes requests_unsized requests_peak_bytes largest_missed samples_lost allocators allocators_kept_bytes max_free_bytes);
+my @of_kernel = qw(rss_bytes private_dirty_bytes swap_bytes heap_in_use_bytes heap_free_bytes heap_arenas file_bytes shmem_bytes stack_bytes
+    data_bytes other_bytes unexplained_bytes not_resident_bytes);
+my @released  = map "released_$_", qw(seconds allocators_bytes heap_bytes emptied busy rss_before_bytes rss_after_bytes);
+my %without = (
+    json    => { server => ['slots'], child => ['child_start_time'] },
+    text    => { server => ['slots'], child => ['child_start_time'], site => '*', 'total site' => '*' },
+    page    => {
+        # its notes tell of what is wrong, its findings of limits
+        server  => [qw(slots server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
+        # its verdicts are sentences; times and costs stand together in one title
+        child   => [ qw(child_start_time child_instrumented growths), @told, @books, @releases ],
+        process => [qw(pools used_bytes slack_bytes peak_bytes growths growing)],
+        unslotted => '*', class => '*', site => '*', sizes => '*',
+        total   => [qw(growths child_peak_bytes pools_created pools_destroyed connections_opened unslotted_connections private_dirty_bytes heap_in_use_bytes heap_free_bytes)],
+        connection    => [qw(growths growing)],
+        request       => [qw(used_bytes slack_bytes growths growing)],
+        'total class' => [qw(class_lifetime_seconds class_growing)],
+        'total site'  => [qw(site_live_sampled_bytes site_ever_sampled_bytes)],
+        generation    => [ map "generation_$_", qw(started ended children_ended children_lost process_start_first_bytes process_start_sum_bytes
+            process_start_max_bytes process_end_sum_bytes process_end_max_bytes private_start_first_bytes private_start_sum_bytes
+            private_start_max_bytes private_end_sum_bytes private_end_max_bytes) ],
+    },
+    # sums are PromQL's; no counter or peak of what is short-lived, nothing by generation or call site
+    metrics => {
+        child      => [qw(pools reserved_bytes used_bytes slack_bytes growths connections_reserved_bytes requests_reserved_bytes)],
+        connection => [qw(peak_bytes growths requests)], request => [qw(peak_bytes growths)], unslotted => [qw(peak_bytes growths)],
+        total => '*', 'total sizes' => '*', generation => '*', site => '*', 'total site' => '*', 'total class' => '*',
+    },
+    'metrics of all' => { 'total class' => \@class_counters, class => '*' },
+    command => {
+        server     => [qw(slots server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
+        child      => [ qw(child_start_time child_instrumented growths used_bytes slack_bytes), @told, @books, @of_kernel, @releases, @released ],
+        total      => [qw(reserved_bytes used_bytes slack_bytes growths child_peak_bytes pools_created pools_destroyed connections_opened
+            pss_bytes private_dirty_bytes heap_in_use_bytes heap_free_bytes)],
+        connection => [qw(slack_bytes growths retained_bytes growing)], request => [qw(pools slack_bytes peak_bytes growths used_bytes growing)],
+        process    => [qw(pools used_bytes slack_bytes peak_bytes growths growing)],
+        map { ($_ => '*') } qw(unslotted class site sizes generation findings), 'total class', 'total site', 'total sizes',
+    },
+    doctor  => { map { ($_ => '*') } qw(server total child process unslotted connection request class site sizes generation), 'total class', 'total site', 'total sizes' },
+);
+# the table without its connections, and one screen with a connection's figures
+$without{top}   = { %{ $without{command} }, connection => ['growing'], request => ['growing'] };
+# gauges: its rates are 0 where nothing moves
+$without{watch} = { %{ $without{doctor} }, findings => '*', total => [ grep !/^(?:held_bytes|reserved_bytes|child_retained_bytes|connections_open|requests_finished|pools_created|growths)$/,
+    qw(children connections_open pools reserved_bytes used_bytes slack_bytes growths process_reserved_bytes connections_reserved_bytes requests_reserved_bytes
+    child_bucket_bytes child_retained_bytes held_bytes child_peak_bytes pools_created pools_destroyed connections_opened requests_finished unslotted_connections
+    pss_bytes private_dirty_bytes heap_in_use_bytes heap_free_bytes) ] };
+$without{'metrics of all'} = { %{ $without{metrics} }, %{ $without{'metrics of all'} } };
+# of these a face shows some, the largest
+my %some = (page => { 'total class' => 15, 'total site' => 12 }, top => { connection => 1, request => 1 });
 
-sub camel { return join '', map ucfirst, split /_/, $_[0] }
+sub kind_of { my ($thing) = @_; return $thing =~ /^(findings|server|total(?: [a-z]+)?|[a-z]+)/ ? $1 : die "what is $thing?\n" }
 
-sub text_now {
-    my %line;
-    for (split /\n/, fetch('/pool-status?auto')->{body}) {
-        /^([^:]+): (.*)$/ or do { fail("a line that is no Key: value: $_"); next };
-        fail("a key twice: $1") if exists $line{$1};
-        $line{$1} = $2;
+# Compare a face with what is true. Each figure, once; whatever is not shown is in %without, and whatever is in it is not shown.
+sub agrees {
+    my ($name, $face, $true, $shown) = @_;
+    my (@wrong, %seen, %there, %things);
+    my ($compared, $without) = (0, $without{$face} // die "no face is called $face\n");
+    for my $thing (sort keys %$true) {
+        my $kind = kind_of($thing);
+        my $has  = $shown->{$thing};
+        $things{$kind}++ if $has;
+        for my $figure (sort keys %{ $true->{$thing} }) {
+            my $key = "$kind: $figure";
+            $there{$key}++;
+            next if !defined $true->{$thing}{$figure};
+            my $value = $has ? $has->{$figure} : undef;
+            if (!defined $value) {
+                push @wrong, "$thing: $figure is missing" if $has && $seen{$key} && !grep { $figure eq $_ } ref $without->{$kind} ? @{ $without->{$kind} } : ();
+                next;
+            }
+            $seen{$key}++;
+            $compared++;
+            my $differs = PST::Figures::differ($figure, $true->{$thing}{$figure}, $value);
+            push @wrong, "$thing: $figure: $differs" if $differs;
+        }
+        push @wrong, "$thing is not there" if !$has && !$some{$face}{$kind} && $without->{$kind} ne '*';
     }
-    return \%line;
+    for my $thing (sort keys %$shown) {
+        push @wrong, "$thing: " . (exists $true->{$thing} ? $_ : 'it') . ' is nowhere else' for grep { !exists $true->{$thing} || !exists $true->{$thing}{$_} } sort keys %{ $shown->{$thing} };
+    }
+    for my $key (sort keys %there) {
+        my ($kind, $figure) = split /: /, $key;
+        my $out = !ref $without->{$kind} ? ($without->{$kind} // '') eq '*' : scalar grep { $figure eq $_ } @{ $without->{$kind} };
+        push @wrong, "$key is shown nowhere, and not said to be left out" if !$seen{$key} && !$out;
+        push @wrong, "$key is said to be left out, but is shown" if $seen{$key} && $out;
+    }
+    for my $kind (sort keys %$without) {
+        push @wrong, map "$kind: $_ is said to be left out, but there is no such figure", grep { !$there{"$kind: $_"} } ref $without->{$kind} ? @{ $without->{$kind} } : ();
+    }
+    for my $kind (sort keys %{ $some{$face} // {} }) {
+        my $all = grep { kind_of($_) eq $kind } keys %$true;
+        my $want = $all < $some{$face}{$kind} ? $all : $some{$face}{$kind};
+        push @wrong, "$kind: " . ($things{$kind} // 0) . " are there, not $want" if ($things{$kind} // 0) != $want;
+    }
+    is(join("\n", splice @wrong, 0, 30), '', "$name: $compared figures");
 }
 
-my $json = json_now();
-my $text = text_now();
-my $page = fetch('/pool-status?rows=500')->{body};
-is($text->{Schema}, $json->{schema}, 'schema');
-is($json->{schema}, 1, 'which is 1');
-is($json->{server}{mpm}, mpm(), 'the MPM') or diag(explain($json->{server}));
-is($text->{ServerMpm}, $json->{server}{mpm}, 'in text too');
-ok(exists $json->{server}{instrumented}, 'whether it is instrumented');
-is($text->{TotalChildren}, scalar(@{ $json->{children} }), 'as many children') if exists $text->{TotalChildren};
+# as many children at once as are wanted: all of them release, and httpd has no reason to start or end one
+my $limits = mpm() eq 'prefork' ? "StartServers 8\nMinSpareServers 1\nMaxSpareServers 20\nServerLimit 20\nMaxRequestWorkers 20\n"
+  : "StartServers 2\nServerLimit 8\nThreadsPerChild 10\nThreadLimit 10\nMinSpareThreads 1\nMaxSpareThreads 80\nMaxRequestWorkers 40\n";
+my $s = PST::Server->new('agree');
+$s->write_conf(limits => $limits, conf => <<"EOT");
+PoolStatControl On
+PoolStatConnections 4
+MaxMemFree 8192
+ProxyPass /far http://127.0.0.1:@{[ $s->port ]}/poolprobe
+EOT
+ok($s->start, 'a server') or BAIL_OUT($s->start_text . $s->log_text);
 
-for my $p (@p) {
-    subtest $p->{path} =~ s/&hold.*//r => sub {
-        my $row = row_of($json, $p->name) or return fail('a row in JSON');
-        my $prefix = "Child.$row->{pid}.Connection.$row->{id}.";
-        for my $key (grep { defined $row->{$_} && !ref $row->{$_} && !/age_seconds|^(?:pid|id)$/ } sort keys %$row) {
-            is($text->{ $prefix . camel($key) }, $row->{$key}, "$key in text");
-        }
-        for my $key (grep { !/age_seconds/ } sort keys %{ $row->{request} }) {
-            is($text->{ $prefix . 'Request' . camel($key) }, $row->{request}{$key}, "request's $key in text");
-        }
-        like($page, qr/\Q@{[ $p->name ]}\E/, 'its request line is on the page');
-        for my $key (grep /_bytes$/, keys %$row) {
-            my $n = $row->{$key};
-            my $grouped = reverse join ',', unpack '(A3)*', reverse $n;
-            like($page, qr/title="(?:[^"]*[^\d,])?(?:$n|$grouped)(?![\d,])/, "$key, $n bytes, stands on the page in exact bytes") if $n;
-        }
-    };
+# ---- traffic, so that no figure is what another one is ----
+$s->fetch("/poolprobe?pool=$_") for 'request&bytes=40000', 'request&bytes=3000000&pieces=3', 'child&bytes=123457', 'connsub&bytes=77000&pieces=5', 'buckets&bytes=50000';
+my $nonce = $s->json->{server}{release_nonce};
+is($s->fetch('/pool-status/release', method => 'POST', body => "nonce=$nonce", headers => [ 'Content-Type: application/x-www-form-urlencoded',
+    'Content-Length: ' . length "nonce=$nonce" ])->{status}, 200, 'memory is released');
+my @p = map { PST::Probe->start($_->[1], port => $s->port, ask => $s->port, path => $_->[0]) } [ '/far', 'pool=request&bytes=1500000' ],
+  map [ '/poolprobe', "pool=$_" ], 'request&bytes=5000001', 'connection&bytes=300000&pieces=3', 'connsub&bytes=70000&pieces=40', 'buckets&bytes=2000000&pieces=2',
+  mpm() eq 'prefork' ? () : map "request&bytes=${_}0000", 11 .. 17;
+$_->arrived('hold') for @p;
+wait_for(sub { !grep { !$_->{books_time} || !$_->{heap_time} || !$_->{maps_time} } @{ $s->json->{children} } }, 15);
+
+my $frozen = PST::Frozen->new($s);
+ok($frozen, 'nothing moves on the board any more, and httpd answers') or do { diag($s->log_text); done_testing; exit };
+
+my $json = $s->json;
+my ($true, $names, $kinds) = PST::Figures::json($json);
+my $parent = $json->{server}{parent_pid};
+my %slots  = map { ($_->{slot} => $_->{pid}) } @{ $json->{children} };
+
+# ---- what JSON says is whole: what it cannot say is asked of the board, and of the metrics ----
+my %face = map { ($_ => PST::Metrics->fetch(open => $_, port => $s->port, query => 'classes=slot')) } 0, 1;
+{
+    my $m = PST::Figures::metrics($face{0}, \%slots);
+    $true->{server}{slots} = PST::Frozen::blocks($s->board);
+    $true->{"child $_"}{child_start_time} = $m->{"child $_"}{child_start_time} for values %slots;
+    for my $c (@{ $json->{children} }) {
+        my $started = $json->{server}{time} - $c->{age_seconds};
+        cmp_ok(abs($started - $m->{"child $c->{pid}"}{child_start_time}), '<', 0.002, "child $c->{pid} started when it says");
+    }
 }
+subtest 'the situation' => sub {
+    is(join(' ', sort map { /^(\w+) / ? $1 : () } map { $kinds->{$_} . ' ' } keys %$kinds) =~ /backend.*client/ ? 'yes' : 'no', 'yes', 'connections of several kinds');
+    cmp_ok($true->{total}{$_}, '>', 0, $_) for grep !/unslotted/, keys %{ $true->{total} };
+    cmp_ok($true->{total}{unslotted_connections}, '>', 0, 'and connections without a slot') if mpm() ne 'prefork';
+    my %by;
+    $by{$_}++ for values %{ $true->{total} };
+    cmp_ok(scalar keys %by, '>=', 0.7 * keys %{ $true->{total} }, 'sums that are apart');
+    like($true->{findings}{findings}, qr/warning [1-9]/, 'a finding');
+};
 
-# the command, which asks no worker
-subtest 'command' => sub {
-    my $parent = $json->{server}{parent_pid};
-    my $said  = poolstat_json('--pid', $parent) or return fail('it speaks JSON');
-    my $table = poolstat('--pid', $parent, '--limit', 500)->{out};
-    my $lines = poolstat('text', '--pid', $parent, '--limit', 500)->{out};
-    for my $p (@p) {
-        my ($row, $is) = map { my %r = %{ row_of($_, $p->name) // {} }; $r{request} = { %{ $r{request} // {} } };
-            delete @r{qw(age_seconds verdict)}; delete $r{request}{age_seconds}; \%r } $json, $said;
-        is_deeply($is, $row, 'the same connection, to the last figure: ' . $p->{path} =~ s/&.*//r);
-        like($lines, qr/^Child\.$row->{pid}\.Connection\.$row->{id}\.ReservedBytes: $row->{reserved_bytes}$/m, 'in its text');
-        my ($of) = $table =~ /^ *$row->{pid} +$row->{id} .*\Q@{[ $p->name ]}\E/m ? $& : '';
-        my ($page_says) = $page =~ /title="(?:[^"]*[^\d,])?@{[ scalar reverse join ',', unpack '(A3)*', reverse $row->{reserved_bytes} ]}(?![\d,])[^>]*>([\d.]+ \w+)</;
-        ok($of, 'in its table');
-        like($of, qr/\Q$page_says\E/, "as $page_says, as on the page") if $page_says;
+subtest 'totals are sums over the children' => sub {
+    my @pids = values %slots;
+    cmp_ok(scalar @pids, '>=', 2, 'of some children');
+    for my $figure (sort keys %{ $true->{total} }) {
+        my $sum = 0;
+        $sum += $figure eq 'children' ? 1 : $figure eq 'process_reserved_bytes' ? $true->{"process $_"}{reserved_bytes} : $true->{"child $_"}{$figure} for @pids;
+        is($true->{total}{$figure}, $sum, $figure);
+    }
+    my %sum;
+    for my $pid (@pids) { $sum{ $_->[0] } += $_->[1] for map [ split /:/ ], split / /, $true->{"sizes $pid"}{request_peak_bytes} }
+    is($true->{'total sizes'}{request_peak_bytes}, join(' ', map "$_:$sum{$_}", sort { ($a eq '+Inf') <=> ($b eq '+Inf') || $a <=> $b } keys %sum), 'sizes of requests');
+    my $by_name = PST::Figures::as_metrics($true, $names, $kinds);
+    for my $class (grep /^total class /, sort keys %$by_name) {
+        my @of = grep defined, map $by_name->{ $class =~ s/^total class/class $_/r }, @pids;
+        for my $figure (grep !/mean|growing/, sort keys %{ $by_name->{$class} }) {
+            my $is = 0;
+            for (map $_->{$figure}, @of) { $is = $figure =~ /largest|max/ ? $_ > $is ? $_ : $is : $is + $_ }
+            is($by_name->{$class}{$figure}, PST::Figures::as_figure($figure, $is), "$class: $figure");
+        }
     }
 };
 
 # what the issue promises by name
+is($json->{schema}, 1, 'the schema is 1');
 for my $c (@{ $json->{children} }) {
     my @missing = grep { !exists $c->{$_} } qw(pid generation instrumented reserved_bytes process connections);
     push @missing, grep { !exists $c->{process}{$_} } qw(pools reserved_bytes);
@@ -84,53 +203,64 @@ for my $c (@{ $json->{children} }) {
     is("@missing", '', "child $c->{pid} has every key");
 }
 
-# sums, in one and the same snapshot
-my %sum = map { $_ => 0 } qw(reserved_bytes pools);
-for my $c (@{ $json->{children} }) {
-    $sum{$_} += $c->{$_} for grep defined $c->{$_}, keys %sum;
+# ---- httpd's faces ----
+sub of { my ($what) = @_; my $f = eval { $what->() }; is($@, '', 'a face of its form') if $@; return $f // {} }
+agrees('JSON', 'json', { %$true }, scalar PST::Figures::json($json));
+agrees('text', 'text', $true, of(sub { PST::Figures::text($s->fetch('/pool-status?auto&rows=1000')->{body}) }));
+agrees('page', 'page', $true, of(sub { PST::Figures::page($s->fetch('/pool-status?rows=1000')->{body}) }));
+my $as_metrics = PST::Figures::as_metrics($true, $names, $kinds);
+agrees(('metrics', 'OpenMetrics')[$_], 'metrics', $as_metrics, of(sub { PST::Figures::metrics($face{$_}, \%slots) })) for 0, 1;
+for my $open (0, 1) {
+    agrees(('metrics', 'OpenMetrics')[$open] . ' with classes of all', 'metrics of all', $as_metrics,
+        of(sub { PST::Figures::metrics(PST::Metrics->fetch(open => $open, port => $s->port), \%slots) }));
 }
-is($json->{total}{$_}, $sum{$_}, "total $_ is the children's sum") for sort keys %sum;
-is($json->{server}{instrumented} ? 'yes' : 'no', 'yes', 'instrumented in full') or diag(explain([ map $_->{reason}, @{ $json->{children} } ]));
-$_->finish for @p;
 
-# a stopped child writes nothing: another one answers, and every figure of the first must be the same on every face
-subtest 'one frozen child on all faces' => sub {
-    my $s = PST::Server->new('agree');
-    ok($s->start, 'a server of its own') or BAIL_OUT($s->start_text . $s->log_text);
-    my @held = map { PST::Probe->start($_, port => $s->port, ask => $s->port) } 'pool=request&bytes=5000001', 'pool=buckets&bytes=2000000';
-    $_->arrived('hold') for @held;
-    my $pid = row_of($s->json, $held[0]->name)->{pid};
-    wait_for(sub { child_of($s->json, $pid)->{rss_bytes} }, 10);
-    PST::Server::freeze($pid);
+# ---- the command's ----
+my @at = ('--pid', $parent);
+agrees('poolstat json', 'json', $true, of(sub { scalar PST::Figures::json(poolstat_json(@at)) }));
+agrees('poolstat text', 'text', $true, of(sub { PST::Figures::text(poolstat('text', @at, '--limit', 1000)->{out}) }));
+agrees('poolstat metrics', 'metrics of all', $as_metrics, of(sub { PST::Figures::metrics(PST::Metrics->parse(poolstat('metrics', @at)->{out}), \%slots) }));
+agrees('poolstat metrics --openmetrics', 'metrics of all', $as_metrics,
+    of(sub { PST::Figures::metrics(PST::Metrics->parse(poolstat('metrics', @at, '--openmetrics')->{out}, 1), \%slots) }));
+agrees('poolstat', 'command', $true, of(sub { PST::Figures::command(poolstat(@at, '--limit', 1000)->{out}) }));
+agrees('poolstat doctor', 'doctor', $true, of(sub { PST::Figures::doctor(poolstat('doctor', @at)->{out}) }));
+{
+    my $shown = of(sub { PST::Figures::watch(poolstat('watch', @at, '--count', 1, '--interval', 0.1)->{out}) });
+    my %rates = map { ($_ => delete $shown->{total}{$_}) } qw(requests_finished pools_created growths);
+    is($rates{$_}, '0.0', "watch: $_ stands still") for sort keys %rates;
+    agrees('poolstat watch', 'watch', { %$true, total => { map { ($_ => $true->{total}{$_}) } grep { !exists $rates{$_} } keys %{ $true->{total} } } }, $shown);
+}
+{
+    my $t = PST::Command->terminal(230, 50, 'top', @at);
+    my $children = $t->shows(qr/^ *Pid  Gen .*\n *\d+ .*iB/m) // '';
+    $t->keys('Enter');
+    $t->shows(qr/^ *Pid  Id  .*\n *\d+ /m);
+    $t->keys('Enter');
+    my $connection = $t->shows(qr/^Connection \d+ of child.*(?:\n.*)*^Requests +\d/m) // '';
+    $t->keys('q');
+    ok($t->shows(qr/^status=0/m), 'top ends');
+    agrees('poolstat top', 'top', $true, of(sub { my $f = PST::Figures::command($children); return { %$f, %{ PST::Figures::connection($connection) } } }));
+}
 
-    my $child   = child_of($s->json, $pid) or return fail('it is in JSON');
-    my %text    = $s->fetch("/pool-status?auto&pid=$pid")->{body} =~ /^Child\.$pid\.([^:]+): (.*)$/mg;
-    my $page    = $s->fetch("/pool-status?rows=500&pid=$pid")->{body};
-    my @figures = grep { !ref $child->{$_} && defined $child->{$_} && !/age_seconds|^pid$/ } sort keys %$child;
-    cmp_ok(scalar @figures, '>', 40, 'it has figures');
-    my $as_text = sub {
-        my ($key, $value) = @_;
-        return JSON::PP::is_bool($value) ? $value ? 'true' : 'false' : $key =~ /_(?:time|cost|seconds)$/ ? sprintf '%.6f', $value : $value;
-    };
-    is(join("\n", map "$_ $text{ camel($_) }", @figures), join("\n", map "$_ " . $as_text->($_, $child->{$_}), @figures), 'text agrees with JSON');
-    for my $key (qw(held_bytes reserved_bytes retained_bytes bucket_bytes)) {
-        my $grouped = reverse join ',', unpack '(A3)*', reverse $child->{$key};
-        like($page, qr/title="(?:[^"]*[^\d,])?$grouped bytes/, "$key stands on the page") if $child->{$key};
+subtest 'words' => sub {
+    my $page  = $s->fetch('/pool-status?rows=1000')->{body};
+    my $table = poolstat(@at, '--limit', 1000)->{out};
+    my %line  = map { /^([^:]+): (.*)$/ } split /\n/, $s->fetch('/pool-status?auto&rows=1000')->{body};
+    for my $row (rows($json)) {
+        my $at = "Child.$row->{pid}.Connection.$row->{id}.";
+        is($line{ $at . ucfirst }, $row->{$_}, "$at$_ in text") for qw(kind state client vhost protocol);
+        is($line{"${at}Request" . ucfirst}, $row->{request}{$_}, "its request's $_") for $row->{request} ? qw(line handler) : ();
+        my ($state, $request, $line) = map quotemeta, $row->{state}, $row->{request} ? @{ $row->{request} }{qw(handler line)} : ('', 'no request now');
+        my ($shown) = grep /class="id">#$row->{id}</, split /<tr>/, $page =~ /Child $row->{pid}<\/a> · generation(.*?)<\/tbody>/s ? $1 : '';
+        my $plain = ($shown // '') =~ s/&amp;/&/gr;
+        like($plain, qr/class="kind $row->{kind}">.*>\Q$row->{client}\E<.*>\Q$row->{state}\E<.*$line.*$request/s, 'on the page');
+        my $row_line = $row->{request} ? quotemeta $row->{request}{line} : '';
+        like($table, qr/^ *$row->{pid} +$row->{id} +$row->{kind} +$state .* \Q$row->{client}\E +\Q$row->{vhost}\E *$row_line/m, 'in the table');
     }
-    for my $open (0, 1) {
-        my $m = PST::Metrics->fetch(open => $open, port => $s->port, query => 'classes=slot');
-        is(join("\n", $m->disagreements($child)), '', ($open ? 'OpenMetrics' : 'metrics') . ' agree with JSON');
-    }
-    my $parent = $s->json->{server}{parent_pid};
-    my $from_file = child_of(poolstat_json('--pid', $parent), $pid);
-    my $still = sub { my ($c) = @_; my %c = map { $_ => $c->{$_} } grep !ref $c->{$_} && !/age_seconds/, keys %$c; return \%c };
-    is_deeply($still->($from_file), $still->($child), "the command's JSON agrees");
-    my $r = poolstat('metrics', '--pid', $parent);
-    my @wrong = eval { grep !/classes/, PST::Metrics->parse($r->{out})->disagreements($child) };
-    is(join("\n", @wrong, $@), '', "the command's metrics agree");
-
-    PST::Server::thaw($pid);
-    for (@held) { $_->finish; $_->conn->close }
-    is($s->stop, 0, 'stops');
 };
+
+ok($frozen->held, 'nothing moved meanwhile');
+$frozen->thaw;
+for (@p) { $_->finish; $_->conn->close }
+is($s->stop, 0, 'stops');
 done_testing;
