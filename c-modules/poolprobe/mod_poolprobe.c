@@ -41,6 +41,7 @@
  *
  * And from another connection: release=TOKEN ends a wait (also one that has not
  * begun), peek=TOKEN tells whether somebody waits there and what was reported.
+ * layout=1 tells where in this process APR keeps what about a pool, see layout().
  * In access logs %^PB is what the request's pool reserves, %{used}^PB what was handed out of it, %{nodes}^PB in how many.
  * Tokens live in memory shared by all children and generations.  Every wait, loop and
  * size is bounded (LIMIT_*), whatever is asked for.
@@ -696,6 +697,53 @@ static int token_command(request_rec *r, apr_table_t *args, int *status)
     return 1;
 }
 
+/* --- what debuggers need -------------------------------------------------- */
+
+/* Where in a pool does that pointer stand? A little further than APR's own struct goes in any 1.x.
+ * @return bytes from its start; -1 if nowhere, or more than once */
+static int stands_at(apr_pool_t *pool, const void *pointer)
+{
+    const void *const *words = (const void *const *)(void *)pool;
+    int at = -1, i;
+
+    for (i = 0; i < 16; i++) {
+        if (words[i] == pointer && at >= 0) {
+            return -1;
+        }
+        at = words[i] == pointer ? i * (int)sizeof(void *) : at;
+    }
+    return at;
+}
+
+/*
+ * For a test that reads pools as a debugger does and trusts nobody's idea of APR's private structs: pools are made
+ * by public calls, so that it is known what must stand in them, and then where it does. Their nodes are a ring; it is
+ * entered at the active one, which is the one that was opened last. What a node looks like is public.
+ */
+static int layout(request_rec *r)
+{
+    apr_pool_t *root = r->pool, *above, *elder, *younger, *grown;
+    const char *tag = "poolprobe-layout";
+    void *active;
+
+    while ((above = apr_pool_parent_get(root)) != NULL) {
+        root = above;
+    }
+    apr_pool_create(&above, r->pool);
+    apr_pool_create(&elder, above);
+    apr_pool_create(&younger, above);
+    apr_pool_create(&grown, above);
+    apr_pool_tag(younger, tag);
+    active = (char *)apr_palloc(grown, 100000) - APR_MEMNODE_T_SIZE;
+    ap_set_content_type(r, "application/json");
+    ap_rprintf(r, "{\"pid\":%d,\"root\":\"0x%pp\",\"word\":%d,\"child\":%d,\"sibling\":%d,\"tag\":%d,\"active\":%d,"
+               "\"next\":%d,\"index\":%d,\"first_avail\":%d,\"endp\":%d}\n", (int)getpid(), (void *)root, (int)sizeof(void *),
+               stands_at(above, grown), stands_at(younger, elder), stands_at(younger, tag), stands_at(grown, active),
+               (int)APR_OFFSETOF(apr_memnode_t, next), (int)APR_OFFSETOF(apr_memnode_t, index),
+               (int)APR_OFFSETOF(apr_memnode_t, first_avail), (int)APR_OFFSETOF(apr_memnode_t, endp));
+    return OK;
+}
+
 static int probe_handler(request_rec *r)
 {
     apr_table_t *args;
@@ -709,6 +757,9 @@ static int probe_handler(request_rec *r)
     ap_args_to_table(r, &args);
     if (token_command(r, args, &status)) {
         return status;
+    }
+    if (text(r, args, "layout", NULL)) {
+        return layout(r);
     }
     memset(&w, 0, sizeof(w));
     plan_read(&plan, r, args);
