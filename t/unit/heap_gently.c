@@ -21,6 +21,7 @@
 
 static pst_shared_child_t child;
 static apr_uint64_t began, second;      /* seconds of our clock since it began */
+static apr_uint64_t longest;            /* us that a beat took since let_rest() */
 static void *pin;
 
 static void fill(void)
@@ -37,13 +38,25 @@ static void fill(void)
     }
 }
 
+static apr_uint64_t clock_usec(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (apr_uint64_t)now.tv_sec * SECOND + (apr_uint64_t)now.tv_nsec / 1000;
+}
+
 /* Beats each second of our clock up to one. @return the second in which the heap gave something back, 0: it did not */
 static apr_uint64_t beat_until(apr_uint64_t to)
 {
     apr_uint64_t before = child.release_heap_bytes;
 
     while (second < to) {
+        apr_uint64_t start = clock_usec(), took;
+
         pst_release_beat(began + ++second * SECOND);
+        took = clock_usec() - start;
+        longest = took > longest ? took : longest;
         if (child.release_heap_bytes > before) {
             return second;
         }
@@ -51,19 +64,20 @@ static apr_uint64_t beat_until(apr_uint64_t to)
     return 0;
 }
 
-/* The heap rests after each time, for a second and twenty times what it took, by the system's clock: that is all there is to await. */
+/* The heap rests after each time, for a second and twenty times what that took, by the system's clock: that is all
+ * there is to await, and a beat took no less. */
 static void let_rest(void)
 {
-    struct timespec rest = { 1, 500000000 };
+    apr_uint64_t usec = SECOND + 20 * longest + 20000;
+    struct timespec rest = { (time_t)(usec / SECOND), (long)(usec % SECOND) * 1000 };
 
     while (nanosleep(&rest, &rest) != 0) {
     }
+    longest = 0;
 }
 
 int main(void)
 {
-    struct timespec now;
-
     pst_heap_recognise();
     if (pst_heap_kind() != PST_HEAP_GLIBC) {
         ok(1, "another heap: its own rules");
@@ -71,8 +85,7 @@ int main(void)
     }
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    clock_gettime(CLOCK_REALTIME, &now);
-    began = (apr_uint64_t)now.tv_sec * SECOND;
+    began = clock_usec() / SECOND * SECOND;
     pst_release_start(&child, 1, MB);
 
     fill();
