@@ -18,6 +18,15 @@
 
 #define SERIES 32
 
+/* A server that warms up makes pools on demand and keeps them: for each connection served at once a transaction pool, for
+ * each thread its own, for each of mod_http2's workers (half as many more, unless H2MaxWorkers says otherwise) two or three, for each
+ * backend connection that is kept another. So many more pools than there were say nothing. */
+#define POOLS_PER_THREAD 8
+#define POOLS_LEAST      32
+#define THREADS_MOST     20000      /* httpd's own limit; the board says how many there are, and may lie */
+/* What an empty pool reserves: APR's smallest node. */
+#define EMPTY_POOL       8192
+
 /* The fine ring is judged again after so many points: at each while it is short. */
 #define SHORT       60
 #define FINE_EVERY  5
@@ -41,6 +50,7 @@ static struct {
     pst_history_t history;
     pst_trend_point_t *points, *spare;
     double *work;
+    apr_uint64_t on_demand;     /* pools that the child may make and keep */
     char *all;                  /* what they lie in */
     apr_size_t all_size;
 } own;
@@ -69,15 +79,38 @@ static int make_room(const pst_board_t *board)
     return 1;
 }
 
+static apr_uint64_t pools_on_demand(const pst_board_t *board)
+{
+    apr_uint64_t threads = pst_load(&pst_board_header(board)->threads_per_child);
+
+    return POOLS_LEAST + POOLS_PER_THREAD * (threads < THREADS_MOST ? threads : THREADS_MOST);
+}
+
+/* What there is without such pools: `most` of those that came since there were `least`. What they were given beyond their
+ * first node counts. */
+static double without_on_demand(apr_uint64_t reserved, apr_uint64_t pools, apr_uint64_t least, apr_uint64_t most)
+{
+    apr_uint64_t more = pools > least ? pools - least : 0;
+
+    more = more < most ? more : most;
+    return reserved > more * EMPTY_POOL ? (double)(reserved - more * EMPTY_POOL) : 0;
+}
+
 /* What is judged of a point. */
 typedef enum { OF_PROCESS, OF_HEAP } of_e;
 
 /* Times are relative to the first point, so that seconds have room for their fractions. */
 static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, apr_uint32_t count, of_e of)
 {
+    apr_uint64_t least = count ? points[0].process_pools : 0;
+
+    for (apr_uint32_t i = 0; i < count; i++) {
+        least = points[i].process_pools < least ? points[i].process_pools : least;
+    }
     for (apr_uint32_t i = 0; i < count; i++) {
         own.points[i].time = (double)((apr_int64_t)points[i].time - (apr_int64_t)points[0].time) / 1e6;
-        own.points[i].size = (double)(of == OF_HEAP ? points[i].heap_in_use : points[i].process);
+        own.points[i].size = of == OF_HEAP ? (double)points[i].heap_in_use
+                             : without_on_demand(points[i].process, points[i].process_pools, least, own.on_demand);
         own.points[i].requests = (double)points[i].requests_finished;
     }
     pst_trend_judge(trend, own.points, count, own.work, own.spare);
@@ -147,6 +180,7 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
     if (!pst_history_read(history, board) || !history->fine_count) {
         return;
     }
+    own.on_demand = pools_on_demand(board);
     judge_history(&child->verdict, history, OF_PROCESS);
     if (pst_load(&child->books.heap_time)) {
         judge_history(&child->heap_verdict, history, OF_HEAP);
@@ -273,10 +307,19 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
 
 /* -- classes ---------------------------------------------------------------- */
 
+/* A class's live pools: between two reads one may have come or gone. */
+static apr_uint64_t live_pools(const pst_shared_class_t *row)
+{
+    apr_uint64_t destroyed = pst_load(&row->class_pools_destroyed), created = pst_load(&row->class_pools_created);
+
+    return created > destroyed ? created - destroyed : 0;
+}
+
 void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
 {
     static series_t *classes;
-    apr_uint64_t requests = pst_load(&child->requests_finished);
+    static apr_uint64_t least[PST_CLASS_COUNT];
+    apr_uint64_t requests = pst_load(&child->requests_finished), on_demand = pools_on_demand(board), pools;
     apr_uint32_t i;
 
     if (!classes) {
@@ -289,7 +332,10 @@ void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr
         if (!__atomic_load_n(&row->in_use, __ATOMIC_RELAXED)) {
             continue;
         }
-        add_point(&classes[i], 1, now, pst_load(&row->class_reserved_bytes), requests);
+        pools = live_pools(row);
+        least[i] = !classes[i].count || pools < least[i] ? pools : least[i];
+        add_point(&classes[i], 1, now,
+                  (apr_uint64_t)without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
         judge_series(&trend, &classes[i]);
         publish(&row->verdict, &trend, classes[i].begin, NULL, NOBODY);
     }

@@ -62,7 +62,7 @@ static apr_uint32_t pages(apr_uint64_t bytes)
 }
 
 typedef struct sums_t {
-    apr_uint64_t process, connections, requests, buckets, held;
+    apr_uint64_t process, connections, requests, buckets, held, slack;
 } sums_t;
 
 static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *child)
@@ -72,6 +72,7 @@ static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *c
     sums->buckets = sane(pst_load(&child->child_bucket_bytes));
     sums->process = sane(pst_load(&child->process.reserved_bytes));
     sums->connections = sane(pst_load(&child->unslotted.reserved_bytes));
+    sums->slack = sane(pst_load(&child->process.slack_bytes)) + sane(pst_load(&child->unslotted.slack_bytes));
     for (apr_uint32_t s = 0; s < board->slot_count; s++) {
         const pst_shared_slot_t *slot = pst_board_slot(board, child, s);
         apr_uint64_t whole, request;
@@ -85,6 +86,7 @@ static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *c
         request = request < whole ? request : whole;
         sums->requests += request;
         sums->connections += whole - request;
+        sums->slack = sane(sums->slack + sane(pst_load(&slot->usage.slack_bytes)));
     }
 }
 
@@ -93,6 +95,22 @@ static int of_one_moment(const sums_t *sums, const pst_shared_child_t *child)
 {
     return sums->process + sums->connections + sums->requests == pst_load(&child->child_reserved_bytes)
            && sums->held == pst_load(&child->held_bytes) && sums->buckets == pst_load(&child->child_bucket_bytes);
+}
+
+static void take_books(pst_shared_point_t *point, const pst_shared_books_t *books)
+{
+    point->rss = pages(sane(pst_load(&books->rss_bytes)));
+    point->pss = pages(sane(pst_load(&books->pss_bytes)));
+    point->private_dirty = pages(sane(pst_load(&books->private_dirty_bytes)));
+    point->swap = pages(sane(pst_load(&books->swap_bytes)));
+    point->heap_in_use = pages(sane(pst_load(&books->heap_in_use_bytes)));
+    point->heap_free = pages(sane(pst_load(&books->heap_free_bytes)));
+    point->heap_arenas = (apr_uint32_t)sane(pst_load(&books->heap_arenas));
+    point->file = pages(sane(pst_load(&books->file_bytes)));
+    point->shmem = pages(sane(pst_load(&books->shmem_bytes)));
+    point->stacks = pages(sane(pst_load(&books->stack_bytes)));
+    point->data = pages(sane(pst_load(&books->data_bytes)));
+    point->other = pages(sane(pst_load(&books->other_bytes)));
 }
 
 static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_shared_child_t *child,
@@ -120,10 +138,9 @@ static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_
     point->peak = pages(sane(pst_load(&child->child_peak_bytes)));
     point->connections_open = (apr_uint32_t)sane(pst_load(&child->connections_open));
     point->requests_finished = (apr_uint32_t)pst_load(&child->requests_finished);
-    point->rss = pages(sane(pst_load(&child->books.rss_bytes)));
-    point->pss = pages(sane(pst_load(&child->books.pss_bytes)));
-    point->heap_in_use = pages(sane(pst_load(&child->books.heap_in_use_bytes)));
-    point->heap_free = pages(sane(pst_load(&child->books.heap_free_bytes)));
+    point->process_pools = (apr_uint32_t)sane(pst_load(&child->process.pools));
+    point->slack = pages(sums.slack);
+    take_books(point, &child->books);
 }
 
 static pst_shared_point_t *fine_of(pst_shared_history_t *ring)
@@ -253,6 +270,18 @@ apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, 
     return history->fine && history->coarse ? APR_SUCCESS : APR_ENOMEM;
 }
 
+/* As in a snapshot: one of the two is always 0, both are until the mappings were looked at. */
+static void close_books(pst_history_point_t *point)
+{
+    apr_uint64_t there = point->rss + point->swap;
+    apr_uint64_t explained = point->held + point->heap_in_use + point->heap_free + point->file + point->shmem + point->stacks
+                             + point->data + point->other;
+    int known = point->rss && point->file;
+
+    point->unexplained = known && there > explained ? there - explained : 0;
+    point->not_resident = known && explained > there ? explained - there : 0;
+}
+
 static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
 {
     const apr_uint64_t page = PST_HISTORY_PAGE;
@@ -270,10 +299,21 @@ static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
     to->peak = page * from->peak;
     to->connections_open = from->connections_open;
     to->requests_finished = from->requests_finished;
+    to->process_pools = from->process_pools;
+    to->slack = page * from->slack;
     to->rss = page * from->rss;
     to->pss = page * from->pss;
+    to->private_dirty = page * from->private_dirty;
+    to->swap = page * from->swap;
     to->heap_in_use = page * from->heap_in_use;
     to->heap_free = page * from->heap_free;
+    to->heap_arenas = from->heap_arenas;
+    to->file = page * from->file;
+    to->shmem = page * from->shmem;
+    to->stacks = page * from->stacks;
+    to->data = page * from->data;
+    to->other = page * from->other;
+    close_books(to);
 }
 
 /*

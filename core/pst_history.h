@@ -21,7 +21,11 @@ typedef struct pst_history_point_t {
     apr_uint64_t process, connections, requests, buckets, retained, held, peak;
     apr_uint64_t connections_open;
     apr_uint64_t requests_finished;
-    apr_uint64_t rss, pss, heap_in_use, heap_free;  /**< as last taken; 0: not yet */
+    apr_uint64_t process_pools;                     /**< live pools of the process scope */
+    apr_uint64_t slack;                             /**< of all scopes, whole pages of it */
+    /* the books, as last taken; 0: not yet. RSS + swap + not resident = held + heap + rest + unexplained, once maps were taken */
+    apr_uint64_t rss, pss, private_dirty, swap, heap_in_use, heap_free, heap_arenas;
+    apr_uint64_t file, shmem, stacks, data, other, unexplained, not_resident;
 } pst_history_point_t;
 
 /** Whose history it is. */

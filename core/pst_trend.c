@@ -16,6 +16,7 @@
 #define EVEN      0.25          /* of its fair share, at least */
 #define FIT       0.80          /* r² of the line, at least */
 #define FIT_WHOLE 0.97          /* a line as good as this needs no later beginning */
+#define FELL      0.25          /* of what had risen, at least, is a good part to be given back */
 #define STARTS    48u           /* how many beginnings are tried */
 
 typedef struct rise_t {
@@ -176,11 +177,13 @@ typedef struct parts_t {
     unsigned settled;           /* the last point whose floor is known for good */
     int higher;                 /* the tail rose higher than anything that was given back */
     int longer;                 /* or has been rising for longer */
+    double given_back;          /* most that was */
+    int teeth;                  /* how often so much, or half of it, was given back */
 } parts_t;
 
 static parts_t part(const pst_trend_point_t *p, unsigned count, double *floor)
 {
-    parts_t parts = { count - 1, 0, 0 };
+    parts_t parts = { count - 1, 0, 0, 0, 0 };
     double given_back = 0, longest = 0, gap = (p[count - 1].time - p[0].time) / (count - 1);
     unsigned last = count, begin = count;
 
@@ -199,10 +202,12 @@ static parts_t part(const pst_trend_point_t *p, unsigned count, double *floor)
         }
         if (begin == count) {
             begin = i;
+            parts.teeth++;
         }
         last = i;
         longest = fmax(longest, p[i].time - p[begin].time + gap);
     }
+    parts.given_back = given_back;
     parts.settled = last + 1;
     for (unsigned i = last + 1; i < count; i++) {
         if (p[i].size < p[parts.settled].size) {
@@ -226,13 +231,30 @@ static rise_t judge_rise(const pst_trend_point_t *p, unsigned count, const doubl
     return rise;
 }
 
+/*
+ * What was settled rose, and the tail does not go on with it: it ended.  By the tail's length if that is a good part of
+ * all; at once if a good part of what had risen was given back, and that for the first time: the rest may be given back as
+ * well.  A saw on a ramp has more teeth than one, comes back to a higher floor each time, and rises at once.
+ */
+static int ended(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts)
+{
+    double rise = floor[parts->settled] - floor[0], more = p[count - 1].size - floor[parts->settled];
+    double took = p[parts->settled].time - p[0].time, since = p[count - 1].time - p[parts->settled].time;
+
+    if (parts->given_back <= 0 || took <= 0 || more >= rise / 2) {
+        return 0;
+    }
+    return (since >= took / 3 && more < EVEN * rise * since / took)
+           || (parts->teeth == 1 && parts->given_back >= FELL * (rise + parts->given_back));
+}
+
 static void judge_growing(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor)
 {
     parts_t parts = part(p, count, floor);
     rise_t time = judge_rise(p, count, floor, &parts, by_time);
     rise_t requests = judge_rise(p, count, floor, &parts, by_requests);
 
-    if (!time.good && !requests.good) {
+    if ((!time.good && !requests.good) || ended(p, count, floor, &parts)) {
         return;
     }
     verdict->state = PST_TREND_GROWING;

@@ -34,6 +34,24 @@ static void print_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint64_t val
     pst_emit_figure(emit, pst_metric_short_key(metric), metric, value);
 }
 
+static void print_books(pst_emit_t *emit, const pst_history_point_t *p)
+{
+    print_figure(emit, PST_M_rss_bytes, p->rss);
+    print_figure(emit, PST_M_pss_bytes, p->pss);
+    print_figure(emit, PST_M_private_dirty_bytes, p->private_dirty);
+    print_figure(emit, PST_M_swap_bytes, p->swap);
+    print_figure(emit, PST_M_heap_in_use_bytes, p->heap_in_use);
+    print_figure(emit, PST_M_heap_free_bytes, p->heap_free);
+    print_figure(emit, PST_M_heap_arenas, p->heap_arenas);
+    print_figure(emit, PST_M_file_bytes, p->file);
+    print_figure(emit, PST_M_shmem_bytes, p->shmem);
+    print_figure(emit, PST_M_stack_bytes, p->stacks);
+    print_figure(emit, PST_M_data_bytes, p->data);
+    print_figure(emit, PST_M_other_bytes, p->other);
+    print_figure(emit, PST_M_unexplained_bytes, p->unexplained);
+    print_figure(emit, PST_M_not_resident_bytes, p->not_resident);
+}
+
 static void print_points(pst_emit_t *emit, const char *key, const pst_history_point_t *points, apr_uint32_t count,
                          int full)
 {
@@ -58,10 +76,9 @@ static void print_points(pst_emit_t *emit, const char *key, const pst_history_po
         print_figure(emit, PST_M_child_peak_bytes, p->peak);
         print_figure(emit, PST_M_connections_open, p->connections_open);
         print_figure(emit, PST_M_requests_finished, p->requests_finished);
-        print_figure(emit, PST_M_rss_bytes, p->rss);
-        print_figure(emit, PST_M_pss_bytes, p->pss);
-        print_figure(emit, PST_M_heap_in_use_bytes, p->heap_in_use);
-        print_figure(emit, PST_M_heap_free_bytes, p->heap_free);
+        print_figure(emit, PST_M_slack_bytes, p->slack);
+        pst_emit_number(emit, "process_pools", p->process_pools);
+        print_books(emit, p);
         pst_emit_end(emit);
     }
     pst_emit_end(emit);

@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    7
+#define PST_BOARD_VERSION    8
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -355,10 +355,20 @@ typedef struct pst_shared_point_t {
     uint32_t peak;              /**< pages: child_peak_bytes */
     uint32_t connections_open;
     uint32_t requests_finished; /**< low bits */
-    uint32_t rss;               /**< pages, as last taken; so are the three that follow */
+    uint32_t process_pools;     /**< live pools of the process scope */
+    uint32_t slack;             /**< pages, rounded down: of all scopes */
+    uint32_t rss;               /**< pages, as last taken; so are all that follow, 0 before they were */
     uint32_t pss;               /**< pages, rounded down */
+    uint32_t private_dirty;     /**< pages */
+    uint32_t swap;              /**< pages */
     uint32_t heap_in_use;       /**< pages, rounded down */
     uint32_t heap_free;         /**< pages, rounded down */
+    uint32_t heap_arenas;
+    uint32_t file;              /**< pages */
+    uint32_t shmem;             /**< pages */
+    uint32_t stacks;            /**< pages */
+    uint32_t data;              /**< pages */
+    uint32_t other;             /**< pages, rounded down */
 } pst_shared_point_t;
 
 #define PST_HISTORY_PAGE   4096
@@ -454,7 +464,7 @@ _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t)
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
-_Static_assert(sizeof(pst_shared_point_t) == 52, "600 fine points and a day of coarse ones keep to 108 KB");
+_Static_assert(sizeof(pst_shared_point_t) == 92, "600 fine points and a day of coarse ones keep to 188 KB");
 #endif
 
 #endif /* POOLSTAT_BOARD_H */

@@ -41,7 +41,7 @@ subtest 'all workers busy' => sub {
 };
 
 subtest 'the books' => sub {
-    my ($points, $wrong, $order) = (0, 0, 0);
+    my ($points, $wrong, $order, $closed, $taken) = (0) x 5;
     my $load = $s->load('/small.txt', 2, 4);
     select undef, undef, undef, 3;
     $s->load_end;
@@ -53,6 +53,11 @@ subtest 'the books' => sub {
             my $sum = 0;
             $sum += $p->{$_} for qw(process_reserved_bytes connections_reserved_bytes requests_reserved_bytes bucket_bytes retained_bytes);
             $wrong++ if $sum != $p->{held_bytes} || $sum % 4096;
+            my $explained = 0;
+            $explained += $p->{$_} for qw(held_bytes heap_in_use_bytes heap_free_bytes file_bytes shmem_bytes stack_bytes data_bytes
+                other_bytes unexplained_bytes);
+            $closed++ if $p->{file_bytes} && $p->{rss_bytes} + $p->{swap_bytes} + $p->{not_resident_bytes} == $explained;
+            $taken++ if $p->{file_bytes};
             $order++ if $p->{time} <= $last;
             $last = $p->{time};
         }
@@ -61,6 +66,8 @@ subtest 'the books' => sub {
     cmp_ok($points, '>=', 5, "$points points");
     is($wrong, 0, 'held is the sum of its parts in each, under load too');
     is($order, 0, 'each later than the one before');
+    cmp_ok($taken, '>=', 5, 'the books of the whole child are in them');
+    is($closed, $taken, 'RSS + swap + not resident = held + heap + files + shared + stacks + data + other + unexplained in each');
     # one connection that stays, so that between its requests only they come and go
     my $stays = PST::Conn->new($s->port);
     my $ask = sub { $stays->get("/pool-status/$_[0]"); return json_of($stays->response->{body}) };
@@ -73,6 +80,22 @@ subtest 'the books' => sub {
         $p = $h->{fine}[-1];
         $p && $p->{process_reserved_bytes} == $c->{process}{reserved_bytes} && $p->{connections_open} == $c->{connections_open};
     }, 15), 'the last point says what the snapshot says') or diag("process $p->{process_reserved_bytes}, $c->{process}{reserved_bytes}");
+    # the books of a second are in the point of that second, and stand until the next: the same, in whole pages
+    my $pages = sub { return int($_[0] / 4096) * 4096 };
+    my @books = qw(rss_bytes pss_bytes private_dirty_bytes swap_bytes heap_in_use_bytes heap_free_bytes file_bytes shmem_bytes stack_bytes
+        data_bytes other_bytes);
+    my @differ;
+    ok(wait_for(sub {
+        my $json = $ask->('json');
+        my ($mine) = grep { $_->{request} } rows($json);
+        $c = child_of($json, $mine->{pid});
+        $p = $ask->("history?pid=$mine->{pid}")->{fine}[-1];
+        @differ = grep { $p->{$_} != $pages->($c->{$_}) } @books;
+        return !@differ && $p->{heap_arenas} == $c->{heap_arenas} && $p->{process_pools} == $c->{process}{pools};
+    }, 15), 'and the books of the child') or diag(map { "$_: $p->{$_} in the point, $c->{$_} in the snapshot\n" } @differ);
+    cmp_ok($p->{private_dirty_bytes}, '>', 100_000, 'private dirty');
+    cmp_ok($p->{rss_bytes}, '>', $p->{pss_bytes}, 'RSS beyond PSS');
+    cmp_ok($p->{file_bytes}, '>', 0, 'files');
     $stays->close;
 };
 

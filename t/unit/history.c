@@ -80,6 +80,14 @@ static void figures(pst_shared_child_t *child, unsigned n)
     child->child_peak_bytes = child->child_reserved_bytes + 4096;
     child->connections_open = 2;
     child->requests_finished = 0xfffffff0u + (apr_uint64_t)n * 8;
+    child->process.pools = 7;
+    child->process.slack_bytes = 8192;
+    child->unslotted.slack_bytes = 1000;
+    slot->usage.slack_bytes = 4096;
+    child->books = (pst_shared_books_t){ .rss_bytes = 5000 * 4096, .pss_bytes = 3000 * 4096 + 1, .private_dirty_bytes = 2000 * 4096,
+        .swap_bytes = n * 4096, .heap_in_use_bytes = 300 * 4096, .heap_free_bytes = 200 * 4096, .heap_arenas = 3,
+        .file_bytes = 1000 * 4096, .shmem_bytes = 100 * 4096, .stack_bytes = 50 * 4096, .data_bytes = 40 * 4096,
+        .other_bytes = 30 * 4096, .books_time = NOW, .maps_time = NOW };
 }
 
 static int read_pid(apr_uint32_t pid)
@@ -120,6 +128,18 @@ static void points(void)
     is_number(p->connections_open, 2, "connections open");
     is_number(p->requests_finished, 0xfffffff0u + 10 * 8ull, "requests, beyond what 32 bits hold");
     is_number(p->time, NOW + 10 * SECOND + 31000, "time, to the millisecond");
+    is_number(p->process_pools, 7, "pools of the process scope");
+    is_number(p->slack, 12288, "slack of all scopes, whole pages");
+    ok(p->rss == 5000 * 4096 && p->pss == 3000 * 4096 && p->private_dirty == 2000 * 4096 && p->swap == 10 * 4096, "the kernel's figures");
+    ok(p->heap_in_use == 300 * 4096 && p->heap_free == 200 * 4096 && p->heap_arenas == 3, "the heap's");
+    ok(p->file == 1000 * 4096 && p->shmem == 100 * 4096 && p->stacks == 50 * 4096 && p->data == 40 * 4096 && p->other == 30 * 4096,
+       "the rest's");
+    for (unsigned n = 0; n < 50; n++) {
+        p = &history.fine[n];
+        wrong += p->rss + p->swap + p->not_resident != p->held + p->heap_in_use + p->heap_free + p->file + p->shmem + p->stacks + p->data
+                     + p->other + p->unexplained || (p->unexplained && p->not_resident) || !p->unexplained;
+    }
+    is_number((unsigned)wrong, 0, "and the remainder that nothing explains: the books are closed in every point");
     for (unsigned n = 0; n < 50; n++) {
         p = &history.fine[n];
         wrong += p->held != p->process + p->connections + p->requests + p->buckets + p->retained
@@ -245,6 +265,50 @@ static void verdicts(void)
     ok(slot->verdict.per_minute > 60 * 8192 * 0.97 && slot->verdict.per_minute < 60 * 8192 * 1.03, "its rate");
 }
 
+/* Pools that serving makes on demand and keeps: so many a thread, each of them empty as long as nobody is served. */
+static void on_demand(void)
+{
+    pst_shared_child_t *child = pst_board_child(&board, 2);
+    pst_shared_class_t *class = pst_board_class(&board, child, 5);
+    apr_uint64_t at = NOW + 10000 * SECOND;
+    unsigned accused = 0, n;
+
+    pst_board_header(&board)->threads_per_child = 4;        /* 4 * 8 and 32: so 64 pools */
+    class->in_use = 1;
+    for (n = 0; n < 400; n++, at += SECOND) {
+        figures(child, 0);
+        child->process.pools = 10 + (n < 64 ? n : 64);
+        child->process.reserved_bytes = 40960 + 8192 * (child->process.pools - 10);
+        class->class_pools_created = 1000 + (n < 64 ? n : 64);
+        class->class_pools_destroyed = 1000;
+        class->class_reserved_bytes = 8192 * (n < 64 ? n : 64);
+        pst_history_beat(&board, child, at);
+        pst_growth_process(&board, child, 0);
+        pst_growth_classes(&board, child, at);
+        accused += n > FINE && (child->verdict.state == PST_TREND_GROWING || class->verdict.state == PST_TREND_GROWING);
+    }
+    is_number(accused, 0, "64 pools that come one by one and stay are not accused");
+    for (n = 0; n < 300 && !(child->verdict.state == PST_TREND_GROWING && class->verdict.state == PST_TREND_GROWING); n++, at += SECOND) {
+        child->process.pools += 4;
+        child->process.reserved_bytes += 4 * 8192;
+        class->class_pools_created += 4;
+        class->class_reserved_bytes += 4 * 8192;
+        pst_history_beat(&board, child, at);
+        pst_growth_process(&board, child, 0);
+        pst_growth_classes(&board, child, at);
+    }
+    ok(n > 16 && n < 120, "if more and more of them stay, both the process scope and the class are");
+    printf("# after %u seconds\n", n);
+    child->process.pools = 10;
+    for (n = 0; n < 120; n++, at += SECOND) {
+        child->process.reserved_bytes = 40960 + n * 8192;
+        pst_history_beat(&board, child, at);
+        pst_growth_process(&board, child, 0);
+    }
+    is_number(child->verdict.state, PST_TREND_GROWING, "what a pool was given beyond its first node counts");
+    class->in_use = 0;
+}
+
 /* Random bytes instead of a block and its history: reads stay inside (run under ASan). */
 static void lies(void)
 {
@@ -350,6 +414,7 @@ int main(void)
     last_signs();
     deaths();
     verdicts();
+    on_demand();
     lies();
     pst_board_close(&board);
     make(3, 600, 1);

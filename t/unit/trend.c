@@ -103,6 +103,46 @@ static void steady(void)
     }
 }
 
+/* A server that warmed up: what it made for its busiest moment it gives back in part, later. */
+static void humps(void)
+{
+    start();
+    for (int i = 0; i < 40; i++) {
+        point(i, nodes(MIB + i * 10 * KIB), i * 20);
+    }
+    judge(PST_TREND_GROWING, "rising for 40 seconds");
+    for (int i = 40; i < 46; i++) {
+        point(i, nodes(MIB + 292 * KIB), i * 20);
+    }
+    judge(PST_TREND_STEADY, "then it fell by more than a quarter of that");
+    for (int i = 46; i < 200; i++) {
+        point(i, nodes(MIB + 292 * KIB), i * 20);
+    }
+    judge(PST_TREND_STEADY, "and stayed there");
+    count = 40;
+    for (int i = 40; i < 46; i++) {
+        point(i, nodes(MIB + 330 * KIB), i * 20);
+    }
+    judge(PST_TREND_GROWING, "if it gave back less, it may be a tooth");
+    for (int i = 46; i < 56; i++) {
+        point(i, nodes(MIB + 330 * KIB), i * 20);
+    }
+    judge(PST_TREND_STEADY, "unless it stays there");
+    count = 40;
+    for (int i = 40; i < 200; i++) {
+        point(i, nodes(MIB + 292 * KIB), i * 20);
+    }
+    for (int i = 200; i < 300; i++) {
+        point(i, nodes(MIB + 292 * KIB + (i - 200) * 10 * KIB), i * 20);
+    }
+    judge(PST_TREND_GROWING, "rising again, beyond what it was");
+    start();
+    for (int i = 0; i < 120; i++) {
+        point(i, nodes(MIB + i * 10 * KIB + (i > 50 && i < 60 ? 500 * KIB : 0)), i * 20);
+    }
+    judge(PST_TREND_GROWING, "a ramp on which something stood for a while");
+}
+
 static void saws(void)
 {
     static const double periods[] = { 3, 7.3, 20, 61, 130, 240 };
@@ -277,6 +317,7 @@ int main(void)
 {
     little();
     steady();
+    humps();
     saws();
     ramps();
     bursts();
