@@ -24,7 +24,7 @@ typedef struct pst_finding_figure_t {
     double      value;          /**< whole; below 0 where something shrank */
 } pst_finding_figure_t;
 
-#define PST_FINDING_FIGURES 10
+#define PST_FINDING_FIGURES 12
 
 typedef struct pst_finding_t {
     const char    *id;          /**< stable: "growing-process" */
@@ -48,6 +48,7 @@ typedef struct pst_findings_t {
     apr_uint32_t children;      /**< that were examined */
     apr_uint64_t record;        /**< microseconds: the longest record that there was to judge by; 0: no histories */
     int          young;         /**< that is too short for most findings */
+    int          begun;         /**< something grows, for too short a time, or by too little, to be a finding yet */
 } pst_findings_t;
 
 /**

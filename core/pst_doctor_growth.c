@@ -17,23 +17,46 @@ static apr_uint64_t lasted(const pst_doctor_t *doctor, const pst_shared_verdict_
     return verdict->since && verdict->since < doctor->snapshot->taken ? doctor->snapshot->taken - verdict->since : 0;
 }
 
-static int long_enough(const pst_doctor_t *doctor, apr_uint64_t usec)
+/* In seconds, and in as many points: a coarse interval needs a longer time. */
+static int long_enough(const pst_doctor_t *doctor, apr_uint64_t usec, apr_uint64_t seconds)
 {
-    return usec >= (apr_uint64_t)PST_DOCTOR_RECORD_SECONDS * 1000000
-           && usec / 1000000 >= (apr_uint64_t)PST_DOCTOR_RECORD_POINTS * doctor->board->interval;
+    return usec >= seconds * 1000000 && usec / 1000000 >= seconds * doctor->board->interval;
 }
 
-static int grows(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least)
+/* For so many seconds, by so many bytes. */
+static int grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least, apr_uint64_t seconds)
 {
-    return verdict->state == PST_TREND_GROWING && long_enough(doctor, lasted(doctor, verdict))
+    return verdict->state == PST_TREND_GROWING && long_enough(doctor, lasted(doctor, verdict), seconds)
            && (double)verdict->per_minute * (double)lasted(doctor, verdict) / 60e6 >= least;
 }
 
-static pst_severity_e severity(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+/* The same. What has only begun to is noted: nobody may say that all is well. */
+static int grows(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least, apr_uint64_t seconds)
 {
-    double limit = (double)doctor->snapshot->about.memory_limit_bytes, a_day = (double)verdict->per_minute * 1440;
+    int enough = grown(doctor, verdict, least, seconds);
 
-    return limit > 0 && a_day >= limit * PST_DOCTOR_CRITICAL_A_DAY / 100 ? PST_SEVERITY_CRITICAL : PST_SEVERITY_WARNING;
+    doctor->findings->begun |= verdict->state == PST_TREND_GROWING && !enough;
+    return enough;
+}
+
+/* How far the rate may be drawn on: minutes. */
+static double foreseen(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+{
+    double minutes = (double)lasted(doctor, verdict) / 60e6 * PST_DOCTOR_FORESEES;
+
+    return minutes < 1440 ? minutes : 1440;
+}
+
+/* @param returns  it comes back when the request or connection ends */
+static pst_severity_e severity(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, int returns)
+{
+    double limit = (double)doctor->snapshot->about.memory_limit_bytes;
+    double more = (double)verdict->per_minute * foreseen(doctor, verdict);
+
+    if (returns && !long_enough(doctor, lasted(doctor, verdict), PST_DOCTOR_LONG_SECONDS)) {
+        return PST_SEVERITY_WARNING;
+    }
+    return limit > 0 && more >= limit * PST_DOCTOR_CRITICAL / 100 ? PST_SEVERITY_CRITICAL : PST_SEVERITY_WARNING;
 }
 
 static const char *rate(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
@@ -46,9 +69,12 @@ static const char *rate(const pst_doctor_t *doctor, const pst_shared_verdict_t *
 
 static const char *since(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
 {
-    return pst_doctor_say(doctor, "It has been growing evenly for %s (r\xc2\xb2 %.2f); at this rate that is %s a day.",
+    double minutes = foreseen(doctor, verdict);
+
+    return pst_doctor_say(doctor, "It has been growing evenly for %s (r\xc2\xb2 %.2f); if that goes on, it is %s more in %s.",
                           pst_doctor_age(doctor, lasted(doctor, verdict)), verdict->fit / 1000.0,
-                          pst_doctor_size(doctor, (double)verdict->per_minute * 1440));
+                          pst_doctor_size(doctor, (double)verdict->per_minute * minutes),
+                          minutes < 1440 ? pst_doctor_age(doctor, (apr_uint64_t)(minutes * 60e6)) : "a day");
 }
 
 static void rate_figures(const pst_doctor_t *doctor, pst_finding_t *finding, const pst_shared_verdict_t *verdict)
@@ -56,6 +82,22 @@ static void rate_figures(const pst_doctor_t *doctor, pst_finding_t *finding, con
     pst_doctor_figure(finding, "bytes_per_minute", (double)verdict->per_minute);
     pst_doctor_figure(finding, "bytes_per_request", (double)verdict->per_request);
     pst_doctor_figure(finding, "growing_seconds", (double)lasted(doctor, verdict) / 1e6);
+}
+
+/* The class of the child's pools that grows fastest, of those whose maker is known. @return NULL if none is */
+static const pst_class_row_t *growing_class(const pst_child_row_t *child)
+{
+    const pst_class_row_t *found = NULL;
+
+    for (apr_uint32_t c = 0; c < child->class_count; c++) {
+        const pst_class_row_t *class = &child->classes[c];
+
+        if (class->index && class->row.creator && class->row.verdict.state == PST_TREND_GROWING
+            && (!found || class->row.verdict.per_minute > found->row.verdict.per_minute)) {
+            found = class;
+        }
+    }
+    return found;
 }
 
 /* Whom to write to. */
@@ -74,10 +116,47 @@ static const char *author(const pst_doctor_t *doctor, pst_shared_frame_t site)
 
 /* ---- process scopes ---- */
 
+static double threads_of(const pst_doctor_t *doctor)
+{
+    apr_uint64_t threads = doctor->snapshot->about.threads_per_child;
+
+    return threads < 100000 ? (double)threads : 1;
+}
+
+/* It is no leak before something says whose: the code of a growth, a class that grows, or a record of minutes. */
+static int leaks(const pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    const pst_shared_verdict_t *verdict = &child->head.verdict;
+    double least = threads_of(doctor) * PST_DOCTOR_GROWN_THREAD;
+
+    if (!grows(doctor, verdict, least > PST_DOCTOR_GROWN ? least : PST_DOCTOR_GROWN, PST_DOCTOR_LEAK_SECONDS)) {
+        return 0;
+    }
+    if (verdict->site || growing_class(child) || long_enough(doctor, lasted(doctor, verdict), PST_DOCTOR_LONG_SECONDS)) {
+        return 1;
+    }
+    doctor->findings->begun = 1;
+    return 0;
+}
+
+static const char *author_of_process(const pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    const pst_class_row_t *class = child->head.verdict.site ? NULL : growing_class(child);
+    char text[PST_PLACE_LEN];
+    pst_place_t place;
+
+    if (!class) {
+        return author(doctor, child->head.verdict.site);
+    }
+    pst_place_of(&place, doctor->snapshot, class->row.creator);
+    return pst_doctor_say(doctor, "Its pools of the class %s grow, made by %s: write to the author of %s.",
+                          class->row.tag[0] ? class->row.tag : "(no tag)", pst_place_text(text, &place), place.module);
+}
+
 static void find_process(pst_doctor_t *doctor, const pst_child_row_t *child)
 {
     const pst_shared_verdict_t *verdict = &child->head.verdict;
-    pst_finding_t *finding = pst_doctor_find(doctor, "growing-process", severity(doctor, verdict));
+    pst_finding_t *finding = pst_doctor_find(doctor, "growing-process", severity(doctor, verdict, 0));
 
     finding->pid = child->head.owner;
     finding->what = pst_doctor_say(doctor, "The process scope of child %u grows by %s: memory that only its end gives "
@@ -86,7 +165,7 @@ static void find_process(pst_doctor_t *doctor, const pst_child_row_t *child)
                                        pst_doctor_size(doctor, (double)child->head.process.reserved_bytes));
     finding->advice = pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too "
                                      "large, gracefully; MaxConnectionsPerChild one that has served so much.",
-                                     author(doctor, verdict->site));
+                                     author_of_process(doctor, child));
     rate_figures(doctor, finding, verdict);
     pst_doctor_figure(finding, "process_reserved_bytes", (double)child->head.process.reserved_bytes);
 }
@@ -97,7 +176,7 @@ static void find_connection(pst_doctor_t *doctor, const pst_row_t *row)
 {
     const pst_shared_slot_t *slot = &row->slot;
     const pst_shared_verdict_t *verdict = &slot->verdict;
-    pst_finding_t *finding = pst_doctor_find(doctor, "growing-connection", severity(doctor, verdict));
+    pst_finding_t *finding = pst_doctor_find(doctor, "growing-connection", severity(doctor, verdict, 1));
     int request = verdict->scope == PST_SCOPE_REQUEST;
 
     finding->pid = row->pid;
@@ -145,7 +224,7 @@ static void find_class(pst_doctor_t *doctor, const of_class_t *of)
 {
     const pst_class_row_t *class = of->class;
     const pst_shared_verdict_t *verdict = &class->row.verdict;
-    pst_finding_t *finding = pst_doctor_find(doctor, "growing-class", severity(doctor, verdict));
+    pst_finding_t *finding = pst_doctor_find(doctor, "growing-class", severity(doctor, verdict, 1));
     const char *tag = class->row.tag[0] ? class->row.tag : "(no tag)", *who = "Who makes them is not known: they were "
                       "there before the child, or their maker is not instrumented.";
     char text[PST_PLACE_LEN];
@@ -170,11 +249,19 @@ static void find_class(pst_doctor_t *doctor, const of_class_t *of)
 
 /* ---- the heap ---- */
 
+/* Only where what is in use is told apart from what is free: mimalloc tells the sum of both. */
+static int heap_leaks(const pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    return child->head.books.heap_tells == PST_HEAP_TELLS_BOTH
+           && grows(doctor, &child->head.heap_verdict, PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD,
+                    PST_DOCTOR_LEAK_SECONDS);
+}
+
 static void find_heap(pst_doctor_t *doctor, const pst_child_row_t *child)
 {
     const pst_shared_verdict_t *verdict = &child->head.heap_verdict;
     const pst_shared_books_t *books = &child->head.books;
-    pst_finding_t *finding = pst_doctor_find(doctor, "heap-in-use-grows", severity(doctor, verdict));
+    pst_finding_t *finding = pst_doctor_find(doctor, "heap-in-use-grows", severity(doctor, verdict, 0));
 
     finding->pid = child->head.owner;
     finding->what = pst_doctor_say(doctor, "Memory in use outside of pools grows in child %u, by %s: somebody calls malloc "
@@ -226,7 +313,7 @@ static void classes(pst_doctor_t *doctor)
         for (apr_uint32_t c = 0; c < child->class_count; c++) {
             const pst_class_row_t *class = &child->classes[c];
 
-            if (class->index && grows(doctor, &class->row.verdict, PST_DOCTOR_GROWN) && !said_otherwise(child)
+            if (class->index && grown(doctor, &class->row.verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS) && !said_otherwise(child)
                 && !explained(doctor, child, &class->row.verdict)) {
                 found = apr_palloc(doctor->pool, sizeof(*found));
                 *found = (of_class_t){ child, class };
@@ -248,15 +335,15 @@ void pst_doctor_growing(pst_doctor_t *doctor)
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
 
-        if (grows(doctor, &child->head.verdict, PST_DOCTOR_GROWN)) {
+        if (leaks(doctor, child)) {
             pst_top_add(&processes, (double)child->head.verdict.per_minute, child);
         }
-        if (grows(doctor, &child->head.heap_verdict, PST_DOCTOR_HEAP_GROWN)) {
+        if (heap_leaks(doctor, child)) {
             pst_top_add(&heaps, (double)child->head.heap_verdict.per_minute, child);
         }
     }
     for (const pst_row_t *row = snapshot->growing; row; row = row->next_growing) {
-        if (grows(doctor, &row->slot.verdict, PST_DOCTOR_GROWN)) {
+        if (grows(doctor, &row->slot.verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS)) {
             pst_top_add(&connections, (double)row->slot.verdict.per_minute, row);
         }
     }

@@ -27,6 +27,21 @@ typedef struct kept_t {
 
 typedef apr_uint64_t (*of_child_fn)(const pst_child_row_t *child);
 
+/* Was it there all the time, in the largest of which that can be said? The others are believed to be like it. */
+static int judge(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, pst_of_point_fn of_point, apr_uint64_t floor)
+{
+    for (unsigned i = 0; i < kept->top.kept && !kept->child; i++) {
+        const pst_child_row_t *child = kept->top.item[i];
+        apr_uint64_t least = bytes(child) / 2;
+
+        pst_doctor_stretch(&kept->longest, doctor, child, of_point, least < floor ? floor : least);
+        if (kept->longest.enough) {
+            kept->child = child;
+        }
+    }
+    return kept->child != NULL;
+}
+
 /* Fills in kept. @return 0 if there is nothing to say */
 static int examine(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_child_fn whole, pst_of_point_fn of_point)
 {
@@ -43,16 +58,26 @@ static int examine(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_chi
             kept->of += (double)all;
         }
     }
-    for (unsigned i = 0; i < kept->top.kept && !kept->child; i++) {
-        const pst_child_row_t *child = kept->top.item[i];
-        apr_uint64_t least = bytes(child) / 2;
+    return judge(kept, doctor, bytes, of_point, PST_DOCTOR_KEPT);
+}
 
-        pst_doctor_stretch(&kept->longest, doctor, child, of_point, least < PST_DOCTOR_KEPT ? PST_DOCTOR_KEPT : least);
-        if (kept->longest.enough) {
-            kept->child = child;
+/* The same of all children together: none may have much, and all of them a lot. */
+static int examine_server(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_child_fn whole, pst_of_point_fn of_point)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+
+    memset(kept, 0, sizeof(*kept));
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        kept->of += (double)whole(child);
+        if (bytes(child)) {
+            pst_top_add(&kept->top, (double)bytes(child), child);
+            kept->bytes += (double)bytes(child);
         }
     }
-    return kept->child != NULL;
+    return kept->bytes >= (double)PST_DOCTOR_KEPT_SERVER && kept->bytes >= kept->of / 2
+           && judge(kept, doctor, bytes, of_point, 1);
 }
 
 /* "Child 4711 keeps", or "12 of 40 children keep". */
@@ -122,20 +147,28 @@ apr_uint64_t pst_doctor_covers(const pst_sizes_row_t *sizes, unsigned permille)
     return 0;
 }
 
-/* What a limit would have kept, and what was kept, on average: sums over the children of means over their time. */
+/* What a limit would have kept, and what was kept: sums, over the children that live, of the mean of each since it started.
+ * Children that ended took their samples with them. */
 typedef struct would_t {
     double kept, real;
     apr_uint64_t seconds;       /* the longest record: a sample a second */
 } would_t;
 
-static would_t would_have_kept(const pst_snapshot_t *snapshot, apr_uint64_t limit)
+static unsigned index_of(apr_uint64_t limit)
 {
-    would_t would = { 0, 0, 0 };
     unsigned at = 0;
 
     while (at < PST_LIMIT_COUNT - 1 && ((apr_uint64_t)PST_LIMIT_LEAST << at) < limit) {
         at++;
     }
+    return at;
+}
+
+static would_t would_have_kept(const pst_snapshot_t *snapshot, apr_uint64_t limit)
+{
+    would_t would = { 0, 0, 0 };
+    unsigned at = index_of(limit);
+
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_shared_limits_t *limits = &snapshot->children[i].head.limits;
 
@@ -148,16 +181,45 @@ static would_t would_have_kept(const pst_snapshot_t *snapshot, apr_uint64_t limi
     return would;
 }
 
+/* "4.0 MiB instead of 60.0 MiB": over which time and whom. */
+static const char *promise(const pst_doctor_t *doctor, pst_finding_t *finding, const would_t *would)
+{
+    pst_doctor_figure(finding, "would_have_kept_bytes", would->kept);
+    pst_doctor_figure(finding, "kept_mean_bytes", would->real);
+    return pst_doctor_say(doctor, "would have kept %s instead of %s (means of the children that live, each since it started, %s ago "
+                          "at most)", pst_doctor_size(doctor, would->kept), pst_doctor_size(doctor, would->real),
+                          pst_doctor_age(doctor, would->seconds * 1000000));
+}
+
+/* Too few requests say nothing about what they need, but a record says what a limit would have kept: the highest
+ * that halves it. */
+static const char *suggest_by_record(const pst_doctor_t *doctor, pst_finding_t *finding, apr_uint64_t now)
+{
+    for (unsigned at = PST_LIMIT_COUNT; at-- > 0; ) {
+        apr_uint64_t limit = (apr_uint64_t)PST_LIMIT_LEAST << at;
+        would_t would = would_have_kept(doctor->snapshot, limit);
+
+        if (would.seconds >= PST_DOCTOR_RECORD_SECONDS && would.real > 0 && would.kept * 2 <= would.real && (!now || limit < now)) {
+            pst_doctor_figure(finding, "suggested_max_free_bytes", (double)limit);
+            return pst_doctor_say(doctor, "MaxMemFree %" APR_UINT64_T_FMT " (in KiB) %s; there were too few requests to say whether "
+                                  "they would find enough in it.", limit / 1024, promise(doctor, finding, &would));
+        }
+    }
+    return "There were too few requests to say how low MaxMemFree could be.";
+}
+
 static const char *suggest(const pst_doctor_t *doctor, pst_finding_t *finding, apr_uint64_t now)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
     apr_uint64_t limit = pst_doctor_covers(&snapshot->sizes.all, PST_DOCTOR_COVERED);
     would_t would;
 
+    if (!limit && snapshot->sizes.all.requests < PST_DOCTOR_REQUESTS) {
+        return suggest_by_record(doctor, finding, now);
+    }
     if (!limit || (now && limit >= now) || limit > (apr_uint64_t)PST_LIMIT_LEAST << (PST_LIMIT_COUNT - 1)) {
-        return limit ? "MaxMemFree is no higher than what most requests need at their peak: a lower one would make them ask the system "
-                       "anew each time."
-                     : "There were too few requests to say how low MaxMemFree could be.";
+        return "MaxMemFree is no higher than what most requests need at their peak: a lower one would make them ask the system "
+               "anew each time.";
     }
     would = would_have_kept(snapshot, limit);
     pst_doctor_figure(finding, "suggested_max_free_bytes", (double)limit);
@@ -166,12 +228,9 @@ static const char *suggest(const pst_doctor_t *doctor, pst_finding_t *finding, a
                               "requests need at their peak, and no more.", limit / 1024, PST_DOCTOR_COVERED / 10,
                               PST_DOCTOR_COVERED % 10);
     }
-    pst_doctor_figure(finding, "would_have_kept_bytes", would.kept);
-    pst_doctor_figure(finding, "kept_mean_bytes", would.real);
-    return pst_doctor_say(doctor, "MaxMemFree %" APR_UINT64_T_FMT " (in KiB) would have kept %s instead of %s on average over the last "
-                          "%s, and still holds what %u.%u %% of requests need at their peak.", limit / 1024,
-                          pst_doctor_size(doctor, would.kept), pst_doctor_size(doctor, would.real),
-                          pst_doctor_age(doctor, would.seconds * 1000000), PST_DOCTOR_COVERED / 10, PST_DOCTOR_COVERED % 10);
+    return pst_doctor_say(doctor, "MaxMemFree %" APR_UINT64_T_FMT " (in KiB) %s, and still holds what %u.%u %% of requests need at "
+                          "their peak.", limit / 1024, promise(doctor, finding, &would), PST_DOCTOR_COVERED / 10,
+                          PST_DOCTOR_COVERED % 10);
 }
 
 static void find_retained(pst_doctor_t *doctor)
@@ -182,7 +241,8 @@ static void find_retained(pst_doctor_t *doctor)
     pst_finding_t *finding;
     kept_t kept;
 
-    if (!examine(&kept, doctor, retained, held, retained_then)) {
+    if (!examine(&kept, doctor, retained, held, retained_then)
+        && !examine_server(&kept, doctor, retained, held, retained_then)) {
         return;
     }
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
@@ -197,11 +257,13 @@ static void find_retained(pst_doctor_t *doctor)
         bound = pst_doctor_say(doctor, "MaxMemFree lets each keep %s, %s in all", pst_doctor_size(doctor, (double)max_free),
                                pst_doctor_size(doctor, (double)max_free * (double)allocators));
     }
-    finding->evidence = pst_doctor_say(doctor, "%s %s%s.", for_how_long(doctor, &kept),
+    finding->evidence = pst_doctor_say(doctor, "%s The proportional sizes (PSS) of all children are %s. %s%s.",
+                                       for_how_long(doctor, &kept), pst_doctor_size(doctor, (double)snapshot->total.pss_bytes),
                                        allocators ? pst_doctor_say(doctor, "%" APR_UINT64_T_FMT " allocators of transaction "
                                                                    "pools have such lists; ", allocators) : "", bound);
     pst_doctor_figure(finding, "retained_bytes", kept.bytes);
     pst_doctor_figure(finding, "held_bytes", kept.of);
+    pst_doctor_figure(finding, "pss_bytes", (double)snapshot->total.pss_bytes);
     figures_of(finding, &kept);
     pst_doctor_figure(finding, "max_free_bytes", (double)max_free);
     finding->advice = pst_doctor_say(doctor, "%s POST /pool-status/release gives it back now, where PoolStatControl is On; "
@@ -241,9 +303,9 @@ static void find_heap_free(pst_doctor_t *doctor)
     glibc = books->heap_kind == PST_HEAP_GLIBC;
     many = glibc && books->heap_arenas > PST_DOCTOR_ARENAS;
     finding = find(doctor, "heap-free-dominates", &kept);
-    finding->what = pst_doctor_say(doctor, "%s %s of the %s of the heap free: given back by free(), kept by the C library.",
+    finding->what = pst_doctor_say(doctor, "%s %s of the %s of the heap free: given back by free(), kept by %s.",
                                    who(doctor, &kept, "has", "have"), pst_doctor_size(doctor, kept.bytes),
-                                   pst_doctor_size(doctor, kept.of));
+                                   pst_doctor_size(doctor, kept.of), glibc ? "the C library" : pst_heap_word(books->heap_kind));
     finding->evidence = pst_doctor_say(doctor, "%s There are %" APR_UINT64_T_FMT " arenas in that child; %s are in use.",
                                        for_how_long(doctor, &kept), books->heap_arenas,
                                        pst_doctor_size(doctor, (double)books->heap_in_use_bytes));
@@ -270,10 +332,9 @@ static apr_uint64_t reserved(const pst_child_row_t *child)
     return child->reserved_bytes;
 }
 
-/* Histories know no slack: that there was so much to be slack in is what they can tell. */
-static apr_uint64_t reserved_then(const pst_history_point_t *point)
+static apr_uint64_t slack_then(const pst_history_point_t *point)
 {
-    return point->process + point->connections + point->requests;
+    return point->slack;
 }
 
 static void find_slack(pst_doctor_t *doctor)
@@ -282,7 +343,7 @@ static void find_slack(pst_doctor_t *doctor)
     pst_finding_t *finding;
     kept_t kept;
 
-    if (!examine(&kept, doctor, slack, reserved, reserved_then)) {
+    if (!examine(&kept, doctor, slack, reserved, slack_then)) {
         return;
     }
     for (apr_uint32_t c = 0; c < kept.child->class_count; c++) {
@@ -294,13 +355,11 @@ static void find_slack(pst_doctor_t *doctor)
     finding->what = pst_doctor_say(doctor, "%s %s of the %s that pools reserve handed out to nobody: slack.",
                                    who(doctor, &kept, "has", "have"), pst_doctor_size(doctor, kept.bytes),
                                    pst_doctor_size(doctor, kept.of));
-    finding->evidence = pst_doctor_say(doctor, "Child %u has %" APR_UINT64_T_FMT " pools that reserve %s and use %s, and has reserved "
-                                       "no less than %s for the last %s. Each pool takes 8 KiB at least.",
+    finding->evidence = pst_doctor_say(doctor, "%s Child %u has %" APR_UINT64_T_FMT " pools that reserve %s and use %s. Each pool takes "
+                                       "8 KiB at least.", for_how_long(doctor, &kept),
                                        (unsigned)kept.child->head.owner, kept.child->pools,
                                        pst_doctor_size(doctor, (double)kept.child->reserved_bytes),
-                                       pst_doctor_size(doctor, (double)kept.child->used_bytes),
-                                       pst_doctor_size(doctor, (double)kept.longest.floor),
-                                       pst_doctor_age(doctor, kept.longest.lasted));
+                                       pst_doctor_size(doctor, (double)kept.child->used_bytes));
     finding->advice = "Many small pools, or large pieces that leave the ends of nodes unused: whoever makes them could use fewer.";
     if (most && most->pools > kept.child->pools / 2) {
         finding->advice = pst_doctor_say(doctor, "Most of them, %" APR_UINT64_T_FMT ", are of the class %s: who makes them could "

@@ -13,18 +13,32 @@
 #define PST_DOCTOR_RECORD_POINTS  20
 #define PST_DOCTOR_RECORD_SECONDS 20
 
-/* Eight of APR's smallest nodes: less than that is how pools always fill their nodes up. */
+/* What only the child's end gives back, its process scope and its heap, is called a leak, so it takes longer: a server that
+ * warms up fills caches, and threads that are first used take what they keep. */
+#define PST_DOCTOR_LEAK_SECONDS   40
+/* With a record of minutes a leak is one even if nothing is known about whose it is; and only then may growth that comes
+ * back with its request or connection be critical. */
+#define PST_DOCTOR_LONG_SECONDS   300
+/* A rate says something about so many times the time over which it was seen, and a day at most. */
+#define PST_DOCTOR_FORESEES       24
+
+/* Eight of APR's smallest nodes: less than that is how pools always fill their nodes up. Of a process scope a node for each
+ * thread at least: each may have to fill up one that is kept for it. */
 #define PST_DOCTOR_GROWN          65536
-/* The heap moves more than pools do: caches, threads' first use of it. */
+#define PST_DOCTOR_GROWN_THREAD   8192
+/* The heap moves more than pools do: caches, and what a thread keeps in its own, 100 KB at most with glibc. */
 #define PST_DOCTOR_HEAP_GROWN     262144
+#define PST_DOCTOR_HEAP_THREAD    102400
 /* A class grows with the connections it serves, and that is no leak: so many per cent more of these explain it. */
 #define PST_DOCTOR_MORE_CONNECTIONS 20
-/* What grows so fast that in a day it takes this part of the memory there is, in per cent, is critical. */
-#define PST_DOCTOR_CRITICAL_A_DAY 10
+/* What takes this part of the memory there is, in per cent, within the time that can be foreseen, is critical. */
+#define PST_DOCTOR_CRITICAL       10
 
 /* Retained, free in the heap, slack: worth a word from here on, in one child, and if it is at least half of all.
  * A small idle child keeps some MiB for its next request, and should. */
 #define PST_DOCTOR_KEPT           (16 * PST_DOCTOR_MIB)
+/* The same of all children together, where each keeps little: as with prefork, whose children have one allocator each. */
+#define PST_DOCTOR_KEPT_SERVER    (64 * PST_DOCTOR_MIB)
 /* From here on, over all children, it is a warning. */
 #define PST_DOCTOR_KEPT_WARNING   (256 * PST_DOCTOR_MIB)
 /* A limit for MaxMemFree should hold what these thousandths of requests need, or each of them asks the system anew. */

@@ -20,7 +20,8 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
         return;
     }
     if (!findings->count) {
-        PIECE(emit, !findings->record ? &pst_web_doctor_no_record : findings->young ? &pst_web_doctor_young : &pst_web_doctor_none,
+        PIECE(emit, !findings->record ? &pst_web_doctor_no_record : findings->begun ? &pst_web_doctor_begun
+              : findings->young ? &pst_web_doctor_young : &pst_web_doctor_none,
               NUMBER("children", findings->children), TEXT("record", pst_format_age(record, findings->record)));
         return;
     }
@@ -93,7 +94,8 @@ unsigned pst_view_doctor_text(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 
     if (!findings || !findings->count) {
         snprintf(line, sizeof(line), "No findings%s. %u children examined, on a record of %s.",
-                 findings && findings->young ? " yet: the record is short" : "", (unsigned)(findings ? findings->children : 0),
+                 findings && findings->begun ? " yet: it is too early to tell, though something grows"
+                 : findings && findings->young ? " yet: it is too early to tell" : "", (unsigned)(findings ? findings->children : 0),
                  pst_format_age(record, findings ? findings->record : 0));
         pst_emit_sentence(emit, line);
         return 0;

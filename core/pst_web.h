@@ -52,7 +52,7 @@ extern const pst_piece_t
 /* doctor.html */
 extern const pst_piece_t
     pst_web_doctor, pst_web_doctor_finding, pst_web_doctor_more, pst_web_doctor_end,
-    pst_web_doctor_none, pst_web_doctor_young, pst_web_doctor_no_record;
+    pst_web_doctor_none, pst_web_doctor_young, pst_web_doctor_begun, pst_web_doctor_no_record;
 
 /* generations.html */
 extern const pst_piece_t

@@ -71,7 +71,7 @@ wait_for(sub {
         $early{$name} = $it->{look}{ids} if $it->{look}{ids} && time - $begun < 15;
         delete $left{$name} if 3 == grep { $it->{look}{$_} eq $it->{found} } qw(ids page_ids text_ids);
     }
-    return !%left && time - $begun > 26;
+    return !%left && time - $begun > 46;
 }, 80);
 note(sprintf 'after %.0f s', time - $begun);
 $situation{healthy}{look} = look($situation{healthy}{server});

@@ -109,6 +109,17 @@ static void grow(pst_shared_verdict_t *verdict, double per_minute, apr_uint64_t 
 
 /* ---- findings ---- */
 
+static pst_shared_class_t *add_class(pst_shared_child_t *child, apr_uint32_t i, const char *tag)
+{
+    pst_shared_class_t *class = pst_board_class(&board, child, i);
+
+    class->in_use = 1;
+    class->class_pools_created = 50;
+    class->class_reserved_bytes = 50 * 8192;
+    apr_cpystrn(class->tag, tag, sizeof(class->tag));
+    return class;
+}
+
 static void health(void)
 {
     wipe();
@@ -124,39 +135,67 @@ static void health(void)
 static void process(void)
 {
     pst_shared_child_t *child;
+    pst_shared_class_t *class;
     const pst_finding_t *finding;
 
     wipe();
     child = healthy(100);
-    grow(&child->verdict, 200000, 19);
-    ok(none(), "growing for 19 seconds");
-    grow(&child->verdict, 200000, 20);
-    finding = found("growing-process");
-    ok(finding && finding->pid == 100 && finding->severity == PST_SEVERITY_WARNING, "for 20: growing-process");
-    ok(figure(finding, "bytes_per_minute") == 200000 && figure(finding, "growing_seconds") == 20, "its figures");
-    ok(finding && strstr(finding->advice, "not seen yet"), "whose code it is, is not known");
-    grow(&child->verdict, 65535 * 3, 20);
-    ok(none(), "less than eight nodes in all");
-    grow(&child->verdict, 65536 * 3, 20);
-    ok(found("growing-process") != NULL, "eight nodes");
-
-    pst_board_header(&board)->memory_limit_bytes = 1000 * MIB;
-    grow(&child->verdict, 100.0 * MIB / 1440 - 1000, 60);
-    finding = found("growing-process");
-    ok(finding && finding->severity == PST_SEVERITY_WARNING, "a tenth of the memory in a day and a bit");
-    grow(&child->verdict, 100.0 * MIB / 1440 + 1000, 60);
-    finding = found("growing-process");
-    ok(finding && finding->severity == PST_SEVERITY_CRITICAL, "in a day: critical");
-
     pst_board_module_add(&board, 77, "mod_leaky.so");
     child->verdict.site = PST_FRAME(1, 0x1234);
+    grow(&child->verdict, 200000, 39);
+    ok(none() && snapshot.findings->begun, "growing for 39 seconds is none, but nobody says that all is well");
+    grow(&child->verdict, 200000, 40);
     finding = found("growing-process");
+    ok(finding && finding->pid == 100 && finding->severity == PST_SEVERITY_WARNING, "for 40: growing-process");
+    ok(figure(finding, "bytes_per_minute") == 200000 && figure(finding, "growing_seconds") == 40, "its figures");
     ok(finding && strstr(finding->advice, "mod_leaky.so+0x1234: write to the author of mod_leaky.so"), "the author is named");
+    ok(finding && strstr(finding->evidence, "if that goes on, it is 3.1 MiB more in 16 min 00 s."), "drawn on no further than the record allows");
+    grow(&child->verdict, 65535 * 1.5, 40);
+    ok(none(), "less than eight nodes in all");
+    grow(&child->verdict, 65537 * 1.5, 40);
+    ok(found("growing-process") != NULL, "eight nodes");
+    pst_board_header(&board)->threads_per_child = 25;
+    ok(none(), "with 25 threads they are none");
+    grow(&child->verdict, 25 * 8193 * 1.5, 40);
+    ok(found("growing-process") != NULL, "a node for each thread");
     child->verdict.site = PST_FRAME(0xffff, 0x1234);
     ok(found("growing-process") != NULL, "a site that no board has harms nobody");
 
+    child->verdict.site = 0;
+    ok(none() && snapshot.findings->begun, "as long as nothing says whose it is, it is no leak");
+    class = add_class(child, 3, "kept-for-ever");
+    class->creator = PST_FRAME(1, 0x4321);
+    grow(&class->verdict, 300000, 30);
+    finding = found("growing-process");
+    ok(finding && strstr(finding->advice, "of the class kept-for-ever grow, made by mod_leaky.so+0x4321: write to the author of mod_leaky.so"),
+       "a class of its pools does");
+    class->verdict.state = PST_TREND_STEADY;
+    grow(&child->verdict, 200000, 299);
+    ok(none(), "not in five minutes less a second");
+    grow(&child->verdict, 200000, 300);
+    finding = found("growing-process");
+    ok(finding && strstr(finding->advice, "not seen yet"), "in five minutes it is one anyway");
+
+    pst_board_header(&board)->memory_limit_bytes = 1000 * MIB;
+    child->verdict.site = PST_FRAME(1, 0x1234);
+    grow(&child->verdict, 100.0 * MIB / 24 - 1000, 60);
+    finding = found("growing-process");
+    ok(finding && finding->severity == PST_SEVERITY_WARNING, "a tenth of the memory in a bit more than what a minute foresees");
+    grow(&child->verdict, 100.0 * MIB / 24 + 1000, 60);
+    finding = found("growing-process");
+    ok(finding && finding->severity == PST_SEVERITY_CRITICAL, "in 24 minutes: critical");
+    grow(&child->verdict, 100.0 * MIB / 1440 - 1000, 7200);
+    finding = found("growing-process");
+    ok(finding && finding->severity == PST_SEVERITY_WARNING && strstr(finding->evidence, "more in a day."), "of no record more than a day");
+    grow(&child->verdict, 100.0 * MIB / 1440 + 1000, 3601);
+    finding = found("growing-process");
+    ok(finding && finding->severity == PST_SEVERITY_CRITICAL, "a tenth in a day, seen for an hour: critical");
+
     for (apr_uint32_t i = 1; i < 7; i++) {
-        grow(&healthy(100 + i)->verdict, 100000.0 * i + 200000, 30);
+        pst_shared_child_t *other = healthy(100 + i);
+
+        other->verdict.site = PST_FRAME(1, 0x1234);
+        grow(&other->verdict, 100000.0 * i + 800000, 50);
     }
     ok(examine()->count == PST_DOCTOR_LISTED && snapshot.findings->findings[PST_DOCTOR_LISTED - 1].more == 2,
        "of seven children five are listed");
@@ -185,19 +224,15 @@ static void connection(void)
     finding = found("growing-connection");
     ok(finding && strstr(finding->what, "The request on connection 3") && strstr(finding->evidence, "GET / HTTP/1.1"),
        "its request");
+    pst_board_header(&board)->memory_limit_bytes = 1000 * MIB;
+    grow(&slot->verdict, 900.0 * MIB, 299);
+    finding = found("growing-connection");
+    ok(finding && finding->severity == PST_SEVERITY_WARNING, "what comes back is a warning at most");
+    grow(&slot->verdict, 900.0 * MIB, 300);
+    finding = found("growing-connection");
+    ok(finding && finding->severity == PST_SEVERITY_CRITICAL, "until its record is minutes long");
     slot->verdict.of = 4;
     ok(none(), "a verdict on the connection that was there before");
-}
-
-static pst_shared_class_t *add_class(pst_shared_child_t *child, apr_uint32_t i, const char *tag)
-{
-    pst_shared_class_t *class = pst_board_class(&board, child, i);
-
-    class->in_use = 1;
-    class->class_pools_created = 50;
-    class->class_reserved_bytes = 50 * 8192;
-    apr_cpystrn(class->tag, tag, sizeof(class->tag));
-    return class;
 }
 
 static void of_class(void)
@@ -217,8 +252,11 @@ static void of_class(void)
     grow(&class->verdict, 300000, 19);
     ok(none(), "not before 20 seconds");
     grow(&class->verdict, 300000, 25);
-    grow(&child->verdict, 300000, 25);
+    grow(&child->verdict, 300000, 45);
+    child->verdict.site = PST_FRAME(1, 0x1234);
     ok(found("growing-process") != NULL, "the process scope grows: that says it");
+    grow(&child->verdict, 300000, 25);
+    ok(none() && snapshot.findings->begun, "or will");
     child->verdict.state = PST_TREND_STEADY;
     child->connections_open = 11;
     pst_history_beat(&board, child, NOW + SECOND);
@@ -265,8 +303,8 @@ static const char *all_findings(void)
 /* What a view leaves out is examined all the same: findings are of the server. */
 static void filters(void)
 {
-    static const char *const expected = "growing-connection 102 1 +0 2;growing-connection 101 3 +0 2;children-exceed-memory 0 0 +0 2;"
-                                        "growing-process 103 0 +0 1;retained-dominates 0 0 +0 1;of 5";
+    static const char *const expected = "children-exceed-memory 0 0 +0 2;growing-process 103 0 +0 1;growing-connection 102 1 +0 1;"
+                                        "growing-connection 101 3 +0 1;retained-dominates 0 0 +0 1;of 5";
     pst_shared_slot_t *slot;
 
     wipe();
@@ -277,7 +315,8 @@ static void filters(void)
     }
     pst_board_header(&board)->memory_limit_bytes = 2000 * MIB;
     pst_board_header(&board)->children_limit = 100;
-    grow(&pst_board_child(&board, 3)->verdict, 140000, 30);
+    grow(&pst_board_child(&board, 3)->verdict, 140000, 50);
+    pst_board_child(&board, 3)->verdict.site = PST_FRAME(1, 0x1234);
     slot = add_connection(&board, pst_board_child(&board, 1), 2, 400000, PST_KIND_CLIENT, "www.example.org");
     grow(&slot->verdict, 3.0 * MIB, 30);
     slot->verdict.of = 3;
@@ -318,13 +357,21 @@ static void heap_grows(void)
 
     wipe();
     child = healthy(100);
-    grow(&child->heap_verdict, 262143 * 3, 20);
+    grow(&child->heap_verdict, 262143 * 1.5, 40);
     ok(none(), "the heap grew by less than 256 KiB");
-    grow(&child->heap_verdict, 262144 * 3, 20);
+    grow(&child->heap_verdict, 262146 * 1.5, 40);
     finding = found("heap-in-use-grows");
     ok(finding && finding->pid == 100 && figure(finding, "heap_in_use_bytes") == 500000, "by so much: heap-in-use-grows");
-    grow(&child->heap_verdict, 262144 * 30, 19);
-    ok(none(), "not before 20 seconds");
+    pst_board_header(&board)->threads_per_child = 25;
+    ok(none(), "with 25 threads they keep that in their caches");
+    grow(&child->heap_verdict, (262146 + 25 * 102401) * 1.5, 40);
+    ok(found("heap-in-use-grows") != NULL, "more than these may");
+    child->books.heap_tells = PST_HEAP_TELLS_SUM;
+    child->books.heap_kind = PST_HEAP_MIMALLOC;
+    ok(none() && !snapshot.findings->begun, "not where the allocator does not tell in use from free");
+    child->books.heap_tells = PST_HEAP_TELLS_BOTH;
+    grow(&child->heap_verdict, 26214400 * 3, 39);
+    ok(none(), "not before 40 seconds");
 }
 
 /* So many requests with a peak in this bucket. */
@@ -385,7 +432,8 @@ static void retained(void)
     requests(child, 12, 1);
     lives(child, 30);
     finding = found("retained-dominates");
-    ok(finding && strstr(finding->advice, "MaxMemFree 128 (in KiB) would have kept 4.0 MiB instead of 60.0 MiB on average over the last 1 h"),
+    ok(finding && strstr(finding->advice, "MaxMemFree 128 (in KiB) would have kept 4.0 MiB instead of 60.0 MiB (means of the children that live, each since "
+                                                 "it started, 1 h 00 min ago at most), and still holds what 95.0 %"),
        "what MaxMemFree should be, and what it would have kept");
     ok(figure(finding, "suggested_max_free_bytes") == 131072 && figure(finding, "would_have_kept_bytes") == 4.0 * MIB, "for programs");
     ok(finding && strstr(finding->evidence, "80.0 MiB in all"), "and what it allows");
@@ -403,6 +451,50 @@ static void retained(void)
     lives(child, 30);
     finding = found("retained-dominates");
     ok(finding && finding->severity == PST_SEVERITY_WARNING, "256 MiB are a warning");
+}
+
+/* As prefork has it by default: one allocator a child, MaxMemFree 2 MiB each. */
+static void retained_by_all(void)
+{
+    const pst_finding_t *finding;
+    apr_uint32_t i;
+
+    wipe();
+    for (i = 0; i < 16; i++) {
+        pst_shared_child_t *child = healthy(100 + i);
+
+        child->held_bytes = 80000 + (i < 8 ? 3 : 5) * MIB - 8192;
+        child->max_free_bytes = 5 * MIB;
+        child->allocators = 1;
+        lives(child, 30);
+    }
+    ok(none(), "16 children that keep less than 64 MiB together");
+    pst_board_child(&board, 0)->held_bytes += MIB;
+    finding = found("retained-dominates");
+    ok(finding && !finding->pid && strstr(finding->what, "16 of 16 children keep 64."), "and so much: retained-dominates");
+    ok(figure(finding, "pss_bytes") == 80.0 * MIB && finding && strstr(finding->evidence, "(PSS) of all children are 80.0 MiB"), "of which PSS");
+    ok(finding && strstr(finding->advice, "too few requests to say how low"), "without a record of limits nothing is promised");
+    for (i = 0; i < 16; i++) {
+        pst_shared_limits_t *limits = &pst_board_child(&board, i)->limits;
+
+        limits->samples = 600 + i;
+        limits->real_sum = limits->samples * 4 * MIB;
+        for (unsigned at = 0; at < PST_LIMIT_COUNT; at++) {
+            apr_uint64_t limit = (apr_uint64_t)PST_LIMIT_LEAST << at;
+
+            limits->sum[at] = limits->samples * (limit < 4 * MIB ? limit : 4 * MIB);
+        }
+    }
+    finding = found("retained-dominates");
+    ok(finding && strstr(finding->advice, "MaxMemFree 2048 (in KiB) would have kept 32.0 MiB instead of 64.0 MiB (means of the children "
+                         "that live, each since it started, 10 min 15 s ago at most); there were too few requests"),
+       "few requests, but a record of what limits would have kept");
+    ok(figure(finding, "suggested_max_free_bytes") == 2097152, "for programs");
+    for (i = 0; i < 16; i++) {
+        pst_board_child(&board, i)->process.reserved_bytes += 5 * MIB;
+        pst_board_child(&board, i)->held_bytes += 5 * MIB;
+    }
+    ok(none(), "not where pools hold more");
 }
 
 static void covers(void)
@@ -450,6 +542,7 @@ static void heap_free(void)
     child->books.heap_kind = PST_HEAP_JEMALLOC;
     finding = found("heap-free-dominates");
     ok(finding && !strstr(finding->advice, "MALLOC_ARENA_MAX"), "of glibc's alone");
+    ok(finding && strstr(finding->what, "kept by jemalloc.") && !strstr(finding->what, "C library"), "whose heap it is, is named");
     child->books.heap_tells = PST_HEAP_TELLS_SUM;
     ok(none(), "not where the heap does not tell");
     child->books.heap_tells = PST_HEAP_TELLS_BOTH;
@@ -470,6 +563,15 @@ static void slack(void)
     lives(child, 30);
     ok(none(), "less than 16 MiB of slack");
     child->process.slack_bytes = 16 * MIB;
+    ok(none(), "so much, for a moment: as much was reserved all the time, but was used");
+    wipe();
+    child = healthy(100);
+    child->process.reserved_bytes = child->child_reserved_bytes = child->held_bytes = 32 * MIB;
+    child->process.slack_bytes = 16 * MIB;
+    child->process.pools = 4096;
+    lives(child, 30);
+    finding = found("fragmentation");
+    ok(finding && strstr(finding->evidence, "In child 100 it was never less than 16.0 MiB for the last 30 s."), "it was slack all the time");
     finding = found("fragmentation");
     ok(finding && finding->pid == 100 && !finding->tag, "so much: fragmentation");
     add_class(child, 2, "tiny")->class_pools_created = 4000;
@@ -587,7 +689,15 @@ static void faces(void)
     static pst_emit_t emit;
 
     wipe();
-    grow(&healthy(100)->verdict, 200000, 30);
+    grow(&healthy(100)->verdict, 200000, 50);
+    examine();
+    out_len = 0;
+    pst_emit_init(&emit, PST_EMIT_TEXT, sink, NULL);
+    is_number(pst_view_doctor_text(&emit, &snapshot), 0, "nothing yet");
+    pst_emit_flush(&emit);
+    ok(strstr(out, "No findings yet: it is too early to tell, though something grows. 1 children examined, on a record of 1 min 00 s.\n") != NULL,
+       "says that something grows");
+    pst_board_child(&board, 0)->verdict.site = PST_FRAME(1, 0x1234);
     pst_board_header(&board)->homeless = 2;
     examine();
     out_len = 0;
@@ -677,6 +787,7 @@ int main(void)
     filters();
     heap_grows();
     retained();
+    retained_by_all();
     covers();
     heap_free();
     slack();
