@@ -153,6 +153,33 @@ static apr_uint64_t stacked(const pst_history_point_t *point, unsigned scopes)
            + (scopes > 3 ? point->buckets : 0);
 }
 
+/* What an edge follows: so many scopes, stacked, or one figure of the child. */
+typedef enum {
+    OF_RETAINED = 0, OF_ALL_SCOPES = 4, OF_HELD, OF_RSS, OF_PSS, OF_HEAP_IN_USE, OF_HEAP_FREE
+} edge_e;
+
+/* The process beside what APR holds: lines, the last of them on top. */
+static const struct {
+    const char *key;
+    edge_e edge;
+} lines[] = {
+    { "rss_bytes", OF_RSS }, { "pss_bytes", OF_PSS }, { "held_bytes", OF_HELD }, { "heap_in_use_bytes", OF_HEAP_IN_USE },
+    { "heap_free_bytes", OF_HEAP_FREE }
+};
+
+static apr_uint64_t height_of(const pst_history_point_t *point, unsigned edge)
+{
+    switch (edge) {
+    case OF_RETAINED:    return point->retained;
+    case OF_HELD:        return point->held;
+    case OF_RSS:         return point->rss;
+    case OF_PSS:         return point->pss;
+    case OF_HEAP_IN_USE: return point->heap_in_use;
+    case OF_HEAP_FREE:   return point->heap_free;
+    default:             return stacked(point, edge);
+    }
+}
+
 /* A part of a whole on a scale of `to`; of figures of at most 2^44 pages nothing overflows. */
 static unsigned scaled(apr_uint64_t part, apr_uint64_t whole, unsigned to)
 {
@@ -172,22 +199,21 @@ static unsigned x_of(const pst_history_point_t *points, apr_uint32_t count, apr_
 
 #define POINT_LEN 10    /* "1000,200 " */
 
-static unsigned y_of(const pst_history_point_t *point, unsigned scopes, apr_uint64_t top)
+static unsigned y_of(const pst_history_point_t *point, unsigned which, apr_uint64_t top)
 {
-    return HEIGHT - scaled(scopes ? stacked(point, scopes) : point->retained, top, HEIGHT);
+    return HEIGHT - scaled(height_of(point, which), top, HEIGHT);
 }
 
-/* The upper edge, as an SVG list of points: of `scopes` stacked, or (0) of retained. Inside of a level stretch
- * none is needed. */
-static const char *edge(const pst_page_t *page, const pst_history_point_t *points, apr_uint32_t count, unsigned scopes,
+/* An edge, as an SVG list of points. Inside of a level stretch none is needed. */
+static const char *edge(const pst_page_t *page, const pst_history_point_t *points, apr_uint32_t count, unsigned which,
                         apr_uint64_t top)
 {
     char *text = apr_palloc(page->pool, (apr_size_t)count * POINT_LEN + 1), *to = text;
-    unsigned before = 0, y = y_of(&points[0], scopes, top);
+    unsigned before = 0, y = y_of(&points[0], which, top);
 
     for (apr_uint32_t i = 0; i < count; i++) {
         int last = i + 1 == count;
-        unsigned after = last ? 0 : y_of(&points[i + 1], scopes, top);
+        unsigned after = last ? 0 : y_of(&points[i + 1], which, top);
 
         if (i && !last && y == before && y == after) {
             y = after;
@@ -203,14 +229,54 @@ static const char *edge(const pst_page_t *page, const pst_history_point_t *point
     return text;
 }
 
+static void print_times(pst_emit_t *emit, const pst_history_point_t *points, apr_uint32_t count)
+{
+    char begin[PST_FORMAT_LEN], end[PST_FORMAT_LEN], age[PST_FORMAT_LEN];
+
+    /* of the whole time the hour is enough: "2025-01-31 23:59:07 UTC" */
+    pst_format_time(begin, points[0].time);
+    pst_format_time(end, points[count - 1].time);
+    pst_format_age(age, points[count - 1].time > points[0].time ? points[count - 1].time - points[0].time : 0);
+    PIECE(emit, &pst_web_chart_end, TEXT("begin", strlen(begin) > 19 ? (begin[19] = '\0', begin + 11) : begin),
+          TEXT("end", strlen(end) > 19 ? (end[19] = '\0', end + 11) : end), TEXT("span", age));
+}
+
+/* RSS, PSS and the heap beside held, on one scale. Not before they were taken. */
+static void print_process(pst_emit_t *emit, const pst_page_t *page, const pst_history_point_t *points, apr_uint32_t count,
+                          const char *what)
+{
+    const pst_history_point_t *last = &points[count - 1];
+    char size[PST_FORMAT_LEN], rss[PST_FORMAT_LEN], held[PST_FORMAT_LEN], age[PST_FORMAT_LEN];
+    apr_uint64_t top = 0;
+
+    for (apr_uint32_t i = 0; i < count; i++) {
+        for (unsigned l = 0; l < COUNT(lines); l++) {
+            apr_uint64_t height = height_of(&points[i], lines[l].edge);
+
+            top = height > top ? height : top;
+        }
+    }
+    if (!last->rss) {
+        return;
+    }
+    pst_format_age(age, last->time > points[0].time ? last->time - points[0].time : 0);
+    PIECE(emit, &pst_web_chart_process, TEXT("top", pst_format_size(size, top)), TEXT("what", what), TEXT("span", age),
+          TEXT("rss", pst_format_size(rss, last->rss)), TEXT("held", pst_format_size(held, last->held)));
+    for (unsigned l = 0; l < COUNT(lines); l++) {
+        PIECE(emit, &pst_web_chart_process_line, TEXT("key", lines[l].key),
+              TEXT("points", edge(page, points, count, lines[l].edge, top)));
+    }
+    print_times(emit, points, count);
+}
+
 static void print_drawing(pst_emit_t *emit, const pst_page_t *page, const pst_history_point_t *points,
                           apr_uint32_t count, const char *what)
 {
     apr_uint64_t top = 0, low = INT64_MAX;
-    char size[PST_FORMAT_LEN], floor[PST_FORMAT_LEN], begin[PST_FORMAT_LEN], end[PST_FORMAT_LEN], age[PST_FORMAT_LEN];
+    char size[PST_FORMAT_LEN], floor[PST_FORMAT_LEN], age[PST_FORMAT_LEN];
 
     for (apr_uint32_t i = 0; i < count; i++) {
-        apr_uint64_t sum = stacked(&points[i], 4);
+        apr_uint64_t sum = stacked(&points[i], OF_ALL_SCOPES);
 
         low = sum < low ? sum : low;
         sum = points[i].retained > sum ? points[i].retained : sum;
@@ -223,12 +289,8 @@ static void print_drawing(pst_emit_t *emit, const pst_page_t *page, const pst_hi
         PIECE(emit, &pst_web_chart_area, TEXT("key", areas[a].key),
               TEXT("points", edge(page, points, count, areas[a].scopes, top)));
     }
-    PIECE(emit, &pst_web_chart_line, TEXT("points", edge(page, points, count, 0, top)));
-    /* of the whole time the hour is enough: "2025-01-31 23:59:07 UTC" */
-    pst_format_time(begin, points[0].time);
-    pst_format_time(end, points[count - 1].time);
-    PIECE(emit, &pst_web_chart_end, TEXT("begin", strlen(begin) > 19 ? (begin[19] = '\0', begin + 11) : begin),
-          TEXT("end", strlen(end) > 19 ? (end[19] = '\0', end + 11) : end), TEXT("span", age));
+    PIECE(emit, &pst_web_chart_line, TEXT("points", edge(page, points, count, OF_RETAINED, top)));
+    print_times(emit, points, count);
 }
 
 static void print_chart(pst_emit_t *emit, const pst_page_t *page, const pst_chart_t *chart)
@@ -243,8 +305,10 @@ static void print_chart(pst_emit_t *emit, const pst_page_t *page, const pst_char
     PIECE(emit, verdict->state == PST_TREND_GROWING ? &pst_web_card_growing : &pst_web_card,
           TEXT("href", pid_link(page, child->head.owner)), NUMBER("pid", child->head.owner), TEXT("verdict", word));
     print_drawing(emit, page, chart->points, chart->count, "The last");
+    print_process(emit, page, chart->points, chart->count, "The last");
     if (chart->day_count) {
         print_drawing(emit, page, chart->day, chart->day_count, "A point a minute for");
+        print_process(emit, page, chart->day, chart->day_count, "A point a minute for");
     }
     PIECE(emit, &pst_web_card_end, TEXT("base", page->base), NUMBER("pid", child->head.owner));
 }

@@ -22,7 +22,7 @@ extern const pst_piece_t
     pst_web_children_end, pst_web_children_none, pst_web_section_end,
     pst_web_pages, pst_web_pages_link, pst_web_pages_end,
     pst_web_charts, pst_web_card, pst_web_card_growing, pst_web_chart, pst_web_chart_area, pst_web_chart_line,
-    pst_web_chart_end, pst_web_card_end, pst_web_charts_end, pst_web_gone, pst_web_gone_child, pst_web_gone_end,
+    pst_web_chart_process, pst_web_chart_process_line, pst_web_chart_end, pst_web_card_end, pst_web_charts_end, pst_web_gone, pst_web_gone_child, pst_web_gone_end,
     pst_web_connections, pst_web_connections_sorted, pst_web_connections_table, pst_web_connections_rows,
     pst_web_group_open,
     pst_web_row_open, pst_web_row_open_master, pst_web_row_request, pst_web_row_idle,

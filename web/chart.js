@@ -25,15 +25,16 @@ const childSelect = at('child'), spanSelect = at('span'), status = at('status');
 const cells = [...section.querySelectorAll('dd')];
 const nameOf = cell => cell.dataset.key.replace(/^child_/, '');
 const colourOf = cell => getComputedStyle(cell.previousElementSibling, '::before').backgroundColor;
-const scopes = cells.filter(c => c.closest('#chart-scopes')).reverse();   // dygraphs puts the first on top
-const rates = cells.filter(c => c.closest('#chart-rates'));
+// in the order of the charts; of the stack dygraphs puts the first on top
+const series = ['scopes', 'process', 'rates'].map(name => cells.filter(c => c.closest('#chart-' + name)));
+series[0].reverse();
 
 let child = Number(location.hash.slice(1)) || Number(section.dataset.pid);
 let turn = 0;   // one choice of a child; answers to older ones are dropped
 let timer = 0, listed = 0, failures = 0;
 let points = [], charts = null, hovered = null;
 let following = true, ours = false;   // the last point; and: whoever draws is this script, not the user
-let shown, heights = null;            // the span of time; the upper chart's range, where the user chose it
+let shown, heights = [];              // the span of time; the ranges of the charts of bytes, where the user chose them
 
 const size = bytes => {   // as pst_format_size() prints it
     if (bytes < 1024) return Math.round(bytes) + ' B';
@@ -148,33 +149,33 @@ function windowNow() {
 }
 
 function update(options) {   // ours: the callbacks below are not the user's doing
-    if (following) { shown = windowNow(); heights = null; }
+    if (following) { shown = windowNow(); heights = []; }
     ours = true;
     charts?.forEach((chart, i) => chart.updateOptions({
-        ...options(i), dateWindow: shown, ...(i ? {} : { axes: { y: { valueRange: heights } } })
+        ...options(i), dateWindow: shown, ...(i < 2 ? { axes: { y: { valueRange: heights[i] ?? null } } } : {})
     }));
     ours = false;
 }
 
 function follow() { following = true; update(() => ({})); }
 
-function moved(chart) {   // by the user: stay there, both charts
+function moved(chart) {   // by the user: stay there, all charts
     following = false;
     shown = chart.xAxisRange();
     ours = true;
-    charts.find(c => c !== chart).updateOptions({ dateWindow: shown });
+    charts.filter(c => c !== chart).forEach(c => c.updateOptions({ dateWindow: shown }));
     ours = false;
 }
 
 function make(element, series, more) {
-    const other = () => charts.find(c => c !== chart);
+    const others = () => charts.filter(c => c !== chart);
     const chart = new Dygraph(element, rowsOf(series), {
         labels: ['time', ...series.map(c => c.dataset.key)], colors: series.map(colourOf), ...look(),
         dateWindow: shown, legend: 'never', strokeWidth: 1.5, highlightCircleSize: 2.5, axisLabelFontSize: 11,
         interactionModel: { ...Dygraph.defaultInteractionModel, dblclick: follow },
-        highlightCallback: (event, x, at, row) => { hovered = row; show(); other().setSelection(row); },
-        unhighlightCallback: () => { hovered = null; show(); other().clearSelection(); },
-        zoomCallback: (from, to, ranges) => { if (chart === charts[0]) heights = ranges[0]; moved(chart); },
+        highlightCallback: (event, x, at, row) => { hovered = row; show(); others().forEach(c => c.setSelection(row)); },
+        unhighlightCallback: () => { hovered = null; show(); others().forEach(c => c.clearSelection()); },
+        zoomCallback: (from, to, ranges) => { heights[charts.indexOf(chart)] = ranges[0]; moved(chart); },
         drawCallback: drawn => {   // a drag with shift has no callback of its own; a resize is no move
             if (!ours && charts && drawn.xAxisRange().some((x, i) => x !== shown[i])) moved(drawn);
         },
@@ -185,17 +186,18 @@ function make(element, series, more) {
 
 function draw() {
     show();
-    if (charts) return update(i => ({ file: rowsOf(i ? rates : scopes) }));
+    if (charts) return update(i => ({ file: rowsOf(series[i]) }));
     shown = windowNow();
     ours = true;
     const right = { axisLabelWidth: 46, pixelsPerLabel: 24, independentTicks: true, drawGrid: false,
         includeZero: true };
+    const bytes = { labelsKMG2: true, includeZero: true, rightGap: 57,   // as wide as the last one's scale on the right
+        axes: { y: { axisLabelWidth: 58, axisLabelFormatter: size, pixelsPerLabel: 32 } } };
     charts = [
-        make(at('memory'), scopes, { stackedGraph: true, fillAlpha: .7, labelsKMG2: true, includeZero: true,
-            rightGap: 57,   // as wide as the other's scale on the right
-            axes: { y: { axisLabelWidth: 58, axisLabelFormatter: size, pixelsPerLabel: 32 } } }),
-        make(at('rate'), rates, { includeZero: true,
-            series: { [rates[1].dataset.key]: { axis: 'y2', fillGraph: true, fillAlpha: .2 } },
+        make(at('memory'), series[0], { ...bytes, stackedGraph: true, fillAlpha: .7 }),
+        make(at('lines'), series[1], bytes),
+        make(at('rate'), series[2], { includeZero: true,
+            series: { [series[2][1].dataset.key]: { axis: 'y2', fillGraph: true, fillAlpha: .2 } },
             axes: { y: { axisLabelWidth: 58, pixelsPerLabel: 24 }, y2: right } })
     ];
     ours = false;
@@ -212,6 +214,6 @@ childSelect.addEventListener('change', () => choose(Number(childSelect.value)));
 spanSelect.addEventListener('change', follow);
 document.addEventListener('visibilitychange', () => document.hidden ? clearTimeout(timer) : tick());
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change',
-    () => update(i => ({ colors: (i ? rates : scopes).map(colourOf), ...look() })));
+    () => update(i => ({ colors: series[i].map(colourOf), ...look() })));
 tick();
 })();

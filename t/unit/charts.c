@@ -126,6 +126,26 @@ static void charts(void)
     is_number(times(html, "<polygon"), PST_CHARTS * 4, "four areas each");
     is_number(times(html, "<polyline"), PST_CHARTS, "and a line");
     ok(in_frame(html), "inside of their frames");
+    ok(!strstr(html, "polyline class=\"k-rss_bytes\""), "no line of what was not taken");
+    {
+        pst_shared_child_t *child = pst_board_child(&board, 3);
+
+        child->books.rss_bytes = 400 * 4096;
+        child->books.pss_bytes = 200 * 4096;
+        child->books.heap_in_use_bytes = 100 * 4096;
+        child->books.heap_free_bytes = 50 * 4096;
+        child->held_bytes = 100 * 4096;
+        child->process.reserved_bytes = child->child_reserved_bytes = 90 * 4096;
+        pst_history_beat(&board, child, NOW - 20 * SECOND);
+    }
+    html = page_of("pid=103");
+    is_number(times(html, "<polyline class=\"k-"), 5, "then five lines: RSS, PSS, held, the heap's two");
+    ok(strstr(html, "RSS 1.6 MiB, held 400 KiB now</span>") != NULL, "and what the last point says");
+    ok(strstr(html, "<polyline class=\"k-rss_bytes\" vector-effect=\"non-scaling-stroke\" points=\"0,200 975,200 1000,0\"/>") != NULL,
+       "a line rises to the top of the scale");
+    ok(strstr(html, "<polyline class=\"k-pss_bytes\" vector-effect=\"non-scaling-stroke\" points=\"0,200 975,200 1000,100\"/>") != NULL,
+       "and another to the middle");
+    ok(in_frame(html), "inside of their frames");
     ok(!strstr(html, "style=") && scripts_are_ours(html), "without inline style or script");
     html = page_of("pid=107");
     is_number(times(html, "<figure class=\"card"), 0, "one point is no chart");

@@ -76,9 +76,10 @@ subtest 'in a browser' => sub {
     plan skip_all => 'chromium does not run here' if $dom !~ /<html/;
     my ($section) = $dom =~ m{(<section id="chart".*?</section>)}s;
     unlike($section, qr/<section[^>]* hidden/, 'the section is there to be seen');
-    is(scalar(() = $section =~ /<canvas/g), 4, 'two charts were drawn');
+    is(scalar(() = $section =~ /<canvas/g), 6, 'three charts were drawn');
     my %figure = $section =~ /<dd data-key="(\w+)">([^<]*)</g;
     like($figure{process_reserved_bytes}, qr/^[\d.]+ [KM]iB$/, 'what the process holds') or diag $section;
+    like($figure{$_}, qr/^[\d.]+ [KMG]iB$/, $_) for qw(rss_bytes held_bytes pss_bytes heap_in_use_bytes);
     like($figure{connections_open}, qr/^\d+$/, 'connections');
     like($figure{requests_per_second}, qr/^\d+\.\d$/, 'requests per second');
     like($section, qr/<option value="$pid"/, 'the child can be chosen');
