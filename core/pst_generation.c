@@ -18,6 +18,9 @@
 #define POOLS_MOST 4000000
 #define NODES_MOST 4000000
 
+/* Bytes that no process has: what a block says of a lost child is not believed beyond that. */
+#define MOST (APR_UINT64_C(1) << 47)
+
 /* -- what a process has ------------------------------------------------------- */
 
 static int read_small(const char *path, char *to, size_t room)
@@ -129,6 +132,16 @@ void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const p
     }
 }
 
+void pst_generation_parent_ends(const pst_board_t *board, apr_uint32_t number)
+{
+    pst_shared_generation_t *record = record_of(board, number);
+    apr_uint64_t own;
+
+    if (record) {
+        pst_store(&record->generation_parent_rss_end_bytes, resident(&own));
+    }
+}
+
 /* -- children ----------------------------------------------------------------- */
 
 static apr_uint64_t sane(apr_uint64_t figure)
@@ -159,14 +172,16 @@ static pst_shared_generation_t *record_of_child(const pst_board_t *board, const 
 void pst_generation_child_starts(const pst_board_t *board, const pst_shared_child_t *child)
 {
     pst_shared_generation_t *record = record_of_child(board, child);
-    apr_uint64_t process, own;
+    apr_uint64_t process, own, rss;
 
     if (!record) {
         return;
     }
     process = sane(pst_load(&child->process.reserved_bytes));
-    resident(&own);
+    rss = resident(&own);
     pst_add(&record->generation_children, 1);
+    pst_add(&record->generation_rss_start_sum_bytes, (apr_int64_t)rss);
+    raise_to(&record->generation_rss_start_max_bytes, rss);
     pst_add(&record->generation_process_start_sum_bytes, (apr_int64_t)process);
     raise_to(&record->generation_process_start_max_bytes, process);
     set_first(&record->generation_process_start_first_bytes, process);
@@ -175,30 +190,44 @@ void pst_generation_child_starts(const pst_board_t *board, const pst_shared_chil
     set_first(&record->generation_private_start_first_bytes, own);
 }
 
-void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child)
+static void add_end(pst_shared_generation_t *record, apr_uint64_t process, apr_uint64_t own, apr_uint64_t rss)
 {
-    pst_shared_generation_t *record = record_of_child(board, child);
-    apr_uint64_t process, own;
-
-    if (!record) {
-        return;
-    }
-    process = sane(pst_load(&child->process.reserved_bytes));
-    resident(&own);
-    pst_add(&record->generation_children_ended, 1);
+    pst_add(&record->generation_children_measured, 1);
     pst_add(&record->generation_process_end_sum_bytes, (apr_int64_t)process);
     raise_to(&record->generation_process_end_max_bytes, process);
     pst_add(&record->generation_private_end_sum_bytes, (apr_int64_t)own);
     raise_to(&record->generation_private_end_max_bytes, own);
+    pst_add(&record->generation_rss_end_sum_bytes, (apr_int64_t)rss);
+    raise_to(&record->generation_rss_end_max_bytes, rss);
+}
+
+void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child)
+{
+    pst_shared_generation_t *record = record_of_child(board, child);
+    apr_uint64_t own, rss;
+
+    if (!record) {
+        return;
+    }
+    rss = resident(&own);
+    pst_add(&record->generation_children_ended, 1);
+    add_end(record, sane(pst_load(&child->process.reserved_bytes)), own, rss);
 }
 
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child)
 {
     pst_shared_generation_t *record = record_of_child(board, child);
+    apr_uint64_t rss = sane(pst_load(&child->books.rss_bytes)), process = sane(pst_load(&child->process.reserved_bytes));
+    apr_uint64_t file = sane(pst_load(&child->books.file_bytes)), shared = sane(pst_load(&child->books.shmem_bytes));
 
-    if (record) {
-        pst_add(&record->generation_children_ended, 1);
-        pst_add(&record->generation_children_lost, 1);
+    if (!record) {
+        return;
+    }
+    pst_add(&record->generation_children_ended, 1);
+    pst_add(&record->generation_children_lost, 1);
+    /* what no process has spoils no sum */
+    if (rss && file && rss < MOST && process < MOST) {
+        add_end(record, process, file < rss && shared < rss - file ? rss - file - shared : 0, rss);
     }
 }
 
@@ -227,7 +256,7 @@ apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_
         const pst_shared_generation_t *from = pst_board_generation(board, i);
         pst_generation_row_t *to = &rows[snapshot->generation_count];
         pst_shared_generation_t *row = &to->row;
-        apr_uint64_t ended;
+        apr_uint64_t measured;
 
         row->in_use = __atomic_load_n(&from->in_use, __ATOMIC_ACQUIRE);
         row->number = __atomic_load_n(&from->number, __ATOMIC_RELAXED);
@@ -238,10 +267,11 @@ apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_
 #include "poolstat_metrics.def"
         to->process_start_mean = mean(row->generation_process_start_sum_bytes, row->generation_children);
         to->private_start_mean = mean(row->generation_private_start_sum_bytes, row->generation_children);
-        ended = row->generation_children_ended - row->generation_children_lost;
-        ended = row->generation_children_ended < row->generation_children_lost ? 0 : ended;
-        to->process_end_mean = mean(row->generation_process_end_sum_bytes, ended);
-        to->private_end_mean = mean(row->generation_private_end_sum_bytes, ended);
+        to->rss_start_mean = mean(row->generation_rss_start_sum_bytes, row->generation_children);
+        measured = row->generation_children_measured;
+        to->process_end_mean = mean(row->generation_process_end_sum_bytes, measured);
+        to->private_end_mean = mean(row->generation_private_end_sum_bytes, measured);
+        to->rss_end_mean = mean(row->generation_rss_end_sum_bytes, measured);
         snapshot->generation_count++;
     }
     qsort(rows, snapshot->generation_count, sizeof(*rows), by_number);

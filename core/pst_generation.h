@@ -35,11 +35,15 @@ void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, in
 void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const pst_generation_begin_t *begin,
                           apr_uint64_t now);
 
+/** Parent: a generation is about to end; nothing of it was given back yet. Reads /proc/self. Never blocks. */
+void pst_generation_parent_ends(const pst_board_t *board, apr_uint32_t number);
+
 /** Child: it is ready to serve; and it begins to end, its pools still there. Reads /proc/self. Never blocks. */
 void pst_generation_child_starts(const pst_board_t *board, const pst_shared_child_t *child);
 void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child);
 
-/** Parent: a child is gone without having said so. Never blocks. */
+/** Parent: a child is gone without having said so. Its figures are what its block had last, if its books were ever
+ *  taken. Never blocks. */
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child);
 
 /** How a figure went from generation to generation. */

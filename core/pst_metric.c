@@ -68,7 +68,8 @@ static const pst_metric_e generation_list[] = {
 #define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) PST_M_##field,
 #include "poolstat_metrics.def"
     PST_M_generation_process_start_mean_bytes, PST_M_generation_process_end_mean_bytes,
-    PST_M_generation_private_start_mean_bytes, PST_M_generation_private_end_mean_bytes
+    PST_M_generation_private_start_mean_bytes, PST_M_generation_private_end_mean_bytes,
+    PST_M_generation_rss_start_mean_bytes, PST_M_generation_rss_end_mean_bytes
 };
 LIST(generation);
 
@@ -200,6 +201,8 @@ apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_m
     case PST_M_generation_process_end_mean_bytes: return generation->process_end_mean;
     case PST_M_generation_private_start_mean_bytes: return generation->private_start_mean;
     case PST_M_generation_private_end_mean_bytes: return generation->private_end_mean;
+    case PST_M_generation_rss_start_mean_bytes: return generation->rss_start_mean;
+    case PST_M_generation_rss_end_mean_bytes: return generation->rss_end_mean;
 #define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) case PST_M_##field: return generation->row.field;
 #include "poolstat_metrics.def"
     default: return 0;

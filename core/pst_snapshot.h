@@ -69,7 +69,8 @@ apr_uint64_t pst_sizes_up_to(unsigned bucket);
 /** A generation: figures checked. */
 typedef struct pst_generation_row_t {
     pst_shared_generation_t row;
-    apr_uint64_t process_start_mean, process_end_mean, private_start_mean, private_end_mean;    /**< 0: no child yet */
+    apr_uint64_t process_start_mean, process_end_mean, private_start_mean, private_end_mean, rss_start_mean, rss_end_mean;
+                                        /**< 0: no child yet */
 } pst_generation_row_t;
 /** One child's connections of one kind, added up: the gauges of their usages, which are all that can be. */
 typedef struct pst_kind_row_t {

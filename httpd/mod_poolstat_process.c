@@ -45,6 +45,8 @@ static struct {
     const char        *why_none;
     int                gathers;
     int                proven;      /* parent: the mirror of APR holds */
+    pid_t              parent;      /* who began the generation */
+    apr_uint32_t       generation;
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
 } g = { .why_none = "The board has not been made yet." };
 
@@ -226,6 +228,16 @@ static void publish_limits(pst_shared_header_t *header, const pst_config_t *conf
     __atomic_store_n(&header->memory_kind, (apr_uint32_t)kind, __ATOMIC_RELAXED);
 }
 
+/* The configuration's pool is about to be cleared. A child that exits destroys its copy of it, too. */
+static apr_status_t generation_ends(void *unused)
+{
+    if (g.board && g.parent == getpid()) {
+        pst_generation_parent_ends(g.board, g.generation);
+    }
+    (void)unused;
+    return APR_SUCCESS;
+}
+
 /* After all other modules: what they made of the configuration is there. */
 int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
@@ -235,7 +247,10 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
     if (g.board && !g.gathers) {            /* -X reads a configuration anew in the process that serves */
         publish_limits(pst_board_header(g.board), pst_config_get(s));
         pst_generation_measure(&begin, pconf, g.proven);
-        pst_generation_begin(g.board, (apr_uint32_t)query(AP_MPMQ_GENERATION, 0), &begin, (apr_uint64_t)apr_time_now());
+        g.generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
+        g.parent = getpid();
+        pst_generation_begin(g.board, g.generation, &begin, (apr_uint64_t)apr_time_now());
+        apr_pool_pre_cleanup_register(pconf, NULL, generation_ends);
     }
     return OK;
 }

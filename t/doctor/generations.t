@@ -32,13 +32,18 @@ subtest 'a healthy server' => sub {
     is($old->{children_lost}, 0, 'none was lost');
     cmp_ok($new->{parent_bytes}, '>', $new->{config_bytes}, 'the parent has more than the configuration');
     cmp_ok($new->{parent_rss_bytes}, '>', $new->{parent_private_bytes}, 'some of it is shared');
-    for my $what (qw(process private)) {
+    for my $what (qw(process private rss)) {
         for my $when (qw(start end)) {
             my $g = $when eq 'start' ? $new : $old;
             my ($mean, $max) = map { $g->{"${what}_${when}_${_}_bytes"} } qw(mean max);
             ok($mean > 0 && $mean <= $max, "$what at $when: $mean on average, $max at most");
         }
     }
+    cmp_ok($new->{rss_start_mean_bytes}, '>', $new->{private_start_mean_bytes}, 'RSS of children: what they share, too');
+    is($old->{children_measured}, $old->{children_ended}, 'all that ended were measured');
+    is($new->{parent_rss_end_bytes}, 0, 'the parent goes on');
+    cmp_ok($old->{parent_rss_end_bytes}, '>', 1e6, "the parent's RSS as a generation ended: $old->{parent_rss_end_bytes}");
+    cmp_ok(abs($old->{parent_rss_end_bytes} - $new->{parent_rss_bytes}), '<', 4e6, 'not far from what it was when the next began');
     cmp_ok($new->{process_start_mean_bytes}, '>', $new->{config_bytes}, 'what a child has from its parent is in its process scope');
     is($json->{generation_growth}{config_bytes}{bytes_per_reload}, 0, 'the configuration does not grow');
     is($json->{generation_growth}{parent_bytes}{bytes_per_reload}, 0, 'nor do the parent\'s pools');
@@ -53,9 +58,16 @@ is(findings(), '', 'no finding on a healthy server');
 
 subtest 'a child that is killed' => sub {
     my $before = generation($s->json, $n);
-    my ($pid) = map { $_->{pid} } @{ $s->json->{children} };
+    # one that has 50 MB of its own, which the others have not; known once its books were taken
+    my ($pid, $child) = (json_of($s->fetch('/poolprobe?pool=child&bytes=1000000&pieces=50&touch=1')->{body})->{pid});
+    ok(wait_for(sub { ($child) = grep { $_->{pid} == $pid } @{ $s->json->{children} }; $child->{rss_bytes} > 50e6 && $child->{maps_time} }, 15),
+        'a large child');
     kill KILL => $pid;
     ok(wait_for(sub { generation($s->json, $n)->{children_lost} == $before->{children_lost} + 1 }, 15), 'counts as lost');
+    my $after = generation($s->json, $n);
+    is($after->{children_measured}, $before->{children_measured} + 1, 'but is measured');
+    cmp_ok(abs($after->{rss_end_max_bytes} - $child->{rss_bytes}), '<', 1e6, 'by what its books had last');
+    cmp_ok($after->{process_end_max_bytes}, '>=', 50e6, 'its process scope too');
 };
 
 subtest '100,000 bytes of the process\'s pool per reload' => sub {

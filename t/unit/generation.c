@@ -65,18 +65,43 @@ static void records(void)
     is_number(row->process_start_mean, 50 * KIB, "their mean");
     is_number(row->row.generation_process_start_max_bytes, 60 * KIB, "the largest");
     ok(row->private_start_mean > 0 && row->private_start_mean <= row->row.generation_private_start_max_bytes, "RSS is taken");
+    ok(row->rss_start_mean > row->private_start_mean && row->rss_start_mean <= row->row.generation_rss_start_max_bytes, "all of it");
 
     first->process.reserved_bytes = 90 * KIB;
     pst_generation_child_ends(&board, first);
     pst_board_farewell(first);
     pst_board_release(&board, 1001);
     is_number(look(0)->row.generation_children_ended, 1, "one ended, and counts once");
+    ok(look(0)->rss_end_mean > look(0)->private_end_mean, "with its RSS");
+    is_number(look(0)->row.generation_children_measured, 1, "and what it had");
     second->process.reserved_bytes = 190 * KIB;
+    second->books.rss_bytes = (apr_uint64_t)9 << 30;
+    second->books.file_bytes = 3 << 20;
+    second->books.shmem_bytes = 1 << 20;
     pst_board_release(&board, 1002);
     row = look(0);
     is_number(row->row.generation_children_ended, 2, "the other was killed: the parent counts it");
     is_number(row->row.generation_children_lost, 1, "as lost");
-    is_number(row->process_end_mean, 90 * KIB, "the mean is of those that said what they had");
+    is_number(row->row.generation_children_measured, 2, "but with what its books had last");
+    is_number(row->process_end_mean, 140 * KIB, "the mean is of both");
+    is_number(row->row.generation_rss_end_max_bytes, (apr_uint64_t)9 << 30, "it was the largest");
+    is_number(row->row.generation_private_end_max_bytes, ((apr_uint64_t)9 << 30) - (4 << 20), "its own is what no file and no shared memory has");
+    second = pst_board_claim(&board, 1003, 0);
+    second->process.reserved_bytes = 500 * KIB;
+    pst_board_release(&board, 1003);
+    row = look(0);
+    ok(row->row.generation_children_lost == 2 && row->row.generation_children_measured == 2 && row->process_end_mean == 140 * KIB,
+       "one that was lost before its books were taken is in no mean");
+    second = pst_board_claim(&board, 1004, 0);
+    second->process.reserved_bytes = 500 * KIB;
+    second->books.rss_bytes = second->books.file_bytes = (apr_uint64_t)1 << 60;
+    pst_board_release(&board, 1004);
+    is_number(look(0)->row.generation_children_measured, 2, "nor one that says what cannot be");
+    ok(!look(0)->row.generation_parent_rss_end_bytes, "the parent goes on");
+    pst_generation_parent_ends(&board, 0);
+    ok(look(0)->row.generation_parent_rss_end_bytes > 100 * KIB, "until the generation ends");
+    pst_generation_parent_ends(&board, 77);
+    ok(!look(77), "one that is not recorded stays so");
 
     begin(1, 100);
     is_number(look(0)->row.generation_ended, NOW + 1, "the next one ends it");
