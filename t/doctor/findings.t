@@ -48,8 +48,8 @@ my %case = (
     },
     'slots-exceeded' => {
         skip  => $prefork && 'a prefork child has one client connection at a time',
-        conf  => "PoolStatConnections 1\n",
-        begin => sub { my ($it) = @_; $it->{conns} = [ map { kept($it, 'pool=none') } 1 .. 3 ] },
+        conf  => "PoolStatConnections 2\n",
+        begin => sub { my ($it) = @_; $it->{conns} = [ map { kept($it, 'pool=none') } 1 .. 4 ] },
         advice => qr/^PoolStatConnections \d+\.$/,
     },
     'not-instrumented' => { conf => "PoolStatInstrument Off\n", says => qr/PoolStatInstrument/ },

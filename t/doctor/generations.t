@@ -23,7 +23,9 @@ my $n = 0;
 subtest 'a healthy server' => sub {
     ok(reload(++$n), "restart $n") for 1 .. 4;
     my $json;
-    ok(wait_for(sub { $json = $s->json; generation($json, 4)->{children} >= 2 }, 15), 'it has its children');
+    # worker replaces children as they end, and one is enough for its MinSpareThreads
+    my $least = mpm() eq 'worker' ? 1 : 2;
+    ok(wait_for(sub { $json = $s->json; generation($json, 4)->{children} >= $least }, 15), 'it has its children');
     is(join(' ', map { $_->{generation} } @{ $json->{generations} }), '0 1 2 3 4', 'each is recorded');
     my ($old, $new) = map { generation($json, $_) } 3, 4;
     cmp_ok($new->{ended}, '==', 0, 'the current one goes on');
