@@ -25,8 +25,13 @@
 /* Children of pchild looked at for the one that prefork made. */
 #define LOOK_POOLS 64
 
+#define LEAST_NODE 8192
+
 /* Nodes given back between two looks at the clock. */
 #define AT_ONCE 16
+
+/* Allocators looked into for a large node, at once. */
+#define LOOK_INTO 32
 
 pst_allocator_t pst_allocators[PST_ALLOCATOR_COUNT];
 
@@ -143,11 +148,15 @@ apr_status_t pst_allocator_separate(apr_pool_t *pchild)
 
 static struct {
     apr_memnode_t   *lists[PST_APR_FREE_LISTS];     /* the bag */
-    apr_uint64_t     bytes;
+    apr_memnode_t   *chain;     /* in it too */
+    apr_uint64_t     bytes;     /* of the bag */
     apr_allocator_t *drain;     /* keeps nothing: what is freed to it goes to the operating system */
     apr_allocator_t *spare;     /* ready for the owner that comes while its allocator is taken */
-    apr_uint64_t     seen[PST_ALLOCATOR_COUNT];     /* states, as last measured */
     apr_byte_t       wanted[PST_ALLOCATOR_COUNT];   /* was busy in a round */
+    apr_byte_t       tried[PST_ALLOCATOR_COUNT];    /* has nothing more that pst_allocator_take_some() may take */
+    apr_uint64_t     level;     /* it is at those that keep so much, */
+    unsigned         next;      /* and at this entry */
+    unsigned         looked;    /* entry that pst_allocator_find_larger() looked into last */
 } g;
 
 static int make_ready(const pst_allocator_t *entry, apr_pool_t *pool)
@@ -173,6 +182,9 @@ static apr_uint64_t weigh_bag(void)
     const apr_memnode_t *node;
     apr_uint64_t bytes = 0;
 
+    for (node = g.chain; node; node = node->next) {
+        bytes += pst_apr_node_size(node);
+    }
     for (int i = 0; i < PST_APR_FREE_LISTS; i++) {
         for (node = g.lists[i]; node; node = node->next) {
             bytes += pst_apr_node_size(node);
@@ -181,11 +193,28 @@ static apr_uint64_t weigh_bag(void)
     return bytes;
 }
 
+/* Within take(), while the state is TAKEN. An owner who comes meanwhile says what is kept after us. */
+static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_apr_some_t *some)
+{
+    apr_uint64_t was = __atomic_load_n(&entry->kept, __ATOMIC_RELAXED), left = 0;
+
+    if (some) {
+        g.chain = pst_apr_take_some(allocator, some);
+        left = pst_apr_retained(allocator, 1, 0);
+    }
+    else {
+        pst_apr_take_lists(allocator, g.lists);
+    }
+    __atomic_compare_exchange_n(&entry->kept, &was, left, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 /*
  * What is read of an entry before the swap is used only if the swap succeeds: then
  * its owner has not touched it since it set the state.
+ * Some is NULL for all it keeps.  If the owner came meanwhile and went on with the spare,
+ * the allocator is nobody's any more: then all it has goes to the bag.
  */
-static int take(pst_allocator_t *entry)
+static int take(pst_allocator_t *entry, pst_apr_some_t *some)
 {
     apr_uint64_t idle = __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE), taken = (idle & ~(apr_uint64_t)KIND) | TAKEN;
     apr_allocator_t *allocator = __atomic_load_n(&entry->allocator, __ATOMIC_RELAXED);
@@ -197,11 +226,13 @@ static int take(pst_allocator_t *entry)
     if (!__atomic_compare_exchange_n(&entry->state, &idle, taken, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         return 0;
     }
-    pst_apr_take_lists(allocator, g.lists);
-    __atomic_store_n(&entry->kept, 0, __ATOMIC_RELAXED);
+    take_nodes(entry, allocator, some);
     if (!__atomic_compare_exchange_n(&entry->state, &taken, (taken & ~(apr_uint64_t)KIND) | IDLE, 0, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
         g.spare = NULL;                     /* the owner has it */
+        if (some) {
+            pst_apr_take_lists(allocator, g.lists);
+        }
         apr_allocator_destroy(allocator);   /* nobody else knows it any more */
     }
     g.bytes = weigh_bag();
@@ -231,7 +262,7 @@ int pst_allocator_take(pst_allocator_round_t *round)
         if (idle && !__atomic_load_n(&entry->kept, __ATOMIC_RELAXED)) {
             g.wanted[i] = 0;
         }
-        else if (idle && take(entry)) {
+        else if (idle && take(entry, NULL)) {
             g.wanted[i] = 0;
             round->emptied++;
             return 1;
@@ -244,23 +275,74 @@ int pst_allocator_take(pst_allocator_round_t *round)
     return 0;
 }
 
-int pst_allocator_take_largest(void)
+static int may_give(unsigned i, apr_uint64_t least)
+{
+    const pst_allocator_t *entry = &pst_allocators[i];
+
+    return (__atomic_load_n(&entry->state, __ATOMIC_RELAXED) & KIND) == IDLE && is_own(entry)
+           && __atomic_load_n(&entry->kept, __ATOMIC_RELAXED) >= least;
+}
+
+void pst_allocator_try_all(void)
 {
     unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE), i;
-    pst_allocator_t *largest = NULL;
-    apr_uint64_t most = 0;
 
+    memset(g.tried, 0, sizeof(g.tried));
+    g.next = 1;
+    g.level = LEAST_NODE;
     for (i = 1; i < known; i++) {
-        pst_allocator_t *entry = &pst_allocators[i];
-        apr_uint64_t kept = __atomic_load_n(&entry->kept, __ATOMIC_RELAXED);
-        apr_uint64_t state = __atomic_load_n(&entry->state, __ATOMIC_RELAXED);
-
-        if (kept > most && (state & KIND) == IDLE && state == g.seen[i] && is_own(entry)) {
-            most = kept;
-            largest = entry;
+        while (may_give(i, g.level)) {
+            g.level *= 2;
         }
     }
-    return largest && take(largest);
+}
+
+/* Those that keep most come first, by powers of two. @return 0: none */
+static unsigned find_next(void)
+{
+    unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE);
+
+    for (; g.level >= LEAST_NODE; g.level /= 2, g.next = 1) {
+        for (; g.next < known; g.next++) {
+            if (!g.tried[g.next] && may_give(g.next, g.level)) {
+                return g.next;
+            }
+        }
+    }
+    return 0;
+}
+
+apr_uint64_t pst_allocator_take_some(apr_uint64_t least, apr_uint64_t most)
+{
+    unsigned i;
+
+    while (!g.bytes && (i = find_next()) != 0) {
+        pst_apr_some_t some = { .least = least, .most = most };
+
+        if (!take(&pst_allocators[i], &some) || !some.taken) {
+            g.tried[i] = 1;
+        }
+    }
+    return g.bytes;
+}
+
+/* Nothing is taken, by asking for the impossible. */
+apr_uint64_t pst_allocator_find_larger(apr_uint64_t than)
+{
+    unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE), i, count = 0;
+
+    for (i = 1; i < known && count < LOOK_INTO && !g.bytes; i++) {
+        pst_apr_some_t some = { .least = APR_SIZE_MAX, .most = than };
+
+        g.looked = g.looked + 1 < known ? g.looked + 1 : 1;
+        if (may_give(g.looked, than + 1)) {
+            count++;
+            if (take(&pst_allocators[g.looked], &some) && some.larger) {
+                return some.larger;
+            }
+        }
+    }
+    return 0;
 }
 
 static apr_uint64_t clock_usec(void)
@@ -271,45 +353,33 @@ static apr_uint64_t clock_usec(void)
     return (apr_uint64_t)ts.tv_sec * 1000000 + (apr_uint64_t)ts.tv_nsec / 1000;
 }
 
-/* Up to AT_ONCE nodes off the bag, no more than most bytes. @return their bytes */
-static apr_uint64_t pick(apr_memnode_t **chain, apr_uint64_t most, int *stuck)
+/* Up to AT_ONCE nodes off one of the bag's lists. @return their bytes */
+static apr_uint64_t pick(apr_memnode_t **list, apr_memnode_t **chain, int *count)
 {
     apr_uint64_t bytes = 0;
-    int count = 0;
+    apr_memnode_t *node;
 
-    for (int i = 0; i < PST_APR_FREE_LISTS; i++) {
-        apr_memnode_t *node;
-
-        while ((node = g.lists[i]) != NULL && count < AT_ONCE) {
-            apr_size_t size = pst_apr_node_size(node);
-
-            if (size > most - bytes) {
-                *stuck = 1;
-                break;
-            }
-            g.lists[i] = node->next;
-            node->next = *chain;
-            *chain = node;
-            bytes += size;
-            count++;
-        }
+    while ((node = *list) != NULL && *count < AT_ONCE) {
+        bytes += pst_apr_node_size(node);
+        *list = node->next;
+        node->next = *chain;
+        *chain = node;
+        ++*count;
     }
     return bytes;
 }
 
-apr_uint64_t pst_allocator_drain(apr_uint64_t most, apr_uint64_t usec, int *stuck)
+apr_uint64_t pst_allocator_drain(apr_uint64_t usec)
 {
     apr_uint64_t began = clock_usec(), bytes = 0;
-    int too_large = 0;
 
     while (g.bytes) {
         apr_memnode_t *chain = NULL;
-        apr_uint64_t some;
+        int count = 0;
+        apr_uint64_t some = pick(&g.chain, &chain, &count);
 
-        too_large = 0;
-        some = pick(&chain, most - bytes, &too_large);
-        if (!chain) {
-            break;
+        for (int i = 0; i < PST_APR_FREE_LISTS; i++) {
+            some += pick(&g.lists[i], &chain, &count);
         }
         pst_real.allocator_free(g.drain, chain);
         bytes += some;
@@ -317,9 +387,6 @@ apr_uint64_t pst_allocator_drain(apr_uint64_t most, apr_uint64_t usec, int *stuc
         if (clock_usec() - began > usec) {
             break;
         }
-    }
-    if (stuck) {
-        *stuck = too_large;
     }
     return bytes;
 }
@@ -339,14 +406,16 @@ static void raise_to(uint64_t *peak, apr_uint64_t value)
 void pst_allocator_measure(pst_shared_child_t *block)
 {
     unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE), i, k;
-    apr_uint64_t count = 0, sum = 0, kept[PST_LIMIT_COUNT] = { 0 };
+    apr_uint64_t count = 0, sum = g.bytes, kept[PST_LIMIT_COUNT];
     pst_shared_limits_t *limits = &block->limits;
 
+    for (k = 0; k < PST_LIMIT_COUNT; k++) {
+        kept[k] = g.bytes;      /* the bag is there whatever the limit */
+    }
     for (i = 1; i < known; i++) {
         apr_uint64_t bytes = __atomic_load_n(&pst_allocators[i].kept, __ATOMIC_RELAXED);
 
         count += __atomic_load_n(&pst_allocators[i].pool, __ATOMIC_RELAXED) != NULL;
-        g.seen[i] = __atomic_load_n(&pst_allocators[i].state, __ATOMIC_RELAXED);
         sum += bytes;
         for (k = 0; k < PST_LIMIT_COUNT; k++) {
             apr_uint64_t limit = (apr_uint64_t)PST_LIMIT_LEAST << k;

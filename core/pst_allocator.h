@@ -10,7 +10,7 @@
  *            end of a clear                  the releaser, if it is still so
  *   ACTIVE -----------------> IDLE, turn n -----------------------------------> TAKEN, turn n
  *      ^                         |     ^                                           |   |
- *      |   first use (exchange)  |     |   lists are empty now (compare-and-swap)  |   |
+ *      |   first use (exchange)  |     |   nodes are taken (compare-and-swap)      |   |
  *      +-------------------------+     +-------------------------------------------+   |
  *      +-------------------------------------------------------------------------------+
  *          first use (exchange) while the releaser is at it: the owner goes on with the spare
@@ -113,16 +113,28 @@ typedef struct pst_allocator_round_t {
  */
 int pst_allocator_take(pst_allocator_round_t *round);
 
-/** The same, outside of rounds, for the one that keeps most of those that nobody has used since
- *  pst_allocator_measure() was called last. @return 0 if none keeps anything */
-int pst_allocator_take_largest(void);
+/** From now on pst_allocator_take_some() tries all allocators again. */
+void pst_allocator_try_all(void);
 
 /**
- * Give nodes of the bag back to the operating system: at most so many bytes, and for at most so many microseconds, more or less.
- * @param stuck  set to 1 if the next node is larger than what was left of most, else 0; may be NULL
+ * Take some nodes of one idle allocator into the bag and leave it the others: of one that keeps most, within a factor of
+ * two. One that has none that may go is not tried again.
+ * Only while the bag is empty.
+ * @param least, most  nodes of at least so many bytes, together no more than most; but if the owner comes just then, all
+ *                     that the allocator kept
+ * @return bytes in the bag; 0: there are none that may go
+ */
+apr_uint64_t pst_allocator_take_some(apr_uint64_t least, apr_uint64_t most);
+
+/** Look into some idle allocators, each time into others, for a node of more than so many bytes. Only while the
+ *  bag is empty. @return its size; 0: none was met */
+apr_uint64_t pst_allocator_find_larger(apr_uint64_t than);
+
+/**
+ * Give what is in the bag back to the operating system, for at most so many microseconds, more or less.
  * @return the bytes
  */
-apr_uint64_t pst_allocator_drain(apr_uint64_t most, apr_uint64_t usec, int *stuck);
+apr_uint64_t pst_allocator_drain(apr_uint64_t usec);
 
 /** Is anything in the bag? Bytes. */
 apr_uint64_t pst_allocator_bag(void);

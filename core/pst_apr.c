@@ -440,6 +440,71 @@ void pst_apr_take_lists(apr_allocator_t *allocator, apr_memnode_t *lists[PST_APR
     a->current_free_index = a->max_free_index;
 }
 
+/* List 0 has all nodes that are too large for a list of their own, each of the others those of one size
+ * (allocator_free() of apr_pools.c, 1.7.2). */
+static apr_size_t larger_than(const pst_apr_allocator_t *a, apr_size_t most)
+{
+    const apr_memnode_t *node = a->free[0];
+    apr_size_t largest = 0;
+    int look;
+
+    for (look = PST_APR_SOME_LOOK; node && look > 0; node = node->next, look--) {
+        apr_size_t size = pst_apr_node_size(node);
+
+        largest = size > largest ? size : largest;
+    }
+    if (!largest && a->max_index > 0 && a->max_index < PST_APR_FREE_LISTS && a->free[a->max_index]) {
+        largest = pst_apr_node_size(a->free[a->max_index]);
+    }
+    return largest > most ? largest : 0;
+}
+
+/* The nodes of a list that may go, to the chain. @return 1 if there are others */
+static int take_of_list(apr_memnode_t **list, apr_memnode_t **chain, pst_apr_some_t *some, int *count)
+{
+    apr_memnode_t *node;
+    int look, left = 0;
+
+    for (look = PST_APR_SOME_LOOK; (node = *list) != NULL && look > 0 && *count > 0; look--) {
+        apr_size_t size = pst_apr_node_size(node);
+
+        if (size < some->least || size > some->most - some->taken) {
+            list = &node->next;
+            left = 1;
+            continue;
+        }
+        *list = node->next;
+        node->next = *chain;
+        *chain = node;
+        some->taken += size;
+        --*count;
+    }
+    return left || node;
+}
+
+apr_memnode_t *pst_apr_take_some(apr_allocator_t *allocator, pst_apr_some_t *some)
+{
+    pst_apr_allocator_t *a = (pst_apr_allocator_t *)(void *)allocator;
+    apr_memnode_t *chain = NULL;
+    int count = PST_APR_SOME_TAKE, left;
+    apr_size_t i;
+
+    some->taken = 0;
+    some->larger = larger_than(a, some->most);
+    left = some->larger && !some->least;
+    for (i = PST_APR_FREE_LISTS; i > 0 && !left; i--) {
+        left = take_of_list(&a->free[i % PST_APR_FREE_LISTS], &chain, some, &count) && !some->least;
+    }
+    while (a->max_index > 0 && !a->free[a->max_index]) {
+        a->max_index--;
+    }
+    a->current_free_index += some->taken / 4096;
+    if (a->current_free_index > a->max_free_index) {
+        a->current_free_index = a->max_free_index;
+    }
+    return chain;
+}
+
 void pst_apr_keep_nothing(apr_allocator_t *allocator)
 {
     pst_apr_allocator_t *a = (pst_apr_allocator_t *)(void *)allocator;

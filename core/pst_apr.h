@@ -210,6 +210,28 @@ int pst_apr_has_mutex(const apr_allocator_t *allocator);
  */
 void pst_apr_take_lists(apr_allocator_t *allocator, apr_memnode_t *lists[PST_APR_FREE_LISTS]);
 
+/** What pst_apr_take_some() may take. */
+typedef struct pst_apr_some_t {
+    apr_size_t least, most;     /**< only nodes of so many bytes; all of them together no more than most */
+    apr_size_t taken;           /**< their bytes */
+    apr_size_t larger;          /**< of the largest node met that is larger than most; 0: none is */
+} pst_apr_some_t;
+
+/** Nodes too large for a list of their own that pst_apr_take_some() looks at, and nodes that it takes, at most. */
+#define PST_APR_SOME_LOOK 64
+#define PST_APR_SOME_TAKE 16
+
+/**
+ * Take some nodes out of its free lists, and leave the others there. Whoever alone may use the allocator; its lists must
+ * be countable.
+ *
+ * Large ones first, and none at all (unless least is set) while one is larger than most: whoever needs a small node
+ * that is gone takes a large one for it, and then gets another large one from the operating system.
+ * @param some  taken and larger are filled in
+ * @return a chain by next
+ */
+apr_memnode_t *pst_apr_take_some(apr_allocator_t *allocator, pst_apr_some_t *some);
+
 /** From now on it keeps nothing: what is freed to it goes to the operating system. Whoever alone may use it. */
 void pst_apr_keep_nothing(apr_allocator_t *allocator);
 

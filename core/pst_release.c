@@ -36,7 +36,7 @@
 
 static struct {
     pst_shared_child_t *block;
-    int                 empties;
+    int                 empties, obeys;
     apr_uint64_t        measured;
     apr_uint32_t        heard;          /* release_asked that was answered, or is being answered */
     int                 running;
@@ -44,13 +44,16 @@ static struct {
     pst_allocator_round_t round;
     int                 late;           /* rounds to come for those that were busy */
     apr_uint64_t        heap_rests;     /* until then */
-    apr_uint64_t        rate, allowed, refilled, heap_unasked, heap_pause;
+    apr_uint64_t        rate, refilled, heap_unasked, heap_pause;
+    apr_uint64_t        allowed;        /* bytes that may go */
+    apr_uint64_t        aim, saved;     /* a node that is too large for that; bytes saved up for it */
 } g;
 
-void pst_release_start(pst_shared_child_t *block, int empties, apr_uint64_t rate)
+void pst_release_start(pst_shared_child_t *block, int obeys, int empties, apr_uint64_t rate)
 {
     memset(&g, 0, sizeof(g));
     g.block = block;
+    g.obeys = obeys;
     g.empties = empties;
     g.rate = empties ? rate : 0;
     g.heap_pause = HEAP_UNASKED;
@@ -100,7 +103,7 @@ static int empty_some(void)
         if (now >= until || until - now > SLICE) {
             return 0;
         }
-        bytes = pst_allocator_drain(UINT64_MAX, until - now, NULL);
+        bytes = pst_allocator_drain(until - now);
         g.bytes += bytes;
         pst_add(&g.block->release_allocators_bytes, (apr_int64_t)bytes);
     }
@@ -165,27 +168,63 @@ static void ask_heap_gently(apr_uint64_t now)
     }
 }
 
-/* Unasked: what may go grows by rate a second; one second's worth is saved up, or what the next node needs. */
-static void give_gently(apr_uint64_t now)
+/* Nodes of at least so many bytes, at most most in all: what is taken is given back at once, or at the next beat. @return
+ * the bytes taken */
+static apr_uint64_t give_some(apr_uint64_t least, apr_uint64_t most)
 {
-    apr_uint64_t gone = now > g.refilled ? now - g.refilled : 0, bytes;
-    int stuck = 0;
+    apr_uint64_t until = now_usec() + SLICE, now, taken = 0;
+
+    pst_allocator_try_all();
+    while ((now = now_usec()) < until && until - now <= SLICE) {
+        pst_add(&g.block->release_allocators_bytes, (apr_int64_t)pst_allocator_drain(until - now));
+        if (pst_allocator_bag() || taken >= most || !pst_allocator_take_some(least, most - taken)) {
+            break;
+        }
+        taken += pst_allocator_bag();
+    }
+    return taken < most ? taken : most;
+}
+
+static apr_uint64_t income(apr_uint64_t now)
+{
+    apr_uint64_t gone = now > g.refilled ? now - g.refilled : 0;
 
     if (!g.refilled || gone > 10 * SECOND) {
         gone = SECOND;
     }
     g.refilled = now;
-    g.allowed += (apr_uint64_t)((double)g.rate * (double)gone / SECOND);
-    while (!stuck && (pst_allocator_bag() || pst_allocator_take_largest())) {
-        bytes = pst_allocator_drain(g.allowed, SLICE, &stuck);
-        g.allowed -= bytes;
-        pst_add(&g.block->release_allocators_bytes, (apr_int64_t)bytes);
-        if (!bytes) {
-            break;
-        }
+    return (apr_uint64_t)((double)g.rate * (double)gone / SECOND);
+}
+
+/* What may go grows by rate a second, up to a second's worth. Of what comes in half is saved while there is an aim, and what
+ * would be more than that second's worth. */
+static void earn(apr_uint64_t more)
+{
+    if (g.saved < g.aim) {
+        g.saved += more / 2;
+        more -= more / 2;
     }
-    if (!stuck && g.allowed > g.rate) {
+    g.allowed += more;
+    if (g.allowed > g.rate) {
+        g.saved += g.saved < g.aim ? g.allowed - g.rate : 0;
         g.allowed = g.rate;
+    }
+}
+
+/*
+ * Unasked.  A node of more than a second's worth must neither keep the others waiting nor stay for ever: it
+ * is saved up for.  If it is in use when there is enough, another is aimed at.
+ */
+static void give_gently(apr_uint64_t now)
+{
+    earn(income(now));
+    if (g.aim && g.saved >= g.aim) {
+        g.saved -= give_some(g.aim, g.saved);
+        g.aim = 0;
+    }
+    g.allowed -= give_some(0, g.allowed);
+    if (!g.aim) {
+        g.aim = pst_allocator_find_larger(g.rate);
     }
     ask_heap_gently(now);
 }
@@ -198,7 +237,7 @@ void pst_release_beat(apr_uint64_t now)
         return;
     }
     asked = __atomic_load_n(&g.block->release_asked, __ATOMIC_ACQUIRE);
-    if (!g.running && asked != g.heard) {
+    if (g.obeys && !g.running && asked != g.heard) {
         begin(asked);
     }
     if (g.running) {

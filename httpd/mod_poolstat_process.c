@@ -275,7 +275,7 @@ static void prepare_release(pst_shared_child_t *block, apr_pool_t *pchild, const
         pst_allocator_separate(pchild);
     }
     pst_store(&block->max_free_bytes, ap_max_mem_free);
-    pst_release_start(block, full, config->release);
+    pst_release_start(block, config->control, full, config->release);
 }
 
 static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)

@@ -70,7 +70,7 @@ static apr_uint64_t release_all(pst_allocator_round_t *round)
     memset(round, 0, sizeof(*round));
     while (pst_allocator_take(round)) {
         while (pst_allocator_bag()) {
-            bytes += pst_allocator_drain(UINT64_MAX, 1000000, NULL);
+            bytes += pst_allocator_drain(1000000);
         }
     }
     return bytes;
@@ -204,36 +204,116 @@ static void separated(void)
     apr_pool_destroy(pchild);
 }
 
+/* A transaction pool that was cleared with count nodes for pieces of so many bytes each, and one of its own. */
+static apr_pool_t *keeps(apr_size_t limit, int count, apr_size_t bytes)
+{
+    apr_pool_t *pool = transaction(base, limit);
+
+    for (int i = 0; i < count; i++) {
+        apr_palloc(pool, bytes);
+    }
+    apr_pool_clear(pool);
+    return pool;
+}
+
+/* Into the bag, and out of it. @return the bytes */
+static apr_uint64_t some(apr_uint64_t least, apr_uint64_t most)
+{
+    apr_uint64_t bytes = pst_allocator_take_some(least, most), before = block->held_bytes;
+
+    is_number(kept_by_all() >= bytes, 1, "what is in the bag counts as kept");
+    is_number(pst_allocator_drain(1000000), bytes, "all of it is given back");
+    is_number(before - block->held_bytes, bytes, "held says so");
+    return bytes;
+}
+
 /* By and by, as in the background. */
 static void gently(void)
 {
-    apr_pool_t *small = transaction(base, LIMIT), *large = transaction(base, LIMIT);
-    apr_uint64_t held;
-    int stuck, i;
+    apr_pool_t *large = keeps(LIMIT, 3, 30000), *small = keeps(LIMIT, 1, 30000);
+    apr_uint64_t held = block->held_bytes;
 
-    for (i = 0; i < 3; i++) {
-        apr_palloc(large, 30000);
-    }
-    apr_palloc(small, 30000);
-    apr_pool_clear(small);
+    pst_allocator_try_all();
+    is_number(some(0, 20000), 0, "a node is larger than may go now");
+    is_number(pst_allocator_find_larger(20000), 32768, "it is found");
+    is_number(pst_allocator_find_larger(32768), 0, "none is larger");
+    is_number(some(0, 1000000), 0, "it is not tried again");
+    pst_allocator_try_all();
+    is_number(some(0, 70000), 65536, "two may go, of that which keeps most");
+    is_number(retained(large), 32768, "the third stays with its allocator");
+    is_number(kept_by_all(), 65536, "kept says so");
+    pst_allocator_try_all();
+    is_number(some(40000, 70000), 0, "none is as large as that");
+    pst_allocator_try_all();
+    apr_palloc(large, 30000);
+    is_number(retained(large), 0, "what is left is used again");
+    is_number(some(0, 70000), 32768, "then the other's");
+    is_number(retained(small), 0, "which keeps nothing now");
+    is_number(some(0, 70000), 0, "then none");
+    is_number(held - block->held_bytes, 3 * 32768, "held fell by what was given back");
     apr_pool_clear(large);
-    held = block->held_bytes;
-    ok(!pst_allocator_take_largest(), "just used: not yet");
-    pst_allocator_measure(block);
-    ok(pst_allocator_take_largest(), "not used since the last look: there is one");
-    is_number(pst_allocator_bag(), 3 * 32768, "that which keeps most");
-    is_number(held - block->held_bytes, 0, "held until given back");
-    is_number(pst_allocator_drain(20000, 1000000, &stuck), 0, "a node is larger than may go now");
-    is_number((unsigned)stuck, 1, "which is said");
-    is_number(pst_allocator_drain(70000, 1000000, &stuck), 65536, "two may go");
-    is_number(held - block->held_bytes, 65536, "and held is less");
-    is_number(pst_allocator_drain(70000, 1000000, &stuck), 32768, "then the last");
-    is_number((unsigned)stuck, 0, "nothing is left");
-    ok(pst_allocator_take_largest() && pst_allocator_bag() == 32768, "then the other");
-    pst_allocator_drain(UINT64_MAX, 1000000, NULL);
-    ok(!pst_allocator_take_largest(), "then none");
+    is_number(retained(large), 32768, "its limit counts on");
+    is_number(pst_apr_retained(pst_apr_pool(large)->allocator, 1, 0), 32768, "and so does its count");
     apr_pool_destroy(large);
     apr_pool_destroy(small);
+}
+
+/* Nodes with a list of their size, nodes in the sink, and what APR knows of them afterwards. */
+static void some_of_many(void)
+{
+    apr_pool_t *pool = transaction(base, 0);
+    const pst_apr_allocator_t *a;
+    apr_uint64_t all, sum, held;
+    int ordered = 1, within = 1, counted = 1;
+    apr_size_t top;
+    unsigned i;
+
+    for (i = 0; i < 100; i++) {
+        apr_palloc(pool, i % 10 == 9 ? 500000 + 1000 * i : 8200 + 700 * (i % 10));
+    }
+    apr_pool_clear(pool);
+    held = block->held_bytes;
+    all = retained(pool);
+    a = (const pst_apr_allocator_t *)(void *)pst_apr_pool(pool)->allocator;
+    top = a->max_index;
+    ok(top > 0, "nodes of a list are there, and larger ones");
+    pst_allocator_try_all();
+    is_number(some(0, 513000), 0, "larger ones are there: none may go before them");
+    is_number(pst_allocator_find_larger(513000), 602112, "the largest");
+    pst_allocator_try_all();
+    is_number(some(512000, 513000), 512000, "one of a size that is asked for");
+    sum = 512000;
+    pst_allocator_try_all();
+    is_number(some(591000, 600000), 0, "a large one that is not there");
+    pst_allocator_try_all();
+    is_number(some(599000, 610000), 602112, "a large one that is");
+    sum += 602112;
+    is_number(retained(pool), all - sum, "the others stay");
+    pst_allocator_try_all();
+    for (i = 0; i < 1000; i++) {
+        apr_uint64_t bytes = pst_allocator_take_some(0, 600000);
+
+        if (!bytes) {
+            break;
+        }
+        ordered &= !a->free[0] || a->max_index == top;
+        within &= bytes <= 600000;
+        sum += pst_allocator_drain(1000000);
+        counted &= retained(pool) == all - sum && pst_apr_retained(pst_apr_pool(pool)->allocator, 1, 0) == all - sum;
+        if (i == 3) {
+            apr_palloc(pool, 530000);
+            apr_palloc(pool, 20000);
+            is_number(held - block->held_bytes, sum, "APR finds the others");
+            apr_pool_clear(pool);
+            pst_allocator_try_all();
+        }
+    }
+    ok(i > 4 && sum == all, "all of them can go");
+    is_number(a->max_index, 0, "APR knows that none is left");
+    ok(within, "never more than may at once");
+    ok(ordered, "the large ones first");
+    ok(counted, "what stays is counted");
+    apr_pool_destroy(pool);
 }
 
 /* The owner comes in the moment in which its allocator is taken: the state as the releaser leaves it then. */
@@ -264,13 +344,77 @@ static void owner_comes(void)
     apr_pool_destroy(pool);
 }
 
+static struct {
+    apr_pool_t *pool;
+    int         ready, over;        /* atomic */
+} waits;
+
+/* An owner who comes just when his allocator is taken. */
+static void *come(void *unused)
+{
+    const pst_allocator_t *entry = &pst_allocators[pst_record_find(waits.pool)->allocator];
+
+    __atomic_store_n(&waits.ready, 1, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&waits.over, __ATOMIC_ACQUIRE)) {
+        if ((__atomic_load_n(&entry->state, __ATOMIC_RELAXED) & 3) == 2) {
+            apr_palloc(waits.pool, 20000);
+            break;
+        }
+    }
+    return unused;
+}
+
+/* The same from the releaser's side, for which it must look into many nodes for long enough: what it left is nobody's. */
+static void owner_comes_just_then(void)
+{
+    apr_pool_t *pool = keeps(0, 60, 100000);
+    apr_allocator_t *had = NULL;
+    apr_uint64_t bytes = 0, held = 0, all = 0;
+    pthread_t owner;
+    int tries;
+
+    waits.pool = pool;
+    for (tries = 0; tries < 5000; tries++) {
+        apr_pool_clear(pool);
+        for (int i = 0; i < 60; i++) {
+            apr_palloc(pool, 100000);
+        }
+        apr_pool_clear(pool);
+        had = pst_apr_pool(pool)->allocator;
+        all = retained(pool);
+        held = block->held_bytes;
+        pst_allocator_try_all();
+        waits.ready = waits.over = 0;
+        pthread_create(&owner, NULL, come, NULL);
+        while (!__atomic_load_n(&waits.ready, __ATOMIC_ACQUIRE)) { }
+        bytes = pst_allocator_take_some(0, 250000);
+        __atomic_store_n(&waits.over, 1, __ATOMIC_RELEASE);
+        pthread_join(owner, NULL);
+        if (had != pst_apr_pool(pool)->allocator) {
+            break;
+        }
+        pst_allocator_drain(1000000);
+    }
+    if (tries == 5000) {
+        printf("# the owner never came in time: one processor?\n");
+    }
+    else {
+        printf("# the owner came at try %d\n", tries + 1);
+        is_number(bytes, all, "the owner came just then: all that his allocator kept is in the bag");
+        is_number(kept_by_all(), all, "and counts as kept");
+        is_number(pst_allocator_drain(10000000), all, "it is given back");
+        is_number(held + 20480 - block->held_bytes, all, "and no longer held, but for what the owner took since");
+    }
+    apr_pool_destroy(pool);
+}
+
 /* ---- the storm ------------------------------------------------------------ */
 
 static struct {
     apr_pool_t *pools[POOLS];       /* atomic: NULL = with a thread */
     int         stop;
     unsigned    rounds;
-    apr_uint64_t seed, connections, released, replaced;
+    apr_uint64_t seed, connections, released, some, replaced;
 } storm;
 
 static unsigned below(apr_uint64_t *seed, unsigned limit)
@@ -332,13 +476,24 @@ static void *work(void *number)
     return NULL;
 }
 
+/* Now all that an allocator keeps, now some of it. */
 static void *release_without_end(void *unused)
 {
     pst_allocator_round_t round;
+    apr_uint64_t seed = storm.seed ^ 20260726;
 
     while (!__atomic_load_n(&storm.stop, __ATOMIC_ACQUIRE)) {
-        storm.released += release_all(&round);
         pst_allocator_measure(block);
+        if (below(&seed, 2)) {
+            storm.released += release_all(&round);
+            continue;
+        }
+        pst_allocator_try_all();
+        while (pst_allocator_take_some(below(&seed, 20000), 8192 + below(&seed, 100000)) && below(&seed, 20)) {
+            storm.some += pst_allocator_drain(1000000);
+        }
+        pst_allocator_find_larger(below(&seed, 60000));
+        storm.some += pst_allocator_drain(1000000);
     }
     return unused;
 }
@@ -376,9 +531,9 @@ static void blow(apr_uint64_t seed, unsigned rounds)
     for (i = 0; i < POOLS; i++) {
         free_bytes += retained(storm.pools[i]);
     }
-    printf("# %" APR_UINT64_T_FMT " connections, %" APR_UINT64_T_FMT " MB released, %" APR_UINT64_T_FMT " went on with a "
-           "spare\n", storm.connections, storm.released >> 20, storm.replaced);
-    ok(storm.released > 0, "a storm of releases gave memory back");
+    printf("# %" APR_UINT64_T_FMT " connections, %" APR_UINT64_T_FMT " MB released and %" APR_UINT64_T_FMT " MB by some, %"
+           APR_UINT64_T_FMT " went on with a spare\n", storm.connections, storm.released >> 20, storm.some >> 20, storm.replaced);
+    ok(storm.released > 0 && storm.some > 0, "a storm of releases gave memory back");
     pst_apr_walk(pst_apr_root(base), add, &figures, &budget);
     is_number(block->child_reserved_bytes, figures.reserved, "after it reserved is what the nodes say");
     is_number(block->child_bucket_bytes, 0, "no bucket is out");
@@ -425,7 +580,9 @@ int main(int argc, char **argv)
     others();
     separated();
     gently();
+    some_of_many();
     owner_comes();
+    owner_comes_just_then();
     too_many();
     printf("# seed %" APR_UINT64_T_FMT "\n", seed);
     blow(seed, argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 60000);

@@ -28,6 +28,7 @@
 #define pst_apr_max_free         shifted_max_free
 #define pst_apr_has_mutex        shifted_has_mutex
 #define pst_apr_take_lists       shifted_take_lists
+#define pst_apr_take_some        shifted_take_some
 #define pst_apr_keep_nothing     shifted_keep_nothing
 #define pst_apr_set_allocator    shifted_set_allocator
 #define ref                      ref; void *field_to_come

@@ -86,7 +86,7 @@ int main(void)
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     began = clock_usec() / SECOND * SECOND;
-    pst_release_start(&child, 1, MB);
+    pst_release_start(&child, 0, 1, MB);
 
     fill();
     child.books.heap_free_bytes = 31 * MB;

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unit: the child's side of a release, by a clock of the test's own: whom it obeys, and how it gives back by and by.
+ */
+#include "tap.h"
+#include "apart.h"
+#include "board_double.h"
+#include "pst_allocator.h"
+#include "pst_instrument.h"
+#include "pst_release.h"
+
+#include <string.h>
+
+#define RATE   65536
+#define SECOND 1000000
+#define SMALL  32768    /* what 30,000 bytes take */
+#define LARGE  303104   /* what 300,000 do */
+
+static pst_board_t board;
+static pst_shared_child_t *block;
+static apr_pool_t *base;
+static apr_uint64_t now = NOW;
+
+static int start(void)
+{
+    const char *reason;
+
+    apr_pool_create(&base, NULL);
+    make_board(&board, 2, 8, base);
+    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    return pst_account_start(&board, block) == APR_SUCCESS
+           && pst_instrument_start(base, PST_LEVEL_FULL, &reason) == PST_LEVEL_FULL;
+}
+
+static apr_pool_t *transaction(void)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    apr_allocator_create(&allocator);
+    apr_pool_create_ex(&pool, base, NULL, allocator);
+    apr_allocator_owner_set(allocator, pool);
+    apr_pool_tag(pool, "transaction");
+    return pool;
+}
+
+/* A connection that needs so many nodes for pieces of so many bytes, and ends. */
+static void use(apr_pool_t *pool, int count, apr_size_t bytes)
+{
+    for (int i = 0; i < count; i++) {
+        apr_palloc(pool, bytes);
+    }
+    apr_pool_clear(pool);
+}
+
+static apr_uint64_t retained(apr_pool_t *pool)
+{
+    return pst_apr_retained(pst_apr_pool(pool)->allocator, 0, 1000000);
+}
+
+/* @return what was given back since the last */
+static apr_uint64_t second(void)
+{
+    static apr_uint64_t before;
+    apr_uint64_t all, bytes;
+
+    now += SECOND;
+    pst_release_beat(now);
+    all = block->release_allocators_bytes;
+    bytes = all - before;
+    before = all;
+    return bytes;
+}
+
+static apr_uint64_t seconds(int count)
+{
+    apr_uint64_t sum = 0;
+
+    while (count-- > 0) {
+        sum += second();
+    }
+    return sum;
+}
+
+static void obeys(void)
+{
+    pst_release_start(block, 0, 1, 0);
+    block->release_asked++;
+    second();
+    is_number(block->releases, 0, "who must not obey does not, whatever is written on the board");
+    is_number(block->release_done, 0, "and does not say that it did");
+    pst_release_start(block, 1, 1, 0);
+    second();
+    is_number(block->releases, 1, "who must does");
+    is_number(block->release_done, block->release_asked, "and says so");
+    second();
+    is_number(block->releases, 1, "once");
+}
+
+static void steadily(void)
+{
+    apr_pool_t *pool = transaction();
+    apr_uint64_t held;
+
+    pst_release_start(block, 0, 1, RATE);
+    seconds(3);
+    use(pool, 20, 30000);
+    held = block->held_bytes;
+    is_number(second(), RATE, "idle: a second's worth");
+    is_number(held - block->held_bytes, RATE, "held fell by that");
+    is_number(retained(pool), 18 * SMALL, "the others are kept");
+    for (int i = 0; i < 18; i++) {
+        apr_palloc(pool, 30000);
+    }
+    is_number(held - block->held_bytes, RATE, "and used again: nothing is mapped anew");
+    is_number(second(), 0, "in use: left alone");
+    apr_pool_clear(pool);
+    is_number(seconds(9), 9 * RATE, "and gone in the end, as fast as told");
+    is_number(retained(pool), 0, "all of it");
+    is_number(second(), 0, "nothing is left");
+    apr_pool_destroy(pool);
+}
+
+/* Nodes of more than a second's worth, and small ones that always come again. */
+static void large_ones(void)
+{
+    apr_pool_t *large = transaction(), *small = transaction();
+    apr_uint64_t sum = 0, from_small = 0;
+    int i;
+
+    pst_release_start(block, 0, 1, RATE);
+    use(large, 2, 300000);
+    use(small, 20, 30000);
+    for (i = 0; i < 60 && retained(large); i++) {
+        apr_uint64_t some = second();
+
+        if (i % 4 == 0) {
+            use(small, 20, 30000);
+        }
+
+        sum += some;
+        from_small += some < LARGE ? some : some - LARGE;
+    }
+    is_number(retained(large), 0, "both large ones are gone");
+    ok(sum >= 2 * LARGE, "given back");
+    ok(from_small >= sum / 4, "the small ones did not have to wait for them");
+    ok(sum <= (apr_uint64_t)(i + 1) * RATE, "no faster than told");
+    printf("# %" APR_UINT64_T_FMT " bytes in %d s\n", sum, i);
+    apr_pool_destroy(small);
+
+    use(large, 1, 2000000);
+    for (i = 0; i < 60 && retained(large); i++) {
+        second();
+    }
+    ok(i >= 30 && i <= 33, "alone it is saved up for with all there is");
+    is_number(second(), 0, "that is all");
+    apr_pool_destroy(large);
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    apr_initialize();
+    ok(start(), "instrumented in full");
+    obeys();
+    steadily();
+    large_ones();
+    pst_board_close(&board);
+    return done();
+}
