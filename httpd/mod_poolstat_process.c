@@ -206,7 +206,7 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     g.why_none = "The board could not be made; the error log says why (PST0002).";
     announce(config, s);
     if (config->control) {
-        pst_release_post_config();
+        pst_release_post_config(s);
     }
     if (g.board) {
         pst_watch_post_config(g.board, pconf, s);

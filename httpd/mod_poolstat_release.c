@@ -4,7 +4,7 @@
  *
  * A browser does what any page tells it, so a request must come from our own page: by the
  * headers that browsers set and scripts cannot (Sec-Fetch-Site, Origin, Referer), and by a nonce that
- * only who can read the page or the JSON has.  The nonce is a time and its SipHash under a key that
+ * only who can read the page or the JSON has; and by a name of this server's own.  The nonce is a time and its SipHash under a key that
  * the parent makes and its children inherit.
  */
 #include "mod_poolstat_private.h"
@@ -16,6 +16,9 @@
 #include <http_core.h>
 #include <http_main.h>
 #include <http_protocol.h>
+#include <http_vhost.h>
+
+#include <arpa/inet.h>
 
 APLOG_USE_MODULE(poolstat);
 
@@ -26,16 +29,31 @@ APLOG_USE_MODULE(poolstat);
 #define POLL         apr_time_from_msec(10)
 #define NONCE_LEN    24         /* 8 digits of time, 16 of its hash; hexadecimal */
 
-static unsigned char *key;      /* APR_SIPHASH_KSIZE bytes; kept by httpd across reloads */
+/* Kept by httpd across reloads. */
+typedef struct {
+    int           made;
+    unsigned char bytes[APR_SIPHASH_KSIZE];
+} nonce_key_t;
 
-void pst_release_post_config(void)
+static const unsigned char *key;        /* NULL: there is none */
+
+/* Without random bytes there are no nonces, and nobody may ask, until the next reload brings some. */
+void pst_release_post_config(server_rec *s)
 {
-    key = ap_retained_data_get(RETAINED_KEY);
+    nonce_key_t *kept = ap_retained_data_get(RETAINED_KEY);
+    apr_status_t rv = APR_SUCCESS;
+
+    if (!kept) {
+        kept = ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
+    }
+    if (!kept->made) {
+        rv = apr_generate_random_bytes(kept->bytes, sizeof(kept->bytes));
+        kept->made = rv == APR_SUCCESS;
+    }
+    key = kept->made ? kept->bytes : NULL;
     if (!key) {
-        key = ap_retained_data_create(RETAINED_KEY, APR_SIPHASH_KSIZE);
-        if (apr_generate_random_bytes(key, APR_SIPHASH_KSIZE) != APR_SUCCESS) {
-            key = NULL;
-        }
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "PST0022: no nonces for POST /pool-status/release: the system gives no "
+                     "random bytes. It is refused until a reload finds some.");
     }
 }
 
@@ -80,7 +98,10 @@ static const char *wrong_nonce(const char *given)
     if (!given) {
         return "it has no nonce";
     }
-    if (!key || strlen(given) != NONCE_LEN) {
+    if (!key) {
+        return "this server could make no nonces (PST0022)";
+    }
+    if (strlen(given) != NONCE_LEN) {
         return "its nonce is none of this server's";
     }
     apr_cpystrn(digits, given, sizeof(digits));
@@ -106,6 +127,19 @@ static int is_here(const char *url, const char *host)
     return len == strlen(host) && ap_cstr_casecmpn(authority, host, len) == 0;
 }
 
+/*
+ * A name that nobody gave this server may be one that an attacker's DNS has bound to its address, so that his
+ * page is of the same origin and reads our nonces.  An address, or localhost, is bound by nobody.
+ */
+static int is_our_name(request_rec *r)
+{
+    unsigned char address[16];
+
+    return !r->hostname || ap_matches_request_vhost(r, r->hostname, r->server->port)
+           || ap_cstr_casecmp(r->hostname, "localhost") == 0 || inet_pton(AF_INET, r->hostname, address) == 1
+           || inet_pton(AF_INET6, r->hostname, address) == 1;
+}
+
 /* @return NULL, or what is wrong */
 static const char *foreign(request_rec *r)
 {
@@ -120,7 +154,10 @@ static const char *foreign(request_rec *r)
     if (origin && !is_here(origin, host)) {
         return "it comes from another origin than its Host (Origin)";
     }
-    return !origin && referer && !is_here(referer, host) ? "it comes from a page of another host (Referer)" : NULL;
+    if (!origin && referer && !is_here(referer, host)) {
+        return "it comes from a page of another host (Referer)";
+    }
+    return is_our_name(r) ? NULL : "its Host is neither an address nor a name of this server (ServerName, ServerAlias)";
 }
 
 /* @return OK, 400 or 413 */

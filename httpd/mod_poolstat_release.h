@@ -9,11 +9,11 @@
 #include "pst_release.h"
 
 /** Parent: see to it that there is a key for nonces; it lasts as long as the parent, graceful restarts included. */
-void pst_release_post_config(void);
+void pst_release_post_config(server_rec *s);
 
 /**
  * A nonce that a form sends back, good for an hour with whichever child gets it.
- * @return NULL where PoolStatControl is Off; else text of pool
+ * @return NULL where PoolStatControl is Off, or there is no key; else text of pool
  */
 const char *pst_release_nonce(apr_pool_t *pool);
 

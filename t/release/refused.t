@@ -26,7 +26,7 @@ subtest 'PoolStatControl Off' => sub {
     is($s->stop, 0, 'stops in order');
 };
 
-my $s = PST::Server->new('release-refused', conf => "PoolStatControl On\n");
+my $s = PST::Server->new('release-refused', conf => "ServerName main.example\nPoolStatControl On\n");
 ok($s->start, 'a server with PoolStatControl On') or BAIL_OUT($s->start_text . $s->log_text);
 my $nonce = $s->json->{server}{release_nonce};
 like($nonce, qr/^[0-9a-f]{24}$/, 'a nonce');
@@ -72,7 +72,7 @@ subtest 'nonces' => sub {
         is(post($s, $body)->{status}, 403, $bad{$body});
     }
     unlike($s->log_text, qr/\Q$nonce\E/, 'none is in the log');
-    my $other = PST::Server->new('release-other', conf => "PoolStatControl On\n");
+    my $other = PST::Server->new('release-other', conf => "ServerName main.example\nPoolStatControl On\n");
     ok($other->start, 'another server');
     is(post($other, "nonce=$nonce")->{status}, 403, "this server's nonce is none of the other's");
     is($other->stop, 0, 'stops in order');
@@ -100,8 +100,86 @@ subtest 'arguments' => sub {
 is($s->stop, 0, 'stops in order');
 unlike($s->log_text, qr/exit signal/, 'no crash');
 
+# A page of evil.example, whose DNS says that it is at our address, is of the same origin as what it finds there.
+subtest 'names of others' => sub {
+    my $n = PST::Server->new('release-names', conf => <<'EOT');
+PoolStatControl On
+<VirtualHost *:*>
+    ServerName main.example
+    ServerAlias second.example *.third.example
+</VirtualHost>
+<VirtualHost *:*>
+    ServerName other.example
+</VirtualHost>
+EOT
+    ok($n->start, 'a server') or return diag($n->start_text . $n->log_text);
+    my $nonce = $n->json(host => 'evil.example')->{server}{release_nonce};
+    like($nonce, qr/^[0-9a-f]{24}$/, 'it can read a nonce');
+    my $ask = sub {
+        my ($host, @headers) = @_;
+        return $n->fetch('/pool-status/release', method => 'POST', body => "nonce=$nonce", host => $host, timeout => 15,
+            headers => [ 'Content-Length: ' . (6 + length $nonce), @headers ]);
+    };
+    for my $host ('evil.example', 'evil.example:80', '127.0.0.1.evil.example', 'main.example.evil.example', 'localhost.evil.example') {
+        my $r = $ask->($host, "Origin: http://$host", 'Sec-Fetch-Site: same-origin');
+        is($r->{status}, 403, "$host, of its own origin");
+        like($r->{body}, qr/^Refused: its Host is neither an address nor a name of this server \(ServerName, ServerAlias\)\.$/, 'why');
+        is($ask->($host)->{status}, 403, 'and without an origin');
+    }
+    is($ask->($_, "Origin: http://$_")->{status}, 200, $_)
+      for 'main.example', 'MAIN.example', 'main.example:' . $n->port, 'second.example', 'a.third.example', 'other.example', 'localhost:' . $n->port,
+          '127.0.0.1', '[::1]', '192.0.2.1:8080';
+    my $c = PST::Conn->new($n->port);
+    $c->send("POST /pool-status/release HTTP/1.0\r\nContent-Length: " . (6 + length $nonce) . "\r\n\r\nnonce=$nonce");
+    is($c->response->{status}, 200, 'no Host at all');
+    is($n->stop, 0, 'stops in order');
+};
+
+# The system gives no random bytes: apr_generate_random_bytes() for the key alone, while a file is there.
+subtest 'no random bytes' => sub {
+    plan skip_all => 'the sanitizer is preloaded itself' if stage()->{san};
+    my $dir = stage()->{top} . '/t/logs';
+    PST::Stage::write_file("$dir/no_random.c", <<'EOT');
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+int apr_generate_random_bytes(unsigned char *buf, size_t length)
+{
+    int (*real)(unsigned char *, size_t) = (int (*)(unsigned char *, size_t))dlsym(RTLD_NEXT, "apr_generate_random_bytes");
+
+    return length == 16 && access(getenv("PST_NO_RANDOM"), F_OK) == 0 ? 20014 : real(buf, length);
+}
+EOT
+    is(system("cc -shared -fPIC -o \Q$dir/no_random.so\E \Q$dir/no_random.c\E -ldl"), 0, 'a library to preload') or return;
+    my $n = PST::Server->new('release-no-random', conf => "ServerName main.example\nPoolStatControl On\n");
+    my $flag = "$n->{dir}/no_random";
+    PST::Stage::write_file($flag, '');
+    {
+        local @ENV{qw(LD_PRELOAD PST_NO_RANDOM)} = ("$dir/no_random.so", $flag);
+        ok($n->start, 'a server that gets none') or return diag($n->start_text . $n->log_text);
+    }
+    for my $time ('at the start', 'nor at a reload') {
+        is($n->json->{server}{release_nonce}, undef, "no nonce $time");
+        my $r = post($n, 'nonce=' . sprintf('%08x', time) . '0' x 16);
+        is($r->{status}, 403, 'refused');
+        like($r->{body}, qr/^Refused: this server could make no nonces \(PST0022\)\.$/, 'in a sentence');
+        my $lines = () = $n->log_text =~ /PST0022: no nonces for POST/g;
+        cmp_ok($lines, '>=', 1, 'and in the log');
+        ok($n->graceful && $n->answers(20), 'reloads') if $time eq 'at the start';
+    }
+    unlink $flag;
+    ok($n->graceful && $n->answers(20), 'reloads, and the system gives some');
+    my $nonce;
+    ok(wait_for(sub { $nonce = $n->json->{server}{release_nonce} }, 10), 'there are nonces');
+    is(post($n, "nonce=$nonce")->{status}, 200, 'good ones');
+    ok($n->graceful && $n->answers(20), 'once more');
+    is(post($n, "nonce=$nonce")->{status}, 200, 'the key stays');
+    is($n->stop, 0, 'stops in order');
+};
+
 subtest 'without watchdog' => sub {
-    my $m = PST::Server->new('release-monitor', conf => "PoolStatControl On\n", flags => [ '-D', 'PoolStatNoWatchdog' ]);
+    my $m = PST::Server->new('release-monitor', conf => "ServerName main.example\nPoolStatControl On\n", flags => [ '-D', 'PoolStatNoWatchdog' ]);
     ok($m->start, 'a server') or return diag($m->start_text . $m->log_text);
     my $r = post($m, 'nonce=' . $m->json->{server}{release_nonce});
     is($r->{status}, 503, 'nobody could do it');

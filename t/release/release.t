@@ -10,7 +10,7 @@ use Time::HiRes qw(time);
 my $limits = mpm() eq 'prefork'
   ? "StartServers 4\nMinSpareServers 4\nMaxSpareServers 10\nServerLimit 10\nMaxRequestWorkers 10\n"
   : "StartServers 1\nServerLimit 3\nThreadsPerChild 10\nThreadLimit 10\nMinSpareThreads 1\nMaxSpareThreads 30\nMaxRequestWorkers 20\n";
-my $s = PST::Server->new('release', limits => $limits, conf => "PoolStatControl On\nMaxMemFree 8192\n");
+my $s = PST::Server->new('release', limits => $limits, conf => "ServerName main.example\nPoolStatControl On\nMaxMemFree 8192\n");
 ok($s->start, 'a server with PoolStatControl On') or BAIL_OUT($s->start_text . $s->log_text);
 
 sub nonce { return $s->json->{server}{release_nonce} }
