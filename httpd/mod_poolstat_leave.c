@@ -40,6 +40,10 @@ APLOG_USE_MODULE(poolstat);
 #define DEFINE_SOON "PoolStatMaxChildSoon"
 #define YOUNG_SOON  APR_USEC_PER_SEC
 
+/* A child that takes longer to finish its work keeps all others from being replaced, and says so. */
+#define LONG      (600 * APR_USEC_PER_SEC)
+#define LONG_SOON (3 * APR_USEC_PER_SEC)
+
 /* A replacement that did not come in this time is asked for again after as long. */
 #define PATIENCE (60 * APR_USEC_PER_SEC)
 
@@ -62,6 +66,7 @@ static struct {
     int               (*podx_check)(ap_pod_t *);
     int               (*update_status)(ap_sb_handle_t *, int, request_rec *);
     int                 leaving;        /* atomic: the main thread reads it */
+    apr_uint64_t        left;           /* when it began to leave; 0: it has been said that this takes long */
     int                 out;            /* atomic: prefork's worker is out of the parent's count when idle */
     apr_uint64_t        asked;          /* when it began to ask for its replacement; 0: it does not */
     apr_uint64_t        again;          /* not before this time */
@@ -272,8 +277,21 @@ static void leave(const scene_t *scene, apr_uint64_t size, apr_uint64_t now)
                  pst_load(&g.block->child_reserved_bytes), pst_load(&g.block->held_bytes),
                  pst_load(&g.block->books.pss_bytes), (now - g.started) / APR_USEC_PER_SEC,
                  pst_load(&g.block->requests_finished), scene->idle);
+    g.left = now;
     __atomic_store_n(&g.leaving, 1, __ATOMIC_RELEASE);
     wake_main_thread();
+}
+
+static void tell_if_long(apr_uint64_t now)
+{
+    apr_uint64_t most = ap_exists_config_define(DEFINE_SOON) ? LONG_SOON : LONG;
+
+    if (g.left && now > g.left && now - g.left > most) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0021: child %u has been leaving for %" APR_UINT64_T_FMT " s, being "
+                     "above PoolStatMaxChild: %" APR_UINT64_T_FMT " connections still keep it. No other child is replaced "
+                     "until they have ended.", g.pid, (now - g.left) / APR_USEC_PER_SEC, pst_load(&g.block->connections_open));
+        g.left = 0;
+    }
 }
 
 /* Neither leaves nor waits to. */
@@ -318,6 +336,7 @@ void pst_leave_beat(apr_uint64_t now)
         return;
     }
     if (g.leaving) {
+        tell_if_long(now);
         wake_main_thread();
         return;
     }

@@ -113,6 +113,13 @@ subtest 'downloads' => sub {
     beats_pass($s, $other, 3, sub { my $idle = idle_workers($s); $least = $idle if $idle < $least });
     is(scalar leaving($s), 1, 'while it has downloads no other leaves');
     ok(-d "/proc/$left[0]{pid}", 'and it is there');
+    my @long;
+    ok(wait_for(sub { @long = $s->log_text =~ /PST0021: child (\d+) has been leaving for (\d+) s, .*?: (\d+) connections still keep it/g; @long }, 10),
+        'which takes long, and is said');
+    is("$long[0]: $long[2]", "$left[0]{pid}: $grown{ $left[0]{pid} }", 'of whom, and how many connections');
+
+    beats_pass($s, $other, 2);
+    is(scalar(() = $s->log_text =~ /PST0021.*\b$left[0]{pid}\b/g), 1, 'once');
 
     # slow readers, side by side
     my $broken = 0;
