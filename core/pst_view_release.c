@@ -105,13 +105,13 @@ typedef struct {
     apr_uint64_t emptied, busy, allocators, heap, before, after, took;
 } outcome_t;
 
-/* A row of either table. */
-static void print_outcome(pst_emit_t *emit, apr_uint32_t pid, const outcome_t *o, const char *when)
+/* The cells that both tables have. */
+static void print_outcome(pst_emit_t *emit, const outcome_t *o, const char *when)
 {
     char allocators[PST_FORMAT_LEN], heap[PST_FORMAT_LEN], before[PST_FORMAT_LEN], after[PST_FORMAT_LEN],
          took[PST_FORMAT_LEN];
 
-    PIECE(emit, &pst_web_release_row, NUMBER("pid", pid), TEXT("allocators", pst_format_size(allocators, o->allocators)),
+    PIECE(emit, &pst_web_release_outcome, TEXT("allocators", pst_format_size(allocators, o->allocators)),
           NUMBER("emptied", o->emptied), NUMBER("busy", o->busy), TEXT("heap", pst_format_size(heap, o->heap)),
           TEXT("before", pst_format_size(before, o->before)), TEXT("after", pst_format_size(after, o->after)),
           TEXT("took", pst_format_span(took, o->took)), TEXT("when", when));
@@ -129,13 +129,17 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
         PIECE(emit, &pst_web_release_note, TEXT("note", note_of(asked)));
     }
     pst_emit_piece(emit, &pst_web_release_table, NULL, 0);
+    pst_emit_piece(emit, &pst_web_release_heads, NULL, 0);
+    pst_emit_piece(emit, &pst_web_release_body, NULL, 0);
     for (apr_uint32_t i = 0; i < asked->count && emit->status == APR_SUCCESS; i++) {
         const pst_release_row_t *row = &asked->rows[i];
         const outcome_t o = { row->emptied, row->busy, row->allocators_bytes, row->heap_bytes, row->rss_before,
                               row->rss_after, row->took };
 
         if (row->state == PST_RELEASE_DONE) {
-            print_outcome(emit, row->pid, &o, "now");
+            PIECE(emit, &pst_web_release_row, NUMBER("pid", row->pid));
+            print_outcome(emit, &o, "now");
+            pst_emit_piece(emit, &pst_web_release_row_end, NULL, 0);
         }
         else {
             PIECE(emit, row->state == PST_RELEASE_GONE ? &pst_web_release_gone : &pst_web_release_pending,
@@ -149,16 +153,47 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
 
 /* ---- on the page ---- */
 
-static void print_last(pst_emit_t *emit, const pst_page_t *page, const pst_shared_child_t *head)
+/* What it keeps, what came of the last release, and a button for the next, which belongs to the form above. */
+static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_child_t *head)
 {
     const outcome_t o = { head->released_emptied, head->released_busy, head->released_allocators_bytes,
                           head->released_heap_bytes, head->released_rss_before_bytes, head->released_rss_after_bytes,
                           head->released_seconds };
-    char age[PST_FORMAT_LEN], when[PST_FORMAT_LEN + 8];
+    char kept[PST_FORMAT_LEN], heap[PST_FORMAT_LEN], age[PST_FORMAT_LEN], when[PST_FORMAT_LEN + 8];
 
-    pst_format_age(age, page->snapshot->taken > head->released_time ? page->snapshot->taken - head->released_time : 0);
-    apr_snprintf(when, sizeof(when), "%s ago", age);
-    print_outcome(emit, head->owner, &o, when);
+    PIECE(emit, &pst_web_release_child, NUMBER("pid", head->owner), NUMBER("allocators", head->allocators),
+          TEXT("kept", pst_format_size(kept, head->allocators_kept_bytes)),
+          TEXT("heap", head->books.heap_time ? pst_format_size(heap, head->books.heap_free_bytes) : ""));
+    if (head->releases) {
+        pst_format_age(age, snapshot->taken > head->released_time ? snapshot->taken - head->released_time : 0);
+        apr_snprintf(when, sizeof(when), "%s ago", age);
+        print_outcome(emit, &o, when);
+    }
+    else {
+        pst_emit_piece(emit, &pst_web_release_never, NULL, 0);
+    }
+    if (snapshot->nonce) {
+        PIECE(emit, &pst_web_release_ask, NUMBER("pid", head->owner));
+    }
+    pst_emit_piece(emit, &pst_web_release_row_end, NULL, 0);
+}
+
+/* The children of this page's window. */
+static void print_children(pst_emit_t *emit, const pst_page_t *page)
+{
+    const pst_snapshot_t *snapshot = page->snapshot;
+    apr_uint32_t from = page->args->children_from, i;
+
+    pst_emit_piece(emit, &pst_web_release_children, NULL, 0);
+    pst_emit_piece(emit, &pst_web_release_heads, NULL, 0);
+    if (snapshot->nonce) {
+        pst_emit_piece(emit, &pst_web_release_head_ask, NULL, 0);
+    }
+    pst_emit_piece(emit, &pst_web_release_body, NULL, 0);
+    for (i = from; i < snapshot->child_count && i - from < page->args->rows && emit->status == APR_SUCCESS; i++) {
+        print_child(emit, snapshot, &snapshot->children[i].head);
+    }
+    pst_emit_piece(emit, &pst_web_release_end, NULL, 0);
 }
 
 void pst_view_release(pst_emit_t *emit, const pst_page_t *page)
@@ -196,14 +231,6 @@ void pst_view_release(pst_emit_t *emit, const pst_page_t *page)
             pst_emit_piece(emit, &pst_web_release_form_all, NULL, 0);
         }
     }
-    if (releases) {
-        pst_emit_piece(emit, &pst_web_release_table, NULL, 0);
-        for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {
-            if (snapshot->children[i].head.releases) {
-                print_last(emit, page, &snapshot->children[i].head);
-            }
-        }
-        pst_emit_piece(emit, &pst_web_release_end, NULL, 0);
-    }
+    print_children(emit, page);
     pst_emit_piece(emit, &pst_web_section_end, NULL, 0);
 }

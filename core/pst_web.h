@@ -63,7 +63,9 @@ extern const pst_piece_t
 /* release.html */
 extern const pst_piece_t
     pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all, pst_web_release_form_pid,
-    pst_web_release_table, pst_web_release_row, pst_web_release_pending, pst_web_release_gone, pst_web_release_end, pst_web_released,
+    pst_web_release_children, pst_web_release_table, pst_web_release_heads, pst_web_release_head_ask, pst_web_release_body,
+    pst_web_release_child, pst_web_release_row, pst_web_release_outcome, pst_web_release_never, pst_web_release_ask,
+    pst_web_release_row_end, pst_web_release_pending, pst_web_release_gone, pst_web_release_end, pst_web_released,
     pst_web_released_end;
 
 /* server_status.html */

@@ -105,8 +105,15 @@ subtest 'answers' => sub {
     my $text = release_now($s, accept => '*/*');
     like($text->{body}, qr/^ReleaseAsked: \d+$/m, 'lines of text for others');
     my $main = $s->fetch('/pool-status')->{body};
-    like($main, qr{<form class="release" method="post" action="./pool-status/release">\s*<input type="hidden" name="nonce" value="[0-9a-f]{24}">}, 'the page has the form');
-    like($main, qr{<table class="places releases">}, 'and what came of the last');
+    like($main, qr{<form id="release-form" class="release" method="post" action="./pool-status/release">\s*<input type="hidden" name="nonce" value="[0-9a-f]{24}">}, 'the page has the form');
+    my ($table) = $main =~ m{<table class="places releases">(.*?)</table>}s;
+    like($table, qr{ ago</td>}, 'and what came of the last');
+    my %button = map { $_ => 1 } $table =~ /<button type="submit" form="release-form" name="pid" value="(\d+)"/g;
+    my @pids = sort map { $_->{pid} } @{ $s->json->{children} };
+    is(join(' ', sort keys %button), "@pids", 'and a button for each child');
+    unlike($main, qr/<script[^>]*>[^<]*release/, 'without a script');
+    my $one = $s->fetch("/pool-status?pid=$pids[0]")->{body};
+    is(join(' ', $one =~ /<button type="submit"(?: form="release-form")? name="pid" value="(\d+)"/g), "$pids[0] $pids[0]", 'of one child alone: for it');
     like($s->log_text, qr/PST0012: memory was released on request, user -: of \d+ children \d+ did/, 'the log has an entry');
 };
 
@@ -120,40 +127,6 @@ subtest 'a request in flight' => sub {
     cmp_ok($row->{request}{reserved_bytes}, '>=', 2_000_000, 'and is left alone');
     is($p->finish->{status}, 200, 'it is answered');
 };
-
-subtest 'a child that is killed while asked' => sub {
-    # stopped, it cannot answer; then it dies
-    my $json = $s->json;
-    my $own = $json->{children}[0]{pid};
-    my $second;
-    if (mpm() eq 'prefork') { ($second) = grep { $_ != $own } map { $_->{pid} } @{ $json->{children} } }
-    SKIP: {
-        skip 'one child serves all', 3 unless $second;
-        kill STOP => $second;
-        my $answer;
-        my $nonce = nonce_from($s);
-        skip 'no answer from another child', 3 unless $nonce;
-        my $begun = time;
-        my $pid = fork // die;
-        if (!$pid) { select undef, undef, undef, 0.5; kill KILL => $second; POSIX::_exit(0) }
-        my $body = "nonce=$nonce&pid=$second";
-        my $res = $s->fetch('/pool-status/release', method => 'POST', body => $body, timeout => 20,
-            headers => [ 'Accept: application/json', 'Content-Length: ' . length $body ]);
-        waitpid $pid, 0;
-        $answer = json_of($res->{body});
-        is($res->{status}, 200, 'answered');
-        like($answer->{children}[0]{state}, qr/^(?:gone|pending)$/, "it is $answer->{children}[0]{state}");
-        cmp_ok(time - $begun, '<', 8, 'in time');
-        ok($s->answers(20), 'the server goes on');
-    }
-};
-
-sub nonce_from {
-    my ($s) = @_;
-    my $r = $s->fetch('/pool-status/json', timeout => 5);
-    my $j = $r->{status} == 200 ? json_of($r->{body}) : undef;
-    return $j ? $j->{server}{release_nonce} : undef;
-}
 
 subtest 'during a graceful restart' => sub {
     my $nonce = nonce();
