@@ -18,7 +18,7 @@ sub level        { my ($s, $text) = @_; push @{$s->{level}}, $text; print STDERR
 sub instructions { my ($s, $case, $figures) = @_; push @{$s->{instructions}}, [$case, $figures] }
 sub pairs        { my ($s, $setting, $ratios) = @_; push @{$s->{pairs}}, [$setting, $ratios] }
 sub growth       { my ($s, $figures) = @_; $s->{growth} = $figures }
-sub storm        { my ($s, $setting, $figures) = @_; push @{$s->{storm}}, [$setting, $figures] }
+sub storm        { my ($s, @row) = @_; push @{$s->{storm}}, [@row] }
 sub faces        { my ($s, $figures) = @_; $s->{faces} = $figures }
 sub books        { my ($s, $figures) = @_; $s->{books} = $figures }
 
@@ -111,22 +111,25 @@ sub text_growth {
 
 sub text_storm {
     my ($s) = @_;
-    my @rows;
+    my (@rows, @given);
     for (@{$s->{storm}}) {
-        my ($setting, $f) = @$_;
-        for my $what (['p99', '99th percentile of latency'], ['rate', 'requests a second']) {
-            push @rows, [$setting->{name}, $what->[1], map {
+        my ($setting, $load, $f) = @$_;
+        for my $what (['p50', 'median, ms'], ['p99', '99th percentile, ms'], ['longest', 'longest, ms'], ['rate', 'requests a second']) {
+            push @rows, [$setting->{name}, $load->{name}, $what->[1], sprintf($what->[0] eq 'rate' ? '%.0f' : '%.1f', median(@{$f->{none}{$what->[0]}})), map {
                 my @v = sort { $a <=> $b } @{$f->{$_}{$what->[0]} || []};
                 @v ? sprintf('x %.3f (%.2f to %.2f)', median(@v), @v[0, -1]) : '' } qw(storm control)];
         }
-        push @rows, [$setting->{name}, 'released in all', sprintf('%d MB by %d requests', $f->{released} / 1048576, $f->{asked}), ''];
+        push @given, sprintf('%s, %s: %d MB of free lists and %d MB of the heap by %d requests', $setting->{name}, $load->{name},
+                             $f->{released} / 1048576, $f->{heap} / 1048576, $f->{asked});
     }
-    my $rounds = @{$s->{storm}[0][1]{storm}{rate}};
+    my $rounds = @{$s->{storm}[0][2]{storm}{rate}};
     return "## Release storms\n\n"
-         . table(['', '', 'a release every 100 ms', 'control: none'], @rows)
-         . "One server with PoolStatControl On, `ab -c8` with a connection for each request of 200 KB of pool memory; two seconds without, two with a\n"
-         . "`POST /pool-status/release` every 100 ms, in turn: each beat against the mean of its neighbours without, median (smallest to\n"
-         . "largest) of $rounds rounds. The control is a beat without, between two others.\n\n";
+         . table(['', 'requests use', 'latency', 'none', 'a release every 100 ms', 'control: none'], @rows)
+         . "One server with PoolStatControl On, `ab -c8` with a connection for each request of 200 KB of pool memory; for \"malloc\" the request also takes\n"
+         . "200 blocks of 3,000 bytes from malloc and frees them, in heaps with 10,000 free blocks between as many in use: malloc_trim, which may be called\n"
+         . "once a second, holds the lock that they want. Two seconds without, two with a `POST /pool-status/release` every 100 ms, in turn: each beat against\n"
+         . "the mean of its neighbours without, median (smallest to largest) of $rounds rounds. The control is a beat without, between two others.\n\n"
+         . "Given back meanwhile: " . join('; ', @given) . ".\n\n";
 }
 
 sub text_faces {

@@ -23,8 +23,9 @@
  *   printf=N         one string of N bytes by apr_psprintf, or
  *   churn=N          make, fill, clear, destroy a pool below the request's N times
  *   fork=1           ... in a forked process, which then ends, instead of in this one
- *   heap=N heap_bytes=B heap_free=none|all|pinned
- *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed
+ *   heap=N heap_bytes=B heap_free=none|all|pinned|half
+ *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed, or
+ *                    every second one
  *   cpu=MS           compute without any input or output
  *   subreq=URI       run a subrequest       redirect=URI  hand over by internal redirect
  *   stream=N chunk=BYTES every=MS leak=request|connection brigades=K
@@ -542,6 +543,28 @@ typedef struct block_t {
 static block_t *kept_blocks;
 static apr_thread_mutex_t *kept_lock;
 
+/* @return those that are kept */
+static block_t *free_heap(block_t *last, const char *which)
+{
+    int all = !strcmp(which, "all"), pinned = !strcmp(which, "pinned"), half = !strcmp(which, "half");
+    block_t *kept = NULL;
+    long i;
+
+    for (i = 0; last; i++) {
+        block_t *before = last->before;
+
+        if (all || (pinned && i > 0) || (half && i % 2)) {
+            free(last);
+        }
+        else {
+            last->before = kept;
+            kept = last;
+        }
+        last = before;
+    }
+    return kept;
+}
+
 static void take_heap(const plan_t *plan)
 {
     apr_size_t bytes = plan->heap_bytes < sizeof(block_t) ? sizeof(block_t) : plan->heap_bytes;
@@ -558,23 +581,7 @@ static void take_heap(const plan_t *plan)
         block->before = last;
         last = block;
     }
-    if (last && strcmp(plan->heap_free, "none")) {
-        block_t *block = last->before;
-
-        if (!strcmp(plan->heap_free, "all")) {
-            block = last;
-            last = NULL;
-        }
-        else {
-            last->before = NULL;
-        }
-        while (block) {
-            block_t *before = block->before;
-
-            free(block);
-            block = before;
-        }
-    }
+    last = free_heap(last, plan->heap_free);
     apr_thread_mutex_lock(kept_lock);
     while (last) {
         block_t *before = last->before;
