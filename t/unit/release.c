@@ -19,7 +19,7 @@
 static pst_board_t board;
 static pst_shared_child_t *block;
 static apr_pool_t *base;
-static apr_uint64_t now = NOW;
+static apr_uint64_t now = NOW + 5000;
 
 static int start(void)
 {
@@ -121,6 +121,22 @@ static void steadily(void)
     apr_pool_destroy(pool);
 }
 
+/* The watchdog wakes now a bit earlier, now a bit later. */
+static void once_a_second(void)
+{
+    apr_uint64_t samples;
+
+    pst_release_start(block, 0, 1, 0);
+    second();
+    samples = block->limits.samples;
+    now += SECOND - 3;
+    pst_release_beat(now);
+    is_number(block->limits.samples, samples + 1, "a second less a bit: measured");
+    pst_release_beat(now + 1);
+    is_number(block->limits.samples, samples + 1, "not twice");
+    now += 3;
+}
+
 /* Nodes of more than a second's worth, and small ones that always come again. */
 static void large_ones(void)
 {
@@ -163,6 +179,7 @@ int main(void)
     apr_initialize();
     ok(start(), "instrumented in full");
     obeys();
+    once_a_second();
     steadily();
     large_ones();
     pst_board_close(&board);
