@@ -76,7 +76,7 @@ for my $heap ([ 'glibc', '', 'both' ], ['jemalloc', 'libjemalloc.so.2', 'both'],
   SKIP: {
         skip "no $name here", 1 unless defined $library;
         subtest $name => sub {
-            my $s = PST::Server->new("heap-$name", limits => $limits, cores => 0, conf => "PoolStatControl On\n");
+            my $s = PST::Server->new("heap-$name", limits => $limits, cores => 0, conf => "ServerName main.example\nPoolStatControl On\n");
             {
                 local $ENV{LD_PRELOAD} = $library;
                 ok($s->start, 'a server with it') or return diag($s->start_text . $s->log_text);

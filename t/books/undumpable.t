@@ -17,7 +17,7 @@ my $usual = 512 * 1024;
 for my $cores (0, 1) {
     subtest $cores ? 'with CoreDumpDirectory' : 'without' => sub {
         my $s = PST::Server->new("undumpable-$cores", limits => $limits, cores => $cores,
-            conf => "PoolStatControl On\nMaxMemFree 0\nThreadStackSize $usual\n");
+            conf => "ServerName main.example\nPoolStatControl On\nMaxMemFree 0\nThreadStackSize $usual\n");
         ok($s->start, 'a server') or return diag($s->start_text . $s->log_text);
         my $pid = $s->json->{children}[0]{pid};
         is((stat "/proc/$pid/pagemap")[4], $cores ? (getpwnam 'nobody')[2] : 0, 'its child ' . ($cores ? 'may' : 'may not') . ' read its pagemap');

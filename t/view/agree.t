@@ -27,7 +27,7 @@ my %without = (
         # its notes tell of what is wrong, its findings of limits
         server  => [qw(slots server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
         # its verdicts are sentences; times and costs stand together in one title
-        child   => [ qw(child_start_time child_instrumented growths), @told, @books, @releases ],
+        child   => [ qw(child_start_time child_instrumented growths), grep(!/^allocators/, @told), @books, @releases ],
         process => [qw(pools used_bytes slack_bytes peak_bytes growths growing)],
         unslotted => '*', class => '*', site => '*', sizes => '*',
         total   => [qw(growths child_peak_bytes pools_created pools_destroyed connections_opened unslotted_connections private_dirty_bytes heap_in_use_bytes heap_free_bytes)],
@@ -120,6 +120,7 @@ my $limits = mpm() eq 'prefork' ? "StartServers 8\nMinSpareServers 1\nMaxSpareSe
   : "StartServers 2\nServerLimit 8\nThreadsPerChild 10\nThreadLimit 10\nMinSpareThreads 1\nMaxSpareThreads 80\nMaxRequestWorkers 40\n";
 my $s = PST::Server->new('agree');
 $s->write_conf(limits => $limits, conf => <<"EOT");
+ServerName main.example
 PoolStatControl On
 PoolStatConnections 4
 MaxMemFree 8192

@@ -263,10 +263,13 @@ sub page {
     my ($all) = _section($page, 'largest') =~ m{<th scope="row" class="wide">All</th>(.*?)</tr>}s;
     $f{'total sizes'}{request_peak_bytes} = join ' ', map { ($_->[0] < 17 ? 8192 << $_->[0] : '+Inf') . ':' . $_->[1] =~ tr/,//dr }
       map { m{x="(\d+)".*<title>[^<]*: ([\d,]+)</title>} ? [ $1 / 10, $2 ] : () } split /\n/, $all // '';
+    my @keeps    = qw(allocators allocators_kept_bytes heap_free_bytes);
     my @released = qw(allocators_bytes emptied busy heap_bytes rss_before_bytes rss_after_bytes seconds);
     for my $row (_rows(_section($page, 'release'))) {
         my ($pid) = $row->{cells}[0]{html} =~ /^(\d+)$/ or next;
-        $f{"child $pid"}{"released_$released[$_]"} = _plain($row->{cells}[ $_ + 1 ]{html}) for 0 .. $#released;
+        $f{"child $pid"}{ $keeps[$_] } = _plain($row->{cells}[ $_ + 1 ]{html}) for 0 .. $#keeps;
+        my $never = $row->{cells}[ 1 + @keeps ]{html} eq 'nothing was released here so far';
+        $f{"child $pid"}{"released_$released[$_]"} = $never ? 0 : _plain($row->{cells}[ $_ + 1 + @keeps ]{html}) for 0 .. $#released;
     }
     my @found = $page =~ m{<li class="(\w+)"><p><b class="severity">\g1</b> .*?<code>([a-z-]+)</code></p>\n.*\n.*\n(?:<p class="more">and (\d+) more)?}g;
     $f{findings} = _findings(map [ @found[ 3 * $_ + 1, 3 * $_ ], $found[ 3 * $_ + 2 ] // 0 ], 0 .. @found / 3 - 1);
