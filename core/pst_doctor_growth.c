@@ -204,19 +204,35 @@ typedef struct of_class_t {
     const pst_class_row_t *class;
 } of_class_t;
 
-/* Had the child a good deal fewer connections when the growth began? */
-static int explained(pst_doctor_t *doctor, const pst_child_row_t *child, const pst_shared_verdict_t *verdict)
+/* The most connections that the child had at once between two moments. */
+static apr_uint64_t most_connections(const pst_history_t *history, apr_uint64_t from, apr_uint64_t to)
 {
-    const pst_history_t *history = &doctor->history;
-    apr_uint64_t was = 0, now;
+    apr_uint64_t most = 0;
 
-    if (!pst_doctor_history(doctor, child)) {
+    for (apr_uint32_t i = history->fine_count; i-- > 0 && history->fine[i].time >= from; ) {
+        if (history->fine[i].time <= to && history->fine[i].connections_open > most) {
+            most = history->fine[i].connections_open;
+        }
+    }
+    return most;
+}
+
+/* Had the child a good deal fewer connections in the first quarter of the growth than in the last? Or is less there
+ * now than grew: then it was in use, and given back meanwhile? */
+static int explained(pst_doctor_t *doctor, const pst_child_row_t *child, const pst_class_row_t *class)
+{
+    const pst_shared_verdict_t *verdict = &class->row.verdict;
+    const pst_history_t *history = &doctor->history;
+    apr_uint64_t was, now, last, quarter;
+
+    if (!pst_doctor_history(doctor, child)
+        || (double)class->row.class_reserved_bytes < (double)verdict->per_minute * (double)lasted(doctor, verdict) / 60e6) {
         return 1;
     }
-    now = history->fine[history->fine_count - 1].connections_open;
-    for (apr_uint32_t i = history->fine_count; i-- > 0 && history->fine[i].time >= verdict->since; ) {
-        was = history->fine[i].connections_open;
-    }
+    last = history->fine[history->fine_count - 1].time;
+    quarter = last > verdict->since ? (last - verdict->since) / 4 : 0;
+    was = most_connections(history, verdict->since, verdict->since + quarter);
+    now = most_connections(history, last - quarter, last);
     return now > was && (now - was) * 100 >= was * PST_DOCTOR_MORE_CONNECTIONS;
 }
 
@@ -314,7 +330,7 @@ static void classes(pst_doctor_t *doctor)
             const pst_class_row_t *class = &child->classes[c];
 
             if (class->index && grown(doctor, &class->row.verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS) && !said_otherwise(child)
-                && !explained(doctor, child, &class->row.verdict)) {
+                && !explained(doctor, child, class)) {
                 found = apr_palloc(doctor->pool, sizeof(*found));
                 *found = (of_class_t){ child, class };
                 pst_top_add(&top, (double)class->row.verdict.per_minute, found);

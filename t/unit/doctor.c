@@ -249,6 +249,9 @@ static void of_class(void)
     grow(&class->verdict, 300000, 25);
     finding = found("growing-class");
     ok(finding && finding->pid == 100 && !strcmp(finding->tag, "leaky") && figure(finding, "pools") == 50, "growing-class");
+    class->class_reserved_bytes = 300000 * 25 / 60 - 1;
+    ok(none(), "if less is there than grew, it was given back");
+    class->class_reserved_bytes = 50 * 8192;
     grow(&class->verdict, 300000, 19);
     ok(none(), "not before 20 seconds");
     grow(&class->verdict, 300000, 25);
@@ -264,6 +267,9 @@ static void of_class(void)
     child->connections_open = 12;
     pst_history_beat(&board, child, NOW + 2 * SECOND);
     ok(none(), "a fifth more do");
+    child->connections_open = 1;
+    pst_history_beat(&board, child, NOW + 3 * SECOND);
+    ok(none(), "if they were there a moment ago, too");
 
     wipe();
     child = healthy(100);
