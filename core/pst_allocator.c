@@ -193,10 +193,10 @@ static apr_uint64_t weigh_bag(void)
     return bytes;
 }
 
-/* Within take(), while the state is TAKEN. An owner who comes meanwhile says what is kept after us. */
-static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_apr_some_t *some)
+/* Within take(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what is kept after us. */
+static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_apr_some_t *some, apr_uint64_t was)
 {
-    apr_uint64_t was = __atomic_load_n(&entry->kept, __ATOMIC_RELAXED), left = 0;
+    apr_uint64_t left = 0;
 
     if (some) {
         g.chain = pst_apr_take_some(allocator, some);
@@ -218,6 +218,7 @@ static int take(pst_allocator_t *entry, pst_apr_some_t *some)
 {
     apr_uint64_t idle = __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE), taken = (idle & ~(apr_uint64_t)KIND) | TAKEN;
     apr_allocator_t *allocator = __atomic_load_n(&entry->allocator, __ATOMIC_RELAXED);
+    apr_uint64_t was = __atomic_load_n(&entry->kept, __ATOMIC_RELAXED);
 
     if ((idle & KIND) != IDLE || !make_ready(entry, __atomic_load_n(&entry->pool, __ATOMIC_RELAXED))) {
         return 0;
@@ -226,7 +227,7 @@ static int take(pst_allocator_t *entry, pst_apr_some_t *some)
     if (!__atomic_compare_exchange_n(&entry->state, &idle, taken, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         return 0;
     }
-    take_nodes(entry, allocator, some);
+    take_nodes(entry, allocator, some, was);
     if (!__atomic_compare_exchange_n(&entry->state, &taken, (taken & ~(apr_uint64_t)KIND) | IDLE, 0, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
         g.spare = NULL;                     /* the owner has it */
@@ -326,7 +327,7 @@ apr_uint64_t pst_allocator_take_some(apr_uint64_t least, apr_uint64_t most)
     return g.bytes;
 }
 
-/* Nothing is taken, by asking for the impossible. */
+/* Nothing is taken, by asking for the impossible; but for what an owner leaves behind who comes meanwhile: it is in the bag. */
 apr_uint64_t pst_allocator_find_larger(apr_uint64_t than)
 {
     unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE), i, count = 0;

@@ -317,24 +317,58 @@ static int said_otherwise(const pst_child_row_t *child)
     return grow != 0;
 }
 
+/* Whether a growth is explained is told by the child's history: no more are read than those of the classes that grow
+ * fastest, however many children and classes there are. */
+#define CANDIDATES 64
+
+typedef struct candidates_t {
+    of_class_t of[CANDIDATES];      /* fastest first */
+    unsigned   count;
+} candidates_t;
+
+static void add_candidate(candidates_t *candidates, const of_class_t *of)
+{
+    unsigned at = candidates->count;
+
+    if (at == CANDIDATES && candidates->of[at - 1].class->row.verdict.per_minute >= of->class->row.verdict.per_minute) {
+        return;
+    }
+    candidates->count += at < CANDIDATES;
+    at = candidates->count - 1;
+    for (; at > 0 && candidates->of[at - 1].class->row.verdict.per_minute < of->class->row.verdict.per_minute; at--) {
+        candidates->of[at] = candidates->of[at - 1];
+    }
+    candidates->of[at] = *of;
+}
+
+static void add_child_candidates(candidates_t *candidates, const pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    if (said_otherwise(child)) {
+        return;
+    }
+    for (apr_uint32_t c = 0; c < child->class_count; c++) {
+        const of_class_t of = { child, &child->classes[c] };
+
+        if (of.class->index && grown(doctor, &of.class->row.verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS)) {
+            add_candidate(candidates, &of);
+        }
+    }
+}
+
 static void classes(pst_doctor_t *doctor)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
-    of_class_t *found = NULL;
+    candidates_t *candidates = apr_pcalloc(doctor->pool, sizeof(*candidates));
     pst_top_t top = { .kept = 0 };
 
-    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
-        const pst_child_row_t *child = &snapshot->children[i];
+    for (apr_uint32_t i = 0; candidates && i < snapshot->child_count; i++) {
+        add_child_candidates(candidates, doctor, &snapshot->children[i]);
+    }
+    for (unsigned i = 0; candidates && i < candidates->count; i++) {
+        const of_class_t *of = &candidates->of[i];
 
-        for (apr_uint32_t c = 0; c < child->class_count; c++) {
-            const pst_class_row_t *class = &child->classes[c];
-
-            if (class->index && grown(doctor, &class->row.verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS) && !said_otherwise(child)
-                && !explained(doctor, child, class)) {
-                found = apr_palloc(doctor->pool, sizeof(*found));
-                *found = (of_class_t){ child, class };
-                pst_top_add(&top, (double)class->row.verdict.per_minute, found);
-            }
+        if (!explained(doctor, of->child, of->class)) {
+            pst_top_add(&top, (double)of->class->row.verdict.per_minute, of);
         }
     }
     for (unsigned i = 0; i < top.kept; i++) {

@@ -88,12 +88,12 @@ static apr_uint64_t pools_on_demand(const pst_board_t *board)
 
 /* What there is without such pools: `most` of those that came since there were `least`. What they were given beyond their
  * first node counts. */
-static double without_on_demand(apr_uint64_t reserved, apr_uint64_t pools, apr_uint64_t least, apr_uint64_t most)
+static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools, apr_uint64_t least, apr_uint64_t most)
 {
     apr_uint64_t more = pools > least ? pools - least : 0;
 
     more = more < most ? more : most;
-    return reserved > more * EMPTY_POOL ? (double)(reserved - more * EMPTY_POOL) : 0;
+    return reserved > more * EMPTY_POOL ? reserved - more * EMPTY_POOL : 0;
 }
 
 /* What is judged of a point. */
@@ -110,7 +110,7 @@ static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, 
     for (apr_uint32_t i = 0; i < count; i++) {
         own.points[i].time = (double)((apr_int64_t)points[i].time - (apr_int64_t)points[0].time) / 1e6;
         own.points[i].size = of == OF_HEAP ? (double)points[i].heap_in_use
-                             : without_on_demand(points[i].process, points[i].process_pools, least, own.on_demand);
+                             : (double)without_on_demand(points[i].process, points[i].process_pools, least, own.on_demand);
         own.points[i].requests = (double)points[i].requests_finished;
     }
     pst_trend_judge(trend, own.points, count, own.work, own.spare);
@@ -335,7 +335,7 @@ void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr
         pools = live_pools(row);
         least[i] = !classes[i].count || pools < least[i] ? pools : least[i];
         add_point(&classes[i], 1, now,
-                  (apr_uint64_t)without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
+                  without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
         judge_series(&trend, &classes[i]);
         publish(&row->verdict, &trend, classes[i].begin, NULL, NOBODY);
     }

@@ -183,7 +183,7 @@ apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid)
 
 apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid)
 {
-    char text[4096];
+    char text[65536];       /* in front of what is wanted stand its groups, hundreds perhaps */
     const char *rss, *swap;
 
     memset(sum, 0, sizeof(*sum));

@@ -54,6 +54,7 @@ void pst_release_start(pst_shared_child_t *block, int obeys, int empties, apr_ui
     memset(&g, 0, sizeof(g));
     g.block = block;
     g.obeys = obeys;
+    __atomic_store_n(&block->obeys, (uint32_t)(obeys != 0), __ATOMIC_RELEASE);
     g.empties = empties;
     g.rate = empties ? rate : 0;
     g.heap_pause = HEAP_UNASKED;
@@ -225,6 +226,7 @@ static void give_gently(apr_uint64_t now)
     g.allowed -= give_some(0, g.allowed);
     if (!g.aim) {
         g.aim = pst_allocator_find_larger(g.rate);
+        g.allowed -= pst_allocator_bag() < g.allowed ? pst_allocator_bag() : g.allowed;     /* an owner left it behind */
     }
     ask_heap_gently(now);
 }

@@ -15,7 +15,9 @@ static void ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32
     apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_ACQUIRE);
     pst_release_row_t *row = &asked->rows[asked->count];
 
-    if (!owner || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE) || (pid && pid != owner)) {
+    /* one that was configured otherwise, before a reload, would not answer */
+    if (!owner || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE) || !__atomic_load_n(&child->obeys, __ATOMIC_ACQUIRE)
+        || (pid && pid != owner)) {
         return;
     }
     memset(row, 0, sizeof(*row));

@@ -240,9 +240,13 @@ static void count_me_out(const scene_t *scene, int out)
  * wrote would be gone with the next connection, long before the parent counts. On the main thread. */
 static int tell_status(ap_sb_handle_t *sbh, int status, request_rec *r)
 {
-    int out = status == SERVER_READY && __atomic_load_n(&g.out, __ATOMIC_ACQUIRE);
+    int out = status == SERVER_READY && __atomic_load_n(&g.out, __ATOMIC_ACQUIRE), was;
 
-    return g.update_status(sbh, out ? SERVER_GRACEFUL : status, r);
+    was = g.update_status(sbh, out ? SERVER_GRACEFUL : status, r);
+    if (out && !__atomic_load_n(&g.out, __ATOMIC_ACQUIRE)) {    /* taken back meanwhile, before it could be seen */
+        g.update_status(sbh, status, r);
+    }
+    return was;
 }
 
 /* -- leaving --------------------------------------------------------------- */
@@ -358,6 +362,9 @@ void pst_leave_beat(apr_uint64_t now)
         else {
             stay(&scene);
         }
+    }
+    else if (g.asked) {
+        stay(&scene);       /* somebody wrote another name where its own stood */
     }
 }
 

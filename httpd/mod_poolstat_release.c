@@ -113,18 +113,25 @@ static const char *wrong_nonce(const char *given)
     return differs ? "its nonce is none of this server's" : time > now || now - time > GOOD_FOR ? "its nonce is too old" : NULL;
 }
 
+/* Of an authority, without the port that goes without saying: proxies add it to Host, browsers leave it out of Origin. */
+static apr_size_t length_of(const char *authority)
+{
+    apr_size_t len = strcspn(authority, "/?#");
+
+    return len > 3 && strncmp(authority + len - 3, ":80", 3) == 0 ? len - 3
+         : len > 4 && strncmp(authority + len - 4, ":443", 4) == 0 ? len - 4 : len;
+}
+
 /* Is this the origin of our own pages? A proxy may have taken off TLS, so the scheme says nothing. */
 static int is_here(const char *url, const char *host)
 {
     const char *authority = strstr(url, "://");
-    apr_size_t len;
 
     if (!authority || !host) {
         return 0;
     }
     authority += 3;
-    len = strcspn(authority, "/?#");
-    return len == strlen(host) && ap_cstr_casecmpn(authority, host, len) == 0;
+    return length_of(authority) == length_of(host) && ap_cstr_casecmpn(authority, host, length_of(host)) == 0;
 }
 
 /*
@@ -151,7 +158,8 @@ static const char *foreign(request_rec *r)
     if (site && ap_cstr_casecmp(site, "same-origin") != 0) {
         return "its browser says that it comes from another site (Sec-Fetch-Site)";
     }
-    if (origin && !is_here(origin, host)) {
+    /* where a page's referrers are forbidden its browser says null even of itself, and that it is by Sec-Fetch-Site */
+    if (origin && !(site && strcmp(origin, "null") == 0) && !is_here(origin, host)) {
         return "it comes from another origin than its Host (Origin)";
     }
     if (!origin && referer && !is_here(referer, host)) {

@@ -319,7 +319,7 @@ typedef struct pst_shared_child_t {
     uint32_t pid;               /**< whose figures these are; unlike owner it stays when the child is gone */
     uint32_t ended_how;         /**< pst_end_e */
     uint32_t bell;              /**< changed, and woken as a futex, by whoever wants the child's watchdog to look */
-    uint32_t unused;
+    uint32_t obeys;             /**< 0 or 1: it releases memory when it is asked to */
     uint64_t started;           /**< time */
     uint64_t ended;             /**< time; 0 while it lives, or of a block never claimed */
     uint64_t profile_rate;      /**< bytes of growth between samples, on average; 0: no call sites */

@@ -56,7 +56,6 @@ sub compare {
         for my $figure (@FIGURES) {
             push @{ $result{$kind}{$figure} }, $kind eq 'none' ? $is->{$figure}
               : 2 * $is->{$figure} / ($beats[ $i - 1 ][1]{$figure} + $beats[ $i + 1 ][1]{$figure});
-            push @{ $result{"${kind}_ms"}{$figure} }, $is->{$figure};
         }
     }
     return \%result;

@@ -54,7 +54,7 @@ subtest 'origins' => sub {
         is($r->{status}, 403, join ', ', @$headers);
     }
     for my $headers ([ 'Origin: http://main.example', 'Sec-Fetch-Site: same-origin' ], [ 'Origin: https://MAIN.example' ],
-        [ 'Referer: http://main.example/pool-status' ], []) {
+        [ 'Referer: http://main.example/pool-status' ], [ 'Origin: null', 'Sec-Fetch-Site: same-origin' ], []) {
         is(post($s, "nonce=$nonce", @$headers)->{status}, 200, join(', ', 'good', @$headers));
     }
 };
@@ -126,6 +126,8 @@ EOT
         like($r->{body}, qr/^Refused: its Host is neither an address nor a name of this server \(ServerName, ServerAlias\)\.$/, 'why');
         is($ask->($host)->{status}, 403, 'and without an origin');
     }
+    is($ask->("main.example:$_->[0]", "Origin: $_->[1]")->{status}, $_->[2], "main.example:$_->[0] from $_->[1]")
+      for [ 443, 'https://main.example', 200 ], [ 80, 'http://main.example', 200 ], [ 81, 'http://main.example', 403 ], [ 443, 'https://main.example:8443', 403 ];
     is($ask->($_, "Origin: http://$_")->{status}, 200, $_)
       for 'main.example', 'MAIN.example', 'main.example:' . $n->port, 'second.example', 'a.third.example', 'other.example', 'localhost:' . $n->port,
           '127.0.0.1', '[::1]', '192.0.2.1:8080';
