@@ -37,7 +37,8 @@ sub wait_for {
 }
 
 my $serial = 0;
-sub token { return join '-', ($_[0] // 't'), $$, int(time * 1000) % 1_000_000_000, ++$serial }
+# Of one length, so that none is the beginning of another.
+sub token { return sprintf '%s-%d-%09d-%05d', $_[0] // 't', $$, int(time * 1000) % 1_000_000_000, ++$serial }
 
 # fetch(path, port => , headers => [..], method =>): a request on a connection of its own.
 sub fetch {
