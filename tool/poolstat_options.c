@@ -153,6 +153,9 @@ static const char *set_min(poolstat_options_t *options, const char *value)
     if (*c && (!unit || c[1])) {
         return "a size: bytes, or a number with K, M or G";
     }
+    if (unit && n > UINT64_MAX >> 10 * (unit - units + 1)) {
+        return "a size of less than 16 EB";
+    }
     options->min = unit ? n << 10 * (unit - units + 1) : n;
     return NULL;
 }

@@ -187,14 +187,15 @@ subtest 'any size' => sub {
 
 subtest 'at once, however long the interval' => sub {
     for my $pause ('', 'Space') {
+        my $end = $pause ? 'C-\\' : 'C-c';
         my $u = PST::Command->terminal(80, 24, 'top', '--pid', $parent, '--interval', 600);
         ok($u->shows(qr/^ *$child .* runs/m), $pause ? 'paused' : 'it waits') or return;
         $u->keys($pause) if $pause;
         $u->resize(60, 15);
         ok($u->shows(qr/^\? help.* a c i\n?\z/m), 'a new size');
         is(scalar(split /\n/, $u->text), 15, 'is used');
-        $u->keys('C-c');
-        ok($u->shows(qr/^status=0/m), 'Ctrl-C');
+        $u->keys($end);
+        ok($u->shows(qr/^status=0/m), "$end ends it, and gives the terminal back");
     }
 };
 

@@ -95,7 +95,7 @@ subtest 'completion' => sub {
 subtest 'refused' => sub {
     for my $wrong ([ 'nonsense' ], [ '--nonsense' ], [ 'json', '--limit', '3' ], [ '--pid' ], [ '--pid', 'x' ], [ '--pid', '0' ],
         [ '--pid=99999999999' ], [ 'watch', '--interval', '0' ], [ 'watch', '-n', '-1' ], [ '--sort', 'size' ], [ '--gone=1' ],
-        [ 'json', 'json' ], [ 'help', 'nonsense' ], [ 'help', 'top', 'json' ], [ 'doctor', '--severity', 'x' ], [ 'top', '--limit', 3 ], [ '--describe=html' ], [ '--file', '' ], [ 'top', '--kind', '' ], [ '-' ]) {
+        [ 'json', 'json' ], [ 'help', 'nonsense' ], [ 'help', 'top', 'json' ], [ 'doctor', '--severity', 'x' ], [ 'top', '--limit', 3 ], [ 'tree', '1', '--min', '99999999999G' ], [ 'tree', '1', '--min', '1X' ], [ '--describe=html' ], [ '--file', '' ], [ 'top', '--kind', '' ], [ '-' ]) {
         my $r = poolstat(@$wrong);
         is($r->{status}, 2, "poolstat @$wrong");
         like($r->{err}, qr/^poolstat: .+/, 'with a sentence');
