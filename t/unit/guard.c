@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 static apr_pool_t *pool;
 static pst_board_t board;
@@ -103,6 +104,14 @@ static int read_only(void *name)
     }
     pst_guard_set(&mapped);
     return !cut() ? 2 : pst_board_intact(&mapped) ? 3 : 0;
+}
+
+/* The same where the kernel maps nothing more. */
+static int read_only_in_no_memory(void *path)
+{
+    const struct rlimit none = { 0, 0 };
+
+    return setrlimit(RLIMIT_DATA, &none) == 0 ? read_only(path) : -1;
 }
 
 static int unguarded(void *unused)
@@ -267,6 +276,8 @@ int main(void)
     expect(cut_under_threads, NULL, 0, "cut while threads count");
     path = fresh();
     expect(read_only, (void *)(apr_uintptr_t)path, 0, "a reader lives on as well");
+    path = fresh();
+    expect(read_only_in_no_memory, (void *)(apr_uintptr_t)path, -SIGBUS, "and ends by the fault where nothing can be mapped in its place");
     fresh();
     expect(unguarded, NULL, -SIGBUS, "without the guard it would have died");
     expect(foreign_by_default, NULL, -SIGBUS, "a SIGBUS elsewhere ends the process as ever");
