@@ -144,7 +144,9 @@ static APR_INLINE apr_uint64_t apply(pst_shared_usage_t *usage, apr_int64_t rese
 static APR_INLINE unsigned apply_to(const pst_account_t *account, apr_int64_t reserved, apr_int64_t slack,
                                     apr_int64_t pools)
 {
-    return (unsigned)(apply(account->usage, reserved, slack, pools) > pst_crossing_limits[account->scope]) << account->scope;
+    apr_uint64_t peak = apply(account->usage, reserved, slack, pools);
+
+    return peak && __builtin_expect(peak > pst_crossing_limits[account->scope], 0) ? 1u << account->scope : 0;
 }
 
 static APR_INLINE unsigned apply_all(const pst_account_t *account, apr_int64_t reserved, apr_int64_t slack,
