@@ -126,8 +126,11 @@ subtest 'what was changed' => sub {
     like($r->{out}, qr/a2dismod poolstat/, 'but how it is disabled is said');
     ok(-e "$debian/modules/mod_poolstat.so", 'the module is there');
     unlink map "$enabled/poolstat.$_", qw(load conf);
-    is(make('uninstall', "APXS=$debian/apxs")->{status}, 0, 'disabled, it is');
-    is_deeply(files($debian), [ '/apxs', '/etc/conf/mods-available/poolstat.conf' ], 'but for what was changed');
+    PST::Stage::write_file("$available/poolstat.load", "# mine\n");
+    $r = make('uninstall', "APXS=$debian/apxs");
+    is($r->{status}, 0, 'disabled, it is');
+    is_deeply(files($debian), [ '/apxs', map "/etc/conf/mods-available/poolstat.$_", qw(conf load) ], 'but for what was changed');
+    like($r->{out}, qr{\Q$available\E/poolstat\.$_ stays}, "which is said of .$_") for qw(load conf);
 };
 
 for my $layout ([ fedora => [qw(conf conf.modules.d conf.d)], qw(etc/conf.modules.d/10-poolstat.conf etc/conf.d/poolstat.conf) ],
