@@ -29,6 +29,9 @@ static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const p
     if (rv == APR_SUCCESS) {
         rv = pst_doctor_take(snapshot, &board->board, pool);
     }
+    if (rv == APR_SUCCESS) {
+        rv = poolstat_whole(board);         /* the doctor reads more of it */
+    }
     return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
 }
 
@@ -144,15 +147,27 @@ static int print_metrics(pst_emit_t *emit, const poolstat_board_t *board, const 
         rv = pst_doctor_take(&snapshot, &board->board, pool);
     }
     if (rv == APR_SUCCESS) {
+        rv = poolstat_whole(board);
+    }
+    if (rv == APR_SUCCESS) {
         rv = pst_view_metrics(emit, &snapshot, PST_CLASSES_SUM, pool);
     }
     return rv == APR_SUCCESS || ferror(stdout) ? POOLSTAT_OK : poolstat_read_failed(rv);    /* main() tells of stdout */
+}
+
+/* Was the board whole until what was read last? @return a poolstat_exit_e */
+static int after(const poolstat_board_t *board)
+{
+    apr_status_t rv = poolstat_whole(board);
+
+    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
 }
 
 static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
                          apr_pool_t *pool)
 {
     pst_history_t history;
+    int status;
 
     if (!board->board.history_size) {
         poolstat_say("there are no histories: PoolStatHistory is Off");
@@ -160,20 +175,27 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
     }
     if (!board->child) {
         pst_view_histories(emit, &board->board, poolstat_correct, (void *)board);
-        return POOLSTAT_OK;
+        return after(board);
     }
     if (pst_history_room(&history, &board->board, pool) != APR_SUCCESS) {
         return poolstat_read_failed(APR_ENOMEM);
     }
     if (!pst_history_find(&history.about, &board->board, board->child)
         || !pst_history_read(&history, &board->board)) {
-        poolstat_say("there is no history of a child with the process id %u", (unsigned)board->child);
-        return POOLSTAT_NONE;
+        status = after(board);              /* of a board that was cut nobody is found */
+        if (status == POOLSTAT_OK) {
+            poolstat_say("there is no history of a child with the process id %u", (unsigned)board->child);
+        }
+        return status == POOLSTAT_OK ? POOLSTAT_NONE : status;
     }
     poolstat_correct((void *)board, &history.about);
-    pst_history_leave_out(&history, options->since);
-    pst_view_history(emit, &history, &board->board);
-    return POOLSTAT_OK;
+    status = after(board);
+    if (status == POOLSTAT_OK) {
+        pst_history_leave_out(&history, options->since);
+        pst_view_history(emit, &history, &board->board);
+        status = after(board);
+    }
+    return status;
 }
 
 static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn print)

@@ -39,6 +39,14 @@ static void mark(pst_snapshot_t *snapshot, const poolstat_board_t *board)
     }
 }
 
+apr_status_t poolstat_whole(const poolstat_board_t *board)
+{
+    struct stat about;
+
+    return pst_board_intact(&board->board) && fstat(board->board.fd, &about) == 0
+           && (apr_uint64_t)about.st_size >= board->board.size ? APR_SUCCESS : APR_EINCOMPLETE;
+}
+
 apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool)
 {
     apr_uint64_t now = board->as_of ? board->as_of : (apr_uint64_t)apr_time_now();
@@ -56,6 +64,7 @@ apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *boa
         if (snapshot->gone) {
             mark(snapshot, board);
         }
+        rv = poolstat_whole(board);     /* what was cut under us was read as zeros */
     }
     return rv;
 }

@@ -15,9 +15,15 @@
 /**
  * pst_snapshot_take(), of now or, if the server is gone, of its last sign; children that are gone without a word are marked
  * where the filter asks for those that ended.
- * @return as pst_snapshot_take(), or POOLSTAT_HOLLOW
+ * @return as pst_snapshot_take(), and APR_EINCOMPLETE also of a board that was cut meanwhile; or POOLSTAT_HOLLOW
  */
 apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool);
+
+/**
+ * Is the board as it was opened?  To be asked after what is shown was read: what is cut under us reads as zeros.
+ * @return APR_SUCCESS or APR_EINCOMPLETE
+ */
+apr_status_t poolstat_whole(const poolstat_board_t *board);
 
 /** What is known of a child with a history. @param board a poolstat_board_t: a pst_view_correct_fn */
 void poolstat_correct(void *board, pst_history_about_t *about);

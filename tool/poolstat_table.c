@@ -107,6 +107,12 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     if (rv == APR_SUCCESS) {
         rv = poolstat_grid_connections(&connections, &snapshot, window.rows, window.count, pool);
     }
+    if (rv == APR_SUCCESS) {
+        rv = pst_doctor_take(&snapshot, &board->board, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = poolstat_whole(board);     /* before anything of it is shown */
+    }
     if (rv != APR_SUCCESS) {
         return poolstat_read_failed(rv);
     }
@@ -124,9 +130,7 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
         printf("\n%u of %u connections\n", (unsigned)window.count, (unsigned)window.of);
         print_grid(&connections, width);
     }
-    if (pst_doctor_take(&snapshot, &board->board, pool) == APR_SUCCESS) {
-        print_findings(snapshot.findings, width);
-    }
+    print_findings(snapshot.findings, width);
     return POOLSTAT_OK;
 }
 

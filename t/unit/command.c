@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #define CHILDREN 3
@@ -221,12 +222,13 @@ static unsigned steering(int fd)
 }
 
 static unsigned steered, strange;
+static int keep_out;            /* what was printed is left in out_path */
+static char out_path[600];
 
 /* Run a subcommand with stdout and stderr in a file. @return its status */
 static int run(unsigned which, const char *more, const char *value)
 {
     const char *argv[] = { poolstat_commands[which].name, "--file", path, more, value, NULL };
-    char out_path[600];
     int out, saved_out, saved_err, status;
 
     snprintf(out_path, sizeof(out_path), "%s.out", path);
@@ -247,7 +249,9 @@ static int run(unsigned which, const char *more, const char *value)
     clearerr(stdout);
     steered += steering(out);
     close(out);
-    unlink(out_path);
+    if (!keep_out) {
+        unlink(out_path);
+    }
     strange += status < 0 || status > POOLSTAT_FAILED;
     return status;
 }
@@ -390,6 +394,90 @@ static void test_cut_under(unsigned times)
     ok(fine > 0, "boards that are cut while they are read are survived");
     is_number(steered, 0, "and print nothing strange");
     write_board(whole, size);
+}
+
+/* ---- cut at any moment of a read ---- */
+
+static off_t cut_to;
+
+static void cut_now(int signal)
+{
+    (void)signal;
+    if (truncate(path, cut_to) == 0) {
+        alarm(30);
+    }
+}
+
+/* All that a run printed; the figures of a dead server's board are the same each time. */
+static size_t printed(unsigned which, const char *pid, char *to, size_t room, int *status, double *took)
+{
+    apr_time_t began = apr_time_now();
+    int fd;
+    ssize_t length;
+
+    keep_out = 1;
+    *status = run(which, pid ? "--pid" : NULL, pid);
+    keep_out = 0;
+    *took = (double)(apr_time_now() - began);
+    fd = open(out_path, O_RDONLY);
+    length = read(fd, to, room);
+    close(fd);
+    unlink(out_path);
+    return length > 0 ? (size_t)length : 0;
+}
+
+/* What ends well printed what it prints of the whole board: no figure is of a part that was gone when it was read. */
+static void test_cut_once(unsigned times)
+{
+    static char right[1 << 20], now[1 << 20];
+    unsigned wrong = 0, refused = 0, fine = 0;
+    const size_t block = (size - head) / (CHILDREN + 1);
+
+    signal(SIGALRM, cut_now);
+    for (unsigned i = 0; i < times; i++) {
+        unsigned which = i % COMMANDS;
+        const char *pid = i / COMMANDS % 2 ? "100000" : NULL;
+        struct itimerval when = { { 0, 0 }, { 0, 0 } };
+        int status, before;
+        double took;
+        size_t length, is;
+
+        write_board(whole, size);
+        length = printed(which, pid, right, sizeof(right), &before, &took);
+        cut_to = (off_t)(head + below((uint32_t)(size - head - block)));
+        when.it_value.tv_usec = 1 + (long)below((uint32_t)took + 1) % 999999;
+        setitimer(ITIMER_REAL, &when, NULL);
+        is = printed(which, pid, now, sizeof(now), &status, &took);
+        alarm(0);
+        if (status <= POOLSTAT_FOUND) {
+            wrong += status != before || is != length || memcmp(right, now, is) != 0;
+            fine++;
+        }
+        refused += status == POOLSTAT_DAMAGED;
+    }
+    signal(SIGALRM, SIG_DFL);
+    printf("# cut once: %u ended well, %u were refused\n", fine, refused);
+    is_number(wrong, 0, "no figure is of a board that was cut when it was read");
+    ok(fine && refused, "of boards that were cut at any moment");
+    write_board(whole, size);
+}
+
+/* The same at one moment that matters: heads of children are there, what they hold is not. */
+static int cut_before_look(void *unused)
+{
+    poolstat_options_t options = { .command = "", .file = path, .filter = { .kind = -1 } };
+    static poolstat_board_t board;
+    static pst_snapshot_t snapshot;
+    apr_pool_t *pool;
+
+    (void)unused;
+    apr_pool_create(&pool, NULL);
+    poolstat_say_to(out_path, sizeof(out_path));
+    if (poolstat_open(&board, &options, 0, pool) >= 0
+        || truncate(path, (off_t)(head + 2 * ((const pst_shared_header_t *)(void *)whole)->child_size + 4096)) != 0) {
+        return 100;
+    }
+    return poolstat_look(&snapshot, &board, &options.filter, pool) == APR_EINCOMPLETE ? 0 : 1;
 }
 
 /* The board is taken away from under its name, then cut: what is still mapped must not end us, whatever became of the name. */
@@ -536,6 +624,9 @@ int main(int argc, const char *const *argv)
     test_other_version();
     test_of_the_past();
     test_renamed();
+    is_number((unsigned)apart(cut_before_look, NULL), 0, "a board that is cut behind the heads of its children is not looked at");
+    write_board(whole, size);
+    test_cut_once(boards / 2);
     test_spoiled(boards);
     test_cut_under(boards / 6);
     endwin();
