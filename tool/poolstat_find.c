@@ -13,6 +13,7 @@
 #include <apr_strings.h>
 #include <apr_time.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,19 +34,14 @@ int poolstat_uses(const poolstat_board_t *board, apr_uint32_t pid)
 
 /* ---- opening ---- */
 
-/* It begins as a board and cannot be read: why? @return the status to end with, or -1 */
-static int say_mismatch(poolstat_board_t *to, int foreign, const char *name)
+/* It was opened and cannot be read: why? @param fd of the same file @return the status to end with, or -1 */
+static int say_mismatch(poolstat_board_t *to, int fd, int foreign, const char *name)
 {
     pst_shared_header_t header;
-    struct stat about;
-    int fd = pst_file_open(to->way, !to->is_found || to->way_is_link, &about), is_board;
+    int is_board;
 
     memset(&header, 0, sizeof(header));
-    is_board = fd >= 0 && pread(fd, &header, sizeof(header), 0) > 12
-               && !memcmp(header.magic, PST_BOARD_MAGIC, sizeof(header.magic));
-    if (fd >= 0) {
-        close(fd);
-    }
+    is_board = pread(fd, &header, sizeof(header), 0) > 12 && !memcmp(header.magic, PST_BOARD_MAGIC, sizeof(header.magic));
     if (is_board && header.version != PST_BOARD_VERSION) {
         to->is_foreign = 1;
         if (foreign) {
@@ -70,12 +66,21 @@ static int is_the_one(poolstat_board_t *to, const struct stat *about)
     return same;
 }
 
+static void close_foreign(poolstat_board_t *board)
+{
+    if (board->foreign >= 0) {
+        close(board->foreign);
+        board->foreign = -1;
+    }
+}
+
+/* What lies at a name may change; so it is opened once, and what cannot be mapped is read by the same descriptor. */
 static int open_way(poolstat_board_t *to, int foreign)
 {
     char name[POOLSTAT_TEXT];
     struct stat about;
     apr_status_t rv;
-    int fd = pst_file_open(to->way, !to->is_found || to->way_is_link, &about);
+    int fd = pst_file_open(to->way, !to->is_found || to->way_is_link, &about), status;
 
     poolstat_text(name, sizeof(name), to->path);
     if (fd == PST_FILE_OTHER) {
@@ -88,13 +93,19 @@ static int open_way(poolstat_board_t *to, int foreign)
         poolstat_say("another file took the place of the board %s meanwhile", name);
         return POOLSTAT_NONE;
     }
+    to->foreign = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     rv = fd >= 0 ? pst_board_open_file(&to->board, fd) : rv;
+    if (rv == APR_EMISMATCH && to->foreign >= 0) {
+        status = say_mismatch(to, to->foreign, foreign, name);
+        if (status >= 0) {
+            close_foreign(to);
+        }
+        return status;
+    }
+    close_foreign(to);
     if (rv == APR_SUCCESS) {
         pst_guard_set(&to->board);
         return -1;
-    }
-    if (rv == APR_EMISMATCH) {
-        return say_mismatch(to, foreign, name);
     }
     if (rv == APR_EINCOMPLETE) {
         poolstat_say("the board %s is cut short", name);
@@ -291,7 +302,7 @@ int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign
     int status = -1;
 
     memset(to, 0, sizeof(*to));
-    to->board.fd = -1;
+    to->board.fd = to->foreign = -1;
     options->filter.gone = options->gone;
     if (options->file) {
         apr_cpystrn(to->path, options->file, sizeof(to->path));
@@ -332,6 +343,7 @@ void poolstat_close(poolstat_board_t *board)
         pst_guard_unset();
     }
     pst_board_close(&board->board);
+    close_foreign(board);
 }
 
 void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_pool_t *pool)

@@ -24,7 +24,8 @@ typedef struct poolstat_board_t {
     int          is_gone;       /**< nobody uses it: its server is dead */
     apr_uint64_t as_of;         /**< of what time its figures then are; else 0 */
     int          objects;       /**< functions are looked up in a process of the server: poolstat_objects() */
-    int          is_foreign;    /**< of another version: nothing is mapped, way can be read */
+    int          is_foreign;    /**< of another version: nothing is mapped, foreign can be read */
+    int          foreign;       /**< its descriptor, else -1 */
 } poolstat_board_t;
 
 /**

@@ -10,8 +10,6 @@
 #include "poolstat_text.h"
 #include "pst_format.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +60,7 @@ static int print_children(int fd, const pst_shared_header_t *header, const pst_s
 {
     apr_uint32_t shown = 0;
 
-    for (apr_uint32_t i = 0; i < header->child_count; i++) {
+    for (apr_uint32_t i = 0; i < header->child_count && !ferror(stdout); i++) {
         apr_uint32_t first[5];      /* owner, generation, level, ready, pid */
 
         if (!read_at(fd, block, header->child_head, header->header_size + (apr_uint64_t)i * header->child_size)) {
@@ -77,10 +75,10 @@ static int print_children(int fd, const pst_shared_header_t *header, const pst_s
             print_figure(block, header->child_head, &descriptors[d]);
         }
     }
-    if (!shown) {
+    if (!shown && !ferror(stdout)) {
         puts("No children.");
     }
-    return POOLSTAT_OK;
+    return ferror(stdout) ? POOLSTAT_FAILED : POOLSTAT_OK;
 }
 
 static int print_board(int fd)
@@ -112,13 +110,5 @@ static int print_board(int fd)
 
 int poolstat_foreign(const poolstat_board_t *board)
 {
-    int fd = open(board->way, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), status;
-
-    if (fd < 0) {
-        poolstat_say("the board cannot be opened: %s", strerror(errno));
-        return POOLSTAT_NONE;
-    }
-    status = print_board(fd);
-    close(fd);
-    return status;
+    return print_board(board->foreign);
 }

@@ -7,6 +7,7 @@
  */
 #include "poolstat.h"
 #include "apart.h"
+#include "poolstat_foreign.h"
 #include "poolstat_look.h"
 #include "poolstat_top.h"
 #include "pst_guard.h"
@@ -20,6 +21,7 @@
 #include <ncurses.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -581,10 +583,27 @@ static void test_untouched(void)
     free(bytes);
 }
 
+static int to_full_disk(void *unused)
+{
+    poolstat_options_t options = { .command = "", .file = path, .filter = { .kind = -1 } };
+    static poolstat_board_t board;
+    apr_pool_t *pool;
+
+    (void)unused;
+    apr_pool_create(&pool, NULL);
+    poolstat_say_to(out_path, sizeof(out_path));
+    if (poolstat_open(&board, &options, 1, pool) >= 0 || !board.is_foreign || !freopen("/dev/full", "w", stdout)) {
+        return 100;
+    }
+    setvbuf(stdout, NULL, _IONBF, 0);
+    return poolstat_foreign(&board);
+}
+
 /* What a board of another version describes of itself is shown. */
 static void test_other_version(void)
 {
-    char *bytes = malloc(size);
+    char *bytes = malloc(size), events[4096] __attribute__((aligned(8)));
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     pst_shared_header_t *header = (void *)bytes;
 
     memcpy(bytes, whole, size);
@@ -592,7 +611,12 @@ static void test_other_version(void)
     header->slot_size += 64;            /* as a newer one might */
     header->sizes_count = 0;
     write_board(bytes, size);
+    inotify_add_watch(watch, path, IN_OPEN | IN_CLOSE);      /* opens alone in a row would be told as one */
     is_number((unsigned long long)run(0, NULL, NULL), POOLSTAT_OK, "a board of another version: the table");
+    is_number((unsigned long long)read(watch, events, sizeof(events)), 2 * sizeof(struct inotify_event),
+              "for which it is opened once: what lies at its name may be another file the second time");
+    close(watch);
+    is_number((unsigned long long)apart(to_full_disk, NULL), POOLSTAT_FAILED, "what cannot be written is told");
     is_number((unsigned long long)run(1, NULL, NULL), POOLSTAT_VERSION, "and a status of its own elsewhere");
     header->child_count = 70000;
     write_board(bytes, size);
