@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,10 +27,34 @@ static const char *const places[] = {
     "/var/run/httpd/poolstat.board", "/etc/httpd/run/poolstat.board", "/run/poolstat.board",
     "/usr/local/apache2/logs/poolstat.board", "/var/log/apache2/poolstat.board"
 };
+#define PLACES (sizeof(places) / sizeof(places[0]))
 
-int poolstat_uses(const poolstat_board_t *board, apr_uint32_t pid)
+/* ---- who uses it ---- */
+
+static int by_name(const void *one, const void *two)
 {
-    return poolstat_pids_have(&board->users, pid);
+    const poolstat_pid_t *a = one, *b = two;
+
+    return (a->named > b->named) - (a->named < b->named);
+}
+
+static const poolstat_pid_t *user_named(const poolstat_board_t *board, apr_uint32_t named)
+{
+    const poolstat_pid_t key = { 0, named };
+
+    return board->users.count ? bsearch(&key, board->users.at, board->users.count, sizeof(key), by_name) : NULL;
+}
+
+int poolstat_uses(const poolstat_board_t *board, apr_uint32_t named)
+{
+    return user_named(board, named) != NULL;
+}
+
+apr_uint32_t poolstat_pid_here(const poolstat_board_t *board, apr_uint32_t named)
+{
+    const poolstat_pid_t *user = user_named(board, named);
+
+    return user ? user->pid : board->is_inner ? 0 : named;
 }
 
 /* ---- opening ---- */
@@ -134,21 +159,51 @@ static apr_uint64_t last_sign(const poolstat_board_t *board)
     return latest;
 }
 
-/* Who uses it, of all processes. */
-static void note_users(poolstat_board_t *board, const poolstat_servers_t *servers)
+/* Who uses it, of the processes that were looked at. */
+static void note_users(poolstat_board_t *board, const poolstat_servers_t *servers, apr_time_t began)
 {
     apr_uint32_t parent = header_parent(board);
 
     memset(&board->users, 0, sizeof(board->users));
+    board->is_inner = 0;
     for (unsigned i = 0; i < servers->count; i++) {
         if (servers->at[i]->opened_device == board->device && servers->at[i]->inode == board->inode) {
             board->users = servers->at[i]->users;
             parent = parent ? parent : servers->at[i]->parent;
         }
     }
+    for (unsigned i = 0; i < board->users.count; i++) {
+        board->is_inner |= board->users.at[i].pid != board->users.at[i].named;
+    }
+    if (board->users.count) {
+        qsort(board->users.at, board->users.count, sizeof(*board->users.at), by_name);
+    }
+    board->looked = servers->cut ? 0 : began;
+    board->is_unsure = board->users.count == 0 && servers->cut;
     board->is_gone = board->users.count == 0 && !servers->cut;
     board->as_of = board->is_gone && board->board.base ? last_sign(board) : 0;
     board->parent = poolstat_uses(board, parent) ? parent : 0;
+}
+
+/*
+ * Whom the board names is looked at first.  In a container they have other ids, and a dead parent leaves
+ * room for doubt: then all processes are.
+ * @param was the parent at the look before; 0: there was none @param is_again whether there was a look before
+ */
+static void look_for_users(poolstat_board_t *board, int is_again, apr_uint32_t was, apr_pool_t *pool)
+{
+    apr_time_t began = apr_time_now();
+    poolstat_servers_t servers;
+
+    if (!board->is_foreign) {
+        poolstat_servers_named(&servers, &board->board, &board->users, pool);
+        note_users(board, &servers, began);
+        if ((board->parent && !board->is_inner) || (is_again && !was && board->users.count)) {
+            return;
+        }
+    }
+    poolstat_servers_find(&servers, 0, pool);
+    note_users(board, &servers, began);
 }
 
 static void use(poolstat_board_t *to, const poolstat_server_t *server)
@@ -161,20 +216,36 @@ static void use(poolstat_board_t *to, const poolstat_server_t *server)
     to->is_found = 1;
 }
 
+/* /run and /var/run are one on many systems. */
+static int was_seen(const struct stat *seen, unsigned count, const struct stat *about)
+{
+    while (count-- > 0) {
+        if (seen[count].st_dev == about->st_dev && seen[count].st_ino == about->st_ino) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* The boards that servers left whose processes are gone: the latest of those in the usual places. @return 0: none */
 static int find_left(poolstat_board_t *to)
 {
     char user[64];
     time_t latest = 0;
+    struct stat seen[PLACES], about;
+    unsigned count = 0;
 
-    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        struct stat about;
+    for (unsigned i = 0; i < PLACES; i++) {
         int fd = pst_file_open(places[i], 0, &about);
 
         if (fd < 0) {
             continue;
         }
         close(fd);
+        if (was_seen(seen, count, &about)) {
+            continue;
+        }
+        seen[count++] = about;
         if (!poolstat_is_ours(&about)) {
             poolstat_say("%s is %s's, and not shown unless --file names it", places[i],
                          poolstat_user(user, sizeof(user), about.st_uid));
@@ -267,18 +338,36 @@ static int knows(const pst_board_t *board, apr_uint32_t pid)
     return 0;
 }
 
+/* What the board calls the process of --pid.  With --file it may be the board's own name for it, as all that is shown has it. */
+static apr_uint32_t name_of(const poolstat_board_t *board, const poolstat_options_t *options)
+{
+    apr_uint32_t pid = options->pid;
+
+    if (options->file && (pid == header_parent(board) || knows(&board->board, pid))) {
+        return pid;
+    }
+    for (unsigned i = 0; i < board->users.count; i++) {
+        if (board->users.at[i].pid == pid) {
+            return board->users.at[i].named;
+        }
+    }
+    return pid;
+}
+
 /* --pid names the parent, a child that lives or one that did. */
 static int apply_pid(poolstat_board_t *to, poolstat_options_t *options)
 {
-    if (!options->pid || options->pid == header_parent(to)) {
+    apr_uint32_t named = options->pid ? name_of(to, options) : 0;
+
+    if (!named || named == header_parent(to)) {
         return -1;
     }
-    if (!knows(&to->board, options->pid)) {
+    if (!knows(&to->board, named)) {
         poolstat_say("the board has no child with the process id %u", (unsigned)options->pid);
         return POOLSTAT_NONE;
     }
-    to->child = options->filter.pid = options->pid;
-    options->filter.gone |= !poolstat_uses(to, options->pid);
+    to->child = options->filter.pid = named;
+    options->filter.gone |= !poolstat_uses(to, named);
     return -1;
 }
 
@@ -290,6 +379,9 @@ static void say_gone(const poolstat_board_t *board)
         poolstat_say("the server is gone; these are the last figures that it left in %s%s%s",
                 poolstat_text(name, sizeof(name), board->path), board->as_of ? ", of " : "",
                 board->as_of ? pst_format_time(time, board->as_of) : "");
+    }
+    else if (board->is_unsure) {
+        poolstat_say("not all processes could be looked at, and no server of this board was among those that were: whether it runs is not known");
     }
     else if (!board->parent && !board->is_foreign) {
         poolstat_say("the parent of this server is gone, children of it still run");
@@ -322,13 +414,7 @@ int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign
     if (status >= 0) {
         return status;
     }
-    if (to->is_foreign) {
-        poolstat_servers_find(&servers, 0, pool);
-    }
-    else {
-        poolstat_servers_named(&servers, &to->board, pool);
-    }
-    note_users(to, &servers);
+    look_for_users(to, 0, 0, pool);
     options->filter.gone |= to->is_gone;
     status = to->is_foreign ? -1 : apply_pid(to, options);
     if (status < 0) {
@@ -346,16 +432,25 @@ void poolstat_close(poolstat_board_t *board)
     close_foreign(board);
 }
 
+/* Whoever it belongs to: a signal that we may not send has a process to go to. */
+static int lives(apr_uint32_t pid)
+{
+    return pid && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
 void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_pool_t *pool)
 {
-    poolstat_servers_t servers;
-    int was_gone = board->is_gone;
+    apr_pool_t *before = board->looks, *looks;
 
-    if (was_gone || (board->parent && kill((pid_t)board->parent, 0) == 0)) {
+    if (board->is_gone || board->is_unsure || (board->parent && lives(poolstat_pid_here(board, board->parent)))
+        || apr_pool_create(&looks, pool) != APR_SUCCESS) {
         return;
     }
-    poolstat_servers_named(&servers, &board->board, pool);
-    note_users(board, &servers);
+    look_for_users(board, 1, board->parent, looks);
+    board->looks = looks;
+    if (before) {               /* after those known before were looked at again */
+        apr_pool_destroy(before);
+    }
     options->filter.gone |= board->is_gone;
     if (board->is_gone) {
         say_gone(board);

@@ -18,10 +18,14 @@ typedef struct poolstat_board_t {
     int          way_is_link;
     dev_t        device;
     ino_t        inode;
-    poolstat_pids_t users;
+    poolstat_pids_t users;      /**< ascending by name */
+    int          is_inner;      /**< they live in a PID namespace of their own: names are not ids here */
+    apr_time_t   looked;        /**< when they were all known; 0: some may not have been seen */
+    apr_pool_t  *looks;         /**< of later looks for them, or NULL */
     apr_uint32_t parent;        /**< as the board says; 0 if no such process uses the board */
-    apr_uint32_t child;         /**< the child that --pid named, else 0 */
+    apr_uint32_t child;         /**< the child that --pid named, by the board's name, else 0 */
     int          is_gone;       /**< nobody uses it: its server is dead */
+    int          is_unsure;     /**< nobody was seen to use it, but not all processes could be looked at */
     apr_uint64_t as_of;         /**< of what time its figures then are; else 0 */
     int          objects;       /**< functions are looked up in a process of the server: poolstat_objects() */
     int          is_foreign;    /**< of another version: nothing is mapped, foreign can be read */
@@ -43,12 +47,15 @@ int poolstat_is_stale(const poolstat_board_t *board);
 
 /**
  * For who looks again and again: did the server end meanwhile?  Then say so, and show what it left.
- * Costs nothing while its parent lives.
- * @param pool of the board: it keeps who uses it
+ * Costs nothing while its parent lives, and no more memory at the thousandth look than at the second.
+ * @param pool of the board: what keeps who uses it is made of it
  */
 void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_pool_t *pool);
 
-/** Does this process use the board? */
-int poolstat_uses(const poolstat_board_t *board, apr_uint32_t pid);
+/** Does a process use the board that it calls by this id? */
+int poolstat_uses(const poolstat_board_t *board, apr_uint32_t named);
+
+/** The id by which /proc has the process that the board calls so.  @return 0: not known */
+apr_uint32_t poolstat_pid_here(const poolstat_board_t *board, apr_uint32_t named);
 
 #endif /* POOLSTAT_FIND_H */

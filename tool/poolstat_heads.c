@@ -17,7 +17,7 @@ char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snap
     apr_snprintf(to, size, "%s, %s, %s; parent %u%s, %s %s",
                  poolstat_text(server, sizeof(server), about->server), poolstat_text(mpm, sizeof(mpm), about->mpm),
                  poolstat_text(module, sizeof(module), about->module), (unsigned)about->parent,
-                 board->parent ? "" : " (gone)", board->is_gone ? "was up" : "up", pst_format_age(age, pst_view_age(snapshot, about->created)));
+                 board->parent || board->is_unsure ? "" : " (gone)", board->is_gone ? "was up" : "up", pst_format_age(age, pst_view_age(snapshot, about->created)));
     poolstat_tie(strrchr(to, ',') + 2);     /* "up 1 min 19 s" */
     return to;
 }

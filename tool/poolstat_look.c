@@ -9,18 +9,34 @@
 #include <apr_strings.h>
 #include <apr_time.h>
 
-/* Is there no such process, though nobody noted its end? */
-static int is_lost(const poolstat_board_t *board, apr_uint32_t pid)
+/*
+ * As the kernel has it: 0: there is no such process.  Whom we do not know in a container was started since its processes were
+ * looked through, or was not there any more then.
+ */
+static char process_state(const poolstat_board_t *board, apr_uint32_t named, apr_uint64_t started)
 {
-    return board->is_gone || !poolstat_process_state(pid);
+    apr_uint32_t pid = poolstat_pid_here(board, named);
+    char state = 0;
+
+    if (pid) {
+        state = poolstat_process_state(pid);
+        return !state && board->is_unsure ? '?' : state;
+    }
+    return board->looked && started < (apr_uint64_t)board->looked ? 0 : '?';
+}
+
+/* Is there no such process, though nobody noted its end? */
+static int is_lost(const poolstat_board_t *board, apr_uint32_t named, apr_uint64_t started)
+{
+    return board->is_gone || !process_state(board, named, started);
 }
 
 const char *poolstat_state(const poolstat_board_t *board, const pst_shared_child_t *head)
 {
-    if (head->ended_how || is_lost(board, head->owner)) {
+    if (head->ended_how || is_lost(board, head->owner, head->started)) {
         return pst_history_end_word(head->ended_how ? head->ended_how : PST_END_GONE);
     }
-    switch (poolstat_process_state(head->owner)) {
+    switch (process_state(board, head->owner, head->started)) {
     case 'T': case 't': return "stopped";
     case 'Z': return "zombie";
     default: return "";
@@ -32,7 +48,7 @@ static void mark(pst_snapshot_t *snapshot, const poolstat_board_t *board)
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         pst_child_row_t *child = &snapshot->children[i];
 
-        if (!child->head.ended_how && is_lost(board, child->head.owner)) {
+        if (!child->head.ended_how && is_lost(board, child->head.owner, child->head.started)) {
             child->head.ended_how = PST_END_GONE;
             child->head.ended = pst_history_last_sign(&board->board, child->block, snapshot->taken);
         }
@@ -73,7 +89,7 @@ void poolstat_correct(void *baton, pst_history_about_t *about)
 {
     const poolstat_board_t *board = baton;
 
-    if (about->alive && is_lost(board, about->pid)) {
+    if (about->alive && is_lost(board, about->pid, about->started)) {
         about->alive = 0;
         about->ended_how = PST_END_GONE;
         about->ended = pst_history_last_sign(&board->board, about->index, (apr_uint64_t)apr_time_now());

@@ -105,11 +105,11 @@ static pst_remote_t *open_process(const poolstat_board_t *board, apr_pool_t *poo
     const char *why;
 
     if (board->child && poolstat_uses(board, board->child)
-        && pst_remote_open(&remote, (pid_t)board->child, AT_ONCE, &why, pool) == APR_SUCCESS) {
+        && pst_remote_open(&remote, (pid_t)poolstat_pid_here(board, board->child), AT_ONCE, &why, pool) == APR_SUCCESS) {
         return remote;
     }
     for (unsigned i = board->users.count; i-- > 0; ) {
-        if (pst_remote_open(&remote, (pid_t)board->users.pids[i], AT_ONCE, &why, pool) == APR_SUCCESS) {
+        if (pst_remote_open(&remote, (pid_t)board->users.at[i].pid, AT_ONCE, &why, pool) == APR_SUCCESS) {
             return remote;
         }
     }

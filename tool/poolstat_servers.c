@@ -10,6 +10,7 @@
 #include "poolstat_text.h"
 #include "pst_file.h"
 #include "pst_format.h"
+#include "pst_remote.h"
 
 #include <apr_strings.h>
 #include <dirent.h>
@@ -28,37 +29,39 @@ int poolstat_is_ours(const struct stat *about)
     return (about->st_uid == 0 || about->st_uid == geteuid()) && !(about->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static void add_pid(poolstat_pids_t *to, apr_uint32_t pid, apr_pool_t *pool)
+static void add_pid(poolstat_pids_t *to, apr_uint32_t pid, apr_uint32_t named, apr_pool_t *pool)
 {
-    if (to->count && to->pids[to->count - 1] == pid) {
+    if (to->count && to->at[to->count - 1].pid == pid) {
         return;
     }
     if (to->count == to->room) {
         unsigned room = to->room ? 2 * to->room : 64;
-        apr_uint32_t *pids = apr_palloc(pool, room * sizeof(*pids));
+        poolstat_pid_t *at = apr_palloc(pool, room * sizeof(*at));
 
-        if (!pids) {
+        if (!at) {
             return;
         }
         if (to->count) {
-            memcpy(pids, to->pids, to->count * sizeof(*pids));
+            memcpy(at, to->at, to->count * sizeof(*at));
         }
-        to->pids = pids;
+        to->at = at;
         to->room = room;
     }
-    to->pids[to->count++] = pid;
+    to->at[to->count++] = (poolstat_pid_t){ pid, named };
+}
+
+static void add_user(poolstat_server_t *server, apr_uint32_t pid, apr_pool_t *pool)
+{
+    if (!server->users.count || server->users.at[server->users.count - 1].pid != pid) {
+        add_pid(&server->users, pid, pst_remote_own_id(pid), pool);
+    }
 }
 
 static int by_number(const void *one, const void *two)
 {
-    const apr_uint32_t *a = one, *b = two;
+    const poolstat_pid_t *a = one, *b = two;
 
-    return (*a > *b) - (*a < *b);
-}
-
-int poolstat_pids_have(const poolstat_pids_t *pids, apr_uint32_t pid)
-{
-    return pids->count && bsearch(&pid, pids->pids, pids->count, sizeof(pid), by_number);
+    return (a->pid > b->pid) - (a->pid < b->pid);
 }
 
 /* ---- one file ---- */
@@ -141,7 +144,7 @@ static void add_server(poolstat_servers_t *servers, const poolstat_server_t *fou
     }
     servers->others += !found->is_ours;
     servers->at[servers->count++] = server;
-    add_pid(&server->users, pid, servers->pool);
+    add_user(server, pid, servers->pool);
 }
 
 /* One line of a process's maps: "from-to rw-s offset major:minor inode   path". @return how many files were looked at */
@@ -163,7 +166,7 @@ static unsigned take_line(poolstat_servers_t *servers, apr_uint32_t pid, char *l
     }
     server = known(servers, makedev(device_major, device_minor), (ino_t)inode);
     if (server) {
-        add_pid(&server->users, pid, servers->pool);
+        add_user(server, pid, servers->pool);
         return 0;
     }
     memset(&found, 0, sizeof(found));
@@ -226,11 +229,11 @@ static void begin(poolstat_servers_t *servers, apr_pool_t *pool)
 static void take_pids(poolstat_servers_t *servers, poolstat_pids_t *all)
 {
     if (all->count) {
-        qsort(all->pids, all->count, sizeof(*all->pids), by_number);
+        qsort(all->at, all->count, sizeof(*all->at), by_number);
     }
     for (unsigned i = 0; i < all->count && in_time(servers); i++) {
-        if (all->pids[i] && (!i || all->pids[i] != all->pids[i - 1])) {
-            take_process(servers, all->pids[i]);
+        if (all->at[i].pid && (!i || all->at[i].pid != all->at[i - 1].pid)) {
+            take_process(servers, all->at[i].pid);
         }
     }
 }
@@ -250,7 +253,7 @@ void poolstat_servers_find(poolstat_servers_t *servers, apr_uint32_t only, apr_p
         long pid = strtol(entry->d_name, NULL, 10);
 
         if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && pid > 0 && pid != (long)getpid()) {
-            add_pid(&all, (apr_uint32_t)pid, pool);
+            add_pid(&all, (apr_uint32_t)pid, 0, pool);
         }
     }
     if (proc) {
@@ -259,14 +262,17 @@ void poolstat_servers_find(poolstat_servers_t *servers, apr_uint32_t only, apr_p
     take_pids(servers, &all);
 }
 
-void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, apr_pool_t *pool)
+void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, const poolstat_pids_t *known, apr_pool_t *pool)
 {
     poolstat_pids_t named = { NULL, 0, 0 };
 
     begin(servers, pool);
-    add_pid(&named, __atomic_load_n(&pst_board_header(board)->parent, __ATOMIC_RELAXED), pool);
+    add_pid(&named, __atomic_load_n(&pst_board_header(board)->parent, __ATOMIC_RELAXED), 0, pool);
     for (apr_uint32_t i = 0; i < board->child_count; i++) {
-        add_pid(&named, __atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED), pool);
+        add_pid(&named, __atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED), 0, pool);
+    }
+    for (unsigned i = 0; i < known->count; i++) {
+        add_pid(&named, known->at[i].pid, 0, pool);
     }
     take_pids(servers, &named);
 }
@@ -276,7 +282,12 @@ void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *boar
 /* What --pid takes for it. */
 static apr_uint32_t pid_of(const poolstat_server_t *server)
 {
-    return poolstat_pids_have(&server->users, server->parent) ? server->parent : server->users.pids[0];
+    for (unsigned i = 0; i < server->users.count; i++) {
+        if (server->users.at[i].named == server->parent) {
+            return server->users.at[i].pid;
+        }
+    }
+    return server->users.at[0].pid;
 }
 
 void poolstat_servers_list(const poolstat_servers_t *servers)

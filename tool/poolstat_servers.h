@@ -16,9 +16,15 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+/** A process: in a container it has another id than here. */
+typedef struct poolstat_pid_t {
+    apr_uint32_t pid;           /**< by which /proc has it here */
+    apr_uint32_t named;         /**< by which it knows itself, and the board it */
+} poolstat_pid_t;
+
 /** Processes. */
 typedef struct poolstat_pids_t {
-    apr_uint32_t *pids;         /**< ascending */
+    poolstat_pid_t *at;         /**< ascending, a server's by pid */
     unsigned count, room;
 } poolstat_pids_t;
 
@@ -53,10 +59,11 @@ int poolstat_is_ours(const struct stat *about);
 /** Of all processes, or (only) of one. */
 void poolstat_servers_find(poolstat_servers_t *servers, apr_uint32_t only, apr_pool_t *pool);
 
-/** Of those that a board names: as many as it has blocks, and cheaper than all there are. */
-void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, apr_pool_t *pool);
-
-int poolstat_pids_have(const poolstat_pids_t *pids, apr_uint32_t pid);
+/**
+ * Of those that a board names, as many as it has blocks, and of those that were known: cheaper than all there are.
+ * Finds none of a container, but for known ones: their names are other processes' here.
+ */
+void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, const poolstat_pids_t *known, apr_pool_t *pool);
 
 /** Say which there are: by what to choose one, whose, where and since when it serves. */
 void poolstat_servers_list(const poolstat_servers_t *servers);

@@ -11,6 +11,7 @@
 struct pst_origins_t {
     pst_remote_t  *remote;
     pst_symbols_t *symbols;
+    uint32_t       self;            /* as the process knows itself, and the board it */
     uintptr_t      board, size;     /* the mapping; 0: none */
     pst_shared_header_t about;
     uintptr_t      block;           /* the process's own; 0: none */
@@ -45,7 +46,7 @@ static void find_block(pst_origins_t *origins)
 
     for (i = 0; i < origins->about.child_count; i++) {
         at = origins->board + origins->about.header_size + (uintptr_t)i * origins->about.child_size;
-        if (pst_remote_read(origins->remote, at, head, sizeof(head)) && head[0] == (uint32_t)origins->remote->pid) {
+        if (pst_remote_read(origins->remote, at, head, sizeof(head)) && head[0] == origins->self) {
             origins->block = at;
             return;
         }
@@ -77,6 +78,7 @@ pst_origins_t *pst_origins_find(pst_remote_t *remote, pst_symbols_t *symbols, ap
     apr_size_t i;
 
     origins->remote = remote;
+    origins->self = pst_remote_own_id((apr_uint32_t)remote->pid);
     origins->symbols = symbols;
     for (i = 0; i < remote->range_count && !origins->block; i++) {
         const pst_range_t *range = &remote->ranges[i];
@@ -105,7 +107,7 @@ int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child)
     uint64_t used;
 
     if (!origins->block || !pst_remote_read(origins->remote, origins->block, &block, sizeof(block))
-        || block.owner != (uint32_t)origins->remote->pid || !block.ready || block.level != PST_LEVEL_FULL) {
+        || block.owner != origins->self || !block.ready || block.level != PST_LEVEL_FULL) {
         return 0;
     }
     child->reserved = sane(block.child_reserved_bytes);

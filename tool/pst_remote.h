@@ -57,6 +57,9 @@ apr_status_t pst_remote_open(pst_remote_t **remote, pid_t pid, apr_time_t limit,
 /** Is there time left? */
 int pst_remote_in_time(pst_remote_t *remote);
 
+/** By which id it knows itself: in a container another one than here.  @return pid where that is not known */
+apr_uint32_t pst_remote_own_id(apr_uint32_t pid);
+
 /** Read the mappings anew. Ranges got before are gone. */
 apr_status_t pst_remote_look(pst_remote_t *remote);
 

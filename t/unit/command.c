@@ -377,7 +377,7 @@ static void test_cut_under(unsigned times)
             }
             write_board(whole, size);
             close(fd);
-            usleep(below(2000));
+            usleep(below(20000));     /* time to be read in */
         }
         _exit(0);
     }
@@ -447,7 +447,8 @@ static void test_cut_once(unsigned times)
         write_board(whole, size);
         length = printed(which, pid, right, sizeof(right), &before, &took);
         cut_to = (off_t)(head + below((uint32_t)(size - head - block)));
-        when.it_value.tv_usec = 1 + (long)below((uint32_t)took + 1) % 999999;
+        /* rather late than early: the board is read after all processes were looked through */
+        when.it_value.tv_usec = ((long)took - (long)below(((uint32_t)took >> below(6)) + 1)) % 999999 + 1;
         setitimer(ITIMER_REAL, &when, NULL);
         is = printed(which, pid, now, sizeof(now), &status, &took);
         alarm(0);

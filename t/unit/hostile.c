@@ -6,6 +6,8 @@
  */
 #include "poolstat.h"
 #include "poolstat_servers.h"
+#include "poolstat_session.h"
+#include "poolstat_text.h"
 #include "apart.h"
 #include "board_double.h"
 #include "tap.h"
@@ -397,6 +399,217 @@ static void test_others(void)
     is_number((unsigned long long)how, 0, "unasked, root is shown root's server alone, and told of nobody's; asked by --pid, nobody's");
 }
 
+/* ---- servers in containers ---- */
+
+typedef struct {
+    pid_t pid, parent, child;   /* who made them; a server of a parent and a child, as we see them: to themselves they are 1 and 2 */
+} inner_t;
+
+static pid_t fork_inner(pst_board_t *board, int is_child)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        alarm(300);
+        if (is_child) {
+            add_child(board, (uint32_t)getpid());
+        }
+        else {
+            pst_board_header(board)->parent = (uint32_t)getpid();
+        }
+        pause();
+        _exit(0);
+    }
+    return pid;
+}
+
+static void be_container(const char *path, int up)
+{
+    const pst_board_about_t about = { .server = "Apache/2.4.0 (Inner)", .module = "mod_poolstat/unit", .mpm = "event", .interval = 1, .history = 60 };
+    inner_t made = { getpid(), 0, 0 };
+    pst_board_t board;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm(300);
+    if (pst_board_create(&board, path, 4, 4, &about, pool) != APR_SUCCESS || unshare(CLONE_NEWPID) != 0) {
+        _exit(77);
+    }
+    made.parent = fork_inner(&board, 0);
+    made.child = fork_inner(&board, 1);
+    while (pst_board_header(&board)->parent != 1 || !pst_board_child(&board, 0)->ready) {
+        sched_yield();
+    }
+    pst_board_close(&board);
+    if (made.parent < 0 || made.child < 0 || write(up, &made, sizeof(made)) != (ssize_t)sizeof(made)) {
+        _exit(1);
+    }
+    while (wait(NULL) > 0 || errno == EINTR) {
+    }
+    pause();
+    _exit(0);
+}
+
+/* @return 0: there can be no containers here */
+static int start_container(inner_t *inner, const char *path)
+{
+    int up[2], good;
+    pid_t pid;
+
+    if (pipe(up) != 0) {
+        return 0;
+    }
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        close(up[0]);
+        be_container(path, up[1]);
+    }
+    close(up[1]);
+    good = read(up[0], inner, sizeof(*inner)) == (ssize_t)sizeof(*inner);
+    close(up[0]);
+    inner->pid = pid;
+    return good;
+}
+
+/* Its end, which its maker has waited for. */
+static void end_inner(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    while (kill(pid, 0) == 0) {
+        sched_yield();
+    }
+}
+
+static void test_container(void)
+{
+    const char *path = in_dir("inner");
+    static run_t run;
+    inner_t inner;
+
+    if (!start_container(&inner, path)) {
+        printf("ok %d # SKIP no PID namespace to be had here\n", ++tap_count);
+        return;
+    }
+    run = (run_t){ .words = { "", "--pid", number(inner.parent) } };
+    run_it(&run);
+    ok(run.status == POOLSTAT_OK && strstr(run.out, "(Inner)") && strstr(run.out, "parent 1,"), "a server in a container is found by its parent's id here");
+    ok(!strstr(run.out, "gone") && strstr(run.out, " 2 "), "its processes live, though it calls them by others' ids");
+    run.words[0] = "json";
+    run.words[2] = number(inner.child);
+    run_it(&run);
+    ok(run.status == POOLSTAT_OK && strstr(run.out, "\"pid\":2,") && !strstr(run.out, "gone"), "a child by its id here");
+    run.words[1] = "--file";
+    run.words[2] = path;
+    run_it(&run);
+    ok(run.status == POOLSTAT_OK && !strstr(run.out, "poolstat:"), "by its file: it lives as well");
+    run.words[3] = "--pid";
+    run.words[4] = "2";
+    run_it(&run);
+    ok(run.status == POOLSTAT_OK && strstr(run.out, "\"pid\":2,"), "whose child may be named as the board has it");
+    run = (run_t){ .words = { "tree", "--json", number(inner.child) } };
+    run_it(&run);
+    ok(strstr(run.out, "\"board\":{\"reserved_bytes\"") != NULL, "tree finds the child's own block");
+    end_inner(inner.child);
+    run = (run_t){ .words = { "json", "--file", path, "--gone" } };
+    run_it(&run);
+    ok(strstr(run.out, "\"ended_how\":\"gone\"") && !strstr(run.out, "server is gone"), "a child that was killed is told from those that live");
+    end_inner(inner.parent);
+    run_it(&run);
+    ok(strstr(run.out, "the server is gone") != NULL, "so is a server");
+    kill(inner.pid, SIGKILL);
+    waitpid(inner.pid, NULL, 0);
+}
+
+static long resident(void)
+{
+    long all = 0, pages = 0;
+    FILE *in = fopen("/proc/self/statm", "r");
+
+    if (!in || fscanf(in, "%ld %ld", &all, &pages) != 2) {
+        pages = 0;
+    }
+    if (in) {
+        fclose(in);
+    }
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Who watches a server whose parent is dead. @return 0: it took no more room in the end */
+static int look_often(void *path)
+{
+    poolstat_options_t options = { .command = "watch", .file = path, .filter = { .kind = -1 } };
+    static poolstat_session_t session;
+    char said[200];
+    long before = 0;
+
+    poolstat_say_to(said, sizeof(said));
+    if (poolstat_session_open(&session, &options) >= 0 || session.board.parent || !session.board.users.count) {
+        return 100;
+    }
+    for (int i = 0; i < 600; i++) {
+        if (poolstat_session_look(&session) >= 0 || session.board.is_gone) {
+            return 101;
+        }
+        before = i == 100 ? resident() : before;
+    }
+    return before && resident() - before < 1024 ? 0 : 1;
+}
+
+static void name_parent(const char *path, uint32_t parent)
+{
+    int fd = open(path, O_WRONLY);
+
+    if (fd < 0 || pwrite(fd, &parent, sizeof(parent), offsetof(pst_shared_header_t, parent)) != (ssize_t)sizeof(parent)) {
+        exit(1);
+    }
+    close(fd);
+}
+
+static void test_orphans(void)
+{
+    char *path = in_dir("orphans");
+    inner_t inner;
+
+    if (!start_container(&inner, path)) {
+        printf("ok %d # SKIP no PID namespace to be had here\n", ++tap_count);
+        return;
+    }
+    name_parent(path, 4000000);     /* the first of a namespace would take all others with it */
+    is_number((unsigned long long)apart(look_often, path), 0, "a server without its parent is looked at again and again in the same room");
+    kill(inner.pid, SIGKILL);
+    waitpid(inner.pid, NULL, 0);
+}
+
+/* ---- more than can be looked at ---- */
+
+static void test_unsure(void)
+{
+    const pst_board_about_t about = { .server = "Apache/2.4.0 (Unsure)", .module = "m", .mpm = "event", .interval = 1 };
+    static run_t run = { .words = { "", "--file" } };
+    other_t others[POOLSTAT_OTHERS + 1];
+    pst_board_t board;
+
+    if (pst_board_create(&board, in_dir("unsure"), 4, 4, &about, pool) != APR_SUCCESS) {
+        ok(0, "a board");
+        return;
+    }
+    add_child(&board, 100000);
+    pst_board_close(&board);
+    run.words[2] = in_dir("unsure");
+    run_it(&run);
+    ok(strstr(run.out, "the server is gone") != NULL, "a server that nobody is left of is gone");
+    for (unsigned i = 0; i <= POOLSTAT_OTHERS; i++) {
+        others[i] = (other_t){ .user = nobody, .board = apr_psprintf(pool, "%s/many%u", dir, i), .server = "x" };
+        start(&others[i]);
+    }
+    run_it(&run);
+    ok(strstr(run.out, "whether it runs is not known") && !strstr(run.out, "gone"), "but not where there was too much to look at");
+    for (unsigned i = 0; i <= POOLSTAT_OTHERS; i++) {
+        stop(&others[i]);
+    }
+}
+
 /* ---- boards that are not there ---- */
 
 /* Children are named, but the file has nothing in it: a few megabytes for gigabytes. */
@@ -451,6 +664,9 @@ int main(void)
         test_figures();
         test_links();
         test_others();
+        test_container();
+        test_orphans();
+        test_unsure();
     }
     else {
         nobody = 0;
