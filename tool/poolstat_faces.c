@@ -65,17 +65,22 @@ static int print_text(pst_emit_t *emit, const poolstat_board_t *board, const poo
     return status;
 }
 
-/* Those of the least severity asked for, or worse. @return how many that leaves out */
-static unsigned leave_out(pst_snapshot_t *snapshot, unsigned least, apr_pool_t *pool)
+/* Those of the least severity asked for, or worse. @param out how many that leaves out @return a poolstat_exit_e */
+static int leave_out(pst_snapshot_t *snapshot, unsigned least, unsigned *out, apr_pool_t *pool)
 {
     pst_findings_t *kept = apr_pmemdup(pool, snapshot->findings, sizeof(*kept));
-    unsigned count = kept->count;
+    unsigned count;
 
+    if (!kept) {
+        return poolstat_read_failed(APR_ENOMEM);
+    }
+    count = kept->count;
     while (kept->count && kept->findings[kept->count - 1].severity < least) {   /* the most severe come first */
         kept->count--;
     }
     snapshot->findings = kept;
-    return count - kept->count;
+    *out = count - kept->count;
+    return POOLSTAT_OK;
 }
 
 static void print_findings_json(pst_emit_t *emit, const pst_snapshot_t *snapshot)
@@ -98,10 +103,12 @@ static int print_findings(pst_emit_t *emit, const poolstat_board_t *board, const
     unsigned out;
     char text[96];
 
+    if (status == POOLSTAT_OK) {
+        status = leave_out(&snapshot, options->severity, &out, pool);
+    }
     if (status != POOLSTAT_OK) {
         return status;
     }
-    out = leave_out(&snapshot, options->severity, pool);
     if (options->json) {
         print_findings_json(emit, &snapshot);
     }

@@ -119,7 +119,8 @@ static pst_remote_t *open_process(const poolstat_board_t *board, apr_pool_t *poo
 void poolstat_objects(poolstat_board_t *board, apr_pool_t *pool)
 {
     pst_remote_t *remote = open_process(board, pool);
-    objects_t *objects = remote ? apr_pcalloc(pool, sizeof(*objects)) : NULL;
+    pst_symbols_t *symbols = remote ? pst_symbols_make(remote, pool) : NULL;
+    objects_t *objects = symbols ? apr_pcalloc(pool, sizeof(*objects)) : NULL;
 
     board->objects = objects != NULL;
     if (!objects) {
@@ -128,7 +129,7 @@ void poolstat_objects(poolstat_board_t *board, apr_pool_t *pool)
     objects->remote = remote;
     objects->left = AT_ONCE;
     objects->ended = apr_time_now();
-    objects->symbols = pst_symbols_make(remote, pool);
+    objects->symbols = symbols;
     objects->elsewhere.baton = objects;
     objects->elsewhere.base = base_of;
     objects->elsewhere.symbol = symbol_of;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define CONNECTIONS 10          /* unless --limit says otherwise */
+#define MOST 10000              /* each takes some KB; text and json have more */
 #define FINDINGS 5              /* at most */
 #define LINE 4096
 
@@ -88,6 +89,18 @@ static void print_findings(const pst_findings_t *findings, unsigned width)
     }
 }
 
+/* How many connections. */
+static apr_uint32_t limit_of(const poolstat_options_t *options)
+{
+    if (!options->has_limit) {
+        return CONNECTIONS;
+    }
+    if (options->limit > MOST) {
+        poolstat_say("the table shows %d connections at most; poolstat text and poolstat json have more", MOST);
+    }
+    return options->limit < MOST ? options->limit : MOST;
+}
+
 static int print_table(const poolstat_board_t *board, const poolstat_options_t *options, apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
@@ -98,8 +111,7 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     apr_status_t rv = poolstat_look(&snapshot, board, &options->filter, pool);
 
     if (rv == APR_SUCCESS) {
-        rv = pst_snapshot_window(&snapshot, options->filter.sort, 0, options->has_limit ? options->limit : CONNECTIONS,
-                                 &window, pool);
+        rv = pst_snapshot_window(&snapshot, options->filter.sort, 0, limit_of(options), &window, pool);
     }
     if (rv == APR_SUCCESS) {
         rv = poolstat_grid_children(&children, &snapshot, board, 0, snapshot.child_count, pool);

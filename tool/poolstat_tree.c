@@ -59,14 +59,20 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     pst_symbols_t *symbols = pst_symbols_make(remote, pool);
     pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
     pst_tree_view_t view = { .match = options->match, .min = options->min };
-    const pst_loaded_t *program = pst_symbols_object(symbols, "");
+    const pst_loaded_t *program;
     const char *why;
-    uintptr_t global = pst_global_find(remote, symbols, &why);
+    uintptr_t global;
     pst_holdings_t holdings;
     pst_search_t search;
     pst_forest_t forest;
     apr_status_t rv;
 
+    if (!symbols || !emit) {
+        fputs("poolstat: tree: no memory\n", stderr);
+        return POOLSTAT_FAILED;
+    }
+    program = pst_symbols_object(symbols, "");
+    global = pst_global_find(remote, symbols, &why);
     if (!global) {
         return refuse(options->operand, why);
     }

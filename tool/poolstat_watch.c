@@ -3,6 +3,7 @@
  * poolstat watch: a line per interval with what is there and what changed since the line before.
  */
 #include "poolstat_heads.h"
+#include "poolstat_look.h"
 #include "poolstat_session.h"
 #include "poolstat_text.h"
 #include "pst_format.h"
@@ -206,13 +207,14 @@ static void print_look(const look_t *now, const look_t *before, const poolstat_s
     fflush(stdout);
 }
 
+/* @return NULL: no memory */
 static held_t *remember(const poolstat_session_t *session, apr_pool_t *pool)
 {
     held_t *held;
 
     apr_pool_clear(pool);
     held = apr_pcalloc(pool, (session->board.board.child_count + 1) * sizeof(*held));
-    for (apr_uint32_t i = 0; i < session->snapshot.child_count; i++) {
+    for (apr_uint32_t i = 0; held && i < session->snapshot.child_count; i++) {
         const pst_child_row_t *child = &session->snapshot.children[i];
 
         held[child->block].pid = child->head.owner;
@@ -251,7 +253,10 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
         }
         before = now;
         held = remember(session, pool);
-        if (ferror(stdout)) {
+        if (!held) {
+            status = poolstat_read_failed(APR_ENOMEM);
+        }
+        else if (ferror(stdout)) {
             status = POOLSTAT_FAILED;
         }
         else if ((session->options.count && i == session->options.count) || session->board.is_gone) {

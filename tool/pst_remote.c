@@ -332,7 +332,8 @@ apr_status_t pst_remote_open(pst_remote_t **opened, pid_t pid, apr_time_t limit,
         rv = errno == EPERM ? APR_EACCES : errno == ENOSYS ? APR_ENOTIMPL : APR_ENOENT;
     }
     if (APR_STATUS_IS_EACCES(rv) || rv == EPERM) {
-        *why = "its memory may be read by root, or by its own user where it allows core dumps";
+        *why = geteuid() ? "its memory may be read by root, or by its own user where it allows core dumps"
+                         : "its memory may not be read, by root neither: the system keeps it to itself";
         return APR_EACCES;
     }
     if (rv == APR_ENOTIMPL) {

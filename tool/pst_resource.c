@@ -122,7 +122,7 @@ static void learn(pst_resources_t *resources, apr_pool_t *pool)
     }
     pst_remote_look(self);
     symbols = pst_symbols_make(self, pool);
-    for (specimen = pst_specimens; specimen->word; specimen++) {
+    for (specimen = pst_specimens; symbols && specimen->word; specimen++) {
         at = pst_specimen_function(specimen, pool);
         if (!at || !pst_symbols_at(symbols, at, &here)) {
             continue;

@@ -439,6 +439,9 @@ pst_symbols_t *pst_symbols_make(pst_remote_t *remote, apr_pool_t *pool)
 {
     pst_symbols_t *symbols = apr_pcalloc(pool, sizeof(*symbols));
 
+    if (!symbols) {
+        return NULL;
+    }
     symbols->remote = remote;
     symbols->pool = pool;
     apr_pool_cleanup_register(pool, symbols, free_names, apr_pool_cleanup_null);

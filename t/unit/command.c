@@ -559,6 +559,24 @@ static void test_of_the_past(void)
     apr_pool_destroy(pool);
 }
 
+/* A row takes kilobytes: how many there are is bounded, and told. */
+static void test_limit(void)
+{
+    static char text[1 << 16];
+    int fd;
+    ssize_t length;
+
+    keep_out = 1;
+    is_number((unsigned long long)run(0, "--limit", "1000000"), POOLSTAT_OK, "a table of as many as can be asked for");
+    keep_out = 0;
+    fd = open(out_path, O_RDONLY);
+    length = read(fd, text, sizeof(text) - 1);
+    text[length > 0 ? length : 0] = '\0';
+    close(fd);
+    unlink(out_path);
+    ok(strstr(text, "10000 connections at most") != NULL, "says how many it shows");
+}
+
 /* Reading changes nothing: not a byte, not a time. */
 static void test_untouched(void)
 {
@@ -646,6 +664,7 @@ int main(int argc, const char *const *argv)
     }
     ok(screen != NULL, "a terminal for top");
     test_untouched();
+    test_limit();
     test_other_version();
     test_of_the_past();
     test_renamed();
