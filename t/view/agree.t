@@ -134,11 +134,15 @@ $s->fetch("/poolprobe?pool=$_") for 'request&bytes=40000', 'request&bytes=300000
 my $nonce = $s->json->{server}{release_nonce};
 is($s->fetch('/pool-status/release', method => 'POST', body => "nonce=$nonce", headers => [ 'Content-Type: application/x-www-form-urlencoded',
     'Content-Length: ' . length "nonce=$nonce" ])->{status}, 200, 'memory is released');
+is($s->fetch('/poolprobe?pool=none&heap=400&heap_bytes=21000&heap_free=pinned&output=2')->{status}, 200, 'a heap with something free in it');
 my @p = map { PST::Probe->start($_->[1], port => $s->port, ask => $s->port, path => $_->[0]) } [ '/far', 'pool=request&bytes=1500000' ],
   map [ '/poolprobe', "pool=$_" ], 'request&bytes=5000001', 'connection&bytes=300000&pieces=3', 'connsub&bytes=70000&pieces=40', 'buckets&bytes=2000000&pieces=2',
   mpm() eq 'prefork' ? () : map "request&bytes=${_}0000", 11 .. 17;
 $_->arrived('hold') for @p;
-wait_for(sub { !grep { !$_->{books_time} || !$_->{heap_time} || !$_->{maps_time} } @{ $s->json->{children} } }, 15);
+wait_for(sub {
+    my @children = @{ $s->json->{children} };
+    return !(grep { !$_->{books_time} || !$_->{heap_time} || !$_->{maps_time} } @children) && grep { $_->{heap_free_bytes} } @children;
+}, 15);
 
 my $frozen = PST::Frozen->new($s);
 ok($frozen, 'nothing moves on the board any more, and httpd answers') or do { diag($s->log_text); done_testing; exit };
