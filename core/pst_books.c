@@ -8,6 +8,7 @@
  * at its children from outside and cannot ask their heaps.
  */
 #include "pst_books.h"
+#include "pst_figure.h"
 #include "pst_heap.h"
 #include "pst_memory.h"
 #include "pst_thread.h"
@@ -103,11 +104,6 @@ static int has_moved(apr_uint64_t is, apr_uint64_t was)
 
 /* -- what ------------------------------------------------------------------- */
 
-static apr_uint64_t less(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid, apr_uint64_t now)
 {
     pst_memory_sum_t sum;
@@ -116,8 +112,8 @@ static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
         return;
     }
     keeper->sum_rss = sum.rss;
-    keeper->sum_shared = less(sum.rss, sum.pss);
-    keeper->sum_clean = less(sum.rss, sum.private_dirty);
+    keeper->sum_shared = pst_minus(sum.rss, sum.pss);
+    keeper->sum_clean = pst_minus(sum.rss, sum.private_dirty);
     keeper->rss = sum.rss + sum.swap;
     pst_store(&books->rss_bytes, sum.rss);
     pst_store(&books->pss_bytes, sum.pss);
@@ -139,8 +135,8 @@ static int count_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
     pst_store(&books->rss_bytes, sum.rss);
     pst_store(&books->swap_bytes, sum.swap);
     if (keeper->sum_rss) {
-        pst_store(&books->pss_bytes, less(sum.rss, keeper->sum_shared));
-        pst_store(&books->private_dirty_bytes, less(sum.rss, keeper->sum_clean));
+        pst_store(&books->pss_bytes, pst_minus(sum.rss, keeper->sum_shared));
+        pst_store(&books->private_dirty_bytes, pst_minus(sum.rss, keeper->sum_clean));
     }
     return has_moved(sum.rss, keeper->sum_rss);
 }
@@ -160,7 +156,7 @@ static void look_at_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, a
 /* What is free in the heap and there. @param keeper  what heap and mappings said last, each at its time */
 static void tell_free(const pst_books_keeper_t *keeper, pst_shared_books_t *books)
 {
-    pst_store(&books->heap_free_bytes, less(keeper->heap_free, keeper->heap_absent));
+    pst_store(&books->heap_free_bytes, pst_minus(keeper->heap_free, keeper->heap_absent));
 }
 
 static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
@@ -176,7 +172,7 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
         /* where libapr gets its nodes from the heap they are in use there too, and counted as APR's */
         apr_uint64_t nodes = g.nodes_in_heap ? pst_load(&child->held_bytes) : 0;
 
-        pst_store(&books->heap_in_use_bytes, figures.in_use > nodes ? figures.in_use - nodes : 0);
+        pst_store(&books->heap_in_use_bytes, pst_minus(figures.in_use, nodes));
         keeper->heap_free = figures.free;
         tell_free(keeper, books);
         if (figures.arenas) {
@@ -199,7 +195,7 @@ static apr_uint64_t others(const pst_books_keeper_t *keeper, const pst_memory_ma
     if (!keeper->heap_mapped) {
         return 0;
     }
-    other = maps->rest_mapped > known ? maps->rest_mapped - known : 0;
+    other = pst_minus(maps->rest_mapped, known);
     return other < maps->rest ? other : maps->rest;
 }
 

@@ -8,6 +8,7 @@
  */
 #include "pst_generation.h"
 #include "pst_apr.h"
+#include "pst_figure.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -144,11 +145,6 @@ void pst_generation_parent_ends(const pst_board_t *board, apr_uint32_t number)
 
 /* -- children ----------------------------------------------------------------- */
 
-static apr_uint64_t sane(apr_uint64_t figure)
-{
-    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
-}
-
 static void raise_to(uint64_t *most, apr_uint64_t value)
 {
     apr_uint64_t was = pst_load(most);
@@ -177,7 +173,7 @@ void pst_generation_child_starts(const pst_board_t *board, const pst_shared_chil
     if (!record) {
         return;
     }
-    process = sane(pst_load(&child->process.reserved_bytes));
+    process = pst_load_sane(&child->process.reserved_bytes);
     rss = resident(&own);
     pst_add(&record->generation_children, 1);
     pst_add(&record->generation_rss_start_sum_bytes, (apr_int64_t)rss);
@@ -211,14 +207,14 @@ void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_
     }
     rss = resident(&own);
     pst_add(&record->generation_children_ended, 1);
-    add_end(record, sane(pst_load(&child->process.reserved_bytes)), own, rss);
+    add_end(record, pst_load_sane(&child->process.reserved_bytes), own, rss);
 }
 
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child)
 {
     pst_shared_generation_t *record = record_of_child(board, child);
-    apr_uint64_t rss = sane(pst_load(&child->books.rss_bytes)), process = sane(pst_load(&child->process.reserved_bytes));
-    apr_uint64_t file = sane(pst_load(&child->books.file_bytes)), shared = sane(pst_load(&child->books.shmem_bytes));
+    apr_uint64_t rss = pst_load_sane(&child->books.rss_bytes), process = pst_load_sane(&child->process.reserved_bytes);
+    apr_uint64_t file = pst_load_sane(&child->books.file_bytes), shared = pst_load_sane(&child->books.shmem_bytes);
 
     if (!record) {
         return;
@@ -263,7 +259,7 @@ apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_
         if (row->in_use != 1 || row->number % PST_GENERATION_COUNT != i) {
             continue;
         }
-#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) row->field = sane(pst_load(&from->field));
+#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) row->field = pst_load_sane(&from->field);
 #include "poolstat_metrics.def"
         to->process_start_mean = mean(row->generation_process_start_sum_bytes, row->generation_children);
         to->private_start_mean = mean(row->generation_private_start_sum_bytes, row->generation_children);

@@ -10,6 +10,7 @@
  */
 #include "pst_growth.h"
 #include "pst_account.h"
+#include "pst_figure.h"
 #include "pst_history.h"
 #include "pst_trend.h"
 
@@ -90,10 +91,10 @@ static apr_uint64_t pools_on_demand(const pst_board_t *board)
  * first node counts. */
 static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools, apr_uint64_t least, apr_uint64_t most)
 {
-    apr_uint64_t more = pools > least ? pools - least : 0;
+    apr_uint64_t more = pst_minus(pools, least);
 
     more = more < most ? more : most;
-    return reserved > more * EMPTY_POOL ? reserved - more * EMPTY_POOL : 0;
+    return pst_minus(reserved, more * EMPTY_POOL);
 }
 
 /* What is judged of a point. */
@@ -310,9 +311,9 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
 /* A class's live pools: between two reads one may have come or gone. */
 static apr_uint64_t live_pools(const pst_shared_class_t *row)
 {
-    apr_uint64_t destroyed = pst_load(&row->class_pools_destroyed), created = pst_load(&row->class_pools_created);
+    apr_uint64_t destroyed = pst_load(&row->class_pools_destroyed);
 
-    return created > destroyed ? created - destroyed : 0;
+    return pst_minus(pst_load(&row->class_pools_created), destroyed);
 }
 
 void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)

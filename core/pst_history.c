@@ -10,6 +10,7 @@
  * more than readers get: the one being written.
  */
 #include "pst_history.h"
+#include "pst_figure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,12 +50,6 @@ apr_status_t pst_history_start(const pst_board_t *board, pst_shared_child_t *chi
     return APR_SUCCESS;
 }
 
-/* A figure taken below 0 for a moment, by two threads that count, is 0. */
-static apr_uint64_t sane(apr_uint64_t figure)
-{
-    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
-}
-
 static apr_uint32_t pages(apr_uint64_t bytes)
 {
     bytes /= PST_HISTORY_PAGE;
@@ -68,11 +63,11 @@ typedef struct sums_t {
 static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *child)
 {
     memset(sums, 0, sizeof(*sums));
-    sums->held = sane(pst_load(&child->held_bytes));
-    sums->buckets = sane(pst_load(&child->child_bucket_bytes));
-    sums->process = sane(pst_load(&child->process.reserved_bytes));
-    sums->connections = sane(pst_load(&child->unslotted.reserved_bytes));
-    sums->slack = sane(pst_load(&child->process.slack_bytes)) + sane(pst_load(&child->unslotted.slack_bytes));
+    sums->held = pst_load_sane(&child->held_bytes);
+    sums->buckets = pst_load_sane(&child->child_bucket_bytes);
+    sums->process = pst_load_sane(&child->process.reserved_bytes);
+    sums->connections = pst_load_sane(&child->unslotted.reserved_bytes);
+    sums->slack = pst_load_sane(&child->process.slack_bytes) + pst_load_sane(&child->unslotted.slack_bytes);
     for (apr_uint32_t s = 0; s < board->slot_count; s++) {
         const pst_shared_slot_t *slot = pst_board_slot(board, child, s);
         apr_uint64_t whole, request;
@@ -80,13 +75,13 @@ static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *c
         if (!__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
             continue;
         }
-        request = __atomic_load_n(&slot->has_request, __ATOMIC_RELAXED) ? sane(pst_load(&slot->request.reserved_bytes))
+        request = __atomic_load_n(&slot->has_request, __ATOMIC_RELAXED) ? pst_load_sane(&slot->request.reserved_bytes)
                                                                         : 0;
-        whole = sane(pst_load(&slot->usage.reserved_bytes));
+        whole = pst_load_sane(&slot->usage.reserved_bytes);
         request = request < whole ? request : whole;
         sums->requests += request;
         sums->connections += whole - request;
-        sums->slack = sane(sums->slack + sane(pst_load(&slot->usage.slack_bytes)));
+        sums->slack = pst_sane(sums->slack + pst_load_sane(&slot->usage.slack_bytes));
     }
 }
 
@@ -99,18 +94,18 @@ static int of_one_moment(const sums_t *sums, const pst_shared_child_t *child)
 
 static void take_books(pst_shared_point_t *point, const pst_shared_books_t *books)
 {
-    point->rss = pages(sane(pst_load(&books->rss_bytes)));
-    point->pss = pages(sane(pst_load(&books->pss_bytes)));
-    point->private_dirty = pages(sane(pst_load(&books->private_dirty_bytes)));
-    point->swap = pages(sane(pst_load(&books->swap_bytes)));
-    point->heap_in_use = pages(sane(pst_load(&books->heap_in_use_bytes)));
-    point->heap_free = pages(sane(pst_load(&books->heap_free_bytes)));
-    point->heap_arenas = (apr_uint32_t)sane(pst_load(&books->heap_arenas));
-    point->file = pages(sane(pst_load(&books->file_bytes)));
-    point->shmem = pages(sane(pst_load(&books->shmem_bytes)));
-    point->stacks = pages(sane(pst_load(&books->stack_bytes)));
-    point->data = pages(sane(pst_load(&books->data_bytes)));
-    point->other = pages(sane(pst_load(&books->other_bytes)));
+    point->rss = pages(pst_load_sane(&books->rss_bytes));
+    point->pss = pages(pst_load_sane(&books->pss_bytes));
+    point->private_dirty = pages(pst_load_sane(&books->private_dirty_bytes));
+    point->swap = pages(pst_load_sane(&books->swap_bytes));
+    point->heap_in_use = pages(pst_load_sane(&books->heap_in_use_bytes));
+    point->heap_free = pages(pst_load_sane(&books->heap_free_bytes));
+    point->heap_arenas = (apr_uint32_t)pst_load_sane(&books->heap_arenas);
+    point->file = pages(pst_load_sane(&books->file_bytes));
+    point->shmem = pages(pst_load_sane(&books->shmem_bytes));
+    point->stacks = pages(pst_load_sane(&books->stack_bytes));
+    point->data = pages(pst_load_sane(&books->data_bytes));
+    point->other = pages(pst_load_sane(&books->other_bytes));
 }
 
 static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_shared_child_t *child,
@@ -135,10 +130,10 @@ static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_
     if (sum > point->held) {
         point->held = sum > APR_UINT32_MAX ? APR_UINT32_MAX : (apr_uint32_t)sum;
     }
-    point->peak = pages(sane(pst_load(&child->child_peak_bytes)));
-    point->connections_open = (apr_uint32_t)sane(pst_load(&child->connections_open));
+    point->peak = pages(pst_load_sane(&child->child_peak_bytes));
+    point->connections_open = (apr_uint32_t)pst_load_sane(&child->connections_open);
     point->requests_finished = (apr_uint32_t)pst_load(&child->requests_finished);
-    point->process_pools = (apr_uint32_t)sane(pst_load(&child->process.pools));
+    point->process_pools = (apr_uint32_t)pst_load_sane(&child->process.pools);
     point->slack = pages(sums.slack);
     take_books(point, &child->books);
 }
@@ -205,14 +200,14 @@ int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_
     if ((unsigned)about->level > PST_LEVEL_FULL) {
         about->level = PST_LEVEL_PUBLIC;
     }
-    about->started = sane(pst_load(&child->started));
+    about->started = pst_load_sane(&child->started);
     about->alive = __atomic_load_n(&child->owner, __ATOMIC_ACQUIRE) == about->pid;
     if (!about->alive) {
-        about->ended = sane(pst_load(&child->ended));
+        about->ended = pst_load_sane(&child->ended);
         about->ended_how = __atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) == PST_END_ORDERLY ? PST_END_ORDERLY
                                                                                                    : PST_END_ABRUPT;
     }
-    if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != about->pid || sane(pst_load(&ring->started)) != about->started) {
+    if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != about->pid || pst_load_sane(&ring->started) != about->started) {
         return 0;
     }
     about->written = pst_load(&ring->fine_written);
@@ -278,8 +273,8 @@ static void close_books(pst_history_point_t *point)
                              + point->data + point->other;
     int known = point->rss && point->file;
 
-    point->unexplained = known && there > explained ? there - explained : 0;
-    point->not_resident = known && explained > there ? explained - there : 0;
+    point->unexplained = known ? pst_minus(there, explained) : 0;
+    point->not_resident = known ? pst_minus(explained, there) : 0;
 }
 
 static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
@@ -328,8 +323,8 @@ static void make_whole(pst_history_point_t *points, apr_uint32_t count, apr_uint
     for (apr_uint32_t i = count; i-- > 0;) {
         ms -= (apr_uint64_t)(apr_int64_t)(apr_int32_t)((apr_uint32_t)ms - (apr_uint32_t)points[i].time);
         requests -= (apr_uint32_t)((apr_uint32_t)requests - (apr_uint32_t)points[i].requests_finished);
-        points[i].time = sane(ms) > (apr_uint64_t)INT64_MAX / 1000 ? 0 : ms * 1000;
-        points[i].requests_finished = sane(requests);
+        points[i].time = pst_sane(ms) > (apr_uint64_t)INT64_MAX / 1000 ? 0 : ms * 1000;
+        points[i].requests_finished = pst_sane(requests);
     }
 }
 
@@ -372,10 +367,10 @@ int pst_history_read(pst_history_t *history, const pst_board_t *board)
     history->fine_count = copy_ring(history->fine, fine_of(ring), board->fine_count + 1, &ring->fine_written);
     history->coarse_count = copy_ring(history->coarse, coarse_of(board, ring), board->coarse_count + 1,
                                       &ring->coarse_written);
-    last = sane(pst_load(&ring->last));
-    requests = sane(pst_load(&child->requests_finished));
+    last = pst_load_sane(&ring->last);
+    requests = pst_load_sane(&child->requests_finished);
     if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != history->about.pid
-        || sane(pst_load(&ring->started)) != history->about.started) {
+        || pst_load_sane(&ring->started) != history->about.started) {
         history->fine_count = history->coarse_count = 0;
         return 0;
     }

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include "pst_metric.h"
+#include "pst_figure.h"
 #include "pst_trend.h"
 
 const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
@@ -228,7 +229,7 @@ apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metr
     case PST_M_slots: return snapshot->about.child_count;
     case PST_M_children: return snapshot->total.children;
 #define PST_METRIC_SERVER(field, kind, unit, prom, label, help) \
-    case PST_M_##field: return snapshot->about.field > (apr_uint64_t)INT64_MAX ? 0 : snapshot->about.field;
+    case PST_M_##field: return pst_sane(snapshot->about.field);
 #include "poolstat_metrics.def"
     default: return 0;
     }

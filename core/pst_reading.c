@@ -6,6 +6,7 @@
  * that nothing is searched for and nothing waits.
  */
 #include "pst_reading.h"
+#include "pst_figure.h"
 #include "pst_instrument.h"
 
 #include <apr_cstr.h>
@@ -32,14 +33,6 @@ int pst_reading_word(pst_metric_e *metric, pst_scope_e scope, const char *word)
     return 0;
 }
 
-/* Others can write to the board: what is no figure is 0, as in a snapshot. */
-static apr_uint64_t figure(const uint64_t *at)
-{
-    apr_uint64_t value = pst_load(at);
-
-    return value > (apr_uint64_t)INT64_MAX ? 0 : value;
-}
-
 void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
 {
     const pst_shared_usage_t *from = account->usage;
@@ -55,14 +48,14 @@ void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
         reading->own = 0;
         return;
     }
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = figure(&from->field);
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
 #include "poolstat_metrics.def"
     if (account->scope == PST_SCOPE_CONNECTION && account->slot) {
 #define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) \
-        reading->row.slot.field = figure(&account->slot->field);
+        reading->row.slot.field = pst_load_sane(&account->slot->field);
 #include "poolstat_metrics.def"
     }
-    reading->row.used_bytes = to->reserved_bytes > to->slack_bytes ? to->reserved_bytes - to->slack_bytes : 0;
+    reading->row.used_bytes = pst_minus(to->reserved_bytes, to->slack_bytes);
 }
 
 /* What can be known at a level below the fullest: counted at hooks, or walked there. */

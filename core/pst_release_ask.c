@@ -5,6 +5,7 @@
  * What is read back is input like all else on the board: it is shown, no more.
  */
 #include "pst_release.h"
+#include "pst_figure.h"
 #include "pst_thread.h"
 
 #include <string.h>
@@ -42,18 +43,6 @@ apr_status_t pst_release_ask(pst_release_asked_t *asked, const pst_board_t *boar
     return APR_SUCCESS;
 }
 
-static apr_uint64_t sane(const uint64_t *at)
-{
-    apr_uint64_t figure = pst_load(at);
-
-    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
-}
-
-static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
-}
-
 static void look(pst_release_row_t *row, const pst_board_t *board)
 {
     pst_shared_child_t *child = pst_board_child(board, row->block);
@@ -65,13 +54,13 @@ static void look(pst_release_row_t *row, const pst_board_t *board)
     else if ((apr_int32_t)(done - row->serial) >= 0) {
         row->state = PST_RELEASE_DONE;
         row->heap_kind = __atomic_load_n(&child->books.heap_kind, __ATOMIC_RELAXED);
-        row->allocators_bytes = sane(&child->released_allocators_bytes);
-        row->heap_bytes = sane(&child->released_heap_bytes);
-        row->emptied = sane(&child->released_emptied);
-        row->busy = sane(&child->released_busy);
-        row->rss_before = sane(&child->released_rss_before_bytes);
-        row->rss_after = sane(&child->released_rss_after_bytes);
-        row->took = sane(&child->released_seconds);
+        row->allocators_bytes = pst_load_sane(&child->released_allocators_bytes);
+        row->heap_bytes = pst_load_sane(&child->released_heap_bytes);
+        row->emptied = pst_load_sane(&child->released_emptied);
+        row->busy = pst_load_sane(&child->released_busy);
+        row->rss_before = pst_load_sane(&child->released_rss_before_bytes);
+        row->rss_after = pst_load_sane(&child->released_rss_after_bytes);
+        row->took = pst_load_sane(&child->released_seconds);
     }
 }
 
@@ -87,10 +76,10 @@ apr_uint32_t pst_release_look(pst_release_asked_t *asked, const pst_board_t *boa
         }
         asked->pending += row->state == PST_RELEASE_PENDING;
         asked->gone += row->state == PST_RELEASE_GONE;
-        asked->allocators_bytes = plus(asked->allocators_bytes, row->allocators_bytes);
-        asked->heap_bytes = plus(asked->heap_bytes, row->heap_bytes);
-        asked->rss_before = plus(asked->rss_before, row->rss_before);
-        asked->rss_after = plus(asked->rss_after, row->rss_after);
+        asked->allocators_bytes = pst_plus(asked->allocators_bytes, row->allocators_bytes);
+        asked->heap_bytes = pst_plus(asked->heap_bytes, row->heap_bytes);
+        asked->rss_before = pst_plus(asked->rss_before, row->rss_before);
+        asked->rss_after = pst_plus(asked->rss_after, row->rss_after);
     }
     return asked->pending;
 }

@@ -11,6 +11,7 @@
 #include <math.h>
 #include "pst_snapshot.h"
 #include "pst_account.h"
+#include "pst_figure.h"
 #include "pst_trend.h"
 
 /* Slots may be opened between counting and copying; room for so many more. */
@@ -35,36 +36,21 @@ typedef struct order_t {
     void *item;
 } order_t;
 
-static apr_uint64_t sane(apr_uint64_t figure)
-{
-    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
-}
-
-static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
-}
-
-static apr_uint64_t minus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 static void check_usage(pst_shared_usage_t *usage)
 {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) usage->field = sane(usage->field);
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) usage->field = pst_sane(usage->field);
 #include "poolstat_metrics.def"
 }
 
 static void load_usage(pst_shared_usage_t *to, const pst_shared_usage_t *from)
 {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
+#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
 #include "poolstat_metrics.def"
 }
 
 static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
 {
-#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
+#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
 #include "poolstat_metrics.def"
     to->heap_kind = __atomic_load_n(&from->heap_kind, __ATOMIC_RELAXED);
     to->heap_tells = __atomic_load_n(&from->heap_tells, __ATOMIC_RELAXED);
@@ -80,13 +66,13 @@ static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
 /* A mean is made of the sums: with no sample there is none. */
 static void load_limits(pst_shared_limits_t *to, const pst_shared_limits_t *from)
 {
-    to->samples = sane(pst_load(&from->samples));
-    to->real_peak = sane(pst_load(&from->real_peak));
-    to->real_sum = sane(pst_load(&from->real_sum));
+    to->samples = pst_load_sane(&from->samples);
+    to->real_peak = pst_load_sane(&from->real_peak);
+    to->real_sum = pst_load_sane(&from->real_sum);
     for (int i = 0; i < PST_LIMIT_COUNT; i++) {
-        to->kept[i] = sane(pst_load(&from->kept[i]));
-        to->peak[i] = sane(pst_load(&from->peak[i]));
-        to->sum[i] = sane(pst_load(&from->sum[i]));
+        to->kept[i] = pst_load_sane(&from->kept[i]);
+        to->peak[i] = pst_load_sane(&from->peak[i]);
+        to->sum[i] = pst_load_sane(&from->sum[i]);
     }
 }
 
@@ -97,7 +83,7 @@ void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
         || verdict->per_request < 0) {
         memset(verdict, 0, sizeof(*verdict));
     }
-    verdict->since = sane(verdict->since);
+    verdict->since = pst_sane(verdict->since);
 }
 
 apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone)
@@ -111,7 +97,7 @@ apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone)
 static void load_end(pst_shared_child_t *to, const pst_shared_child_t *from)
 {
     if (!__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE)) {
-        to->ended = sane(pst_load(&from->ended));
+        to->ended = pst_load_sane(&from->ended);
         to->ended_how = __atomic_load_n(&from->ended_how, __ATOMIC_RELAXED) == PST_END_ORDERLY ? PST_END_ORDERLY
                                                                                                 : PST_END_ABRUPT;
     }
@@ -131,11 +117,11 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     if (to->level > PST_LEVEL_FULL) {
         to->level = PST_LEVEL_PUBLIC;
     }
-    to->started = sane(pst_load(&from->started));
-    to->profile_rate = sane(pst_load(&from->profile_rate));
+    to->started = pst_load_sane(&from->started);
+    to->profile_rate = pst_load_sane(&from->profile_rate);
     memcpy(to->reason, from->reason, sizeof(to->reason));
     to->reason[sizeof(to->reason) - 1] = '\0';
-#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) to->field = sane(pst_load(&from->field));
+#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
 #include "poolstat_metrics.def"
     load_books(&to->books, &from->books);
     to->release_asked = __atomic_load_n(&from->release_asked, __ATOMIC_RELAXED);
@@ -152,11 +138,11 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
 
 static void check_slot(pst_shared_slot_t *slot)
 {
-    slot->id = sane(slot->id);
-    slot->master = sane(slot->master);
-    slot->opened = sane(slot->opened);
-    slot->request_started = sane(slot->request_started);
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) slot->field = sane(slot->field);
+    slot->id = pst_sane(slot->id);
+    slot->master = pst_sane(slot->master);
+    slot->opened = pst_sane(slot->opened);
+    slot->request_started = pst_sane(slot->request_started);
+#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) slot->field = pst_sane(slot->field);
 #include "poolstat_metrics.def"
     check_usage(&slot->usage);
     pst_snapshot_check_verdict(&slot->verdict, (apr_uint32_t)slot->id);
@@ -185,10 +171,10 @@ static int slot_in_use(const pst_shared_slot_t *slot)
 
 static void add_usage(pst_child_row_t *child, const pst_shared_usage_t *usage)
 {
-    child->reserved_bytes = plus(child->reserved_bytes, usage->reserved_bytes);
-    child->slack_bytes = plus(child->slack_bytes, usage->slack_bytes);
-    child->pools = plus(child->pools, usage->pools);
-    child->growths = plus(child->growths, usage->growths);
+    child->reserved_bytes = pst_plus(child->reserved_bytes, usage->reserved_bytes);
+    child->slack_bytes = pst_plus(child->slack_bytes, usage->slack_bytes);
+    child->pools = pst_plus(child->pools, usage->pools);
+    child->growths = pst_plus(child->growths, usage->growths);
 }
 
 /* What grows is told to the doctor whatever the filter wants to see. One that is no row lies where the next will be
@@ -228,11 +214,11 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     child->rows++;
     add_usage(child, &slot->usage);
     pst_kind_add(child, slot);
-    child->requests_reserved_bytes = plus(child->requests_reserved_bytes, slot->request.reserved_bytes);
-    child->connections_reserved_bytes = plus(child->connections_reserved_bytes,
-                                             minus(slot->usage.reserved_bytes, slot->request.reserved_bytes));
-    row->used_bytes = minus(slot->usage.reserved_bytes, slot->usage.slack_bytes);
-    row->request_used_bytes = minus(slot->request.reserved_bytes, slot->request.slack_bytes);
+    child->requests_reserved_bytes = pst_plus(child->requests_reserved_bytes, slot->request.reserved_bytes);
+    child->connections_reserved_bytes = pst_plus(child->connections_reserved_bytes,
+                                             pst_minus(slot->usage.reserved_bytes, slot->request.reserved_bytes));
+    row->used_bytes = pst_minus(slot->usage.reserved_bytes, slot->usage.slack_bytes);
+    row->request_used_bytes = pst_minus(slot->request.reserved_bytes, slot->request.slack_bytes);
     row->pid = child->head.owner;
     row->listed = 0;
     is_row = row != &take->store[take->room] && passes(take->filter, slot);
@@ -249,14 +235,14 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
 static void close_books(pst_child_row_t *child)
 {
     const pst_shared_books_t *books = &child->head.books;
-    apr_uint64_t there = plus(books->rss_bytes, books->swap_bytes), explained = child->head.held_bytes;
+    apr_uint64_t there = pst_plus(books->rss_bytes, books->swap_bytes), explained = child->head.held_bytes;
 
-    explained = plus(explained, plus(books->heap_in_use_bytes, books->heap_free_bytes));
-    explained = plus(explained, plus(books->file_bytes, books->shmem_bytes));
-    explained = plus(explained, plus(books->stack_bytes, plus(books->data_bytes, books->other_bytes)));
+    explained = pst_plus(explained, pst_plus(books->heap_in_use_bytes, books->heap_free_bytes));
+    explained = pst_plus(explained, pst_plus(books->file_bytes, books->shmem_bytes));
+    explained = pst_plus(explained, pst_plus(books->stack_bytes, pst_plus(books->data_bytes, books->other_bytes)));
     if (books->books_time && books->maps_time) {
-        child->unexplained_bytes = minus(there, explained);
-        child->not_resident_bytes = minus(explained, there);
+        child->unexplained_bytes = pst_minus(there, explained);
+        child->not_resident_bytes = pst_minus(explained, there);
     }
 }
 
@@ -289,16 +275,16 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
         snapshot->growing = growing;
         return;
     }
-    child->used_bytes = minus(child->reserved_bytes, child->slack_bytes);
-    child->retained_bytes = minus(child->head.held_bytes,
-                                  plus(child->reserved_bytes, child->head.child_bucket_bytes));
+    child->used_bytes = pst_minus(child->reserved_bytes, child->slack_bytes);
+    child->retained_bytes = pst_minus(child->head.held_bytes,
+                                  pst_plus(child->reserved_bytes, child->head.child_bucket_bytes));
     close_books(child);
     snapshot->child_count++;
 }
 
 static void add_child(pst_total_t *total, const pst_child_row_t *child)
 {
-#define ADD(member, value) total->member = plus(total->member, (value))
+#define ADD(member, value) total->member = pst_plus(total->member, (value))
     ADD(children, 1);
     ADD(connections, child->head.connections_open);
     ADD(pools, child->pools);
@@ -339,8 +325,8 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
 
         if (load_head(&child.head, from, 0) && pst_snapshot_whose(from, 0) == child.head.owner) {
             child.reserved_bytes = child.head.child_reserved_bytes;
-            child.retained_bytes = minus(child.head.held_bytes,
-                                         plus(child.reserved_bytes, child.head.child_bucket_bytes));
+            child.retained_bytes = pst_minus(child.head.held_bytes,
+                                         pst_plus(child.reserved_bytes, child.head.child_bucket_bytes));
             add_child(total, &child);
         }
     }
@@ -517,10 +503,10 @@ static void load_about(pst_shared_header_t *to, const pst_shared_header_t *from)
     to->server[sizeof(to->server) - 1] = '\0';
     to->module[sizeof(to->module) - 1] = '\0';
     to->mpm[sizeof(to->mpm) - 1] = '\0';
-    to->created = sane(to->created);
-    to->homeless = sane(to->homeless);
+    to->created = pst_sane(to->created);
+    to->homeless = pst_sane(to->homeless);
     to->memory_kind = to->memory_kind > PST_MEMORY_CGROUP ? PST_MEMORY_UNKNOWN : to->memory_kind;
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) to->field = sane(to->field);
+#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) to->field = pst_sane(to->field);
 #include "poolstat_metrics.def"
 }
 

@@ -6,17 +6,8 @@
  * its sum over those that are left would mean nothing.
  */
 #include "pst_snapshot.h"
+#include "pst_figure.h"
 #include "pst_trend.h"
-
-static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
-}
-
-static apr_uint64_t minus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
 
 void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot)
 {
@@ -24,12 +15,12 @@ void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot)
 
 #define PST_METRIC_USAGE(field, kind, unit, prom, label, help) \
     if (PST_##kind == PST_GAUGE) { \
-        sum->connection.field = plus(sum->connection.field, minus(slot->usage.field, slot->request.field)); \
-        sum->request.field = plus(sum->request.field, slot->request.field); \
+        sum->connection.field = pst_plus(sum->connection.field, pst_minus(slot->usage.field, slot->request.field)); \
+        sum->request.field = pst_plus(sum->request.field, slot->request.field); \
     }
 #define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) \
     if (PST_##kind == PST_GAUGE) { \
-        sum->field = plus(sum->field, slot->field); \
+        sum->field = pst_plus(sum->field, slot->field); \
     }
 #include "poolstat_metrics.def"
     if (slot->verdict.state == PST_TREND_GROWING) {

@@ -9,16 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pst_snapshot.h"
-
-static apr_uint64_t sane(apr_uint64_t figure)
-{
-    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
-}
-
-static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
-}
+#include "pst_figure.h"
 
 apr_uint64_t pst_sizes_up_to(unsigned bucket)
 {
@@ -41,11 +32,11 @@ static int take_large(pst_large_row_t *to, const pst_shared_large_t *from, apr_u
     row->vhost[good ? sizeof(row->vhost) - 1 : 0] = '\0';
     row->handler[good ? sizeof(row->handler) - 1 : 0] = '\0';
     row->line[good ? sizeof(row->line) - 1 : 0] = '\0';
-    row->reserved_bytes = sane(row->reserved_bytes);
-    row->used_bytes = sane(row->used_bytes);
-    row->peak_bytes = sane(row->peak_bytes);
-    row->duration = sane(row->duration);
-    row->finished = sane(row->finished);
+    row->reserved_bytes = pst_sane(row->reserved_bytes);
+    row->used_bytes = pst_sane(row->used_bytes);
+    row->peak_bytes = pst_sane(row->peak_bytes);
+    row->duration = pst_sane(row->duration);
+    row->finished = pst_sane(row->finished);
     to->pid = pid;
     return 1;
 }
@@ -72,8 +63,8 @@ static int take_sizes(pst_sizes_row_t *to, const pst_shared_sizes_t *from, int o
     to->other = other || !good || !to->row.named;
     to->requests = 0;
     for (unsigned i = 0; i < PST_SIZES_BUCKETS; i++) {
-        to->row.requests[i] = sane(to->row.requests[i]);
-        to->requests = plus(to->requests, to->row.requests[i]);
+        to->row.requests[i] = pst_sane(to->row.requests[i]);
+        to->requests = pst_plus(to->requests, to->row.requests[i]);
     }
     return to->requests != 0;
 }
@@ -120,9 +111,9 @@ static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *boa
 static void add_sizes(pst_sizes_row_t *sum, const pst_sizes_row_t *row)
 {
     for (unsigned i = 0; i < PST_SIZES_BUCKETS; i++) {
-        sum->row.requests[i] = plus(sum->row.requests[i], row->row.requests[i]);
+        sum->row.requests[i] = pst_plus(sum->row.requests[i], row->row.requests[i]);
     }
-    sum->requests = plus(sum->requests, row->requests);
+    sum->requests = pst_plus(sum->requests, row->requests);
 }
 
 /* Into the row of the same name; once there are PST_SIZES_TOTAL, into that of the others, the first. */

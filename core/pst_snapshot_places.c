@@ -10,17 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pst_snapshot.h"
+#include "pst_figure.h"
 #include "pst_trend.h"
-
-static apr_uint64_t sane(apr_uint64_t figure)
-{
-    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
-}
-
-static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
-}
 
 static apr_uint64_t larger(apr_uint64_t a, apr_uint64_t b)
 {
@@ -57,7 +48,7 @@ static int take_class(pst_class_row_t *to, const pst_shared_class_t *from, apr_u
     row->tag[good ? sizeof(row->tag) - 1 : 0] = '\0';
     row->function[good ? sizeof(row->function) - 1 : 0] = '\0';
     row->creator = check_frame(row->creator);
-#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) row->field = sane(row->field);
+#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) row->field = pst_sane(row->field);
 #include "poolstat_metrics.def"
     pst_snapshot_check_verdict(&row->verdict, 0);
     to->index = index;
@@ -82,7 +73,7 @@ static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint
     for (unsigned i = 0; i < PST_SITE_FRAMES; i++) {
         row->frames[i] = i < row->depth ? check_frame(row->frames[i]) : 0;
     }
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) row->field = sane(row->field);
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) row->field = pst_sane(row->field);
 #include "poolstat_metrics.def"
     to->index = index;
     return row->site_ever_samples != 0;
@@ -210,12 +201,12 @@ void pst_class_add(pst_class_row_t *sum, const pst_class_row_t *class)
     const pst_shared_class_t *row = &class->row;
 
     add_verdict(&to->verdict, &row->verdict);
-    to->class_pools_created = plus(to->class_pools_created, row->class_pools_created);
-    to->class_pools_destroyed = plus(to->class_pools_destroyed, row->class_pools_destroyed);
-    to->class_reserved_bytes = plus(to->class_reserved_bytes, row->class_reserved_bytes);
-    to->class_peak_bytes = plus(to->class_peak_bytes, row->class_peak_bytes);
+    to->class_pools_created = pst_plus(to->class_pools_created, row->class_pools_created);
+    to->class_pools_destroyed = pst_plus(to->class_pools_destroyed, row->class_pools_destroyed);
+    to->class_reserved_bytes = pst_plus(to->class_reserved_bytes, row->class_reserved_bytes);
+    to->class_peak_bytes = pst_plus(to->class_peak_bytes, row->class_peak_bytes);
     to->class_largest_bytes = larger(to->class_largest_bytes, row->class_largest_bytes);
-    to->class_lifetime_seconds = plus(to->class_lifetime_seconds, row->class_lifetime_seconds);
+    to->class_lifetime_seconds = pst_plus(to->class_lifetime_seconds, row->class_lifetime_seconds);
     to->class_lifetime_max_seconds = larger(to->class_lifetime_max_seconds, row->class_lifetime_max_seconds);
     derive(sum);
 }
@@ -247,7 +238,7 @@ static int same_site(const pst_site_row_t *a, const pst_site_row_t *b)
 
 static void add_site(pst_site_row_t *sum, const pst_site_row_t *site)
 {
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) sum->row.field = plus(sum->row.field, site->row.field);
+#define PST_METRIC_SITE(field, kind, unit, prom, label, help) sum->row.field = pst_plus(sum->row.field, site->row.field);
 #include "poolstat_metrics.def"
 }
 

@@ -6,6 +6,7 @@
  * where RSS and swap end.  The law (close_books() in pst_snapshot.c) makes the two sides meet.
  */
 #include "pst_view_books.h"
+#include "pst_figure.h"
 #include "pst_format.h"
 #include "pst_piece.h"
 #include "pst_view_tree.h"
@@ -180,7 +181,7 @@ void pst_view_books(pst_emit_t *emit, const pst_page_t *page)
         apr_uint64_t bar = length(&snapshot->children[i]), part = snapshot->children[i].head.books.pss_bytes;
 
         whole = bar > whole ? bar : whole;
-        pss = part > (apr_uint64_t)INT64_MAX - pss ? (apr_uint64_t)INT64_MAX : pss + part;
+        pss = pst_plus(pss, part);
     }
     for (apr_uint32_t i = from; i < from + count && emit->status == APR_SUCCESS; i++) {
         print_child(emit, page, &snapshot->children[i], whole);

@@ -12,6 +12,7 @@
 #include <apr_strings.h>
 #include "pst_view_metrics.h"
 #include "pst_doctor.h"
+#include "pst_figure.h"
 #include "pst_metrics_class.h"
 #include "pst_trend.h"
 
@@ -190,11 +191,6 @@ static void print_connections(const metrics_t *m, pst_metric_e metric)
 
 /* ---- what the doctor found ---- */
 
-static apr_uint64_t plus(apr_uint64_t a, apr_uint64_t b)
-{
-    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
-}
-
 /* How many findings are like this one; 0 if one before it was. */
 static apr_uint64_t alike(const pst_findings_t *findings, unsigned which)
 {
@@ -208,7 +204,7 @@ static apr_uint64_t alike(const pst_findings_t *findings, unsigned which)
             if (i < which) {
                 return 0;
             }
-            sum = plus(sum, plus(other->more, 1));
+            sum = pst_plus(sum, pst_plus(other->more, 1));
         }
     }
     return sum;
@@ -232,7 +228,7 @@ static void print_findings(metrics_t *m)
         if (sum && which.text) {
             pst_emit_sample(m->emit, "", &which, NULL, sum);
         }
-        sums[finding->severity] = plus(sums[finding->severity], plus(finding->more, 1));
+        sums[finding->severity] = pst_plus(sums[finding->severity], pst_plus(finding->more, 1));
     }
     pst_emit_family(m->emit, PST_M_findings);
     for (unsigned severity = 0; severity < PST_SEVERITY_COUNT; severity++) {
@@ -255,7 +251,7 @@ static void print_sizes(const metrics_t *m)
         apr_uint64_t sum = 0;
 
         for (unsigned b = 0; b < PST_SIZES_BUCKETS; b++) {
-            sum = plus(sum, child->sizes.all.row.requests[b]);
+            sum = pst_plus(sum, child->sizes.all.row.requests[b]);
             pst_emit_sample(m->emit, "_bucket", &m->slots[i], &m->up_to[b], sum);
         }
         pst_emit_sample(m->emit, "_sum", &m->slots[i], NULL, pst_child_figure(child, PST_M_requests_peak_bytes));

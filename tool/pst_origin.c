@@ -3,6 +3,7 @@
  * Where pools come from: see the header.
  */
 #include "pst_origin.h"
+#include "pst_figure.h"
 
 #include <apr_strings.h>
 #include <stdio.h>
@@ -95,12 +96,6 @@ pst_origins_t *pst_origins_find(pst_remote_t *remote, pst_symbols_t *symbols, ap
     return origins;
 }
 
-/* What is larger is none, as in a snapshot. */
-static uint64_t sane(uint64_t figure)
-{
-    return figure > (uint64_t)INT64_MAX ? 0 : figure;
-}
-
 int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child)
 {
     pst_shared_child_t block;
@@ -110,9 +105,9 @@ int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child)
         || block.owner != origins->self || !block.ready || block.level != PST_LEVEL_FULL) {
         return 0;
     }
-    child->reserved = sane(block.child_reserved_bytes);
-    child->buckets = sane(block.child_bucket_bytes);
-    child->held = sane(block.held_bytes);
+    child->reserved = pst_sane(block.child_reserved_bytes);
+    child->buckets = pst_sane(block.child_bucket_bytes);
+    child->held = pst_sane(block.held_bytes);
     used = child->reserved + child->buckets;
     child->retained = child->held > used ? child->held - used : 0;
     return 1;

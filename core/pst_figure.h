@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sums of figures that stand on the board, where any of them may be anything: a process scribbled, or two threads that
+ * count took one below 0 for a moment.  What is checked is at most INT64_MAX, and so is what these make of it.
+ */
+#ifndef PST_FIGURE_H
+#define PST_FIGURE_H
+
+#include "pst_board.h"
+
+/** A figure as it was read. @return it, or 0 for one that is below 0 */
+static inline apr_uint64_t pst_sane(apr_uint64_t figure)
+{
+    return figure > (apr_uint64_t)INT64_MAX ? 0 : figure;
+}
+
+/** The same of one that stands on the board. */
+static inline apr_uint64_t pst_load_sane(const uint64_t *at)
+{
+    return pst_sane(pst_load(at));
+}
+
+/** The sum of two that are checked, or as much as there is room for. */
+static inline apr_uint64_t pst_plus(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > (apr_uint64_t)INT64_MAX - b ? (apr_uint64_t)INT64_MAX : a + b;
+}
+
+/** What b leaves of a: 0 if it is more. */
+static inline apr_uint64_t pst_minus(apr_uint64_t a, apr_uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+#endif /* PST_FIGURE_H */
