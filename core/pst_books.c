@@ -74,14 +74,12 @@ static void begin(taking_t *taking)
     taking->began = clock_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static int may_take(const pst_books_keeper_t *keeper, pst_shared_books_t *books, pst_books_source_e source, int hurry,
-                    taking_t *taking)
+static int may_take(const pst_books_keeper_t *keeper, pst_shared_books_t *books, pst_books_source_e source, int hurry)
 {
     if (clock_of(CLOCK_MONOTONIC) < (hurry ? keeper->soonest : keeper->not_before)[source]) {
         pst_store(&books->books_put_off, pst_load(&books->books_put_off) + 1);
         return 0;
     }
-    begin(taking);
     return 1;
 }
 
@@ -107,19 +105,21 @@ static int has_moved(apr_uint64_t is, apr_uint64_t was)
 static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid, apr_uint64_t now)
 {
     pst_memory_sum_t sum;
+    taking_t taking;
 
-    if (pst_memory_sum(&sum, pid) != APR_SUCCESS) {
-        return;
+    begin(&taking);
+    if (pst_memory_sum(&sum, pid) == APR_SUCCESS) {
+        keeper->sum_rss = sum.rss;
+        keeper->sum_shared = pst_minus(sum.rss, sum.pss);
+        keeper->sum_clean = pst_minus(sum.rss, sum.private_dirty);
+        keeper->rss = sum.rss + sum.swap;
+        pst_store(&books->rss_bytes, sum.rss);
+        pst_store(&books->pss_bytes, sum.pss);
+        pst_store(&books->private_dirty_bytes, sum.private_dirty);
+        pst_store(&books->swap_bytes, sum.swap);
+        pst_store(&books->books_time, now);
     }
-    keeper->sum_rss = sum.rss;
-    keeper->sum_shared = pst_minus(sum.rss, sum.pss);
-    keeper->sum_clean = pst_minus(sum.rss, sum.private_dirty);
-    keeper->rss = sum.rss + sum.swap;
-    pst_store(&books->rss_bytes, sum.rss);
-    pst_store(&books->pss_bytes, sum.pss);
-    pst_store(&books->private_dirty_bytes, sum.private_dirty);
-    pst_store(&books->swap_bytes, sum.swap);
-    pst_store(&books->books_time, now);
+    pst_store(&books->books_cost, taken(keeper, PST_BOOKS_SUM, &taking));
 }
 
 /* Between two takings: RSS and swap, which can be had for less, if not to the page; and what follows from them.
@@ -143,13 +143,9 @@ static int count_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
 
 static void look_at_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid, apr_uint64_t now)
 {
-    taking_t taking;
-
-    if (may_take(keeper, books, PST_BOOKS_SUM, 0, &taking)
+    if (may_take(keeper, books, PST_BOOKS_SUM, 0)
         || (count_sum(keeper, books, pid) && clock_of(CLOCK_MONOTONIC) >= keeper->soonest[PST_BOOKS_SUM])) {
-        begin(&taking);
         take_sum(keeper, books, pid, now);
-        pst_store(&books->books_cost, taken(keeper, PST_BOOKS_SUM, &taking));
     }
 }
 
@@ -165,9 +161,10 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     pst_heap_figures_t figures;
     taking_t taking;
 
-    if (pst_heap_tells() == PST_HEAP_TELLS_NOTHING || !may_take(keeper, books, PST_BOOKS_HEAP, 0, &taking)) {
+    if (pst_heap_tells() == PST_HEAP_TELLS_NOTHING || !may_take(keeper, books, PST_BOOKS_HEAP, 0)) {
         return;
     }
+    begin(&taking);
     if (pst_heap_ask(&figures) == APR_SUCCESS) {
         /* where libapr gets its nodes from the heap they are in use there too, and counted as APR's */
         apr_uint64_t nodes = g.nodes_in_heap ? pst_load(&child->held_bytes) : 0;
@@ -207,9 +204,10 @@ static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     pst_memory_maps_t maps;
     taking_t taking;
 
-    if (!may_take(keeper, books, PST_BOOKS_MAPS, hurry, &taking)) {
+    if (!may_take(keeper, books, PST_BOOKS_MAPS, hurry)) {
         return;
     }
+    begin(&taking);
     if (pst_memory_maps(&maps, pid, &stacks, pid ? NULL : pst_heap_find_arenas, &arenas) == APR_SUCCESS) {
         keeper->heap_beyond = arenas.beyond;
         keeper->heap_absent = arenas.absent;
@@ -266,11 +264,7 @@ int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
 
 void pst_books_sum(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
 {
-    taking_t taking;
-
-    begin(&taking);
     take_sum(keeper, &child->books, 0, now);
-    pst_store(&child->books.books_cost, taken(keeper, PST_BOOKS_SUM, &taking));
 }
 
 void pst_books_refresh(pst_books_keeper_t *keeper)

@@ -45,11 +45,13 @@ static void print_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t 
     pst_emit_signed(emit, "rss_fell_bytes", (double)before - (double)after);
 }
 
+#define MIMALLOC_GIVES "mimalloc gives back only what the threads that freed it ask for."
+
 /* Why a heap was asked for nothing, or NULL. */
 static const char *heap_note(apr_uint32_t kind)
 {
     return pst_heap_gives(kind) ? NULL
-         : kind == PST_HEAP_MIMALLOC ? "Nothing was asked of the heap: mimalloc gives back only what the threads that freed it ask for."
+         : kind == PST_HEAP_MIMALLOC ? "Nothing was asked of the heap: " MIMALLOC_GIVES
          : "Nothing was asked of the heap: the allocator behind malloc is not known.";
 }
 
@@ -81,6 +83,8 @@ static void print_row(pst_emit_t *emit, const pst_release_row_t *row)
 
 apr_status_t pst_view_released(pst_emit_t *emit, const pst_release_asked_t *asked)
 {
+    const char *note = note_of(asked);
+
     pst_emit_object(emit, NULL);
     pst_emit_object(emit, "release");
     pst_emit_number(emit, "asked", asked->count);
@@ -88,8 +92,8 @@ apr_status_t pst_view_released(pst_emit_t *emit, const pst_release_asked_t *aske
     pst_emit_number(emit, "pending", asked->pending);
     pst_emit_number(emit, "gone", asked->gone);
     print_sizes(emit, asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
-    if (note_of(asked)) {
-        pst_emit_text(emit, "note", note_of(asked));
+    if (note) {
+        pst_emit_text(emit, "note", note);
     }
     pst_emit_end(emit);
     pst_emit_array(emit, "children", "Child");
@@ -119,14 +123,15 @@ static void print_outcome(pst_emit_t *emit, const outcome_t *o, const char *when
 
 apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t *asked)
 {
+    const char *note = note_of(asked);
     char allocators[PST_FORMAT_LEN], heap[PST_FORMAT_LEN], before[PST_FORMAT_LEN], after[PST_FORMAT_LEN];
 
     PIECE(emit, &pst_web_released, NUMBER("done", asked->count - asked->pending - asked->gone), NUMBER("asked", asked->count),
           TEXT("allocators", pst_format_size(allocators, asked->allocators_bytes)),
           TEXT("heap", pst_format_size(heap, asked->heap_bytes)), TEXT("before", pst_format_size(before, asked->rss_before)),
           TEXT("after", pst_format_size(after, asked->rss_after)));
-    if (note_of(asked)) {
-        PIECE(emit, &pst_web_release_note, TEXT("note", note_of(asked)));
+    if (note) {
+        PIECE(emit, &pst_web_release_note, TEXT("note", note));
     }
     pst_emit_piece(emit, &pst_web_release_table, NULL, 0);
     pst_emit_piece(emit, &pst_web_release_heads, NULL, 0);
@@ -219,8 +224,7 @@ void pst_view_release(pst_emit_t *emit, const pst_page_t *page)
                ? pst_format_size(limit, snapshot->children[0].head.max_free_bytes) : "all"),
           TEXT("can", snapshot->child_count ? pst_format_size(can, allocators * snapshot->children[0].head.max_free_bytes) : ""));
     if (snapshot->child_count && snapshot->children[0].head.books.heap_kind == PST_HEAP_MIMALLOC) {
-        PIECE(emit, &pst_web_release_note, TEXT("note", "The heap stays as it is: mimalloc gives back only what the threads "
-                                                        "that freed it ask for."));
+        PIECE(emit, &pst_web_release_note, TEXT("note", "The heap stays as it is: " MIMALLOC_GIVES));
     }
     if (snapshot->nonce) {
         PIECE(emit, &pst_web_release_form, TEXT("base", page->base), TEXT("nonce", snapshot->nonce));
