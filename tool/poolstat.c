@@ -3,6 +3,7 @@
  * poolstat: the subcommands, and which of them is meant.
  */
 #include "poolstat.h"
+#include "poolstat_text.h"
 #include "pst_version.h"
 
 #include <apr_general.h>
@@ -120,8 +121,7 @@ static int finish(int status)
     if (reader_left()) {
         return status == POOLSTAT_FAILED ? POOLSTAT_OK : status;
     }
-    fprintf(stderr, "poolstat: what was to be printed could not be written%s%s\n", errno ? ": " : "",
-            errno ? strerror(errno) : "");
+    poolstat_say("what was to be printed could not be written%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
     return status <= POOLSTAT_FOUND ? POOLSTAT_FAILED : status;
 }
 

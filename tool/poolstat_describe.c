@@ -4,6 +4,7 @@
  * complains if what is committed differs.
  */
 #include "poolstat.h"
+#include "poolstat_text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -85,7 +86,7 @@ int poolstat_describe(int argc, const char *const *argv)
     const char *format = argv[0][10] ? argv[0] + 11 : "text";
 
     if (argc > 1 || (strcmp(format, "text") && strcmp(format, "markdown"))) {
-        fprintf(stderr, "poolstat: --describe stands alone, with =text or =markdown\n");
+        poolstat_say("--describe stands alone, with =text or =markdown");
         return POOLSTAT_USAGE;
     }
     if (!strcmp(format, "markdown")) {

@@ -2,7 +2,7 @@
  *
  * The faces that httpd serves, without httpd: the same views print the same bytes to stdout.
  */
-#include "poolstat_heads.h"
+#include "poolstat_look.h"
 #include "poolstat_objects.h"
 #include "poolstat_text.h"
 #include "pst_args.h"
@@ -21,25 +21,29 @@
 typedef int (*print_fn)(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
                         apr_pool_t *pool);
 
-static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const poolstat_options_t *options,
-                apr_pool_t *pool)
+/* Was the board whole until what was read last? @return a poolstat_exit_e */
+static int after(const poolstat_board_t *board)
 {
-    apr_status_t rv = poolstat_look(snapshot, board, &options->filter, pool);
+    apr_status_t rv = poolstat_whole(board);
+
+    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
+}
+
+static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool)
+{
+    apr_status_t rv = poolstat_look(snapshot, board, filter, pool);
 
     if (rv == APR_SUCCESS) {
         rv = pst_doctor_take(snapshot, &board->board, pool);
     }
-    if (rv == APR_SUCCESS) {
-        rv = poolstat_whole(board);         /* the doctor reads more of it */
-    }
-    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
+    return rv == APR_SUCCESS ? after(board) : poolstat_read_failed(rv);     /* the doctor reads more of it */
 }
 
 static int print_json(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
                       apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
-    int status = take(&snapshot, board, options, pool);
+    int status = take(&snapshot, board, &options->filter, pool);
 
     if (status == POOLSTAT_OK) {
         pst_view_tree(emit, &snapshot, 0);
@@ -52,7 +56,7 @@ static int print_text(pst_emit_t *emit, const poolstat_board_t *board, const poo
 {
     pst_snapshot_t snapshot;
     pst_window_t window = { 0 };
-    int status = take(&snapshot, board, options, pool);
+    int status = take(&snapshot, board, &options->filter, pool);
 
     if (status == POOLSTAT_OK
         && pst_snapshot_window(&snapshot, options->filter.sort, 0, options->has_limit ? options->limit : PST_ARGS_ROWS,
@@ -99,7 +103,7 @@ static int print_findings(pst_emit_t *emit, const poolstat_board_t *board, const
                           apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
-    int status = take(&snapshot, board, options, pool);
+    int status = take(&snapshot, board, &options->filter, pool);
     unsigned out;
     char text[96];
 
@@ -134,7 +138,7 @@ static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const 
                      "poolstat json has the call sites as object+offset", board->is_gone ? "is left" : "may be read");
         return POOLSTAT_NONE;
     }
-    status = take(&snapshot, board, options, pool);
+    status = take(&snapshot, board, &options->filter, pool);
     if (status == POOLSTAT_OK) {
         pst_view_profile(emit, &snapshot);
     }
@@ -147,27 +151,15 @@ static int print_metrics(pst_emit_t *emit, const poolstat_board_t *board, const 
     pst_filter_t filter = options->filter;
     pst_snapshot_t snapshot;
     apr_status_t rv;
+    int status;
 
     filter.no_rows = 1;
-    rv = poolstat_look(&snapshot, board, &filter, pool);
-    if (rv == APR_SUCCESS) {
-        rv = pst_doctor_take(&snapshot, &board->board, pool);
+    status = take(&snapshot, board, &filter, pool);
+    if (status != POOLSTAT_OK) {
+        return status;
     }
-    if (rv == APR_SUCCESS) {
-        rv = poolstat_whole(board);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = pst_view_metrics(emit, &snapshot, PST_CLASSES_SUM, pool);
-    }
+    rv = pst_view_metrics(emit, &snapshot, PST_CLASSES_SUM, pool);
     return rv == APR_SUCCESS || ferror(stdout) ? POOLSTAT_OK : poolstat_read_failed(rv);    /* main() tells of stdout */
-}
-
-/* Was the board whole until what was read last? @return a poolstat_exit_e */
-static int after(const poolstat_board_t *board)
-{
-    apr_status_t rv = poolstat_whole(board);
-
-    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
 }
 
 static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,

@@ -5,10 +5,10 @@
  */
 #include "poolstat_process.h"
 #include "poolstat_text.h"
+#include "pst_remote.h"
 
 #include <apr_strings.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,32 +19,13 @@
 #define MAX_SOCKETS   100000    /* lines of its tables */
 #define MAX_FILES     4096      /* descriptors of a process */
 #define MAX_PORTS     6         /* that are told */
-#define STARTED       22        /* the field of /proc/PID/stat */
-
-/* From its state on: the name before it may hold anything. @return NULL: there is no such process */
-static char *read_stat(apr_uint32_t pid, char *text, apr_size_t size)
-{
-    char path[64], *end;
-    apr_ssize_t len;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/%u/stat", (unsigned)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return NULL;
-    }
-    len = read(fd, text, size - 1);
-    close(fd);
-    text[len > 0 ? len : 0] = '\0';
-    end = strrchr(text, ')');
-    return end && end[1] == ' ' && end[2] ? end + 2 : NULL;
-}
 
 char poolstat_process_state(apr_uint32_t pid)
 {
-    char text[512], *at = read_stat(pid, text, sizeof(text));
+    char text[1024];
+    const char *stat = pst_remote_stat(pid, text, sizeof(text));
 
-    return at ? *at : 0;
+    return stat ? *stat : 0;
 }
 
 /* When the machine was started, in seconds. */
@@ -69,18 +50,15 @@ static apr_uint64_t boot_time(void)
 
 apr_uint64_t poolstat_process_start(apr_uint32_t pid)
 {
-    char text[1024], *at = read_stat(pid, text, sizeof(text));
+    char text[1024];
+    const char *stat = pst_remote_stat(pid, text, sizeof(text));
     apr_uint64_t boot = boot_time(), ticks;
     long each = sysconf(_SC_CLK_TCK);
 
-    for (int field = 3; at && field < STARTED; field++) {
-        at = strchr(at, ' ');
-        at = at ? at + 1 : NULL;
-    }
-    if (!at || !boot || each <= 0) {
+    if (!stat || !boot || each <= 0) {
         return 0;
     }
-    ticks = strtoull(at, NULL, 10);
+    ticks = pst_remote_stat_start(stat);
     return boot * 1000000 + ticks / (apr_uint64_t)each * 1000000 + ticks % (apr_uint64_t)each * 1000000 / (apr_uint64_t)each;
 }
 

@@ -186,10 +186,10 @@ static unsigned take_line(poolstat_servers_t *servers, apr_uint32_t pid, char *l
 
 static int in_time(poolstat_servers_t *servers)
 {
-    if (!servers->cut && apr_time_now() > servers->until) {
-        servers->cut = 1;
-    }
-    return apr_time_now() <= servers->until;
+    int late = apr_time_now() > servers->until;
+
+    servers->cut |= late;
+    return !late;
 }
 
 static void take_process(poolstat_servers_t *servers, apr_uint32_t pid)

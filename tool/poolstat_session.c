@@ -3,7 +3,7 @@
  * See poolstat_session.h.
  */
 #include "poolstat_session.h"
-#include "poolstat_heads.h"
+#include "poolstat_look.h"
 #include "poolstat_objects.h"
 #include "pst_guard.h"
 

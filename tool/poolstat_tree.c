@@ -6,6 +6,7 @@
  * those of our own do.
  */
 #include "poolstat.h"
+#include "poolstat_text.h"
 #include "pst_global.h"
 #include "pst_tree_view.h"
 
@@ -17,14 +18,8 @@
 
 static int refuse(const char *pid, const char *why)
 {
-    fprintf(stderr, "poolstat: tree: process %s: %s\n", pid, why);
+    poolstat_say("tree: process %s: %s", pid, why);
     return POOLSTAT_NONE;
-}
-
-static apr_status_t to_stdout(void *baton, const char *data, apr_size_t len)
-{
-    (void)baton;
-    return fwrite(data, 1, len, stdout) == len ? APR_SUCCESS : APR_EGENERAL;
 }
 
 /* @return 0 if it is no process id */
@@ -68,7 +63,7 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     apr_status_t rv;
 
     if (!symbols || !emit) {
-        fputs("poolstat: tree: no memory\n", stderr);
+        poolstat_say("tree: no memory");
         return POOLSTAT_FAILED;
     }
     program = pst_symbols_object(symbols, "");
@@ -91,7 +86,7 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     view.origins = pst_origins_find(remote, symbols, pool);
     view.program = program ? program->path : "?";
     view.resources = pst_resources_learn(remote, symbols, pool);
-    pst_emit_init(emit, options->json ? PST_EMIT_JSON : PST_EMIT_TEXT, to_stdout, NULL);
+    pst_emit_init(emit, options->json ? PST_EMIT_JSON : PST_EMIT_TEXT, poolstat_to_file, stdout);
     rv = pst_tree_view(&view, emit);
     rv = forest.no_memory ? APR_ENOMEM : rv;
     pst_search_free(&search);
@@ -115,14 +110,14 @@ int poolstat_tree(int argc, const char *const *argv)
     }
     pid = options.operand ? pid_of(options.operand) : 0;
     if (pid <= 0) {
-        fprintf(stderr, "poolstat: tree needs the id of a process; see --help\n");
+        poolstat_say("tree needs the id of a process; see --help");
         return POOLSTAT_USAGE;
     }
     if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return POOLSTAT_FAILED;
     }
     if (pst_apr_prove(&facts, &why) != APR_SUCCESS) {
-        fprintf(stderr, "poolstat: tree: the command's own APR is not as expected: %s\n", why);
+        poolstat_say("tree: the command's own APR is not as expected: %s", why);
         status = POOLSTAT_FAILED;
     }
     else if (pst_remote_open(&remote, pid, TIME_LIMIT, &why, pool) != APR_SUCCESS) {

@@ -13,7 +13,7 @@ struct pst_origins_t {
     pst_remote_t  *remote;
     pst_symbols_t *symbols;
     uint32_t       self;            /* as the process knows itself, and the board it */
-    uintptr_t      board, size;     /* the mapping; 0: none */
+    uintptr_t      board;           /* where it is mapped; 0: nowhere */
     pst_shared_header_t about;
     uintptr_t      block;           /* the process's own; 0: none */
     pst_shared_class_t *classes;    /* copied, texts end; NULL: none */
@@ -86,7 +86,6 @@ pst_origins_t *pst_origins_find(pst_remote_t *remote, pst_symbols_t *symbols, ap
 
         if (is_board(origins, range)) {
             origins->board = range->from;
-            origins->size = range->to - range->from;
             find_block(origins);
         }
     }

@@ -24,34 +24,40 @@
 #define MAX_RANGES  131072u                 /* twice what the kernel allows unless it is told otherwise */
 #define MAX_PATHS   (16u << 20)             /* bytes of their names; those beyond have none */
 
-/* Field 22 of /proc/PID/stat; 0 if there is no such process, or if it is a corpse. The name before may contain anything. */
+const char *pst_remote_stat(apr_uint32_t pid, char *text, apr_size_t size)
+{
+    char path[64], *end;
+    apr_ssize_t len;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%u/stat", (unsigned)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return NULL;
+    }
+    len = read(fd, text, size - 1);
+    close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    end = strrchr(text, ')');
+    return end && end[1] == ' ' && end[2] ? end + 2 : NULL;
+}
+
+uint64_t pst_remote_stat_start(const char *stat)
+{
+    for (int field = 3; stat && field < 22; field++) {
+        stat = strchr(stat, ' ');
+        stat = stat ? stat + 1 : NULL;
+    }
+    return stat ? strtoull(stat, NULL, 10) : 0;
+}
+
+/* In ticks; 0 if there is no such process, or if it is a corpse. */
 static uint64_t start_of(pid_t pid)
 {
-    char path[64], text[1024], *at, state = 'Z';
-    uint64_t started = 0;
-    size_t length;
-    FILE *in;
-    int field;
+    char text[1024];
+    const char *stat = pst_remote_stat((apr_uint32_t)pid, text, sizeof(text));
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    in = fopen(path, "re");
-    if (!in) {
-        return 0;
-    }
-    length = fread(text, 1, sizeof(text) - 1, in);
-    fclose(in);
-    text[length] = '\0';
-    at = strrchr(text, ')');
-    for (field = 2; at && field < 22; field++) {
-        at = strchr(at + 1, ' ');
-        if (at && field == 2) {
-            state = at[1];
-        }
-    }
-    if (at && state != 'Z' && state != 'X') {
-        started = strtoull(at + 1, NULL, 10);
-    }
-    return started;
+    return stat && *stat != 'Z' && *stat != 'X' ? pst_remote_stat_start(stat) : 0;
 }
 
 int pst_remote_alive(pst_remote_t *remote)

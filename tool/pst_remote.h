@@ -57,6 +57,16 @@ apr_status_t pst_remote_open(pst_remote_t **remote, pid_t pid, apr_time_t limit,
 /** Is there time left? */
 int pst_remote_in_time(pst_remote_t *remote);
 
+/**
+ * What /proc/PID/stat says from its state on, the third field: the name before it may hold anything.
+ * @param text  room for all of it: 1024 bytes are enough
+ * @return in text; NULL: there is no such process
+ */
+const char *pst_remote_stat(apr_uint32_t pid, char *text, apr_size_t size);
+
+/** When it was started, in ticks since the machine was. @param stat of pst_remote_stat() @return 0: it does not say */
+uint64_t pst_remote_stat_start(const char *stat);
+
 /** By which id it knows itself: in a container another one than here.  @return pid where that is not known */
 apr_uint32_t pst_remote_own_id(apr_uint32_t pid);
 
