@@ -9,7 +9,8 @@ use Test::More;
 my $workers = 10;
 my $limits = mpm() eq 'prefork'
   ? "StartServers $workers\nMinSpareServers 1\nMaxSpareServers $workers\nServerLimit $workers\nMaxRequestWorkers $workers\n"
-  : "StartServers 2\nServerLimit 2\nThreadsPerChild 5\nThreadLimit 5\nMinSpareThreads 1\nMaxSpareThreads 10\nMaxRequestWorkers $workers\n";
+  # one child: of two, event's now and then takes a connection for which the other had a worker
+  : "StartServers 1\nServerLimit 1\nThreadsPerChild $workers\nThreadLimit $workers\nMinSpareThreads 1\nMaxSpareThreads $workers\nMaxRequestWorkers $workers\n";
 my $s = PST::Server->new('command-hung', limits => $limits);
 ok($s->start, 'a server') or BAIL_OUT($s->log_text);
 my $parent = $s->json->{server}{parent_pid};
