@@ -10,7 +10,7 @@
  */
 #include "tap.h"
 #include "apart.h"
-#include "board_double.h"
+#include "child_double.h"
 #include "pst_allocator.h"
 #include "pst_instrument.h"
 
@@ -22,39 +22,6 @@
 #define POOLS   24
 #define LIMIT   (256 * 1024)
 
-static pst_board_t board;
-static pst_shared_child_t *block;
-static apr_pool_t *base;
-
-static int start(void)
-{
-    const char *reason;
-
-    apr_pool_create(&base, NULL);
-    make_board(&board, 2, 8, base);
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
-    return pst_account_start(&board, block) == APR_SUCCESS
-           && pst_instrument_start(base, PST_LEVEL_FULL, &reason) == PST_LEVEL_FULL;
-}
-
-/* As event and worker make them. */
-static apr_pool_t *transaction(apr_pool_t *parent, apr_size_t limit)
-{
-    apr_allocator_t *allocator;
-    apr_pool_t *pool;
-
-    apr_allocator_create(&allocator);
-    apr_allocator_max_free_set(allocator, limit);
-    apr_pool_create_ex(&pool, parent, NULL, allocator);
-    apr_allocator_owner_set(allocator, pool);
-    apr_pool_tag(pool, "transaction");
-    return pool;
-}
-
-static apr_size_t retained(apr_pool_t *pool)
-{
-    return pst_apr_retained(pst_apr_pool(pool)->allocator, 0, 1000000);
-}
 
 static apr_uint64_t kept_by_all(void)
 {
@@ -575,7 +542,7 @@ int main(int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     apr_initialize();
-    ok(start(), "instrumented in full");
+    ok(start_child(), "instrumented in full");
     idle_ones();
     others();
     separated();

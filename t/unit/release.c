@@ -4,7 +4,7 @@
  */
 #include "tap.h"
 #include "apart.h"
-#include "board_double.h"
+#include "child_double.h"
 #include "pst_allocator.h"
 #include "pst_instrument.h"
 #include "pst_release.h"
@@ -16,33 +16,7 @@
 #define SMALL  32768    /* what 30,000 bytes take */
 #define LARGE  303104   /* what 300,000 do */
 
-static pst_board_t board;
-static pst_shared_child_t *block;
-static apr_pool_t *base;
 static apr_uint64_t now = NOW + 5000;
-
-static int start(void)
-{
-    const char *reason;
-
-    apr_pool_create(&base, NULL);
-    make_board(&board, 2, 8, base);
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
-    return pst_account_start(&board, block) == APR_SUCCESS
-           && pst_instrument_start(base, PST_LEVEL_FULL, &reason) == PST_LEVEL_FULL;
-}
-
-static apr_pool_t *transaction(void)
-{
-    apr_allocator_t *allocator;
-    apr_pool_t *pool;
-
-    apr_allocator_create(&allocator);
-    apr_pool_create_ex(&pool, base, NULL, allocator);
-    apr_allocator_owner_set(allocator, pool);
-    apr_pool_tag(pool, "transaction");
-    return pool;
-}
 
 /* A connection that needs so many nodes for pieces of so many bytes, and ends. */
 static void use(apr_pool_t *pool, int count, apr_size_t bytes)
@@ -51,11 +25,6 @@ static void use(apr_pool_t *pool, int count, apr_size_t bytes)
         apr_palloc(pool, bytes);
     }
     apr_pool_clear(pool);
-}
-
-static apr_uint64_t retained(apr_pool_t *pool)
-{
-    return pst_apr_retained(pst_apr_pool(pool)->allocator, 0, 1000000);
 }
 
 /* @return what was given back since the last */
@@ -106,7 +75,7 @@ static void obeys(void)
 
 static void steadily(void)
 {
-    apr_pool_t *pool = transaction();
+    apr_pool_t *pool = transaction(base, APR_ALLOCATOR_MAX_FREE_UNLIMITED);
     apr_uint64_t held;
 
     pst_release_start(block, 0, 1, RATE);
@@ -147,7 +116,7 @@ static void once_a_second(void)
 /* Nodes of more than a second's worth, and small ones that always come again. */
 static void large_ones(void)
 {
-    apr_pool_t *large = transaction(), *small = transaction();
+    apr_pool_t *large = transaction(base, APR_ALLOCATOR_MAX_FREE_UNLIMITED), *small = transaction(base, APR_ALLOCATOR_MAX_FREE_UNLIMITED);
     apr_uint64_t sum = 0, from_small = 0;
     int i;
 
@@ -184,7 +153,7 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     apr_initialize();
-    ok(start(), "instrumented in full");
+    ok(start_child(), "instrumented in full");
     obeys();
     once_a_second();
     steadily();
