@@ -92,7 +92,7 @@ static void print_findings_json(pst_emit_t *emit, const pst_snapshot_t *snapshot
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
     pst_emit_seconds(emit, "time", snapshot->taken, 6);
-    pst_emit_number(emit, "children", snapshot->child_count);
+    pst_emit_number(emit, "children", snapshot->findings->children);     /* examined, whatever is shown */
     pst_emit_seconds(emit, "record_seconds", snapshot->findings->record, 6);
     pst_view_doctor_tree(emit, snapshot);
     pst_emit_end(emit);

@@ -167,6 +167,9 @@ subtest 'findings' => sub {
     is(join(' ', sort keys %{ $said // {} }), 'children findings record_seconds schema time', 'its keys');
     is(scalar(grep { $_->{id} eq 'not-instrumented' } @{ $said->{findings} }), 1, 'the finding');
     is(join(' ', sort keys %{ $said->{findings}[0] }), join(' ', sort keys %{ $all->{findings}[0] }), 'as JSON has it');
+    my $of_one = json_of(poolstat('doctor', '--pid', $off->json->{children}[0]{pid}, '--json')->{out});
+    cmp_ok($said->{children}, '>', 1, 'children that were examined');
+    is($of_one->{children}, $said->{children}, 'all of them, also where one is asked for');
     $r = poolstat('doctor', @to, '--json', '--severity', 'critical');
     is($r->{status}, 0, 'with --severity');
     is_deeply(json_of($r->{out})->{findings}, [], 'none is left');
