@@ -150,14 +150,12 @@ static void add_server(poolstat_servers_t *servers, const poolstat_server_t *fou
 /* One line of a process's maps: "from-to rw-s offset major:minor inode   path". @return how many files were looked at */
 static unsigned take_line(poolstat_servers_t *servers, apr_uint32_t pid, char *line)
 {
-    static const char deleted[] = " (deleted)";
     static poolstat_server_t found;         /* the command has one thread */
     unsigned device_major, device_minor;
     unsigned long long inode;
     char mode[5] = "";
     int at = 0;
     poolstat_server_t *server;
-    apr_size_t len;
 
     line[strcspn(line, "\n")] = '\0';
     if (sscanf(line, "%*s %4s %*s %x:%x %llu %n", mode, &device_major, &device_minor, &inode, &at) != 4
@@ -173,11 +171,7 @@ static unsigned take_line(poolstat_servers_t *servers, apr_uint32_t pid, char *l
     found.device = makedev(device_major, device_minor);
     found.inode = (ino_t)inode;
     apr_cpystrn(found.path, line + at, sizeof(found.path));
-    len = strlen(found.path);
-    if (len > sizeof(deleted) && !strcmp(found.path + len - sizeof(deleted) + 1, deleted)) {
-        found.path[len - sizeof(deleted) + 1] = '\0';
-        found.is_deleted = 1;
-    }
+    found.path[pst_file_name(found.path, &found.is_deleted)] = '\0';
     if (look_at(&found, pid, line)) {       /* what is none would fill the table */
         add_server(servers, &found, pid);
     }

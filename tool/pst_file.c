@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 int pst_file_open(const char *path, int follow, struct stat *about)
@@ -30,4 +31,13 @@ int pst_file_open(const char *path, int follow, struct stat *about)
     close(found);
     errno = why;
     return fd;
+}
+
+size_t pst_file_name(const char *path, int *is_deleted)
+{
+    static const char deleted[] = " (deleted)";
+    size_t length = strlen(path), added = sizeof(deleted) - 1;
+
+    *is_deleted = length > added && strcmp(path + length - added, deleted) == 0;
+    return *is_deleted ? length - added : length;
 }

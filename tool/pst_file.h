@@ -6,6 +6,7 @@
 #ifndef PST_FILE_H
 #define PST_FILE_H
 
+#include <stddef.h>
 #include <sys/stat.h>
 
 #define PST_FILE_OTHER (-2)     /* it is there, and no regular file */
@@ -17,5 +18,12 @@
  * @return a descriptor; PST_FILE_OTHER; -1: see errno
  */
 int pst_file_open(const char *path, int follow, struct stat *about);
+
+/**
+ * The name of a file as /proc tells it of a mapping, without what the kernel adds if it was removed or replaced meanwhile.
+ * @param is_deleted  set to 1 if that stands there, else to 0: then the name is not the file's any more
+ * @return its length
+ */
+size_t pst_file_name(const char *path, int *is_deleted);
 
 #endif /* PST_FILE_H */

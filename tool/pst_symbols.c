@@ -266,15 +266,6 @@ static int by_value(const void *one, const void *two)
     return b->exported - a->exported;
 }
 
-static const char gone[] = " (deleted)";   /* the kernel's word for a file that was removed or replaced meanwhile */
-
-static int is_deleted(const char *path)
-{
-    size_t length = strlen(path);
-
-    return length > sizeof(gone) - 1 && strcmp(path + length - (sizeof(gone) - 1), gone) == 0;
-}
-
 /*
  * The file behind a mapping of its first bytes, and proof that it is that one.  By the kernel's own link, which leads nowhere
  * else.  By its path, which its user chose, only where that link is closed to us, and only what has its inode's number; of a
@@ -285,15 +276,16 @@ static int open_file(pst_remote_t *remote, const pst_range_t *range)
     unsigned char mapped[SAME_BYTES], filed[SAME_BYTES];
     struct stat about;
     char path[128];
-    int fd;
+    int fd, is_deleted;
 
     if (!pst_remote_read(remote, range->from, mapped, sizeof(mapped))) {
         return -1;
     }
+    pst_file_name(range->path, &is_deleted);
     snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)remote->pid, (uint64_t)range->from,
              (uint64_t)range->to);
     fd = pst_file_open(path, 1, &about);
-    if (fd == -1 && (errno == EPERM || errno == EACCES) && !is_deleted(range->path)) {
+    if (fd == -1 && (errno == EPERM || errno == EACCES) && !is_deleted) {
         fd = pst_file_open(range->path, 0, &about);
         if (fd >= 0 && about.st_ino != (ino_t)range->inode) {
             close(fd);
@@ -333,7 +325,7 @@ static void add_object(pst_symbols_t *symbols, const pst_range_t *range)
 {
     object_t *object = apr_pcalloc(symbols->pool, sizeof(*object));
     const char *slash;
-    size_t length;
+    int is_deleted;
 
     if (!object) {
         return;
@@ -345,11 +337,7 @@ static void add_object(pst_symbols_t *symbols, const pst_range_t *range)
         return;
     }
     slash = strrchr(object->is.path, '/');
-    length = slash ? strlen(slash + 1) : 0;
-    if (slash && is_deleted(slash + 1)) {
-        length -= sizeof(gone) - 1;
-    }
-    object->is.name = slash ? apr_pstrmemdup(symbols->pool, slash + 1, length) : object->is.path;
+    object->is.name = slash ? apr_pstrmemdup(symbols->pool, slash + 1, pst_file_name(slash + 1, &is_deleted)) : object->is.path;
     object->is.base = range->from;
     symbols->objects[symbols->count++] = object;
 }
