@@ -135,8 +135,10 @@ my $nonce = $s->json->{server}{release_nonce};
 is($s->fetch('/pool-status/release', method => 'POST', body => "nonce=$nonce", headers => [ 'Content-Type: application/x-www-form-urlencoded',
     'Content-Length: ' . length "nonce=$nonce" ])->{status}, 200, 'memory is released');
 is($s->fetch('/poolprobe?pool=none&heap=400&heap_bytes=21000&heap_free=pinned&output=2')->{status}, 200, 'a heap with something free in it');
-my @p = map { PST::Probe->start($_->[1], port => $s->port, ask => $s->port, path => $_->[0]) } [ '/far', 'pool=request&bytes=1500000' ],
-  map [ '/poolprobe', "pool=$_" ], 'request&bytes=5000001', 'connection&bytes=300000&pieces=3', 'connsub&bytes=70000&pieces=40', 'buckets&bytes=2000000&pieces=2',
+# the connection to the backend first: it shall have one of the few slots
+my @p = PST::Probe->start('pool=request&bytes=1500000', port => $s->port, ask => $s->port, path => '/far');
+$p[0]->arrived('hold');
+push @p, map { PST::Probe->start("pool=$_", port => $s->port, ask => $s->port, path => '/poolprobe') } 'request&bytes=5000001', 'connection&bytes=300000&pieces=3', 'connsub&bytes=70000&pieces=40', 'buckets&bytes=2000000&pieces=2',
   mpm() eq 'prefork' ? () : map "request&bytes=${_}0000", 11 .. 17;
 $_->arrived('hold') for @p;
 wait_for(sub {
