@@ -55,7 +55,7 @@ unsigned poolstat_terminal(void);
  */
 void poolstat_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** Where sentences go instead, while stderr is a screen: the last one stays there, cut. NULL: to stderr again. */
+/** Where sentences go instead, while stderr is a screen: the last one stays there. NULL: to stderr again. */
 void poolstat_say_to(char *to, apr_size_t size);
 
 /** A sink for emitters: a FILE. */

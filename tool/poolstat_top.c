@@ -3,7 +3,7 @@
  * poolstat top: the loop, the keys, and which child and connection they mean.
  *
  * What is selected is remembered by pid and serial, not by row: rows move.  The terminal is given back
- * on every way out; what is said while it is a screen stands in its last line but one.
+ * on every way out; what is said while it is a screen stands above its last line.
  */
 #include "poolstat_top.h"
 #include "poolstat_chart.h"

@@ -30,7 +30,7 @@ typedef struct top_t {
     unsigned help;              /**< the page of the help that is shown, from 1; 0: none */
     unsigned help_pages;        /**< how many there are at this size */
     unsigned unread;            /**< how often the terminal said that there is a key, and there was none */
-    char message[256];
+    char message[POOLSTAT_TEXT + 256];  /**< a file's name, and what is said of it */
 } top_t;
 
 /** Draw the screen. The snapshot was taken. */

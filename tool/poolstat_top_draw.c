@@ -415,6 +415,19 @@ static void put_keys(int y, const char *const *keys)
     put(y, text, A_REVERSE);
 }
 
+/* What was said, in the lines above the keys: a reason stands at a sentence's end, after a name of any length. */
+static void put_message(const char *text)
+{
+    char line[LINE];
+    const char *left = text;
+    int count = 0, most = LINES / 2;
+
+    while (count < most && poolstat_line(line, sizeof(line), &left, (unsigned)COLS)) {
+        count++;
+    }
+    put_lines(LINES - 1 - count, text, A_BOLD, count);
+}
+
 static void draw_bottom(const top_t *top)
 {
     static const char *const keys[][8] = {
@@ -425,7 +438,7 @@ static void draw_bottom(const top_t *top)
     static const char *const help_keys[] = { "q quit", NULL };
 
     if (LINES > 2) {
-        put(LINES - 2, top->message[0] ? top->message : top->paused ? "paused" : "", A_BOLD);
+        put_message(top->message[0] ? top->message : top->paused ? "paused" : "");
     }
     put_keys(LINES - 1, top->help ? help_keys : keys[top->screen]);
 }
