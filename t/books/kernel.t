@@ -50,10 +50,22 @@ subtest 'as from outside' => sub {
     cmp_ok($c->{other_bytes}, '<', $MB, 'and nearly nothing is in other mappings');
 };
 
+# A connection to a child whose mappings were read since it served one like those that come: they are read when RSS moves by
+# a sixteenth, and the code that a first request touches may be less.
+sub warmed {
+    my $p = PST::Probe->start('pool=none&heap=800&heap_bytes=20000', port => $s->port, ask => $s->port);
+    $p->arrived('hold');
+    my ($row) = row_of($s->json, $p->name);
+    my $since = time;
+    look($row->{pid}, $since, sub { $_[0]{maps_time} > $since });
+    $p->finish;
+    return $p->conn;
+}
+
 # Memory of one kind, in the child that got the request: (before, after, pid).
 sub with {
     my ($query, $moved) = @_;
-    my $p   = PST::Probe->start($query, port => $s->port, ask => $s->port, hold => [qw(hold0 hold)]);
+    my $p   = PST::Probe->start($query, conn => warmed(), ask => $s->port, hold => [qw(hold0 hold)]);
     $p->arrived('hold0');
     my ($row) = row_of($s->json, $p->name);
     my $before = look($row->{pid}, time);
@@ -72,7 +84,7 @@ subtest 'a pool that nobody writes to' => sub {
     cmp_ok($a->{rss_bytes} - $b->{rss_bytes}, '<', $MB, 'but not resident');
     my $not = $a->{not_resident_bytes} - $b->{not_resident_bytes};
     cmp_ok($not, '>', 39 * $MB, 'and said not to be');
-    cmp_ok($not, '<', 41 * $MB, 'it alone');
+    cmp_ok($not, '<', 41 * $MB, 'it alone') or diag(explain({ map { $_ => $a->{$_} - $b->{$_} } grep { !ref $a->{$_} && $a->{$_} =~ /^\d+$/ } keys %$a }));
 };
 
 subtest 'blocks of the heap in use' => sub {
