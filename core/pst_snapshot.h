@@ -72,6 +72,7 @@ typedef struct pst_generation_row_t {
     apr_uint64_t process_start_mean, process_end_mean, private_start_mean, private_end_mean, rss_start_mean, rss_end_mean;
                                         /**< 0: no child yet */
 } pst_generation_row_t;
+
 /** One child's connections of one kind, added up: the gauges of their usages, which are all that can be. */
 typedef struct pst_kind_row_t {
     pst_shared_usage_t connection;      /**< without their current requests */
@@ -185,6 +186,9 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
  */
 apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board);
 
+/** Part of pst_snapshot_take(): sort the children, and the rows of each. @return APR_SUCCESS or APR_ENOMEM */
+apr_status_t pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool);
+
 /**
  * Part of pst_snapshot_take(): the classes and call sites of the children in it,
  * and their sums over all children.  Leaves out those of a block that changed hands meanwhile.
@@ -196,6 +200,7 @@ apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *b
 
 /** The same for generations: see pst_generation.h. */
 apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
 /** Part of pst_snapshot_take(): a connection, checked, counts in the sums of its kind. */
 void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot);
 
