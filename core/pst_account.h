@@ -13,6 +13,8 @@
 #define PST_ACCOUNT_H
 
 #include <apr_pools.h>
+#include <stddef.h>
+#include <string.h>
 #include "pst_board.h"
 
 /**
@@ -43,8 +45,9 @@ typedef struct pst_account_t {
 /** An account that outlives its pool for a moment: a copy to go on with. */
 static APR_INLINE void pst_account_copy(pst_account_t *to, const pst_account_t *from)
 {
-    *to = *from;
-    if (from->usage == &from->own) {
+    memcpy(to, from, offsetof(pst_account_t, own));
+    if (__builtin_expect(from->usage == &from->own, 0)) {
+        to->own = from->own;
         to->usage = &to->own;
     }
 }

@@ -44,7 +44,7 @@ static const char *name_of(const server_rec *s)
 
 static void open_connection(conn_rec *c)
 {
-    connection_t *connection = apr_pcalloc(c->pool, sizeof(*connection)), *master;
+    connection_t *connection = apr_palloc(c->pool, sizeof(*connection)), *master;
     pst_connection_info_t info;
 
     master = c->master ? connection_of(c->master) : NULL;
@@ -56,6 +56,7 @@ static void open_connection(conn_rec *c)
     info.now = (apr_uint64_t)apr_time_now();
     connection->c = c;
     connection->shown = c->base_server;
+    connection->named = 0;
     pst_account_open_connection(&connection->account, c->pool, &info);
     pst_instrument_root(&connection->account, c->pool, c->bucket_alloc);
     ap_set_module_config(c->conn_config, &poolstat_module, connection);
