@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The environment of a request: see the header.
+ * The environment of a request, and its notes: see the header.
  *
  * Set twice: before the handler runs, for what it starts, and again when the request is logged, then
  * with the final values.
@@ -32,13 +32,16 @@ static struct {
 
 /* ---- when a request comes ---- */
 
-/* Names and room for texts come first: what the table takes for them is then in the figures. */
+/* Names and room for texts come first: what the tables take for them is then in the figures. */
 static char *set_names(request_rec *r, const apr_array_header_t *variables)
 {
     char *texts = apr_pcalloc(r->pool, (apr_size_t)variables->nelts * PST_FORMAT_LEN);
 
     for (int i = 0; i < variables->nelts; i++) {
-        apr_table_setn(r->subprocess_env, APR_ARRAY_IDX(variables, i, variable_t).name, texts + i * PST_FORMAT_LEN);
+        const char *name = APR_ARRAY_IDX(variables, i, variable_t).name;
+
+        apr_table_setn(r->subprocess_env, name, texts + i * PST_FORMAT_LEN);
+        apr_table_setn(r->notes, name, texts + i * PST_FORMAT_LEN);
     }
     return texts;
 }
@@ -57,6 +60,7 @@ static void set_texts(request_rec *r, const apr_array_header_t *variables, char 
         }
         else {
             apr_table_unset(r->subprocess_env, variable->name);
+            apr_table_unset(r->notes, variable->name);
         }
     }
 }

@@ -1,4 +1,4 @@
-# The environment: a CGI sees the figures of its request, the log the final ones; nobody else sees any.
+# The environment and notes: a CGI sees the figures of its request, the log the final ones; nobody else sees any.
 use strict;
 use warnings;
 use PST;
@@ -24,13 +24,14 @@ ScriptAlias /cgi-bin/ "$cgi/"
 <Location /poolprobe/on/off>
     PoolStatEnv Off
 </Location>
-LogFormat "@{[ join ' ', map "%{$_}e", @of_request, @of_connection ]} |%r" variables
+ErrorLogFormat "[%t] [%l] then=%-{POOLSTAT_REQUEST_RESERVED_BYTES}n now=%-R connection=%-{POOLSTAT_CONNECTION_RESERVED_BYTES}n %M"
+LogFormat "@{[ join ' ', map "%{$_}e", @of_request, @of_connection ]} @{[ join ' ', map "%{$_}n", @of_request, @of_connection ]} |%r" variables
 CustomLog $s->{dir}/variables.txt variables
 EOT
 $s->write_conf(conf => $conf);
 $s->start or BAIL_OUT('no server: ' . $s->start_text . $s->log_text);
 
-# what the log says of the request that has this in its line
+# what the log says of the request that has this in its line: of variables and notes alike
 sub variables {
     my ($what) = @_;
     my @found;
@@ -40,7 +41,9 @@ sub variables {
         return scalar @found;
     }, 10);
     my %v;
-    @v{ @of_request, @of_connection } = split / /, ($found[-1] // '') =~ s/ \|.*//r;
+    my @all = split / /, ($found[-1] // '') =~ s/ \|.*//r;
+    @v{ @of_request, @of_connection } = splice @all, 0, @of_request + @of_connection;
+    is("@all", "@v{ @of_request, @of_connection }", "$what: notes have what variables have");
     return \%v;
 }
 
@@ -61,6 +64,27 @@ subtest 'the log' => sub {
     my $line = $log->line($p->name);
     is($line->{sandwich}[0], $line->{sandwich}[2], 'the same as %^PR in the same line');
     is(scalar(grep { ($v->{$_} // '-') eq '-' } keys %$v), 0, 'none is missing');
+};
+
+subtest 'the error log' => sub {
+    my $p = PST::Probe->start("pool=request&bytes=$BYTES&complain=1&output=none", path => '/poolprobe/on', port => $s->port, ask => $s->port, hold => [qw(hold0 hold2)]);
+    $p->arrived('hold0');
+    my $before = row_of($s->json, $p->name);
+    $p->release('hold0');
+    $p->arrived('hold2');
+    my $after = row_of($s->json, $p->name);
+    my $line;
+    ok(wait_for(sub { ($line) = grep /asked for .*@{[ $p->name ]}/, split /\n/, $s->log_text; $line }, 10), 'a line') or return;
+    my %f = $line =~ /(\w+)=(\d+|-)/g;
+    is($f{then}, $before->{request}{reserved_bytes}, 'a note has what the request reserved when its handler began');
+    is($f{now}, $after->{request}{reserved_bytes}, 'beside what it reserves now');
+    cmp_ok($f{now} - $f{then}, '>', $BYTES, 'which is more');
+    is($f{connection}, $before->{reserved_bytes}, 'the connection\'s note');
+    $p->finish;
+    $p->conn->close;
+    $s->fetch("/poolprobe?n=$p->{name}off&complain=1&output=none");
+    ok(wait_for(sub { ($line) = grep /asked for .*$p->{name}off/, split /\n/, $s->log_text; $line }, 10), 'where it is off');
+    like($line, qr/then=- now=\d+ connection=- /, 'there is no note');
 };
 
 for my $path ('/poolprobe', '/poolprobe/on/off') {
