@@ -61,3 +61,18 @@ char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snap
     }
     return to;
 }
+
+char *poolstat_head_findings(char *to, apr_size_t size, const pst_findings_t *findings, const char *more)
+{
+    *to = '\0';
+    if (findings->count) {
+        apr_snprintf(to, size, "Findings: %u, the worst: %s; %s", findings->count,
+                     pst_severity_word(findings->findings[0].severity), more);
+    }
+    return to;
+}
+
+poolstat_mark_e poolstat_mark_of(pst_severity_e severity)
+{
+    return severity == PST_SEVERITY_CRITICAL ? POOLSTAT_BAD : severity == PST_SEVERITY_WARNING ? POOLSTAT_MARKED : POOLSTAT_PLAIN;
+}

@@ -5,8 +5,10 @@
 #ifndef POOLSTAT_HEADS_H
 #define POOLSTAT_HEADS_H
 
+#include "poolstat_colour.h"
 #include "poolstat_look.h"
 #include "poolstat_text.h"
+#include "pst_doctor.h"
 
 /** Who: httpd, its MPM, its parent, since when. Escaped. @return to */
 char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const poolstat_board_t *board);
@@ -18,5 +20,11 @@ char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapsh
 
 /** How many. @return to */
 char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
+
+/** How many findings, and how bad the worst is. @param more where to read of them @return to, empty if there are none */
+char *poolstat_head_findings(char *to, apr_size_t size, const pst_findings_t *findings, const char *more);
+
+/** How a finding of this severity stands out. */
+poolstat_mark_e poolstat_mark_of(pst_severity_e severity);
 
 #endif /* POOLSTAT_HEADS_H */

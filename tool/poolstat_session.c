@@ -5,6 +5,7 @@
 #include "poolstat_session.h"
 #include "poolstat_look.h"
 #include "poolstat_objects.h"
+#include "pst_doctor.h"
 #include "pst_guard.h"
 
 #include <apr_allocator.h>
@@ -69,6 +70,21 @@ int poolstat_session_look(poolstat_session_t *session)
     poolstat_refresh(&session->board, &session->options, session->pool);
     apr_pool_clear(session->tick);
     rv = poolstat_look(&session->snapshot, &session->board, &session->options.filter, session->tick);
+    return rv == APR_SUCCESS ? -1 : poolstat_read_failed(rv);
+}
+
+int poolstat_session_examine(poolstat_session_t *session)
+{
+    int status = poolstat_session_look(session);
+    apr_status_t rv;
+
+    if (status >= 0) {
+        return status;
+    }
+    rv = pst_doctor_take(&session->snapshot, &session->board.board, session->tick);
+    if (rv == APR_SUCCESS) {
+        rv = poolstat_whole(&session->board);
+    }
     return rv == APR_SUCCESS ? -1 : poolstat_read_failed(rv);
 }
 

@@ -23,6 +23,9 @@ int poolstat_session_open(poolstat_session_t *session, const poolstat_options_t 
 /** Take a new snapshot, of a new board if there is one. @return -1, else the status to end with */
 int poolstat_session_look(poolstat_session_t *session);
 
+/** The same, with the doctor's findings in the snapshot. */
+int poolstat_session_examine(poolstat_session_t *session);
+
 void poolstat_session_close(poolstat_session_t *session);
 
 #endif /* POOLSTAT_SESSION_H */

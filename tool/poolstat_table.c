@@ -6,7 +6,6 @@
 #include "poolstat_foreign.h"
 #include "poolstat_grid.h"
 #include "poolstat_heads.h"
-#include "pst_doctor.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -52,8 +51,7 @@ static void print_finding(const pst_finding_t *finding, unsigned width, int colo
 {
     char text[LINE], line[LINE], name[2 * POOLSTAT_TEXT];
     const char *severity = pst_severity_word(finding->severity), *left = text;
-    poolstat_mark_e mark = !colours || finding->severity == PST_SEVERITY_INFO ? POOLSTAT_PLAIN
-                         : finding->severity == PST_SEVERITY_CRITICAL ? POOLSTAT_BAD : POOLSTAT_MARKED;
+    poolstat_mark_e mark = colours ? poolstat_mark_of(finding->severity) : POOLSTAT_PLAIN;
     apr_size_t coloured = strlen(severity);
 
     apr_snprintf(text, sizeof(text), "%-8s %-24s", severity, finding->id);
@@ -77,10 +75,8 @@ static void print_findings(const pst_findings_t *findings, unsigned width)
     if (!findings->count) {
         return;
     }
-    apr_snprintf(text, sizeof(text), "Findings: %u, the worst: %s; poolstat doctor tells more", findings->count,
-                 pst_severity_word(findings->findings[0].severity));
     putchar('\n');
-    poolstat_print(text, 0, width);
+    poolstat_print(poolstat_head_findings(text, sizeof(text), findings, "poolstat doctor tells more"), 0, width);
     for (unsigned i = 0; i < findings->count && i < FINDINGS; i++) {
         print_finding(&findings->findings[i], width, colours);
     }

@@ -167,14 +167,20 @@ static pst_sort_e sort_of(int key)
     return PST_SORT_COUNT;
 }
 
+static void show(top_t *top, top_text_e text)
+{
+    top->text = text;
+    top->page = 1;
+}
+
 /* @return 0: nothing that needs a new look; 1: look again; -1: quit */
 static int take_key(top_t *top, int key)
 {
     pst_sort_e sort = sort_of(key);
 
     top->message[0] = '\0';
-    if (top->help && key != KEY_RESIZE) {
-        top->help = top->help < top->help_pages ? top->help + 1 : 0;
+    if (top->text && key != KEY_RESIZE) {
+        top->text = top->page++ < top->pages ? top->text : TOP_NO_TEXT;
         return key == 'q' ? -1 : 0;
     }
     if (sort != PST_SORT_COUNT) {
@@ -195,7 +201,8 @@ static int take_key(top_t *top, int key)
     case ' ': top->paused = !top->paused; return !top->paused;
     case '+': change_interval(top, 1); break;
     case '-': change_interval(top, 0); break;
-    case '?': case 'h': top->help = 1; break;
+    case '?': case 'h': show(top, TOP_HELP); break;
+    case 'd': show(top, TOP_FINDINGS); break;
     default: break;
     }
     return 0;
@@ -286,7 +293,7 @@ static int loop(top_t *top)
     int status = -1, what = 1;
 
     for (apr_uint64_t looks = 0; status < 0 && what > 0 && !ended; looks++) {
-        status = poolstat_session_look(&top->session);
+        status = poolstat_session_examine(&top->session);
         if (status >= 0) {
             break;
         }

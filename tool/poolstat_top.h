@@ -12,6 +12,9 @@
 
 typedef enum { TOP_CHILDREN = 0, TOP_CHILD, TOP_CONNECTION } top_screen_e;
 
+/** Texts that stand over a screen, by pages. */
+typedef enum { TOP_NO_TEXT = 0, TOP_HELP, TOP_FINDINGS } top_text_e;
+
 #define TOP_SEEN 240            /* looks at a connection that are remembered for its chart */
 
 typedef struct top_t {
@@ -27,8 +30,9 @@ typedef struct top_t {
     apr_uint64_t seen[TOP_SEEN];
     unsigned seen_count;
     int paused, utf8;
-    unsigned help;              /**< the page of the help that is shown, from 1; 0: none */
-    unsigned help_pages;        /**< how many there are at this size */
+    top_text_e text;            /**< what is shown over the screen */
+    unsigned page;              /**< the page of it, from 1 */
+    unsigned pages;             /**< how many there are at this size */
     unsigned unread;            /**< how often the terminal said that there is a key, and there was none */
     char message[POOLSTAT_TEXT + 256];  /**< a file's name, and what is said of it */
 } top_t;
@@ -40,16 +44,19 @@ void top_draw(top_t *top);
 const pst_child_row_t *top_child(const top_t *top);
 const pst_row_t *top_connection(const top_t *top);
 
-#define TOP_HELP_WIDTH 76       /**< columns at most */
-#define TOP_HELP_LINES 64       /**< more than there are at any width that can be read */
+#define TOP_PAGE_WIDTH 76       /**< columns at most */
+#define TOP_PAGE_LINES 1024     /**< what is more is left out: a help, or findings, that nobody reads to their end */
 
-typedef struct top_help_t {
-    char lines[TOP_HELP_LINES][2 * TOP_HELP_WIDTH];
+typedef struct top_page_t {
+    char lines[TOP_PAGE_LINES][4 * TOP_PAGE_WIDTH + 8];
     unsigned count;
-} top_help_t;
+} top_page_t;
 
 /** What the keys do and the screens mean, in lines that fit. */
-void top_help(top_help_t *help, unsigned columns);
+void top_help(top_page_t *page, unsigned columns);
+
+/** What the doctor found, as `poolstat doctor` says it. */
+void top_findings(top_page_t *page, const pst_snapshot_t *snapshot, unsigned columns);
 
 /** How many rows the list of this screen has. */
 unsigned top_count(const top_t *top);

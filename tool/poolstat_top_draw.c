@@ -205,6 +205,10 @@ static int draw_heads(const top_t *top)
     y = put_lines(0, poolstat_head_server(text, sizeof(text), snapshot, &top->session.board), A_BOLD, most);
     y = put_lines(y, poolstat_head_sums(text, sizeof(text), snapshot), A_NORMAL, most - y);
     y = put_lines(y, poolstat_head_counts(text, sizeof(text), snapshot), A_NORMAL, most - y);
+    if (snapshot->findings->count) {
+        poolstat_head_findings(text, sizeof(text), snapshot->findings, "d tells more");
+        y = put_lines(y, text, A_BOLD | COLOR_PAIR(poolstat_mark_of(snapshot->findings->findings[0].severity)), most - y);
+    }
     return y + 1;
 }
 
@@ -385,22 +389,27 @@ static void draw_connection(const top_t *top)
     }
 }
 
-/* A page of it: what the screen has room for. */
-static void draw_help(top_t *top)
+/* A page of it: what the screen has room for. What was found may be less by now. */
+static void draw_text(top_t *top)
 {
-    static top_help_t help;
+    static top_page_t text;
     unsigned rows = LINES > 4 ? (unsigned)LINES - 3 : 1, first;
 
-    top_help(&help, (unsigned)COLS);
-    top->help_pages = (help.count + rows - 1) / rows;
-    top->help = top->help < top->help_pages ? top->help : top->help_pages;
-    first = (top->help - 1) * rows;
-    put(0, "poolstat top", A_BOLD);
-    for (unsigned i = 0; i < rows && first + i < help.count; i++) {
-        put((int)i + 1, help.lines[first + i], A_NORMAL);
+    if (top->text == TOP_HELP) {
+        top_help(&text, (unsigned)COLS);
     }
-    apr_snprintf(top->message, sizeof(top->message), top->help < top->help_pages ? "Page %u of %u; any key goes on."
-                 : "Any key goes back.", top->help, top->help_pages);
+    else {
+        top_findings(&text, &top->session.snapshot, (unsigned)COLS);
+    }
+    top->pages = (text.count + rows - 1) / rows;
+    top->page = top->page < top->pages ? top->page : top->pages;
+    first = (top->page - 1) * rows;
+    put(0, top->text == TOP_HELP ? "poolstat top" : "Findings", A_BOLD);
+    for (unsigned i = 0; i < rows && first + i < text.count; i++) {
+        put((int)i + 1, text.lines[first + i], A_NORMAL);
+    }
+    apr_snprintf(top->message, sizeof(top->message), top->page < top->pages ? "Page %u of %u; any key goes on."
+                 : "Any key goes back.", top->page, top->pages);
 }
 
 /* What keys do here, the most needed first: as many as fit, none in part. */
@@ -431,24 +440,24 @@ static void put_message(const char *text)
 static void draw_bottom(const top_t *top)
 {
     static const char *const keys[][8] = {
-        [TOP_CHILDREN] = { "? help", "q quit", "Enter child", "sort: r u p o b t e a c i", "space pause", "+ - interval", NULL },
-        [TOP_CHILD] = { "? help", "q quit", "Enter connection", "Esc back", "sort: r u p o b t e a c i", "space pause", NULL },
-        [TOP_CONNECTION] = { "? help", "q quit", "Esc back", "space pause", "+ - interval", NULL }
+        [TOP_CHILDREN] = { "? help", "q quit", "Enter child", "sort: r u p o b t e a c i", "d doctor", "space pause", "+ - interval", NULL },
+        [TOP_CHILD] = { "? help", "q quit", "Enter connection", "Esc back", "sort: r u p o b t e a c i", "d doctor", "space pause", NULL },
+        [TOP_CONNECTION] = { "? help", "q quit", "Esc back", "d doctor", "space pause", "+ - interval", NULL }
     };
-    static const char *const help_keys[] = { "q quit", NULL };
+    static const char *const text_keys[] = { "q quit", NULL };
 
     if (LINES > 2) {
         put_message(top->message[0] ? top->message : top->paused ? "paused" : "");
     }
-    put_keys(LINES - 1, top->help ? help_keys : keys[top->screen]);
+    put_keys(LINES - 1, top->text ? text_keys : keys[top->screen]);
 }
 
 void top_draw(top_t *top)
 {
     apr_pool_clear(top->drawing);
     erase();
-    if (top->help) {
-        draw_help(top);
+    if (top->text) {
+        draw_text(top);
     }
     else if (top->screen == TOP_CHILDREN) {
         draw_children(top);

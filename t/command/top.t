@@ -150,7 +150,7 @@ subtest 'the sizes that people have' => sub {
         unlike($text, qr/ (?:=|\+|In)$/m, 'no item is torn');
         like($text, qr/^ *$child .* Mi?B.* runs/m, 'the child');
         like((split /\n/, $text)[-1], qr/^\? help  q quit  Enter child/, 'the keys');
-        is(join(' ', grep !/^(?:\? help|q quit|Enter child|sort: r u p o b t e a c i|space pause|\+ - interval)$/, split /  /, (split /\n/, $text)[-1]), '', 'none in part');
+        is(join(' ', grep !/^(?:\? help|q quit|Enter child|sort: r u p o b t e a c i|d doctor|space pause|\+ - interval)$/, split /  /, (split /\n/, $text)[-1]), '', 'none in part');
         $t->keys('?');
         my ($all, $pages) = ('', 0);
         while ($pages++ < 9) {
@@ -281,6 +281,35 @@ subtest 'a board that is taken away, then cut' => sub {
     truncate "$file.away", 5000;
     ok($u->shows(qr/^status=5/m), 'when it is cut, too, top ends in order');
     unlike($u->text, qr/Bus error|core dumped/, 'by no signal');
+};
+
+subtest 'the doctor' => sub {
+    my $s = PST::Server->new('command-doctor', conf => "PoolStatInstrument Off\n");
+    ok($s->start, 'a server that is not instrumented') or return;
+    my $u = PST::Command->terminal(80, 24, 'top', '--file', $s->board, '--interval', '0.2');
+    ok($u->shows(qr/^Findings: 1, the worst: \w+; d tells more/m), 'is told of beside its sums') or return;
+    $u->keys('d');
+    my $text = $u->shows(qr/^Findings\n.*\n?\w+: not-instrumented/m) or return fail('the finding');
+    my $said = poolstat('doctor', '--file', $s->board)->{out};
+    tr/ \n/ /s, s/ +$// for $text, $said;
+    ok(length $said > 200 && index($text, $said) >= 0, 'in the words of poolstat doctor') or diag("$text\nand\n$said");
+    $u->keys('d');
+    ok($u->shows(qr/^ *Pid .*Held/m), 'any key goes back');
+    is($s->stop, 0, 'it ends');
+    $u->keys('q');
+    ok($u->shows(qr/^status=0/m), 'so does top');
+};
+
+subtest 'of what is well nothing is said' => sub {
+    my $s = PST::Server->new('command-well');
+    ok($s->start, 'a server') or return;
+    my $u = PST::Command->terminal(80, 24, 'top', '--file', $s->board, '--interval', '0.2');
+    my $text = $u->shows(qr/^ *Pid .*Held/m);
+    unlike($text, qr/Findings/, 'no line for it');
+    $u->keys('d');
+    ok($u->shows(qr/^No findings.*children\s+examined/m), 'd says so');
+    $u->keys('x', 'q');
+    ok($u->shows(qr/^status=0/m), 'the end');
 };
 
 # Nobody tells it: it is not the session's leader, and the terminal is not its controlling one.

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * poolstat top: what it shows as text by pages, at any width: its help, whose keys the man page has too, and the
+ * doctor's findings, in the words of `poolstat doctor`.
+ */
+#include "poolstat_top.h"
+#include "poolstat_text.h"
+#include "pst_view_doctor.h"
+
+#include <apr_strings.h>
+
+#define BESIDE 22               /* where what a key does begins */
+#define BELOW 4                 /* the same, where there is no room beside keys */
+
+static const struct {
+    const char *keys;           /* NULL: a paragraph */
+    const char *text;
+} entries[] = {
+    { "q", "quit" },
+    { "up, down, PgUp, PgDn", "select a row; Home, End: the first, the last" },
+    { "Enter, right", "go into a child, then into a connection" },
+    { "Esc, left, Backspace", "go back" },
+    { "r u p o b t", "sort by reserved, used, peak, pools, buckets, retained" },
+    { "e a c i", "sort by requests, age, client, pid" },
+    { "space", "pause, go on" },
+    { "+ -", "look half as often, twice as often" },
+    { "d", "what the doctor found, and what to do" },
+    { "Ctrl-Z", "back to the shell; fg comes back here" },
+    { NULL, "Small charts show what is recorded on the board (PoolStatHistory). In a child's bar P is the process scope, "
+            "C connections, R requests, B buckets, F what is free but retained. Growth is that of the process scope, else of "
+            "the heap, else of connections (conn.); empty while it is not known." }
+};
+
+static void add(top_page_t *page, const char *keys, const char *text, unsigned width)
+{
+    unsigned indent = !keys ? 0 : width >= 2 * BESIDE ? BESIDE : width > 4 * BELOW ? BELOW : 0;
+    char part[sizeof(page->lines[0])];
+
+    if (keys && indent < BESIDE && page->count < TOP_PAGE_LINES) {
+        apr_cpystrn(page->lines[page->count++], keys, sizeof(page->lines[0]));
+        keys = "";
+    }
+    while (page->count < TOP_PAGE_LINES && poolstat_line(part, sizeof(part), &text, width - indent)) {
+        apr_snprintf(page->lines[page->count++], sizeof(page->lines[0]), "%-*s%s", (int)indent, keys ? keys : "", part);
+        keys = "";
+    }
+}
+
+static unsigned width_of(unsigned columns)
+{
+    return columns < 1 ? 1 : columns < TOP_PAGE_WIDTH ? columns : TOP_PAGE_WIDTH;
+}
+
+void top_help(top_page_t *page, unsigned columns)
+{
+    page->count = 0;
+    for (unsigned i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+        add(page, entries[i].keys, entries[i].text, width_of(columns));
+    }
+}
+
+/* What the doctor's words go through on their way to lines. */
+typedef struct {
+    top_page_t *page;
+    unsigned width;
+    apr_size_t used;
+    char line[4096];            /* what is longer goes on in the next */
+} writer_t;
+
+static apr_status_t write_lines(void *baton, const char *data, apr_size_t len)
+{
+    writer_t *to = baton;
+
+    for (apr_size_t i = 0; i < len; i++) {
+        if (data[i] != '\n') {
+            to->line[to->used++] = data[i];
+        }
+        if (data[i] == '\n' || to->used == sizeof(to->line) - 1) {
+            to->line[to->used] = '\0';
+            if (to->used) {
+                add(to->page, NULL, to->line, to->width);
+            }
+            else if (to->page->count < TOP_PAGE_LINES) {
+                to->page->lines[to->page->count++][0] = '\0';
+            }
+            to->used = 0;
+        }
+    }
+    return APR_SUCCESS;
+}
+
+void top_findings(top_page_t *page, const pst_snapshot_t *snapshot, unsigned columns)
+{
+    static pst_emit_t emit;     /* the command has one thread */
+    static writer_t writer;
+
+    page->count = 0;
+    writer.page = page;
+    writer.width = width_of(columns);
+    writer.used = 0;
+    pst_emit_init(&emit, PST_EMIT_TEXT, write_lines, &writer);
+    pst_view_doctor_text(&emit, snapshot);
+    pst_emit_flush(&emit);
+}
