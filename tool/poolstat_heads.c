@@ -64,11 +64,8 @@ char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snap
 
 char *poolstat_head_findings(char *to, apr_size_t size, const pst_findings_t *findings, const char *more)
 {
-    *to = '\0';
-    if (findings->count) {
-        apr_snprintf(to, size, "Findings: %u, the worst: %s; %s", findings->count,
-                     pst_severity_word(findings->findings[0].severity), more);
-    }
+    apr_snprintf(to, size, "Findings: %u, the worst: %s; %s", findings->count,
+                 pst_severity_word(findings->findings[0].severity), more);
     return to;
 }
 

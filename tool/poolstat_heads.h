@@ -21,7 +21,7 @@ char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapsh
 /** How many. @return to */
 char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
 
-/** How many findings, and how bad the worst is. @param more where to read of them @return to, empty if there are none */
+/** How many findings, one at least, and how bad the worst is. @param more where to read of them @return to */
 char *poolstat_head_findings(char *to, apr_size_t size, const pst_findings_t *findings, const char *more);
 
 /** How a finding of this severity stands out. */

@@ -291,7 +291,7 @@ static void view_profile(void)
 
 static SCREEN *screen;
 
-/* The three screens of top, at any size. */
+/* The three screens of top, and the texts over them, at any size. */
 static void draw_top(void)
 {
     static top_t top;
@@ -303,7 +303,7 @@ static void draw_top(void)
     poolstat_say_to(top.message, sizeof(top.message));
     apr_pool_create(&top.drawing, NULL);
     status = poolstat_session_open(&top.session, &options);
-    if (status < 0 && poolstat_session_look(&top.session) < 0) {
+    if (status < 0 && poolstat_session_examine(&top.session) < 0) {
         const pst_snapshot_t *snapshot = &top.session.snapshot;
 
         resizeterm(1 + (int)below(60), 1 + (int)below(200));
@@ -316,6 +316,11 @@ static void draw_top(void)
                 top.started = child->head.started;
                 top.id = child->shown ? snapshot->rows[child->first]->slot.id : 0;
             }
+            top_draw(&top);
+        }
+        for (int i = TOP_HELP; i <= TOP_FINDINGS; i++) {
+            top.text = (top_text_e)i;
+            top.page = 1 + below(3);
             top_draw(&top);
         }
     }
