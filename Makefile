@@ -22,6 +22,7 @@
 #
 # APXS=/path/to/apxs picks another httpd, DYGRAPHS=/path/to/dygraph.min.js another
 # copy of the library that draws the page's chart (2.2).  SAN=1 builds with sanitizers, in build/san.
+# What is built is told by its name; V=1 shows the commands.
 # Nothing here asks apxs before `deps` has seen to it that there is one: the
 # flags below are looked up when the first recipe needs them, and once.
 
@@ -76,6 +77,8 @@ COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 EXAMPLE   = $(B)/mod_example_poolstat.so
 
+Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
+
 .PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist deb rpm deb-test clean help
 all: module command
 module: $(MODULE) ; @:
@@ -84,49 +87,49 @@ probe: $(PROBE) $(EXAMPLE) ; @:
 units: $(UNITS) ; @:
 
 $(MODULE): $(CORE_OBJ) $(HTTPD_OBJ)
-	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
 
 # reads the board from outside: core, APR, a terminal, no httpd
 $(COMMAND): $(CORE_OBJ) $(TOOL_OBJ)
-	$(CC) $(SO_FLAGS) -pie -o $@ $^ $(APR_LIBS) $(CURSES) $(LIBS)
+	$(Q)$(CC) $(SO_FLAGS) -pie -o $@ $^ $(APR_LIBS) $(CURSES) $(LIBS)
 
 # the tests' probe, which make run and make bench use too
 $(PROBE): $(B)/obj/c-modules/poolprobe/mod_poolprobe.o
-	$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
 
 # as any other module would be built: with the header that make install installs, alone
 $(EXAMPLE): docs/example/mod_example_poolstat.c include/mod_poolstat.h Makefile | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(WARN) -fPIC -Iinclude $(HTTPD_FLAGS) $(APR_FLAGS) -shared -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(WARN) -fPIC -Iinclude $(HTTPD_FLAGS) $(APR_FLAGS) -shared -o $@ $<
 
 # core knows APR only: it does not even see httpd's headers; the command neither
 $(B)/obj/core/%.o: core/%.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/tool/%.o: tool/%.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) -Itool $(APR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_FLAGS) -Itool $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $(HTTPD_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_FLAGS) $(HTTPD_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/web_files.c: web/embed.sh $(WEB_SRC) $(DYGRAPHS)
 	@mkdir -p $(@D)
-	sh web/embed.sh $@ $(WEB_SRC) $(DYGRAPHS)
+	$(Q)sh web/embed.sh $@ $(WEB_SRC) $(DYGRAPHS)
 
 # not ours and not in the checkout: deps brings it
 $(DYGRAPHS): | deps-build ;
 
 $(B)/obj/web_files.o: $(B)/web_files.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 # a unit is one file that prints TAP, linked with all of core
 $(B)/unit/%: t/unit/%.c $(CORE_OBJ) Makefile | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit -Itool -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJ) $(CORE_OBJ) $(APR_LIBS) $(LIBS)
+	$(Q)$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit -Itool -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJ) $(CORE_OBJ) $(APR_LIBS) $(LIBS)
 
 # but for what reads other processes, which is the command's
 TREE_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tool/pst_*.c))
