@@ -7,9 +7,9 @@
  *   shared            by its permissions ("s")
  *   the main stack    by its name
  *   file              a private mapping with a name: pages as in the file are file, those written to are data
- *   a thread's stack  no name, writable, right above a small mapping that may not be accessed: the guard that
- *                     glibc's allocate_stack() leaves at the stack's low end.  The end of an arena's
- *                     reserve looks the same, but lies on a multiple of 64 MB
+ *   a thread's stack  no name, writable, right above a guard: what glibc's allocate_stack() leaves at the stack's low
+ *                     end, that may not be accessed.  An arena's reserve may not either, but ends on a multiple of
+ *                     64 MB; where a guard lies right above one, the kernel merges them
  *   data              no name, right above a writable file mapping: an object's zero-initialised variables, up
  *                     to where its program headers say that they end
  *   rest              everything else without a name, and the heap
@@ -342,9 +342,19 @@ static int is_anonymous(const pst_mapping_t *m)
     return !m->name[0] || !strncmp(m->name, "[anon", 5) || !strcmp(m->name, "[heap]");
 }
 
-static int is_guard(const pst_mapping_t *m)
+/* Is a mapping the last part of an arena's 64 MB, which is not in use yet? What is in use lies below it. */
+static int is_reserve(const pst_mapping_t *m, const pst_mapping_t *below)
 {
-    return !m->name[0] && !strncmp(m->perms, "---p", 4) && m->to - m->from <= GUARD_MOST && m->to % ARENA_ALIGN;
+    return m->to % ARENA_ALIGN == 0 && below && below->to == m->from && below->perms[1] == 'w'
+           && m->to - below->from >= ARENA_ALIGN;
+}
+
+/* Does a mapping end in a stack's guard? Above a reserve, the guard is what lies beyond the multiple of 64 MB. */
+static int ends_in_guard(const pst_mapping_t *m, const pst_mapping_t *below)
+{
+    apr_uint64_t edge = (m->to - 1) / ARENA_ALIGN * ARENA_ALIGN, from = m->from > edge ? m->from : edge;
+
+    return !m->name[0] && !strncmp(m->perms, "---p", 4) && m->to - from <= GUARD_MOST && !is_reserve(m, below);
 }
 
 /* Of the stack that the mapping begins with. */
@@ -360,7 +370,9 @@ static void classify(pst_smaps_t *smaps)
     const pst_mapping_t *m = &smaps->now, *before = smaps->had ? &smaps->before : NULL;
     pst_memory_maps_t *maps = smaps->maps;
     apr_uint64_t there = m->rss + m->swap;
-    int behind = before && before->to == m->from, writable = m->perms[1] == 'w';
+    int behind = before && before->to == m->from, writable = m->perms[1] == 'w', guarded = behind && smaps->guard;
+
+    smaps->guard = ends_in_guard(m, before);
 
     if (m->perms[3] == 's') {
         maps->shared += there;
@@ -376,7 +388,7 @@ static void classify(pst_smaps_t *smaps)
             smaps->object_end = smaps->nobody || smaps->pid ? 0 : end_of_object(m->from);
         }
     }
-    else if (!m->name[0] && behind && writable && is_guard(before)) {
+    else if (!m->name[0] && guarded && writable) {
         maps->stack_count++;
         split(smaps, m->from + stack_size(smaps), &maps->stacks);
     }

@@ -67,7 +67,8 @@ sub _watchdogs_stack {
 # mapping). Threads' stacks have `usual` bytes, the watchdog's a quarter of a megabyte.
 sub stacks_of {
     my ($pid, $usual) = @_;
-    my ($guard, $bytes, $count, $merged) = (0, 0, 0, 0);
+    my ($guard, $bytes, $count, $merged, $arena) = (0, 0, 0, 0, 64 << 20);
+    my ($below, $top) = (0, 0);    # the writable mapping before
     my $own = _watchdogs_stack($pid) or return;
     open my $in, '<', "/proc/$pid/maps" or return;
     while (<$in>) {
@@ -80,7 +81,11 @@ sub stacks_of {
             $count++;
             $merged += $end < $to;
         }
-        $guard = $perms eq '---p' && $name eq '' && $to - $from <= 1 << 20 && $to % (64 << 20) ? $to : 0;
+        # a guard, alone or right above an arena's reserve, which ends on a multiple of 64 MB; not such a reserve
+        my $edge = int(($to - 1) / $arena) * $arena;
+        $guard = $perms eq '---p' && $name eq '' && $to - ($from > $edge ? $from : $edge) <= 1 << 20
+          && !($to % $arena == 0 && $top == $from && $to - $below >= $arena) ? $to : 0;
+        ($below, $top) = $perms =~ /w/ ? ($from, $to) : (0, 0);
     }
     return ($bytes, $count, $merged);
 }
