@@ -92,8 +92,7 @@ subtest 'post mortem' => sub {
     my $child_started = time - (grep { $_->{pid} == $before->{pid} } @{ $s->json->{children} })[0]{age_seconds} - 1;
     PST::Server::freeze($parent);       # which then starts no more children
     my @pids = do { my %seen; grep !$seen{$_}++, $s->pid, $parent, $s->child_pids, map $_->{pid}, @{ $s->json->{children} } };
-    kill STOP => @pids;
-    kill KILL => @pids;
+    PST::Server::kill_all([ $s->pid, $parent ], @pids);
     ok(wait_for(sub { $s->ended; !grep { kill 0 => $_ } @pids }), 'all were killed');
     my $killed_at = time;
     $p->conn->close;

@@ -49,7 +49,6 @@ SKIP: {
 $stuck->close;
 $_->conn->close for @p;
 my @pids = ($parent, $s->pid, $s->child_pids, map $_->{pid}, @{ poolstat_json('--pid', $parent)->{children} });
-kill STOP => @pids;     # or the parent would replace them
-kill KILL => @pids;
+PST::Server::kill_all([ $parent, $s->pid ], @pids);
 ok(wait_for(sub { $s->ended; !grep { kill 0 => $_ } @pids }), 'all of it is ended');
 done_testing;

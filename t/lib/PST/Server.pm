@@ -192,6 +192,24 @@ sub freeze {
     }, 5);
 }
 
+# An end without a word for all of these, of which one is the parent. Children go first: stopped ones whose parent is gone get SIGHUP
+# and go on, and httpd's end in order then.
+sub kill_all {
+    my ($parent, @pids) = @_;
+    my %is_above = map { $_ => 1 } @$parent;
+    @pids = grep !$is_above{$_}, @pids;
+    kill STOP => @$parent, @pids;    # or the parent would replace them
+    kill KILL => @pids;
+    PST::wait_for(sub { !grep { _is_there($_) } @pids });
+    kill KILL => @$parent;
+}
+
+# Not a zombie: a parent that is stopped does not wait for its children.
+sub _is_there {
+    my $stat = eval { PST::Stage::read_file("/proc/$_[0]/stat") } // return 0;
+    return $stat !~ /\) [ZX]/;
+}
+
 sub thaw { kill CONT => $_ for grep { delete $frozen{$_} } @_ ? @_ : keys %frozen }
 
 # Resident bytes of a process that are its own.
