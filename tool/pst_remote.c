@@ -24,21 +24,28 @@
 #define MAX_RANGES  131072u                 /* twice what the kernel allows unless it is told otherwise */
 #define MAX_PATHS   (16u << 20)             /* bytes of their names; those beyond have none */
 
-const char *pst_remote_stat(apr_uint32_t pid, char *text, apr_size_t size)
+/* As much of a file of a process as there is room for. @return whether there is such a file */
+static int read_file(apr_uint32_t pid, const char *name, char *text, apr_size_t size)
 {
-    char path[64], *end;
+    char path[64];
     apr_ssize_t len;
     int fd;
 
-    snprintf(path, sizeof(path), "/proc/%u/stat", (unsigned)pid);
+    snprintf(path, sizeof(path), "/proc/%u/%s", (unsigned)pid, name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return NULL;
+        return 0;
     }
     len = read(fd, text, size - 1);
     close(fd);
     text[len > 0 ? len : 0] = '\0';
-    end = strrchr(text, ')');
+    return 1;
+}
+
+const char *pst_remote_stat(apr_uint32_t pid, char *text, apr_size_t size)
+{
+    const char *end = read_file(pid, "stat", text, size) ? strrchr(text, ')') : NULL;
+
     return end && end[1] == ' ' && end[2] ? end + 2 : NULL;
 }
 
@@ -287,20 +294,10 @@ int pst_remote_text(pst_remote_t *remote, uintptr_t at, char *to, apr_size_t siz
 /* "NSpid:	4711	12": as it is called here, and in each namespace within, down to its own. */
 apr_uint32_t pst_remote_own_id(apr_uint32_t pid)
 {
-    char path[64], text[8192], *line, *end;
+    char text[8192], *line, *end;
     apr_uint32_t own = pid;
-    apr_ssize_t len;
-    int fd;
 
-    snprintf(path, sizeof(path), "/proc/%u/status", (unsigned)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return pid;
-    }
-    len = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[len > 0 ? len : 0] = '\0';
-    line = strstr(text, "\nNSpid:");
+    line = read_file(pid, "status", text, sizeof(text)) ? strstr(text, "\nNSpid:") : NULL;
     for (line = line ? line + sizeof("\nNSpid:") - 1 : NULL; line && *line == '\t'; line = end) {
         unsigned long number = strtoul(line + 1, &end, 10);
 
