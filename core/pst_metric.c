@@ -126,7 +126,7 @@ LIST(server);
 
 static apr_uint64_t used_of(const pst_shared_usage_t *usage)
 {
-    return usage->reserved_bytes > usage->slack_bytes ? usage->reserved_bytes - usage->slack_bytes : 0;
+    return pst_minus(usage->reserved_bytes, usage->slack_bytes);
 }
 
 apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric)

@@ -108,7 +108,7 @@ int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child)
     child->buckets = pst_sane(block.child_bucket_bytes);
     child->held = pst_sane(block.held_bytes);
     used = child->reserved + child->buckets;
-    child->retained = child->held > used ? child->held - used : 0;
+    child->retained = pst_minus(child->held, used);
     return 1;
 }
 
