@@ -34,9 +34,9 @@ static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const p
     apr_status_t rv = poolstat_look(snapshot, board, filter, pool);
 
     if (rv == APR_SUCCESS) {
-        rv = pst_doctor_take(snapshot, &board->board, pool);
+        rv = poolstat_examine(snapshot, board, pool);
     }
-    return rv == APR_SUCCESS ? after(board) : poolstat_read_failed(rv);     /* the doctor reads more of it */
+    return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
 }
 
 static int print_json(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
@@ -197,10 +197,17 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
     return status;
 }
 
+static apr_status_t print_line(void *columns, const char *line)
+{
+    poolstat_print(line, 0, *(const unsigned *)columns);
+    return ferror(stdout) ? APR_EGENERAL : APR_SUCCESS;
+}
+
 static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn print)
 {
     static pst_emit_t emit;
-    static poolstat_wrapped_t wrapped;
+    static poolstat_lines_t lines;
+    unsigned columns = 0;
     poolstat_options_t options;
     poolstat_board_t board;
     apr_pool_t *pool;
@@ -215,9 +222,11 @@ static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn
         poolstat_objects(&board, pool);
         to = options.openmetrics ? PST_EMIT_OPENMETRICS : options.json ? PST_EMIT_JSON : to;
         if (print == print_findings && !options.json) {
-            wrapped.columns = poolstat_terminal();
-            wrapped.used = 0;
-            pst_emit_init(&emit, to, poolstat_to_wrapped, &wrapped);
+            columns = poolstat_terminal();
+            lines.each = print_line;
+            lines.baton = &columns;
+            lines.used = 0;
+            pst_emit_init(&emit, to, poolstat_to_lines, &lines);
         }
         else {
             pst_emit_init(&emit, to, poolstat_to_file, stdout);

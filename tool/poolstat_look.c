@@ -5,6 +5,7 @@
 #include "poolstat_look.h"
 #include "poolstat_process.h"
 #include "poolstat_text.h"
+#include "pst_doctor.h"
 
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -83,6 +84,13 @@ apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *boa
         rv = poolstat_whole(board);     /* what was cut under us was read as zeros */
     }
     return rv;
+}
+
+apr_status_t poolstat_examine(pst_snapshot_t *snapshot, const poolstat_board_t *board, apr_pool_t *pool)
+{
+    apr_status_t rv = pst_doctor_take(snapshot, &board->board, pool);
+
+    return rv == APR_SUCCESS ? poolstat_whole(board) : rv;
 }
 
 void poolstat_correct(void *baton, pst_history_about_t *about)

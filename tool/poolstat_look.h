@@ -20,6 +20,12 @@
 apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool);
 
 /**
+ * pst_doctor_take(), which reads more of the board than a look did.
+ * @return as that, and APR_EINCOMPLETE also of a board that was cut meanwhile
+ */
+apr_status_t poolstat_examine(pst_snapshot_t *snapshot, const poolstat_board_t *board, apr_pool_t *pool);
+
+/**
  * Is the board as it was opened?  To be asked after what is shown was read: what is cut under us reads as zeros.
  * @return APR_SUCCESS or APR_EINCOMPLETE
  */

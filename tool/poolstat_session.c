@@ -5,7 +5,6 @@
 #include "poolstat_session.h"
 #include "poolstat_look.h"
 #include "poolstat_objects.h"
-#include "pst_doctor.h"
 #include "pst_guard.h"
 
 #include <apr_allocator.h>
@@ -81,10 +80,7 @@ int poolstat_session_examine(poolstat_session_t *session)
     if (status >= 0) {
         return status;
     }
-    rv = pst_doctor_take(&session->snapshot, &session->board.board, session->tick);
-    if (rv == APR_SUCCESS) {
-        rv = poolstat_whole(&session->board);
-    }
+    rv = poolstat_examine(&session->snapshot, &session->board, session->tick);
     return rv == APR_SUCCESS ? -1 : poolstat_read_failed(rv);
 }
 

@@ -116,10 +116,7 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
         rv = poolstat_grid_connections(&connections, &snapshot, window.rows, window.count, pool);
     }
     if (rv == APR_SUCCESS) {
-        rv = pst_doctor_take(&snapshot, &board->board, pool);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = poolstat_whole(board);     /* before anything of it is shown */
+        rv = poolstat_examine(&snapshot, board, pool);     /* before anything of it is shown */
     }
     if (rv != APR_SUCCESS) {
         return poolstat_read_failed(rv);

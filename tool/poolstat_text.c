@@ -234,21 +234,22 @@ void poolstat_print(const char *text, unsigned indent, unsigned columns)
     } while (poolstat_line(line, sizeof(line), &text, columns ? columns - indent : 0));
 }
 
-apr_status_t poolstat_to_wrapped(void *baton, const char *data, apr_size_t len)
+apr_status_t poolstat_to_lines(void *lines, const char *data, apr_size_t len)
 {
-    poolstat_wrapped_t *to = baton;
+    poolstat_lines_t *to = lines;
+    apr_status_t rv = APR_SUCCESS;
 
-    for (apr_size_t i = 0; i < len; i++) {
+    for (apr_size_t i = 0; i < len && rv == APR_SUCCESS; i++) {
         if (data[i] != '\n') {
             to->line[to->used++] = data[i];
         }
         if (data[i] == '\n' || to->used == sizeof(to->line) - 1) {
             to->line[to->used] = '\0';
-            poolstat_print(to->line, 0, to->columns);
+            rv = to->each(to->baton, to->line);
             to->used = 0;
         }
     }
-    return ferror(stdout) ? APR_EGENERAL : APR_SUCCESS;
+    return rv;
 }
 
 unsigned poolstat_terminal(void)

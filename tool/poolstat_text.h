@@ -61,12 +61,13 @@ void poolstat_say_to(char *to, apr_size_t size);
 /** A sink for emitters: a FILE. */
 apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len);
 
-/** A sink for emitters: stdout, in lines that fit; for sentences. Zero but for columns to begin with. */
-typedef struct poolstat_wrapped_t {
-    unsigned columns;           /**< 0: no bound */
+/** A sink for emitters: whole lines, without their ends, to a function. Name it, and zero `used`, to begin with. */
+typedef struct poolstat_lines_t {
+    apr_status_t (*each)(void *baton, const char *line);
+    void *baton;
     apr_size_t used;
     char line[8192];            /**< what is longer is broken there */
-} poolstat_wrapped_t;
-apr_status_t poolstat_to_wrapped(void *baton, const char *data, apr_size_t len);
+} poolstat_lines_t;
+apr_status_t poolstat_to_lines(void *lines, const char *data, apr_size_t len);
 
 #endif /* POOLSTAT_TEXT_H */

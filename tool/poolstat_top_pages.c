@@ -59,32 +59,20 @@ void top_help(top_page_t *page, unsigned columns)
     }
 }
 
-/* What the doctor's words go through on their way to lines. */
 typedef struct {
     top_page_t *page;
     unsigned width;
-    apr_size_t used;
-    char line[4096];            /* what is longer goes on in the next */
 } writer_t;
 
-static apr_status_t write_lines(void *baton, const char *data, apr_size_t len)
+static apr_status_t write_line(void *baton, const char *line)
 {
-    writer_t *to = baton;
+    const writer_t *to = baton;
 
-    for (apr_size_t i = 0; i < len; i++) {
-        if (data[i] != '\n') {
-            to->line[to->used++] = data[i];
-        }
-        if (data[i] == '\n' || to->used == sizeof(to->line) - 1) {
-            to->line[to->used] = '\0';
-            if (to->used) {
-                add(to->page, NULL, to->line, to->width);
-            }
-            else if (to->page->count < TOP_PAGE_LINES) {
-                to->page->lines[to->page->count++][0] = '\0';
-            }
-            to->used = 0;
-        }
+    if (*line) {
+        add(to->page, NULL, line, to->width);
+    }
+    else if (to->page->count < TOP_PAGE_LINES) {
+        to->page->lines[to->page->count++][0] = '\0';
     }
     return APR_SUCCESS;
 }
@@ -92,13 +80,14 @@ static apr_status_t write_lines(void *baton, const char *data, apr_size_t len)
 void top_findings(top_page_t *page, const pst_snapshot_t *snapshot, unsigned columns)
 {
     static pst_emit_t emit;     /* the command has one thread */
-    static writer_t writer;
+    static poolstat_lines_t lines;
+    writer_t writer = { page, width_of(columns) };
 
     page->count = 0;
-    writer.page = page;
-    writer.width = width_of(columns);
-    writer.used = 0;
-    pst_emit_init(&emit, PST_EMIT_TEXT, write_lines, &writer);
+    lines.each = write_line;
+    lines.baton = &writer;
+    lines.used = 0;
+    pst_emit_init(&emit, PST_EMIT_TEXT, poolstat_to_lines, &lines);
     pst_view_doctor_text(&emit, snapshot);
     pst_emit_flush(&emit);
 }
