@@ -49,22 +49,29 @@ APR_FLAGS   = $(call once,APR_FLAGS,$(APR) --cppflags --includes; $(APU) --inclu
 CURSES      = $(call once,CURSES,pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw -ltinfo)
 APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)
 
-ifeq ($(SAN),)
-B         = build
-OPTIMISE  = -O2 -flto=auto
-else
+# three builds, each in a folder of its own: to work with, to hand out, to look for faults
+ifneq ($(SAN),)
 B         = build/san
 OPTIMISE  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
+else ifneq ($(RELEASE),)
+B         = build/release
+OPTIMISE  = -O2 -flto=auto
+else
+B         = build
+OPTIMISE  = -O2
 endif
 WARN      = -Wall -Wextra -Wformat -Werror=format-security
 CFLAGS   ?= -g $(OPTIMISE) -fstack-protector-strong
-ALL_FLAGS = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude -Icore -Ihttpd
+ALL_FLAGS = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude $(CORE_DIRS:%=-I%) -Ihttpd
 SO_FLAGS  = $(CFLAGS) -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
 LIBS      = -lpthread -ldl -lm
 
-CORE_SRC  = $(wildcard core/*.c)
+# the rooms of core/ as data flows, from below: each may include what stands before it
+CORE_DIRS = $(addprefix core/,os apr board gather upkeep snapshot emit doctor view)
+TOOL_DIRS = $(addprefix tool/,tree server screen command)
+CORE_SRC  = $(wildcard $(CORE_DIRS:%=%/*.c))
 HTTPD_SRC = $(wildcard mod_poolstat.c httpd/*.c)
-TOOL_SRC  = $(wildcard tool/*.c)
+TOOL_SRC  = $(wildcard $(TOOL_DIRS:%=%/*.c))
 UNIT_SRC  = $(wildcard t/unit/*.c)
 WEB_SRC   = $(filter-out web/embed.sh,$(wildcard web/*))
 WEB_OBJ   = $(if $(wildcard web/embed.sh),$(B)/obj/web_files.o)
@@ -109,7 +116,7 @@ $(B)/obj/core/%.o: core/%.c Makefile | deps-build
 
 $(B)/obj/tool/%.o: tool/%.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_FLAGS) -Itool $(APR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_FLAGS) $(TOOL_DIRS:%=-I%) $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
@@ -129,38 +136,38 @@ $(B)/obj/web_files.o: $(B)/web_files.c Makefile | deps-build
 # a unit is one file that prints TAP, linked with all of core
 $(B)/unit/%: t/unit/%.c $(CORE_OBJ) Makefile | deps-build
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit -Itool -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJ) $(CORE_OBJ) $(APR_LIBS) $(LIBS)
+	$(Q)$(CC) $(ALL_FLAGS) $(APR_FLAGS) -It/unit $(TOOL_DIRS:%=-I%) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJ) $(CORE_OBJ) $(APR_LIBS) $(LIBS)
 
 # but for what reads other processes, which is the command's
-TREE_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tool/pst_*.c))
+TREE_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tool/tree/*.c))
 $(B)/unit/forest: $(TREE_OBJ)
 $(B)/unit/forest: UNIT_OBJ = $(TREE_OBJ)
 # and for the command itself, but for its main()
-READER_OBJ = $(filter-out $(B)/obj/tool/poolstat.o,$(TOOL_OBJ))
+READER_OBJ = $(filter-out $(B)/obj/tool/command/poolstat.o,$(TOOL_OBJ))
 $(B)/unit/command: $(READER_OBJ)
 $(B)/unit/command: UNIT_OBJ = $(READER_OBJ) $(CURSES)
 $(B)/unit/hostile: $(READER_OBJ)
 $(B)/unit/hostile: UNIT_OBJ = $(READER_OBJ) $(CURSES)
-TEXT_OBJ = $(patsubst %,$(B)/obj/tool/poolstat_%.o,text nearest)
+TEXT_OBJ = $(patsubst %,$(B)/obj/tool/%.o,screen/poolstat_text command/poolstat_nearest)
 $(B)/unit/text: $(TEXT_OBJ)
 $(B)/unit/text: UNIT_OBJ = $(TEXT_OBJ)
 
 -include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/unit/*.d)
 
 deps-build:
-	@sh tool/deps build
+	@sh make/deps build
 deps:
-	@sh tool/deps build run test lint
+	@sh make/deps build run test lint
 
 run: export APXS := $(APXS)
 run:
-	@sh tool/deps build run
+	@sh make/deps build run
 	@$(MAKE) --no-print-directory module probe
-	@PORT='$(PORT)' MPM='$(MPM)' TRAFFIC='$(TRAFFIC)' exec sh tool/run/run $(B)
+	@PORT='$(PORT)' MPM='$(MPM)' TRAFFIC='$(TRAFFIC)' exec sh make/run/run $(B)
 
 test: export APXS := $(APXS)
 test:
-	@sh tool/deps build run test
+	@sh make/deps build run test
 	@$(MAKE) --no-print-directory module command probe units
 	@perl t/suite $(B)
 
@@ -170,16 +177,16 @@ unit:
 
 lint: export APXS := $(APXS)
 lint:
-	@sh tool/deps build lint
+	@sh make/deps build lint
 	@$(MAKE) --no-print-directory module command
-	@CC='$(CC)' FLAGS='$(ALL_FLAGS)' HTTPD_FLAGS='$(HTTPD_FLAGS)' APR_FLAGS='$(APR_FLAGS)' sh tool/lint $(B)
+	@CC='$(CC)' FLAGS='$(ALL_FLAGS)' CORE_DIRS='$(CORE_DIRS)' TOOL_DIRS='$(TOOL_DIRS)' HTTPD_FLAGS='$(HTTPD_FLAGS)' APR_FLAGS='$(APR_FLAGS)' sh make/lint $(B)
 
 check-san:
 	@$(MAKE) --no-print-directory test SAN=1 MPMS='$(or $(MPMS),event)'
 
 bench: export APXS := $(APXS)
 bench:
-	@sh tool/deps build run
+	@sh make/deps build run
 	@$(MAKE) --no-print-directory module probe
 	@test -f bench/run || { echo 'bench/run is not here yet'; exit 1; }
 	@bench/run
@@ -192,22 +199,22 @@ install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export LAYOUT := $(LAYOUT)
 install:
 	@$(MAKE) --no-print-directory module command
-	@sh tool/install $(B)
+	@sh make/install $(B)
 uninstall:
-	@sh tool/install --remove $(B)
+	@sh make/install --remove $(B)
 
 dist:
-	@sh tool/dist build
+	@sh make/dist build
 
 # each builds from an archive of its own: what is packed has been built elsewhere
 deb:
-	@sh tool/deps build deb
+	@sh make/deps build deb
 	@sh packaging/build deb build
 rpm:
-	@sh tool/deps build rpm
+	@sh make/deps build rpm
 	@sh packaging/build rpm build
 deb-test: deb
-	@sh tool/deps deb-test
+	@sh make/deps deb-test
 	@sh packaging/try-deb build
 
 clean:

@@ -9,7 +9,7 @@
 # stands before the first piece is a comment.
 # Any other file becomes `pst_web_FILE_EXT` as it is, and `pst_web_FILE_EXT_tag`,
 # a checksum for its ETag; only a line that names a source map is left out, since
-# browsers would ask us for one.  core/pst_web.h declares them all: one that is
+# browsers would ask us for one.  core/view/pst_web.h declares them all: one that is
 # missing on either side fails the build.
 #
 # POSIX sh, awk and cksum.  Text files only.

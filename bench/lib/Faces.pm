@@ -46,10 +46,11 @@ sub compile {
     my $flags = `apr-1-config --cppflags --includes` . `apu-1-config --includes`;
     my $libs = `apu-1-config --link-ld` . `apr-1-config --link-ld --libs`;
     s/\s+/ /g for $flags, $libs;
+    my $rooms = join ' ', map "-I\Q$_\E", glob "$top/core/*/";
     my @web = grep { !/embed\.sh$/ } glob "$top/web/*";
     system("sh \Q$top\E/web/embed.sh $dir/web_files.c @web >$log 2>&1") == 0
-        && system("cc -std=gnu11 -O2 -g -I\Q$top\E/include -I\Q$top\E/core $flags -o $dir/$name "
-                  . "\Q$top\E/bench/$name.c \Q$top\E/core/*.c $dir/web_files.c $libs -lpthread -ldl -lm >$log 2>&1") == 0
+        && system("cc -std=gnu11 -O2 -g -I\Q$top\E/include $rooms $flags -o $dir/$name "
+                  . "\Q$top\E/bench/$name.c \Q$top\E/core/*/*.c $dir/web_files.c $libs -lpthread -ldl -lm >$log 2>&1") == 0
         or do { print STDERR Server::read_file($log); return };
     return "$dir/$name";
 }

@@ -15,7 +15,7 @@ make_path("$top/elsewhere", { mode => 0755 });
 
 sub dist {
     my ($source, $to, $env) = @_;
-    chomp(my $archive = `cd '$source' && umask 022 && SOURCE_DATE_EPOCH= $env sh tool/dist '$to' 2>$top/said`);
+    chomp(my $archive = `cd '$source' && umask 022 && SOURCE_DATE_EPOCH= $env sh make/dist '$to' 2>$top/said`);
     is($? >> 8, 0, "$source has an archive") or diag(PST::Stage::read_file("$top/said"));
     return $archive;
 }

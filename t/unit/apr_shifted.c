@@ -32,7 +32,7 @@
 #define pst_apr_keep_nothing     shifted_keep_nothing
 #define pst_apr_set_allocator    shifted_set_allocator
 #define ref                      ref; void *field_to_come
-#include "../../core/pst_apr.c"
+#include "../../core/apr/pst_apr.c"
 #undef ref
 #undef pst_apr_prove
 

@@ -18,7 +18,7 @@
 /** Child, once: sample into the sites of this block. @param rate bytes, 0 = never */
 void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uint64_t rate);
 
-/* Bytes until this thread's next sample. Initial-exec: see core/pst_record.c. */
+/* Bytes until this thread's next sample. Initial-exec: see core/gather/pst_record.c. */
 extern __thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec")));
 
 /** The slow half of pst_site_grow(). */
