@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    8
+#define PST_BOARD_VERSION    9
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -84,6 +84,9 @@ typedef enum {
 typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME, PST_HISTOGRAM, PST_INFO } pst_metric_kind_e;
 typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUESTS, PST_EVENTS,
                PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES, PST_ARENAS, PST_FLAG, PST_VERDICTS } pst_metric_unit_e;
+
+/** What matters first (info), what explains it (detail), how it was taken (debug). */
+typedef enum { PST_SHOW_INFO = 0, PST_SHOW_DETAIL, PST_SHOW_DEBUG, PST_SHOW_COUNT } pst_metric_show_e;
 
 /** What a pool is charged to. */
 typedef enum { PST_SCOPE_PROCESS = 0, PST_SCOPE_CONNECTION, PST_SCOPE_REQUEST, PST_SCOPE_COUNT } pst_scope_e;
@@ -148,7 +151,7 @@ typedef enum {
 /** A child's memory as the kernel and its heap tell it. Written by the child's watchdog thread; where there is none, by
  *  the parent, which cannot ask the heap. The three groups are taken at different times: see their *_time. */
 typedef struct pst_shared_books_t {
-#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) uint64_t field;
+#define PST_METRIC_BOOKS(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     uint32_t heap_kind;         /**< pst_heap_e */
     uint32_t heap_tells;        /**< pst_heap_tells_e */
@@ -156,7 +159,7 @@ typedef struct pst_shared_books_t {
 
 /** The figures that process scope, connections and requests have in common. */
 typedef struct pst_shared_usage_t {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) uint64_t field;
+#define PST_METRIC_USAGE(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
 } pst_shared_usage_t;
 
@@ -177,7 +180,7 @@ typedef struct pst_shared_slot_t {
     uint64_t master;            /**< id of the connection a secondary belongs to, else 0 */
     uint64_t opened;            /**< time */
     uint64_t request_started;   /**< time */
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) uint64_t field;
+#define PST_METRIC_CONNECTION(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     pst_shared_usage_t usage;   /**< the whole tree: connection, current and finishing requests */
     pst_shared_usage_t request; /**< the current request alone */
@@ -218,7 +221,7 @@ typedef struct pst_shared_class_t {
     pst_shared_frame_t creator; /**< 0: not known, the pool was there before the child */
     char     tag[PST_TAG_LEN];  /**< cut; empty: none */
     char     function[PST_FUNCTION_LEN]; /**< creator's, cut; empty: no symbol */
-#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) uint64_t field;
+#define PST_METRIC_CLASS(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     pst_shared_verdict_t verdict;   /**< on its reserved bytes */
 } pst_shared_class_t;
@@ -234,7 +237,7 @@ typedef struct pst_shared_site_t {
     uint32_t scope;             /**< pst_scope_e */
     uint32_t of_class;          /**< row of the class in the same block */
     pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< innermost first; those of the allocator left out */
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) uint64_t field;
+#define PST_METRIC_SITE(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
 } pst_shared_site_t;
 
@@ -297,7 +300,7 @@ typedef struct pst_shared_limits_t {
 typedef struct pst_shared_generation_t {
     uint32_t in_use;            /**< 0 or 1 */
     uint32_t number;            /**< httpd's; another one than asked for: that one is gone */
-#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) uint64_t field;
+#define PST_METRIC_GENERATION(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
 } pst_shared_generation_t;
 
@@ -326,7 +329,7 @@ typedef struct pst_shared_child_t {
     uint32_t release_asked;     /**< raised (atomic) by whoever wants this child to release memory */
     uint32_t release_done;      /**< what release_asked was when the last release began; set when it is done */
     char     reason[PST_REASON_LEN]; /**< why level is not PST_LEVEL_FULL, else empty */
-#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) uint64_t field;
+#define PST_METRIC_CHILD(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     pst_shared_usage_t process;     /**< process scope */
     pst_shared_usage_t unslotted;   /**< connections that found no slot, requests included */
@@ -399,7 +402,7 @@ typedef struct pst_shared_descriptor_t {
     uint8_t  kind;              /**< pst_metric_kind_e */
     uint8_t  unit;              /**< pst_metric_unit_e */
     uint8_t  at;                /**< pst_metric_at_e */
-    uint8_t  reserved;
+    uint8_t  level;             /**< pst_metric_show_e */
     uint32_t offset;            /**< of the uint64_t, see pst_metric_at_e */
 } pst_shared_descriptor_t;
 
@@ -437,7 +440,7 @@ typedef struct pst_shared_header_t {
     uint32_t generation_count;
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) uint64_t field; /* by the parent, as a generation begins */
+#define PST_METRIC_SERVER(...) uint64_t PST_FIELD(__VA_ARGS__); /* by the parent, as a generation begins */
 #include "poolstat_metrics.def"
     uint32_t memory_kind;       /**< pst_memory_e */
     uint32_t told;              /**< bits (atomic): what one child says of PoolStatMaxChild for all; 0 again at a restart */

@@ -34,22 +34,18 @@
 #define COPY_TRIES 8
 
 static const pst_shared_descriptor_t descriptors[] = {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_USAGE, 0, offsetof(pst_shared_usage_t, field) },
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_CONNECTION, 0, offsetof(pst_shared_slot_t, field) },
-#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_CHILD, 0, offsetof(pst_shared_child_t, field) },
-#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_CHILD, 0, offsetof(pst_shared_child_t, books.field) },
-#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_CLASS, 0, offsetof(pst_shared_class_t, field) },
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_SITE, 0, offsetof(pst_shared_site_t, field) },
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_SERVER, 0, offsetof(pst_shared_header_t, field) },
-#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) \
-    { #field, prom, PST_##kind, PST_##unit, PST_AT_GENERATION, 0, offsetof(pst_shared_generation_t, field) },
+#define DESCRIBE(at, offset, ...) \
+    { PST_FIELD_WORD(__VA_ARGS__), PST_PROM(__VA_ARGS__), PST_KIND(__VA_ARGS__), PST_UNIT(__VA_ARGS__), at, \
+      PST_SHOW(__VA_ARGS__), offset },
+#define IN(type, member) offsetof(pst_shared_##type##_t, member)
+#define PST_METRIC_USAGE(...) DESCRIBE(PST_AT_USAGE, IN(usage, PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
+#define PST_METRIC_CONNECTION(...) DESCRIBE(PST_AT_CONNECTION, IN(slot, PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
+#define PST_METRIC_CHILD(...) DESCRIBE(PST_AT_CHILD, IN(child, PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
+#define PST_METRIC_BOOKS(...) DESCRIBE(PST_AT_CHILD, IN(child, books.PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
+#define PST_METRIC_CLASS(...) DESCRIBE(PST_AT_CLASS, IN(class, PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
+#define PST_METRIC_SITE(...) DESCRIBE(PST_AT_SITE, IN(site, PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
+#define PST_METRIC_SERVER(...) DESCRIBE(PST_AT_SERVER, IN(header, PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
+#define PST_METRIC_GENERATION(...) DESCRIBE(PST_AT_GENERATION, IN(generation, PST_FIELD(__VA_ARGS__)), __VA_ARGS__)
 #include "poolstat_metrics.def"
 };
 

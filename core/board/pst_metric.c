@@ -8,17 +8,9 @@
 #include "pst_trend.h"
 
 const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
-#define ENTRY(field, kind, unit, prom, label, help) \
-    [PST_M_##field] = { #field, prom, label, help, PST_##kind, PST_##unit },
-#define PST_METRIC_USAGE ENTRY
-#define PST_METRIC_CONNECTION ENTRY
-#define PST_METRIC_CHILD ENTRY
-#define PST_METRIC_BOOKS ENTRY
-#define PST_METRIC_CLASS ENTRY
-#define PST_METRIC_SITE ENTRY
-#define PST_METRIC_DERIVED ENTRY
-#define PST_METRIC_SERVER ENTRY
-#define PST_METRIC_GENERATION ENTRY
+#define PST_METRIC_ANY(...) \
+    [PST_M(__VA_ARGS__)] = { PST_FIELD_WORD(__VA_ARGS__), PST_PROM(__VA_ARGS__), PST_LABEL(__VA_ARGS__), \
+                             PST_HELP(__VA_ARGS__), PST_KIND(__VA_ARGS__), PST_UNIT(__VA_ARGS__), PST_SHOW(__VA_ARGS__) },
 #include "poolstat_metrics.def"
 };
 
@@ -26,15 +18,15 @@ const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
     const pst_metric_list_t pst_##name##_metrics = { name##_list, sizeof(name##_list) / sizeof(name##_list[0]) }
 
 static const pst_metric_e usage_list[] = {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_USAGE(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
     PST_M_used_bytes
 };
 LIST(usage);
 
 static const pst_metric_e row_list[] = {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_USAGE(...) PST_M(__VA_ARGS__),
+#define PST_METRIC_CONNECTION(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
     PST_M_used_bytes
 };
@@ -44,8 +36,8 @@ LIST(row);
 static const pst_metric_e child_list[] = {
     PST_M_pools, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_growths, PST_M_connections_reserved_bytes, PST_M_requests_reserved_bytes,
     PST_M_child_retained_bytes,
-#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_CHILD(...) PST_M(__VA_ARGS__),
+#define PST_METRIC_BOOKS(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
     PST_M_unexplained_bytes, PST_M_not_resident_bytes
 };
@@ -53,20 +45,20 @@ LIST(child);
 
 static const pst_metric_e class_list[] = {
     PST_M_class_pools,
-#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_CLASS(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
     PST_M_class_lifetime_mean_seconds
 };
 LIST(class);
 
 static const pst_metric_e site_list[] = {
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_SITE(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
 };
 LIST(site);
 
 static const pst_metric_e generation_list[] = {
-#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_GENERATION(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
     PST_M_generation_process_start_mean_bytes, PST_M_generation_process_end_mean_bytes,
     PST_M_generation_private_start_mean_bytes, PST_M_generation_private_end_mean_bytes,
@@ -107,7 +99,7 @@ static const pst_metric_e total_list[] = {
 LIST(total);
 
 static const pst_metric_e kind_list[] = {
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_CONNECTION(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
 };
 LIST(kind);
@@ -119,7 +111,7 @@ LIST(fact);
 
 static const pst_metric_e server_list[] = {
     PST_M_server_start_time, PST_M_slots, PST_M_children, PST_M_homeless_children,
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_SERVER(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
 };
 LIST(server);
@@ -132,7 +124,7 @@ static apr_uint64_t used_of(const pst_shared_usage_t *usage)
 apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric)
 {
     switch (metric) {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) case PST_M_##field: return usage->field;
+#define PST_METRIC_USAGE(...) case PST_M(__VA_ARGS__): return usage->PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     case PST_M_used_bytes: return used_of(usage);
     default: return 0;
@@ -142,8 +134,8 @@ apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metr
 apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric)
 {
     switch (metric) {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) case PST_M_##field: return row->slot.usage.field;
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) case PST_M_##field: return row->slot.field;
+#define PST_METRIC_USAGE(...) case PST_M(__VA_ARGS__): return row->slot.usage.PST_FIELD(__VA_ARGS__);
+#define PST_METRIC_CONNECTION(...) case PST_M(__VA_ARGS__): return row->slot.PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     case PST_M_used_bytes: return row->used_bytes;
     default: return 0;
@@ -167,8 +159,8 @@ apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
     case PST_M_child_start_time: return child->head.started;
     case PST_M_child_generation: return child->head.generation;
     case PST_M_child_instrumented: return child->head.level == PST_LEVEL_FULL;
-#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) case PST_M_##field: return child->head.field;
-#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) case PST_M_##field: return child->head.books.field;
+#define PST_METRIC_CHILD(...) case PST_M(__VA_ARGS__): return child->head.PST_FIELD(__VA_ARGS__);
+#define PST_METRIC_BOOKS(...) case PST_M(__VA_ARGS__): return child->head.books.PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     default: return 0;
     }
@@ -180,7 +172,7 @@ apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric)
     case PST_M_class_pools: return class->pools;
     case PST_M_class_lifetime_mean_seconds: return class->lifetime_mean;
     case PST_M_class_growing: return class->row.verdict.state == PST_TREND_GROWING;
-#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) case PST_M_##field: return class->row.field;
+#define PST_METRIC_CLASS(...) case PST_M(__VA_ARGS__): return class->row.PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     default: return 0;
     }
@@ -189,7 +181,7 @@ apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric)
 apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric)
 {
     switch (metric) {
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) case PST_M_##field: return site->row.field;
+#define PST_METRIC_SITE(...) case PST_M(__VA_ARGS__): return site->row.PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     default: return 0;
     }
@@ -204,7 +196,7 @@ apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_m
     case PST_M_generation_private_end_mean_bytes: return generation->private_end_mean;
     case PST_M_generation_rss_start_mean_bytes: return generation->rss_start_mean;
     case PST_M_generation_rss_end_mean_bytes: return generation->rss_end_mean;
-#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) case PST_M_##field: return generation->row.field;
+#define PST_METRIC_GENERATION(...) case PST_M(__VA_ARGS__): return generation->row.PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     default: return 0;
     }
@@ -213,7 +205,7 @@ apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_m
 apr_uint64_t pst_kind_figure(const pst_kind_row_t *kind, unsigned scope, pst_metric_e metric)
 {
     switch (metric) {
-#define PST_METRIC_CONNECTION(field, kind_, unit, prom, label, help) case PST_M_##field: return kind->field;
+#define PST_METRIC_CONNECTION(...) case PST_M(__VA_ARGS__): return kind->PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     case PST_M_growing: return scope < PST_SCOPE_COUNT ? kind->growing[scope] : 0;
     default: return pst_usage_figure(scope == PST_SCOPE_REQUEST ? &kind->request : &kind->connection, metric);
@@ -228,8 +220,8 @@ apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metr
     case PST_M_homeless_children: return snapshot->about.homeless;
     case PST_M_slots: return snapshot->about.child_count;
     case PST_M_children: return snapshot->total.children;
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) \
-    case PST_M_##field: return pst_sane(snapshot->about.field);
+#define PST_METRIC_SERVER(...) \
+    case PST_M(__VA_ARGS__): return pst_sane(snapshot->about.PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     default: return 0;
     }

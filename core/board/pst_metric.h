@@ -12,15 +12,7 @@
 
 /** Every figure: PST_M_<field>. */
 typedef enum {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_DERIVED(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) PST_M_##field,
-#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) PST_M_##field,
+#define PST_METRIC_ANY(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
     PST_METRIC_COUNT
 } pst_metric_e;
@@ -32,6 +24,7 @@ typedef struct pst_metric_t {
     const char *help;
     pst_metric_kind_e kind;
     pst_metric_unit_e unit;
+    pst_metric_show_e show;     /**< from which level on it is shown */
 } pst_metric_t;
 
 /** The table, PST_METRIC_COUNT entries, indexed by pst_metric_e. */

@@ -363,7 +363,7 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
 /* A request goes on without the slot that showed it: with what stood there. */
 static void hide_request(pst_account_t *request, const pst_shared_slot_t *slot)
 {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) request->own.field = pst_load(&slot->request.field);
+#define PST_METRIC_USAGE(...) request->own.PST_FIELD(__VA_ARGS__) = pst_load(&slot->request.PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     request->usage = &request->own;
     request->slot = NULL;

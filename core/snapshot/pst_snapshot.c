@@ -32,19 +32,19 @@ typedef struct take_t {
 
 static void check_usage(pst_shared_usage_t *usage)
 {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) usage->field = pst_sane(usage->field);
+#define PST_METRIC_USAGE(...) usage->PST_FIELD(__VA_ARGS__) = pst_sane(usage->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
 }
 
 static void load_usage(pst_shared_usage_t *to, const pst_shared_usage_t *from)
 {
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
+#define PST_METRIC_USAGE(...) to->PST_FIELD(__VA_ARGS__) = pst_load_sane(&from->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
 }
 
 static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
 {
-#define PST_METRIC_BOOKS(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
+#define PST_METRIC_BOOKS(...) to->PST_FIELD(__VA_ARGS__) = pst_load_sane(&from->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     to->heap_kind = __atomic_load_n(&from->heap_kind, __ATOMIC_RELAXED);
     to->heap_tells = __atomic_load_n(&from->heap_tells, __ATOMIC_RELAXED);
@@ -115,7 +115,7 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     to->profile_rate = pst_load_sane(&from->profile_rate);
     memcpy(to->reason, from->reason, sizeof(to->reason));
     to->reason[sizeof(to->reason) - 1] = '\0';
-#define PST_METRIC_CHILD(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
+#define PST_METRIC_CHILD(...) to->PST_FIELD(__VA_ARGS__) = pst_load_sane(&from->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     load_books(&to->books, &from->books);
     to->release_asked = __atomic_load_n(&from->release_asked, __ATOMIC_RELAXED);
@@ -136,7 +136,7 @@ static void check_slot(pst_shared_slot_t *slot)
     slot->master = pst_sane(slot->master);
     slot->opened = pst_sane(slot->opened);
     slot->request_started = pst_sane(slot->request_started);
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) slot->field = pst_sane(slot->field);
+#define PST_METRIC_CONNECTION(...) slot->PST_FIELD(__VA_ARGS__) = pst_sane(slot->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     check_usage(&slot->usage);
     pst_snapshot_check_verdict(&slot->verdict, (apr_uint32_t)slot->id);
@@ -363,7 +363,7 @@ static void load_about(pst_shared_header_t *to, const pst_shared_header_t *from)
     to->created = pst_sane(to->created);
     to->homeless = pst_sane(to->homeless);
     to->memory_kind = to->memory_kind > PST_MEMORY_CGROUP ? PST_MEMORY_UNKNOWN : to->memory_kind;
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) to->field = pst_sane(to->field);
+#define PST_METRIC_SERVER(...) to->PST_FIELD(__VA_ARGS__) = pst_sane(to->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
 }
 

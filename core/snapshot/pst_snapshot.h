@@ -77,7 +77,7 @@ typedef struct pst_generation_row_t {
 typedef struct pst_kind_row_t {
     pst_shared_usage_t connection;      /**< without their current requests */
     pst_shared_usage_t request;         /**< their current requests */
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) apr_uint64_t field;
+#define PST_METRIC_CONNECTION(...) apr_uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     apr_uint64_t growing[PST_SCOPE_COUNT]; /**< connections, requests judged to grow */
 } pst_kind_row_t;

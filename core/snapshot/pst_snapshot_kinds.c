@@ -13,15 +13,16 @@ void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot)
 {
     pst_kind_row_t *sum = &child->kinds[slot->kind < PST_KIND_COUNT ? slot->kind : PST_KIND_OTHER];
 
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) \
-    if (PST_##kind == PST_GAUGE) { \
-        sum->connection.field = pst_plus(sum->connection.field, pst_minus(slot->usage.field, slot->request.field)); \
-        sum->request.field = pst_plus(sum->request.field, slot->request.field); \
+#define ADD_GAUGE(kind, to, more) \
+    if ((kind) == PST_GAUGE) { \
+        (to) = pst_plus(to, more); \
     }
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) \
-    if (PST_##kind == PST_GAUGE) { \
-        sum->field = pst_plus(sum->field, slot->field); \
-    }
+#define ADD_USAGE(kind, field) \
+    ADD_GAUGE(kind, sum->connection.field, pst_minus(slot->usage.field, slot->request.field)) \
+    ADD_GAUGE(kind, sum->request.field, slot->request.field)
+#define PST_METRIC_USAGE(...) ADD_USAGE(PST_KIND(__VA_ARGS__), PST_FIELD(__VA_ARGS__))
+#define PST_METRIC_CONNECTION(...) \
+    ADD_GAUGE(PST_KIND(__VA_ARGS__), sum->PST_FIELD(__VA_ARGS__), slot->PST_FIELD(__VA_ARGS__))
 #include "poolstat_metrics.def"
     if (slot->verdict.state == PST_TREND_GROWING) {
         sum->growing[slot->verdict.scope == PST_SCOPE_REQUEST ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION]++;

@@ -48,7 +48,7 @@ static int take_class(pst_class_row_t *to, const pst_shared_class_t *from, apr_u
     row->tag[good ? sizeof(row->tag) - 1 : 0] = '\0';
     row->function[good ? sizeof(row->function) - 1 : 0] = '\0';
     row->creator = check_frame(row->creator);
-#define PST_METRIC_CLASS(field, kind, unit, prom, label, help) row->field = pst_sane(row->field);
+#define PST_METRIC_CLASS(...) row->PST_FIELD(__VA_ARGS__) = pst_sane(row->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     pst_snapshot_check_verdict(&row->verdict, 0);
     to->index = index;
@@ -73,7 +73,7 @@ static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint
     for (unsigned i = 0; i < PST_SITE_FRAMES; i++) {
         row->frames[i] = i < row->depth ? check_frame(row->frames[i]) : 0;
     }
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) row->field = pst_sane(row->field);
+#define PST_METRIC_SITE(...) row->PST_FIELD(__VA_ARGS__) = pst_sane(row->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     to->index = index;
     return row->site_ever_samples != 0;
@@ -238,7 +238,8 @@ static int same_site(const pst_site_row_t *a, const pst_site_row_t *b)
 
 static void add_site(pst_site_row_t *sum, const pst_site_row_t *site)
 {
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) sum->row.field = pst_plus(sum->row.field, site->row.field);
+#define ADD_FIELD(field) sum->row.field = pst_plus(sum->row.field, site->row.field);
+#define PST_METRIC_SITE(...) ADD_FIELD(PST_FIELD(__VA_ARGS__))
 #include "poolstat_metrics.def"
 }
 

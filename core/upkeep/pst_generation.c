@@ -259,7 +259,7 @@ apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_
         if (row->in_use != 1 || row->number % PST_GENERATION_COUNT != i) {
             continue;
         }
-#define PST_METRIC_GENERATION(field, kind, unit, prom, label, help) row->field = pst_load_sane(&from->field);
+#define PST_METRIC_GENERATION(...) row->PST_FIELD(__VA_ARGS__) = pst_load_sane(&from->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
         to->process_start_mean = mean(row->generation_process_start_sum_bytes, row->generation_children);
         to->private_start_mean = mean(row->generation_private_start_sum_bytes, row->generation_children);

@@ -48,11 +48,11 @@ void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
         reading->own = 0;
         return;
     }
-#define PST_METRIC_USAGE(field, kind, unit, prom, label, help) to->field = pst_load_sane(&from->field);
+#define PST_METRIC_USAGE(...) to->PST_FIELD(__VA_ARGS__) = pst_load_sane(&from->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     if (account->scope == PST_SCOPE_CONNECTION && account->slot) {
-#define PST_METRIC_CONNECTION(field, kind, unit, prom, label, help) \
-        reading->row.slot.field = pst_load_sane(&account->slot->field);
+#define PST_METRIC_CONNECTION(...) \
+        reading->row.slot.PST_FIELD(__VA_ARGS__) = pst_load_sane(&account->slot->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     }
     reading->row.used_bytes = pst_minus(to->reserved_bytes, to->slack_bytes);

@@ -85,7 +85,7 @@ static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, apr_uin
 
         for (apr_uint32_t s = 0; child->head.profile_rate == rate && s < child->site_count; s++) {
             /* figures of at most INT64_MAX: two add up, many may wrap, which harms nobody here */
-#define PST_METRIC_SITE(field, kind, unit, prom, label, help) sum.field += child->sites[s].row.field;
+#define PST_METRIC_SITE(...) sum.PST_FIELD(__VA_ARGS__) += child->sites[s].row.PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
         }
     }

@@ -50,8 +50,8 @@ static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_text(emit, "history_by", pst_history_by_word(snapshot->about.history_by));
     pst_emit_number(emit, "interval_seconds", snapshot->about.interval);
     pst_emit_text(emit, "memory_limit_of", pst_memory_word(snapshot->about.memory_kind));
-#define PST_METRIC_SERVER(field, kind, unit, prom, label, help) \
-    pst_emit_figure(emit, #field, PST_M_##field, snapshot->about.field);
+#define PST_METRIC_SERVER(...) \
+    pst_emit_figure(emit, PST_FIELD_WORD(__VA_ARGS__), PST_M(__VA_ARGS__), snapshot->about.PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     pst_emit_end(emit);
 }

@@ -18,7 +18,7 @@ sub table {
     return $table //= do {
         my %t = %{ PST::Metrics::table() };
         my $text = PST::Stage::read_file(PST::stage()->{top} . '/t/include/poolstat_metrics.def');
-        while ($text =~ /^PST_METRIC_\w+\((\w+), \w+, \w+, "\w+",\s*"([^"]+)"/mg) { $t{$1}{label} = $2 }
+        while ($text =~ /^PST_METRIC_\w+\((\w+), \w+, \w+, \w+, "\w+",\s*"([^"]+)"/mg) { $t{$1}{label} = $2 }
         \%t;
     };
 }

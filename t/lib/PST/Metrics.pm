@@ -81,12 +81,12 @@ sub value {
     return $sum;
 }
 
-# The figures of the table, by key: { group, kind, unit, prom }.
+# The figures of the table, by key: { group, kind, unit, level, prom }.
 sub table {
     my %figure;
     for (split /\n/, PST::Stage::read_file(PST::stage()->{top} . '/t/include/poolstat_metrics.def')) {
-        $figure{$2} = { group => lc $1, kind => lc $3, unit => lc $4, prom => $5 }
-          if /^PST_METRIC_(\w+)\((\w+), (\w+), (\w+), "(\w+)"/;
+        $figure{$2} = { group => lc $1, kind => lc $3, unit => lc $4, level => lc $5, prom => $6 }
+          if /^PST_METRIC_(\w+)\((\w+), (\w+), (\w+), (\w+), "(\w+)"/;
     }
     return \%figure;
 }
