@@ -62,12 +62,25 @@ OPTIMISE  = -O2
 endif
 WARN      = -Wall -Wextra -Wformat -Werror=format-security
 CFLAGS   ?= -g $(OPTIMISE) -fstack-protector-strong
-ALL_FLAGS = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude $(CORE_DIRS:%=-I%) -Ihttpd
+OWN_FLAGS = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude
+ALL_FLAGS = $(OWN_FLAGS) $(CORE_DIRS:%=-I%) -Ihttpd
 SO_FLAGS  = $(CFLAGS) -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
 LIBS      = -lpthread -ldl -lm
 
-# the rooms of core/ as data flows, from below: each may include what stands before it
-CORE_DIRS = $(addprefix core/,os apr board gather upkeep snapshot emit doctor view)
+# the rooms of core/ as data flows, and those that each may include; make lint looks at symbols, too
+below_os       =
+below_apr      = os
+below_board    = $(below_apr) apr
+below_gather   = $(below_board) board
+below_upkeep   = $(below_gather) gather
+below_snapshot = $(below_board) board
+below_emit     = $(below_snapshot) snapshot
+below_doctor   = $(below_emit) emit
+below_view     = $(below_doctor) doctor
+CORE_ROOMS = os apr board gather upkeep snapshot emit doctor view
+CORE_DIRS = $(CORE_ROOMS:%=core/%)
+room      = $(word 2,$(subst /, ,$(1)))
+see_rooms = $(patsubst %,-Icore/%,$(call room,$(1)) $(below_$(call room,$(1))))
 TOOL_DIRS = $(addprefix tool/,tree server screen command)
 CORE_SRC  = $(wildcard $(CORE_DIRS:%=%/*.c))
 HTTPD_SRC = $(wildcard mod_poolstat.c httpd/*.c)
@@ -112,7 +125,7 @@ $(EXAMPLE): docs/example/mod_example_poolstat.c include/mod_poolstat.h Makefile 
 # core knows APR only: it does not even see httpd's headers; the command neither
 $(B)/obj/core/%.o: core/%.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_FLAGS) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(OWN_FLAGS) $(call see_rooms,$<) $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/tool/%.o: tool/%.c Makefile | deps-build
 	@mkdir -p $(@D)

@@ -346,7 +346,7 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
     (void)s, (void)generation, (void)slot;
     if (g.board && status == MPM_CHILD_EXITED && pid > 0) {
         pst_guard_set(g.board);
-        pst_board_release(g.board, (apr_uint32_t)pid);
+        pst_generation_release(g.board, (apr_uint32_t)pid);
     }
 }
 
@@ -361,7 +361,7 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s)
         apr_uint32_t owner = __atomic_load_n(&pst_board_child(g.board, i)->owner, __ATOMIC_RELAXED);
 
         if (owner != 0 && (owner > INT_MAX || (kill((pid_t)owner, 0) != 0 && errno == ESRCH))) {
-            pst_board_release(g.board, owner);
+            pst_generation_release(g.board, owner);
         }
     }
     pst_watch_monitor();

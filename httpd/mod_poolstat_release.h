@@ -6,7 +6,7 @@
 #define MOD_POOLSTAT_RELEASE_H
 
 #include <httpd.h>
-#include "pst_release.h"
+#include "pst_release_ask.h"
 
 /** Parent: see to it that there is a key for nonces; it lasts as long as the parent, graceful restarts included. */
 void pst_release_post_config(server_rec *s);

@@ -10,7 +10,6 @@
  * number of times.  Whoever dies in mid-write leaves an odd counter and harms nobody.
  */
 #include "pst_board.h"
-#include "pst_generation.h"
 
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -471,7 +470,6 @@ int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
         }
         if (__atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
             __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ABRUPT, __ATOMIC_RELAXED);
-            pst_generation_child_gone(board, child);
         }
         pst_store(&child->ended, (apr_uint64_t)apr_time_now());
         freed += __atomic_compare_exchange_n(&child->owner, &owner, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);

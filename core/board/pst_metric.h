@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The metric table as data: names, labels, helps of every figure, indexed by
- * an enum, and how to get each figure out of a snapshot's structs.  Expanded
- * from include/poolstat_metrics.def; no name is written a second time, except
- * in the lists that say which figures a thing has.
+ * an enum.  Expanded from include/poolstat_metrics.def; no name is written a second
+ * time, except in the lists that say which figures a thing has.
  */
 #ifndef PST_METRIC_H
 #define PST_METRIC_H
 
-#include "pst_snapshot.h"
+#include "pst_board.h"
 
 /** Every figure: PST_M_<field>. */
 typedef enum {
@@ -41,26 +40,10 @@ extern const pst_metric_list_t pst_row_metrics;     /**< of a connection */
 extern const pst_metric_list_t pst_child_metrics;   /**< of a child, its scopes' own apart */
 extern const pst_metric_list_t pst_class_metrics;   /**< of a class */
 extern const pst_metric_list_t pst_site_metrics;    /**< of a call site */
-extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown */
 extern const pst_metric_list_t pst_generation_metrics; /**< of a generation */
 extern const pst_metric_list_t pst_kind_metrics;    /**< of a child's connections of one kind: what can be added up */
 extern const pst_metric_list_t pst_fact_metrics;    /**< of a child, for the metrics face: others print these by themselves */
 extern const pst_metric_list_t pst_server_metrics;  /**< of the server, for the metrics face */
-
-/**
- * The figure of one thing.  Any thread; pure.
- * @return 0 for a figure that the thing does not have
- */
-apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric);
-apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric);
-apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric);
-apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric);
-apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric);
-/** The part of a usage's figure that lies in a scope; of a connection's own figure, its sum. */
-apr_uint64_t pst_kind_figure(const pst_kind_row_t *kind, unsigned scope, pst_metric_e metric);
-apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metric);
-apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric);
-apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_metric_e metric);
 
 /**
  * The key that a figure has inside the object of a child, a class, a call site, a generation or the total: there

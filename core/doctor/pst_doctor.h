@@ -9,7 +9,7 @@
 #ifndef PST_DOCTOR_H
 #define PST_DOCTOR_H
 
-#include "pst_metric.h"
+#include "pst_snapshot_figures.h"
 
 typedef enum {
     PST_SEVERITY_INFO = 0,      /**< worth knowing; nothing gets worse */

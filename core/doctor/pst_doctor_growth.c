@@ -4,7 +4,7 @@
  * See pst_doctor_parts.h.
  */
 #include "pst_doctor_parts.h"
-#include "pst_generation.h"
+#include "pst_snapshot_generations.h"
 #include "pst_place.h"
 #include "pst_trend.h"
 

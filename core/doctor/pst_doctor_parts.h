@@ -8,6 +8,7 @@
 #include "pst_doctor.h"
 #include "pst_doctor_thresholds.h"
 #include "pst_history.h"
+#include "pst_snapshot.h"
 
 /** One examination. */
 typedef struct pst_doctor_t {

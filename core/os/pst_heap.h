@@ -16,7 +16,9 @@
 #ifndef PST_HEAP_H
 #define PST_HEAP_H
 
-#include "pst_board.h"
+#include <apr_errno.h>
+
+#include "poolstat_board.h"
 
 typedef struct pst_heap_figures_t {
     apr_uint64_t in_use;        /**< bytes handed out, as the tells of the kind has it */

@@ -9,7 +9,6 @@
 #include <strings.h>
 #include <math.h>
 #include "pst_snapshot.h"
-#include "pst_account.h"
 #include "pst_figure.h"
 #include "pst_trend.h"
 

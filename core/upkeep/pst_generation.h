@@ -3,9 +3,9 @@
  * Generations: what each reading of the configuration cost, so that growth from one graceful
  * restart to the next can be seen.  The last PST_GENERATION_COUNT are on the board.
  *
- *   gather   the parent says what it has when a generation begins; each child adds
- *            itself as it begins and as it ends; the parent counts those that ended without a word
- *   read     pst_snapshot_generations() (declared in pst_snapshot.h), pst_generation_growth()
+ * The parent says what it has when a generation begins; each child adds itself as it begins and as
+ * it ends; the parent counts those that ended without a word.  What reads them is
+ * core/snapshot/pst_snapshot_generations.h.
  *
  * The parent is never patched: its pools are walked, by the proven mirror, at a moment
  * when it has one thread.
@@ -15,7 +15,6 @@
 
 #include <apr_pools.h>
 #include "pst_board.h"
-#include "pst_metric.h"
 
 /** What the parent has as a generation begins; 0: not known. */
 typedef struct pst_generation_begin_t {
@@ -46,21 +45,8 @@ void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_
  *  taken. Never blocks. */
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child);
 
-/** How a figure went from generation to generation. */
-typedef struct pst_generation_growth_t {
-    unsigned steps;             /**< generations compared, less one; 0: there is nothing to compare */
-    apr_uint64_t first, last;   /**< the figure in the first and the last of them */
-    apr_int64_t least, most;    /**< the least and the greatest step; below 0 where it shrank */
-    double each;                /**< bytes a step, on average */
-} pst_generation_growth_t;
-
-/**
- * Reader: compare the last generations, `most` of them at most. The server's first is left out where there are
- * enough others: what it lacks (modules unloaded and loaded again) is no growth. Those of which the
- * figure is not known (0) end the row.
- * @return growth->steps
- */
-unsigned pst_generation_growth(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
-                               unsigned most);
+/** Parent: release the blocks of a child that is gone, as pst_board_release() does, and count it among the lost if it
+ *  did not say that it ended. Never blocks. @return how many blocks were released */
+int pst_generation_release(const pst_board_t *board, apr_uint32_t pid);
 
 #endif /* PST_GENERATION_H */

@@ -36,7 +36,7 @@ int pst_reading_word(pst_metric_e *metric, pst_scope_e scope, const char *word)
 void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
 {
     const pst_shared_usage_t *from = account->usage;
-    pst_shared_usage_t *to = &reading->row.slot.usage;
+    pst_shared_usage_t *to = &reading->usage;
 
     if (fresh) {
         pst_instrument_read(account);
@@ -52,10 +52,10 @@ void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
 #include "poolstat_metrics.def"
     if (account->scope == PST_SCOPE_CONNECTION && account->slot) {
 #define PST_METRIC_CONNECTION(...) \
-        reading->row.slot.PST_FIELD(__VA_ARGS__) = pst_load_sane(&account->slot->PST_FIELD(__VA_ARGS__));
+        reading->PST_FIELD(__VA_ARGS__) = pst_load_sane(&account->slot->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     }
-    reading->row.used_bytes = pst_minus(to->reserved_bytes, to->slack_bytes);
+    reading->used_bytes = pst_minus(to->reserved_bytes, to->slack_bytes);
 }
 
 /* What can be known at a level below the fullest: counted at hooks, or walked there. */
@@ -81,6 +81,11 @@ int pst_reading_figure(const pst_reading_t *reading, pst_metric_e metric, apr_ui
     if (!reading->own || !known_at(reading->level, metric)) {
         return 0;
     }
-    *value = pst_row_figure(&reading->row, metric);
-    return 1;
+    switch (metric) {
+#define PST_METRIC_USAGE(...) case PST_M(__VA_ARGS__): *value = reading->usage.PST_FIELD(__VA_ARGS__); return 1;
+#define PST_METRIC_CONNECTION(...) case PST_M(__VA_ARGS__): *value = reading->PST_FIELD(__VA_ARGS__); return 1;
+#include "poolstat_metrics.def"
+    case PST_M_used_bytes: *value = reading->used_bytes; return 1;
+    default: return 0;
+    }
 }

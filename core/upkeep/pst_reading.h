@@ -17,7 +17,10 @@ typedef struct pst_reading_t {
     pst_scope_e scope;             /**< PST_SCOPE_REQUEST or PST_SCOPE_CONNECTION */
     pst_level_e level;
     int         own;                /**< the figures are this account's own, not a sum that it is part of */
-    pst_row_t   row;                /**< usage and the connection's figures alone are filled in */
+    pst_shared_usage_t usage;
+    apr_uint64_t used_bytes;
+#define PST_METRIC_CONNECTION(...) apr_uint64_t PST_FIELD(__VA_ARGS__);
+#include "poolstat_metrics.def"
 } pst_reading_t;
 
 /** The figures there are of a request, or of a connection. */

@@ -11,8 +11,6 @@
 
 #include "pst_board.h"
 
-/* -- the child --------------------------------------------------------------- */
-
 /**
  * Child, before its watchdog starts.
  * @param obeys    somebody may ask: else what the board says is not heeded, since any process that has it mapped may write there
@@ -23,43 +21,5 @@ void pst_release_start(pst_shared_child_t *block, int obeys, int empties, apr_ui
 
 /** The child's watchdog, each time it wakes: takes some 75 ms at most (those who came late, a large node, others: 25 each), but for what the heap takes. */
 void pst_release_beat(apr_uint64_t now);
-
-/* -- who asks ---------------------------------------------------------------- */
-
-typedef enum {
-    PST_RELEASE_PENDING = 0,    /**< asked, not done yet */
-    PST_RELEASE_DONE,
-    PST_RELEASE_GONE            /**< the child ended meanwhile */
-} pst_release_e;
-
-/** One child asked. */
-typedef struct pst_release_row_t {
-    apr_uint32_t  pid;
-    apr_uint32_t  block;        /**< index on the board */
-    apr_uint32_t  serial;       /**< release_done gets here */
-    pst_release_e state;
-    apr_uint32_t  heap_kind;    /**< pst_heap_e, once DONE */
-    apr_uint64_t  allocators_bytes, heap_bytes, emptied, busy, rss_before, rss_after, took;     /**< once DONE; checked */
-} pst_release_row_t;
-
-/** All children asked at once. */
-typedef struct pst_release_asked_t {
-    pst_release_row_t *rows;
-    apr_uint32_t count, pending, gone;
-    apr_uint64_t allocators_bytes, heap_bytes, rss_before, rss_after;   /**< sums over those DONE */
-} pst_release_asked_t;
-
-/**
- * Ask all children, or one.  Any thread of a process that has the board mapped for writing; never waits.
- * @param pid    0: all
- * @param asked  filled in; rows are of pool. No row: there is no such child
- */
-apr_status_t pst_release_ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t pid, apr_pool_t *pool);
-
-/** See what has come of it by now. The same thread. @return how many are pending */
-apr_uint32_t pst_release_look(pst_release_asked_t *asked, const pst_board_t *board);
-
-/** The word for a state, as all views print it. */
-const char *pst_release_word(pst_release_e state);
 
 #endif /* PST_RELEASE_H */

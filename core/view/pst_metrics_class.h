@@ -7,6 +7,7 @@
 #define PST_METRICS_CLASS_H
 
 #include "pst_emit.h"
+#include "pst_snapshot.h"
 
 #define PST_METRICS_CLASS_LEN (PST_MODULE_LEN + PST_FUNCTION_LEN + 2)
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Asking children to release memory, over the board.  See pst_release.h.
+ * Asking children to release memory, over the board.  See pst_release_ask.h.
  *
  * What is read back is input like all else on the board: it is shown, no more.
  */
-#include "pst_release.h"
+#include "pst_release_ask.h"
 #include "pst_figure.h"
 #include "pst_thread.h"
 

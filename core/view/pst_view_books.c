@@ -11,6 +11,7 @@
 #include "pst_piece.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
+#include "pst_snapshot_figures.h"
 
 #include <apr_strings.h>
 

@@ -6,6 +6,7 @@
 #define PST_VIEW_DOCTOR_H
 
 #include "pst_view_page.h"
+#include "pst_snapshot.h"
 
 /** The page's section; a calm line where there is nothing to find. Nothing if nobody asked. */
 void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page);

@@ -4,9 +4,10 @@
  */
 #include "pst_view_generations.h"
 #include "pst_format.h"
-#include "pst_generation.h"
+#include "pst_snapshot_generations.h"
 #include "pst_piece.h"
 #include "pst_web.h"
+#include "pst_snapshot_figures.h"
 
 #include <apr_strings.h>
 

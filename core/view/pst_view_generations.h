@@ -6,6 +6,7 @@
 #define PST_VIEW_GENERATIONS_H
 
 #include "pst_view_page.h"
+#include "pst_snapshot.h"
 
 /** The page's section: a row each, newest first, and growth per reload. */
 void pst_view_generations(pst_emit_t *emit, const pst_page_t *page);

@@ -6,7 +6,6 @@
  * that each needs its upper edge alone.
  */
 #include "pst_view_growth.h"
-#include "pst_account.h"
 #include "pst_format.h"
 #include "pst_place.h"
 #include "pst_trend.h"

@@ -6,6 +6,7 @@
 #define PST_VIEW_LARGEST_H
 
 #include "pst_view_page.h"
+#include "pst_snapshot.h"
 
 /** JSON and TEXT: largest_requests and request_sizes of a child, or of all. */
 void pst_view_large_rows(pst_emit_t *emit, const pst_large_row_t *rows, apr_uint32_t count);

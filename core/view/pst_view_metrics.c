@@ -15,6 +15,7 @@
 #include "pst_figure.h"
 #include "pst_metrics_class.h"
 #include "pst_trend.h"
+#include "pst_snapshot_figures.h"
 
 #define COUNT(array) (unsigned)(sizeof(array) / sizeof((array)[0]))
 

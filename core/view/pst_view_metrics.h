@@ -6,6 +6,7 @@
 #define PST_VIEW_METRICS_H
 
 #include "pst_emit.h"
+#include "pst_snapshot.h"
 
 /** Which samples there are of classes. */
 typedef enum {

@@ -18,6 +18,7 @@
 #include "pst_view_tree.h"
 #include "pst_piece.h"
 #include "pst_web.h"
+#include "pst_snapshot_figures.h"
 
 /* A column: its figure, and how to sort by it, or -1. */
 typedef struct column_t {

@@ -8,6 +8,7 @@
 #include "pst_args.h"
 #include "pst_chart.h"
 #include "pst_emit.h"
+#include "pst_snapshot.h"
 
 typedef struct pst_page_t {
     const pst_snapshot_t *snapshot;

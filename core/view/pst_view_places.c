@@ -11,6 +11,7 @@
 #include "pst_piece.h"
 #include "pst_trend.h"
 #include "pst_web.h"
+#include "pst_snapshot_figures.h"
 
 static const pst_metric_e class_columns[] = {
     PST_M_class_reserved_bytes, PST_M_class_pools, PST_M_class_pools_created, PST_M_class_pools_destroyed,

@@ -7,6 +7,7 @@
 #define PST_VIEW_PROFILE_H
 
 #include "pst_emit.h"
+#include "pst_snapshot.h"
 
 /**
  * A line per call site of each child shown: sampled growths and their bytes, live and

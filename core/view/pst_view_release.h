@@ -5,8 +5,9 @@
 #ifndef PST_VIEW_RELEASE_H
 #define PST_VIEW_RELEASE_H
 
-#include "pst_release.h"
+#include "pst_release_ask.h"
 #include "pst_view_page.h"
+#include "pst_snapshot.h"
 
 /** JSON and TEXT: max_free_limits of a child. */
 void pst_view_limits(pst_emit_t *emit, const pst_child_row_t *child);

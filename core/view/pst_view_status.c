@@ -5,6 +5,7 @@
 #include "pst_view_status.h"
 #include "pst_piece.h"
 #include "pst_web.h"
+#include "pst_snapshot_figures.h"
 
 /* The law of conservation, then what is more: all of them figures that a child's head has. */
 static const pst_metric_e figures[] = {

@@ -6,6 +6,7 @@
 #define PST_VIEW_STATUS_H
 
 #include "pst_emit.h"
+#include "pst_snapshot.h"
 
 typedef enum {
     PST_STATUS_TABLE,       /**< HTML */

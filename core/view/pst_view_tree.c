@@ -10,9 +10,9 @@
 #include "pst_view_generations.h"
 #include "pst_view_largest.h"
 #include "pst_view_release.h"
-#include "pst_account.h"
 #include "pst_history.h"
 #include "pst_trend.h"
+#include "pst_snapshot_figures.h"
 #include "pst_place.h"
 
 int pst_view_instrumented(const pst_snapshot_t *snapshot)

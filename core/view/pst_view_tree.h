@@ -8,6 +8,7 @@
 #define PST_VIEW_TREE_H
 
 #include "pst_emit.h"
+#include "pst_snapshot.h"
 
 #define PST_JSON_SCHEMA 1
 

@@ -8,6 +8,7 @@
 #include "board_double.h"
 #include "pst_class.h"
 #include "pst_metric.h"
+#include "pst_snapshot.h"
 
 #include <pthread.h>
 

@@ -9,6 +9,8 @@
 #include "pst_apr.h"
 #include "pst_generation.h"
 #include "pst_machine.h"
+#include "pst_snapshot.h"
+#include "pst_snapshot_generations.h"
 
 #include <sys/stat.h>
 
@@ -70,7 +72,7 @@ static void records(void)
     first->process.reserved_bytes = 90 * KIB;
     pst_generation_child_ends(&board, first);
     pst_board_farewell(first);
-    pst_board_release(&board, 1001);
+    pst_generation_release(&board, 1001);
     is_number(look(0)->row.generation_children_ended, 1, "one ended, and counts once");
     ok(look(0)->rss_end_mean > look(0)->private_end_mean, "with its RSS");
     is_number(look(0)->row.generation_children_measured, 1, "and what it had");
@@ -78,7 +80,7 @@ static void records(void)
     second->books.rss_bytes = (apr_uint64_t)9 << 30;
     second->books.file_bytes = 3 << 20;
     second->books.shmem_bytes = 1 << 20;
-    pst_board_release(&board, 1002);
+    pst_generation_release(&board, 1002);
     row = look(0);
     is_number(row->row.generation_children_ended, 2, "the other was killed: the parent counts it");
     is_number(row->row.generation_children_lost, 1, "as lost");
@@ -88,14 +90,14 @@ static void records(void)
     is_number(row->row.generation_private_end_max_bytes, ((apr_uint64_t)9 << 30) - (4 << 20), "its own is what no file and no shared memory has");
     second = pst_board_claim(&board, 1003, 0);
     second->process.reserved_bytes = 500 * KIB;
-    pst_board_release(&board, 1003);
+    pst_generation_release(&board, 1003);
     row = look(0);
     ok(row->row.generation_children_lost == 2 && row->row.generation_children_measured == 2 && row->process_end_mean == 140 * KIB,
        "one that was lost before its books were taken is in no mean");
     second = pst_board_claim(&board, 1004, 0);
     second->process.reserved_bytes = 500 * KIB;
     second->books.rss_bytes = second->books.file_bytes = (apr_uint64_t)1 << 60;
-    pst_board_release(&board, 1004);
+    pst_generation_release(&board, 1004);
     is_number(look(0)->row.generation_children_measured, 2, "nor one that says what cannot be");
     ok(!look(0)->row.generation_parent_rss_end_bytes, "the parent goes on");
     pst_generation_parent_ends(&board, 0);

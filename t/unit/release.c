@@ -8,6 +8,7 @@
 #include "pst_allocator.h"
 #include "pst_instrument.h"
 #include "pst_release.h"
+#include "pst_release_ask.h"
 
 #include <string.h>
 

@@ -6,6 +6,7 @@
 #include "tap.h"
 #include "board_double.h"
 #include "pst_metric.h"
+#include "pst_snapshot_figures.h"
 #include "pst_snapshot.h"
 
 static apr_pool_t *pool;

@@ -7,6 +7,7 @@
 #include "poolstat_text.h"
 #include "pst_format.h"
 #include "pst_metric.h"
+#include "pst_snapshot_figures.h"
 
 #include <apr_time.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include "pst_format.h"
 #include "pst_trend.h"
 #include "pst_view_tree.h"
+#include "pst_snapshot_figures.h"
 
 #include <apr_strings.h>
 #include <string.h>

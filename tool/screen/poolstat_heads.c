@@ -5,6 +5,7 @@
 #include "poolstat_heads.h"
 #include "pst_format.h"
 #include "pst_view_tree.h"
+#include "pst_snapshot_figures.h"
 
 #include <apr_strings.h>
 #include <string.h>

@@ -10,6 +10,7 @@
 #include "pst_place.h"
 #include "pst_trend.h"
 #include "pst_view_tree.h"
+#include "pst_snapshot_figures.h"
 
 #include <apr_strings.h>
 #include <ncurses.h>

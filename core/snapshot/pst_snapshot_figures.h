@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Each figure of the metric table, out of the snapshot's structs.
+ */
+#ifndef PST_SNAPSHOT_FIGURES_H
+#define PST_SNAPSHOT_FIGURES_H
+
+#include "pst_metric.h"
+#include "pst_snapshot.h"
+
+extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown */
+
+/**
+ * The figure of one thing.  Any thread; pure.
+ * @return 0 for a figure that the thing does not have
+ */
+apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric);
+apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric);
+apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric);
+apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric);
+apr_uint64_t pst_site_figure(const pst_site_row_t *site, pst_metric_e metric);
+/** The part of a usage's figure that lies in a scope; of a connection's own figure, its sum. */
+apr_uint64_t pst_kind_figure(const pst_kind_row_t *kind, unsigned scope, pst_metric_e metric);
+apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metric);
+apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric);
+apr_uint64_t pst_generation_figure(const pst_generation_row_t *generation, pst_metric_e metric);
+
+#endif /* PST_SNAPSHOT_FIGURES_H */
