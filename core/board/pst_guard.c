@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The guard against a board that is cut under us: see the header.
+ * The guard against a board that is cut under us, or lies on a disk without room: see the header.
  *
- * Only calls that are safe in a signal handler: ftruncate, mmap, sigaction.  A
+ * Only calls that are safe in a signal handler: fstat, ftruncate, mmap, sigaction, getpid, getrlimit (a plain system call).  A
  * SIGBUS is delivered on the thread that touched the page, which resumes at the
  * same instruction.
+ *
+ * Handlers chain, and a chain may become a ring: somebody sets a handler after ours and hands on to ours what is not
+ * his; ours is set again, after his, and hands on to him.  So a thread that comes back here while it hands a signal on
+ * has been round: it goes to the handler that was there at first, and from there to the default.
  */
 #include "pst_guard.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct {
@@ -19,15 +26,33 @@ static struct {
     int              fd;
     int              repairs;   /* so that a file that shrinks each time cannot hold us */
     int              set;
-    struct sigaction before;
+    pid_t            pid;       /* a process forked from this one need not have the board there */
+    struct sigaction before;    /* whom ours was set after */
+    struct sigaction first;     /* the same, the first time */
 } g = { .fd = -1 };
+
+/* The hand-on that is under way on this thread. A handler that leaves by longjmp leaves it as it is. */
+static __thread struct {
+    const char      *frame;     /* of the handler that hands on; NULL: none */
+    const siginfo_t *info;
+    int              rounds;
+} handing __attribute__((tls_model("initial-exec")));
 
 #define MAX_REPAIRS 3
 
+/* Was the file cut, and may it be made as long as it was? */
+static int lengthen(void)
+{
+    struct rlimit limit;
+    struct stat st;
+
+    return g.fd >= 0 && fstat(g.fd, &st) == 0 && (uint64_t)st.st_size < g.size
+           && getrlimit(RLIMIT_FSIZE, &limit) == 0 && g.size <= limit.rlim_cur && ftruncate(g.fd, (off_t)g.size) == 0;
+}
+
 static void repair(void)
 {
-    if (__atomic_add_fetch(&g.repairs, 1, __ATOMIC_RELAXED) <= MAX_REPAIRS && g.fd >= 0
-        && ftruncate(g.fd, (off_t)g.size) == 0) {
+    if (__atomic_add_fetch(&g.repairs, 1, __ATOMIC_RELAXED) <= MAX_REPAIRS && lengthen()) {
         return;
     }
     /* not counted as memory that there must be; if there is no other way the fault ends the process, as it would have */
@@ -36,27 +61,76 @@ static void repair(void)
     }
 }
 
+static int is_handler(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+static void call(const struct sigaction *action, int signal, siginfo_t *info, void *context)
+{
+    if (action->sa_flags & SA_SIGINFO) {
+        action->sa_sigaction(signal, info, context);
+    }
+    else {
+        action->sa_handler(signal);
+    }
+}
+
+/* The fault comes again, to the default. */
+static void leave_to_default(int signal, int is_fault)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = SIG_DFL;
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, NULL);
+    if (!is_fault) {
+        raise(signal);
+    }
+}
+
+/* @return 0 of a signal that comes from the system, n of one that comes back from a handler we handed it on to */
+static int rounds_so_far(const char *frame, const siginfo_t *info)
+{
+    if (!handing.frame || frame >= handing.frame) {
+        return 0;
+    }
+    return info == handing.info ? handing.rounds + 1 : 0;
+}
+
+static void hand_on(int signal, siginfo_t *info, void *context, int is_fault)
+{
+    const char *frame = __builtin_frame_address(0);
+    int rounds = rounds_so_far(frame, info);
+    const struct sigaction *next = rounds ? &g.first : &g.before;
+
+    if (!rounds) {
+        handing.frame = frame;
+        handing.info = info;
+    }
+    handing.rounds = rounds;
+    if (rounds < 2 && is_handler(next)) {
+        call(next, signal, info, context);
+    }
+    else if (is_fault || next->sa_handler != SIG_IGN) {
+        leave_to_default(signal, is_fault);
+    }
+    if (!rounds) {
+        handing.frame = NULL;
+    }
+}
+
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
     char *at = info->si_addr;
     int is_fault = info->si_code > 0;       /* else somebody sent it, and there is no address */
 
-    if (is_fault && g.base && at >= g.base && at < g.base + g.size) {
+    if (is_fault && g.base && at >= g.base && at < g.base + g.size && g.pid == getpid()) {
         repair();
         return;
     }
-    if (g.before.sa_flags & SA_SIGINFO) {
-        g.before.sa_sigaction(signal, info, context);
-    }
-    else if (g.before.sa_handler != SIG_DFL && g.before.sa_handler != SIG_IGN) {
-        g.before.sa_handler(signal);
-    }
-    else {
-        sigaction(signal, &g.before, NULL);     /* the fault comes again, to the default */
-        if (!is_fault) {
-            raise(signal);
-        }
-    }
+    hand_on(signal, info, context, is_fault);
 }
 
 void pst_guard_set(const pst_board_t *board)
@@ -67,6 +141,7 @@ void pst_guard_set(const pst_board_t *board)
     g.size = board->size;
     g.fd = board->fd;
     g.repairs = 0;
+    g.pid = getpid();
     if (sigaction(SIGBUS, NULL, &now) != 0 || ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus)) {
         return;
     }
@@ -75,7 +150,10 @@ void pst_guard_set(const pst_board_t *board)
     ours.sa_flags = SA_SIGINFO;
     sigemptyset(&ours.sa_mask);
     g.before = now;
-    g.set = sigaction(SIGBUS, &ours, NULL) == 0;
+    if (!g.set) {
+        g.first = now;
+    }
+    g.set |= sigaction(SIGBUS, &ours, NULL) == 0;
 }
 
 void pst_guard_unset(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What if somebody truncates the board's file while we have it mapped?  The
+ * What if somebody truncates the board's file while we have it mapped, or the disk has no room for a page of it?  The
  * next touch is a SIGBUS, in every child, again and again: an outage.  The guard
  * catches it.
  */
@@ -10,11 +10,11 @@
 #include "pst_board.h"
 
 /**
- * Any process that maps a board for writing: from now on a SIGBUS on its mapping
- * makes the file whole again (zeros), or, if that fails, puts private zeros in its
- * place; the process goes on, pst_board_intact() turns false.  Any other SIGBUS
- * goes to the handler that was there before.
- * Call again after httpd has set its own handlers (it does so in each child).
+ * Any process that maps a board for writing, before it touches it: from now on a SIGBUS on its mapping
+ * makes a file that was cut whole again (zeros), if the board's descriptor is still open, or else puts private zeros in the
+ * mapping's place; the process goes on, pst_board_intact() turns false.  Any other SIGBUS
+ * goes to the handler that was there before; round and round it goes nowhere, see the .c.
+ * Call again after httpd has set its own handlers (it does so in each child). In a forked process it guards nothing until then.
  */
 void pst_guard_set(const pst_board_t *board);
 

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -200,6 +201,140 @@ static int set_again(void *unused)
     return 2;
 }
 
+/* ---- rings ---------------------------------------------------------------- */
+
+static struct sigaction beneath;
+static int rounds;
+
+/* A crash reporter's: looks, then hands on to whoever was there before it. */
+static void report(int sig, siginfo_t *info, void *context)
+{
+    if (++rounds > 1000) {
+        _exit(1);
+    }
+    if (beneath.sa_flags & SA_SIGINFO) {
+        beneath.sa_sigaction(sig, info, context);
+    }
+    else if (beneath.sa_handler != SIG_DFL) {
+        beneath.sa_handler(sig);
+    }
+}
+
+static void set_reporter(void)
+{
+    struct sigaction action = { .sa_sigaction = report, .sa_flags = SA_SIGINFO };
+
+    sigaction(SIGBUS, &action, &beneath);
+}
+
+static int make_ring(void)
+{
+    pst_guard_set(&board);
+    set_reporter();
+    pst_guard_set(&board);
+    rounds = 0;
+    return map_foreign();
+}
+
+/* Ours, somebody's that chains to ours, ours again. */
+static int ring_ends_in_handler(void *unused)
+{
+    struct sigaction action = { .sa_sigaction = leave_with_address, .sa_flags = SA_SIGINFO };
+
+    (void)unused;
+    sigaction(SIGBUS, &action, NULL);
+    if (make_ring()) {
+        *(volatile char *)foreign = 1;
+    }
+    return 2;
+}
+
+static int ring_ends_by_default(void *unused)
+{
+    (void)unused;
+    signal(SIGBUS, SIG_DFL);
+    if (make_ring()) {
+        *(volatile char *)foreign = 1;
+    }
+    return 2;
+}
+
+/* Set over and over, both of them: the reporter no longer knows but ours, ours no longer but the reporter. */
+static int ring_set_often(void *unused)
+{
+    signal(SIGBUS, leave);
+    for (int i = 0; i < 5; i++) {
+        pst_guard_set(&board);
+        set_reporter();
+    }
+    (void)unused;
+    if (make_ring()) {
+        *(volatile char *)foreign = 1;
+    }
+    return 2;
+}
+
+/* The board is guarded by all of them. */
+static int ring_guards(void *unused)
+{
+    (void)unused;
+    signal(SIGBUS, SIG_DFL);
+    return !make_ring() ? 1 : !cut() ? 2 : pst_board_intact(&board) ? 3 : rounds;
+}
+
+static sigjmp_buf back;
+
+static void jump_back(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)info, (void)context;
+    siglongjmp(back, 1);
+}
+
+/* One that leaves by longjmp each time is asked each time. */
+static int jumps(void *unused)
+{
+    struct sigaction action = { .sa_sigaction = jump_back, .sa_flags = SA_SIGINFO };
+    volatile int times = 0;
+
+    (void)unused;
+    sigaction(SIGBUS, &action, NULL);
+    pst_guard_set(&board);
+    if (!map_foreign()) {
+        return 1;
+    }
+    while (times < 5) {
+        if (sigsetjmp(back, 1) == 0) {
+            *(volatile char *)foreign = 1;
+            return 2;
+        }
+        times++;
+    }
+    return 0;
+}
+
+/* A process forked from ours, where the board is no more: what it maps there is its own, not to be replaced by zeros. */
+static int forked_elsewhere(void *unused)
+{
+    (void)unused;
+    signal(SIGBUS, leave);
+    pst_guard_set(&board);
+    if (!map_foreign()) {
+        return 1;
+    }
+    if (fork() != 0) {
+        int status = 0;
+
+        wait(&status);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+    }
+    munmap(board.base, board.size);
+    foreign = mremap(foreign, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, board.base);
+    if (foreign == board.base) {
+        *(volatile char *)foreign = 1;
+    }
+    _exit(2);
+}
+
 /* kill(1) by an administrator, or the kernel's word of broken memory: no address of ours. */
 static int sent(void *unused)
 {
@@ -286,6 +421,12 @@ int main(void)
     path = fresh();
     expect(set_again, NULL, 77, "a handler set later is kept too, and the guard works on");
     expect(sent, NULL, -SIGBUS, "a SIGBUS sent by kill is not lost");
+    expect(ring_ends_in_handler, NULL, 78, "handlers that form a ring: it is gone round once, then to who was there at first");
+    expect(ring_ends_by_default, NULL, -SIGBUS, "or to the default");
+    expect(ring_set_often, NULL, 77, "so too when both were set over and over");
+    expect(ring_guards, NULL, 0, "and the board is guarded within it");
+    expect(jumps, NULL, 0, "a handler that leaves by longjmp is asked each time");
+    expect(forked_elsewhere, NULL, 77, "a process forked from ours guards nothing of its own accord");
     expect(given_back, NULL, 0, "given back, the handler is as it was");
     pst_board_close(&board);
     unlink(path);
