@@ -114,7 +114,7 @@ void pst_limits_beat(apr_uint64_t now)
 static apr_status_t tell_rest(void *unused)
 {
     (void)unused;
-    if (!pst_account_muted()) {
+    if (!pst_child_muted()) {
         tell_all((apr_uint64_t)apr_time_now());
         tell_untold(pst_crossing_untold());
     }

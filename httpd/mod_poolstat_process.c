@@ -293,7 +293,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
         return;
     }
     level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, &reason);
-    block = pst_account_block();
+    block = pst_child_block();
     pst_instrument_classes(pchild, g.board, block, config->profile);
     block->level = level;
     if (reason) {
@@ -325,7 +325,7 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
 static apr_status_t add_end(void *unused)
 {
     (void)unused;
-    pst_generation_child_ends(g.board, pst_account_block());
+    pst_generation_child_ends(g.board, pst_child_block());
     return APR_SUCCESS;
 }
 
@@ -334,7 +334,7 @@ void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
 {
     (void)s;
     if (g.gathers) {
-        pst_generation_child_starts(g.board, pst_account_block());
+        pst_generation_child_starts(g.board, pst_child_block());
         apr_pool_pre_cleanup_register(pchild, NULL, add_end);
     }
 }

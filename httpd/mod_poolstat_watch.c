@@ -63,7 +63,7 @@ static void on_watchdog(apr_uint64_t now)
 {
     apr_uint64_t released;
 
-    if (pst_account_muted()) {
+    if (pst_child_muted()) {
         return;
     }
     pst_books_beat(&g.books, g.own, 0, now, g.board->interval);

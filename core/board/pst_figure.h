@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sums of figures that stand on the board, where any of them may be anything: a process scribbled, or two threads that
+ * Sums and peaks of figures that stand on the board, where any of them may be anything: a process scribbled, or two threads that
  * count took one below 0 for a moment.  What is checked is at most INT64_MAX, and so is what these make of it.
  */
 #ifndef PST_FIGURE_H
@@ -31,5 +31,12 @@ static inline apr_uint64_t pst_minus(apr_uint64_t a, apr_uint64_t b)
 {
     return a > b ? a - b : 0;
 }
+
+/**
+ * A peak on the board, raised to value if that is more.  Any thread, any process: the tries are bounded, because
+ * others may scribble there meanwhile.
+ * @return 1 if value is a new peak
+ */
+int pst_raise(uint64_t *peak, apr_uint64_t value);
 
 #endif /* PST_FIGURE_H */

@@ -10,6 +10,7 @@
  * not this process.
  */
 #include "pst_account.h"
+#include "pst_figure.h"
 #include "pst_largest.h"
 #include "pst_crossing.h"
 
@@ -22,7 +23,6 @@
 
 static struct {
     const pst_board_t  *board;
-    pst_shared_child_t *block;
     apr_uint32_t        slot_count;
     apr_uint64_t       *taken;      /* a bit per slot, bits beyond the last set for good */
     apr_uint32_t        words;
@@ -31,7 +31,6 @@ static struct {
     apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
     apr_uint64_t        serial;
     uint64_t            at_rest;    /* reserved by the child when its first connection was opened */
-    int                 muted;
     pst_account_t       process;
 } g;
 
@@ -55,32 +54,16 @@ static apr_status_t start_slots(apr_uint32_t slot_count)
 
 apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *block)
 {
-    g.board = board;
-    g.block = block ? block : calloc(1, board->child_size);
-    if (!g.block) {
+    if (!block && !(block = calloc(1, board->child_size))) {
         return APR_ENOMEM;
     }
-    g.muted = 0;
+    pst_child_start(block);
+    g.board = board;
     g.at_rest = 0;
-    g.process.usage = &g.block->process;
+    g.process.usage = &block->process;
     g.process.scope = PST_SCOPE_PROCESS;
-    pst_largest_start(board, g.block);
+    pst_largest_start(board, block);
     return start_slots(board->slot_count);
-}
-
-void pst_account_mute(void)
-{
-    g.muted = 1;
-}
-
-int pst_account_muted(void)
-{
-    return g.muted;
-}
-
-pst_shared_child_t *pst_account_block(void)
-{
-    return g.block;
 }
 
 pst_account_t *pst_account_process(void)
@@ -92,22 +75,7 @@ apr_uint64_t pst_account_at_rest(void)
 {
     apr_uint64_t at_rest = pst_load(&g.at_rest);
 
-    return at_rest ? at_rest : pst_load(&g.block->child_reserved_bytes);
-}
-
-/* A peak only grows; the loop is bounded because the board may be scribbled on
- * by others while we look. @return whether value is a new peak */
-static int raise_peak(uint64_t *peak, apr_uint64_t value)
-{
-    apr_uint64_t seen = pst_load(peak);
-    int tries;
-
-    for (tries = 0; tries < 4 && value > seen; tries++) {
-        if (__atomic_compare_exchange_n(peak, &seen, value, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            return 1;
-        }
-    }
-    return 0;
+    return at_rest ? at_rest : pst_load(&pst_child.block->child_reserved_bytes);
 }
 
 static apr_uint64_t coarse_now(void)
@@ -133,7 +101,7 @@ static APR_INLINE apr_uint64_t apply(pst_shared_usage_t *usage, apr_int64_t rese
     if (reserved) {
         now = pst_add(&usage->reserved_bytes, reserved);
         if (reserved > 0 && now > pst_load(&usage->peak_bytes)) {
-            raise_peak(&usage->peak_bytes, now);
+            pst_raise(&usage->peak_bytes, now);
             return now;
         }
     }
@@ -174,14 +142,14 @@ static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsi
         }
     }
     if (exceeded & 1u << PST_WARN_CHILD) {
-        pst_crossing_note(PST_WARN_CHILD, account, pst_load(&g.block->child_reserved_bytes), 1);
+        pst_crossing_note(PST_WARN_CHILD, account, pst_load(&pst_child.block->child_reserved_bytes), 1);
     }
 }
 
 static __attribute__((noinline)) unsigned note_child_peak(apr_uint64_t reserved)
 {
-    if (raise_peak(&g.block->child_peak_bytes, reserved)) {
-        pst_store(&g.block->child_peak_time, coarse_now());
+    if (pst_raise(&pst_child.block->child_peak_bytes, reserved)) {
+        pst_store(&pst_child.block->child_peak_time, coarse_now());
     }
     return (unsigned)(reserved > pst_crossing_limits[PST_WARN_CHILD]) << PST_WARN_CHILD;
 }
@@ -191,13 +159,13 @@ void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_
     unsigned exceeded;
     apr_uint64_t now;
 
-    if (g.muted) {
+    if (pst_child.muted) {
         return;
     }
     exceeded = apply_all(account, reserved, slack, pools);
     if (reserved) {
-        now = pst_add(&g.block->child_reserved_bytes, reserved);
-        if (reserved > 0 && now > pst_load(&g.block->child_peak_bytes)) {
+        now = pst_add(&pst_child.block->child_reserved_bytes, reserved);
+        if (reserved > 0 && now > pst_load(&pst_child.block->child_peak_bytes)) {
             exceeded |= note_child_peak(now);
         }
     }
@@ -210,7 +178,7 @@ void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr
 {
     pst_account_t *each;
 
-    for (each = account; each && !g.muted; each = each->above) {
+    for (each = account; each && !pst_child.muted; each = each->above) {
         if (each->usage) {
             pst_add(&each->usage->growths, 1);
         }
@@ -221,7 +189,7 @@ void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr
 void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
                        apr_int64_t requests)
 {
-    if (g.muted) {
+    if (pst_child.muted) {
         return;
     }
     if (requests && request->usage) {
@@ -237,7 +205,7 @@ void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserv
 {
     unsigned exceeded = 0;
 
-    if (g.muted) {
+    if (pst_child.muted) {
         return;
     }
     if (to->above == from) {            /* what moves stays with the connection */
@@ -256,13 +224,13 @@ void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserv
 
 void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t reserved, apr_uint64_t slack)
 {
-    if (g.muted || !account->usage) {
+    if (pst_child.muted || !account->usage) {
         return;
     }
     pst_store(&account->usage->pools, pools);
     pst_store(&account->usage->reserved_bytes, reserved);
     pst_store(&account->usage->slack_bytes, slack);
-    raise_peak(&account->usage->peak_bytes, reserved);
+    pst_raise(&account->usage->peak_bytes, reserved);
     if (reserved > pst_crossing_limits[account->scope]) {
         pst_crossing_note((pst_warn_e)account->scope, account, reserved, 0);
     }
@@ -322,7 +290,7 @@ static void set_text(char *to, apr_size_t size, const char *text)
 
 void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const pst_connection_info_t *info)
 {
-    apr_int32_t index = g.muted ? -1 : take_slot();
+    apr_int32_t index = pst_child.muted ? -1 : take_slot();
     pst_shared_slot_t *slot;
 
     memset(account, 0, sizeof(*account));
@@ -331,18 +299,18 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
     account->id = __atomic_add_fetch(&g.serial, 1, __ATOMIC_RELAXED);
     account->master = info->master;
     if (account->id == 1) {
-        pst_store(&g.at_rest, pst_load(&g.block->child_reserved_bytes));
+        pst_store(&g.at_rest, pst_load(&pst_child.block->child_reserved_bytes));
     }
     PST_COUNT(connections_opened, 1);
     PST_COUNT(connections_open, 1);
     if (index < 0) {
-        account->usage = &g.block->unslotted;
+        account->usage = &pst_child.block->unslotted;
         PST_COUNT(unslotted_connections, 1);
         PST_COUNT(unslotted_opened, 1);
         return;
     }
     account->tag = make_tag((apr_uint32_t)index);
-    account->slot = slot = pst_board_slot(g.board, g.block, (apr_uint32_t)index);
+    account->slot = slot = pst_board_slot(g.board, pst_child.block, (apr_uint32_t)index);
     account->usage = &slot->usage;
     pst_slot_begin(slot);
     memset((char *)slot + offsetof(pst_shared_slot_t, in_use), 0,
@@ -396,7 +364,7 @@ void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_acco
     account->root = pool;
     account->above = connection;
     account->usage = &account->own;
-    if (connection->slot && !g.muted) {
+    if (connection->slot && !pst_child.muted) {
         account->slot = connection->slot;
         account->usage = &connection->slot->request;
         show_request(connection, account, now);
@@ -407,7 +375,7 @@ void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_acco
 static void count_request(const pst_account_t *connection)
 {
     for (; connection; connection = connection->master) {
-        if (connection->slot && !g.muted) {
+        if (connection->slot && !pst_child.muted) {
             pst_add(&connection->slot->requests, 1);
         }
     }
@@ -419,7 +387,7 @@ static void close_request(pst_account_t *account, const pst_account_t *original)
     count_request(account->above);
     if (account->above->current == original) {
         account->above->current = NULL;     /* gone, not to be touched */
-        if (!g.muted) {
+        if (!pst_child.muted) {
             show_request(account->above, NULL, 0);
         }
     }
@@ -432,7 +400,7 @@ static void close_connection(const pst_account_t *account)
         PST_COUNT(unslotted_connections, -1);
         return;
     }
-    if (g.muted) {
+    if (pst_child.muted) {
         return;
     }
     pst_slot_begin(account->slot);
@@ -472,7 +440,7 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
 {
     pst_shared_slot_t *slot = connection->slot;
 
-    if (!slot || g.muted) {
+    if (!slot || pst_child.muted) {
         return;
     }
     pst_slot_begin(slot);
@@ -502,7 +470,7 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
 
 void pst_account_watch(const pst_shared_slot_t *slot, pst_scope_e scope)
 {
-    apr_size_t index = slot ? (apr_size_t)(slot - pst_board_slot(g.board, g.block, 0)) : g.slot_count;
+    apr_size_t index = slot ? (apr_size_t)(slot - pst_board_slot(g.board, pst_child.block, 0)) : g.slot_count;
 
     if (g.watch && index <= g.slot_count) {
         __atomic_store_n(&g.watch[index], (apr_byte_t)(1 + scope), __ATOMIC_RELAXED);
@@ -515,31 +483,31 @@ uint64_t *pst_account_watched(const pst_account_t *account)
     int is_process = account->scope == PST_SCOPE_PROCESS;
     apr_uint32_t index = is_process ? g.slot_count : tag >> 16;
 
-    if ((!is_process && !tag) || g.muted
+    if ((!is_process && !tag) || pst_child.muted
         || __atomic_load_n(&g.watch[index], __ATOMIC_RELAXED) != (apr_byte_t)(1 + account->scope)) {
         return NULL;
     }
     __atomic_store_n(&g.watch[index], 0, __ATOMIC_RELAXED);
-    return is_process ? &g.block->verdict.site : &pst_board_slot(g.board, g.block, index)->verdict.site;
+    return is_process ? &pst_child.block->verdict.site : &pst_board_slot(g.board, pst_child.block, index)->verdict.site;
 }
 
 void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes)
 {
     apr_uint32_t index = tag >> 16;
 
-    if (g.muted) {
+    if (pst_child.muted) {
         return;
     }
-    pst_add(&g.block->child_bucket_bytes, bytes);
+    pst_add(&pst_child.block->child_bucket_bytes, bytes);
     if (tag && index < g.slot_count
         && __atomic_load_n(&g.turns[index], __ATOMIC_RELAXED) == (apr_uint16_t)tag) {
-        pst_add(&pst_board_slot(g.board, g.block, index)->bucket_bytes, bytes);
+        pst_add(&pst_board_slot(g.board, pst_child.block, index)->bucket_bytes, bytes);
     }
 }
 
 void pst_account_held(apr_int64_t bytes)
 {
-    if (!g.muted) {
-        pst_add(&g.block->held_bytes, bytes);
+    if (!pst_child.muted) {
+        pst_add(&pst_child.block->held_bytes, bytes);
     }
 }

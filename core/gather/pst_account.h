@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <string.h>
 #include "pst_board.h"
+#include "pst_child.h"
 
 /**
  * One account.  The process's is static; a connection's or request's lies in the
@@ -58,13 +59,6 @@ static APR_INLINE void pst_account_copy(pst_account_t *to, const pst_account_t *
  * @return APR_SUCCESS or APR_ENOMEM
  */
 apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *block);
-
-/** From now on charges go nowhere: in a process forked from a child. Async-signal-safe. */
-void pst_account_mute(void);
-int pst_account_muted(void);
-
-/** The child's block, never NULL after start. */
-pst_shared_child_t *pst_account_block(void);
 
 /** The account of the process scope. */
 pst_account_t *pst_account_process(void);
@@ -132,7 +126,7 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
 /** What the connection does now. Owner thread; one store. */
 static APR_INLINE void pst_account_state(pst_account_t *connection, pst_state_e state)
 {
-    if (connection->slot && !pst_account_muted()) {
+    if (connection->slot && !pst_child_muted()) {
         __atomic_store_n(&connection->slot->state, (apr_byte_t)state, __ATOMIC_RELAXED);
     }
 }
@@ -154,8 +148,5 @@ uint64_t *pst_account_watched(const pst_account_t *account);
 
 /** Nodes got from (bytes > 0) or given back to (< 0) the operating system. Any thread. */
 void pst_account_held(apr_int64_t bytes);
-
-/** One of the child's own counters (a field of pst_shared_child_t), plus n. */
-#define PST_COUNT(field, n) do { if (!pst_account_muted()) pst_add(&pst_account_block()->field, (n)); } while (0)
 
 #endif /* PST_ACCOUNT_H */

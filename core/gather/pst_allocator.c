@@ -7,6 +7,7 @@
  * A process forked from the child in the midst of this finds a spare like any other owner.
  */
 #include "pst_allocator.h"
+#include "pst_figure.h"
 #include "pst_wrap.h"
 
 #include <string.h>
@@ -397,13 +398,6 @@ apr_uint64_t pst_allocator_bag(void)
     return g.bytes;
 }
 
-static void raise_to(uint64_t *peak, apr_uint64_t value)
-{
-    if (value > pst_load(peak)) {
-        pst_store(peak, value);
-    }
-}
-
 void pst_allocator_measure(pst_shared_child_t *block)
 {
     unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE), i, k;
@@ -428,10 +422,10 @@ void pst_allocator_measure(pst_shared_child_t *block)
     pst_store(&block->allocators_kept_bytes, sum);
     for (k = 0; k < PST_LIMIT_COUNT; k++) {
         pst_store(&limits->kept[k], kept[k]);
-        raise_to(&limits->peak[k], kept[k]);
+        pst_raise(&limits->peak[k], kept[k]);
         pst_store(&limits->sum[k], pst_load(&limits->sum[k]) + kept[k]);
     }
-    raise_to(&limits->real_peak, sum);
+    pst_raise(&limits->real_peak, sum);
     pst_store(&limits->real_sum, pst_load(&limits->real_sum) + sum);
     pst_store(&limits->samples, pst_load(&limits->samples) + 1);
 }

@@ -59,18 +59,6 @@ void pst_class_start(const pst_board_t *board, pst_shared_child_t *block)
     pst_classes[0].row->in_use = 1;
 }
 
-void pst_class_raise(uint64_t *figure, apr_uint64_t value)
-{
-    apr_uint64_t seen = pst_load(figure);
-    int tries;
-
-    for (tries = 0; tries < 4 && value > seen; tries++) {
-        if (__atomic_compare_exchange_n(figure, &seen, value, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            return;
-        }
-    }
-}
-
 /* Where a class was made, in the board's terms. Takes the loader's lock. */
 typedef struct {
     pst_shared_frame_t frame;
@@ -270,7 +258,7 @@ void pst_class_retag(pst_record_t *record, const char *tag)
     pst_creator_t *creator;
     apr_uint32_t to = 0;
 
-    if (!record->of_class || pst_account_muted()) {
+    if (!record->of_class || pst_child_muted()) {
         return;
     }
     key = lasting(tag);
@@ -295,7 +283,7 @@ void pst_class_adopt(pst_record_t *record, apr_pool_t *pool)
     pst_creator_t *creator;
 
     record->born = pst_ticks();
-    if (pst_account_muted()) {
+    if (pst_child_muted()) {
         return;
     }
     pst_class_of_creator(before);

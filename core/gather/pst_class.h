@@ -15,6 +15,7 @@
 #include "pst_account.h"
 #include "pst_apr.h"
 #include "pst_clock.h"
+#include "pst_figure.h"
 #include "pst_record.h"
 
 /** What is known of a class beside its row. Fixed once made, except where noted. */
@@ -51,9 +52,6 @@ void pst_class_retag(pst_record_t *record, const char *tag);
 /** A pool that was there before, or was made where nobody saw it: by its tag alone. */
 void pst_class_adopt(pst_record_t *record, apr_pool_t *pool);
 
-/** Raise a row's largest values. */
-void pst_class_raise(uint64_t *figure, apr_uint64_t value);
-
 static APR_INLINE apr_size_t pst_class_hash(const void *creator)
 {
     return (apr_size_t)(((apr_uint64_t)(apr_uintptr_t)creator * 0x9e3779b97f4a7c15u) >> 54);
@@ -67,10 +65,10 @@ static APR_INLINE void pst_class_charge(apr_uint32_t which, apr_int64_t bytes, a
 
     if (bytes > 0) {
         if (__builtin_expect(sum > pst_load(&row->class_peak_bytes), 0)) {
-            pst_class_raise(&row->class_peak_bytes, sum);
+            pst_raise(&row->class_peak_bytes, sum);
         }
         if (__builtin_expect(now > pst_load(&row->class_largest_bytes), 0)) {
-            pst_class_raise(&row->class_largest_bytes, now);
+            pst_raise(&row->class_largest_bytes, now);
         }
     }
 }
@@ -81,7 +79,7 @@ static APR_INLINE void pst_class_born(pst_record_t *record, const void *creator)
     const pst_creator_t *known = &pst_creators[pst_class_hash(creator)];
 
     record->born = pst_ticks();
-    if (pst_account_muted()) {
+    if (pst_child_muted()) {
         return;
     }
     record->of_class = __builtin_expect(__atomic_load_n(&known->at, __ATOMIC_ACQUIRE) == creator, 1)
@@ -111,7 +109,7 @@ static APR_INLINE void pst_class_check(pst_record_t *record, apr_pool_t *pool)
 /** What a pool holds changed by so many bytes; its record's reserved says to what. */
 static APR_INLINE void pst_class_changed(pst_record_t *record, apr_pool_t *pool, apr_int64_t bytes)
 {
-    if (!pst_account_muted()) {
+    if (!pst_child_muted()) {
         record->reserved -= (apr_size_t)bytes;      /* what moves is what was counted */
         pst_class_check(record, pool);
         record->reserved += (apr_size_t)bytes;
@@ -125,7 +123,7 @@ static APR_INLINE void pst_class_died(const pst_record_t *record)
     pst_shared_class_t *row = pst_classes[record->of_class].row;
     apr_uint64_t life;
 
-    if (pst_account_muted()) {
+    if (pst_child_muted()) {
         return;
     }
     life = pst_ticks_usec((apr_int64_t)(pst_ticks() - record->born));
@@ -133,7 +131,7 @@ static APR_INLINE void pst_class_died(const pst_record_t *record)
     pst_add(&row->class_reserved_bytes, -(apr_int64_t)record->reserved);
     pst_add(&row->class_lifetime_seconds, (apr_int64_t)life);
     if (__builtin_expect(life > pst_load(&row->class_lifetime_max_seconds), 0)) {
-        pst_class_raise(&row->class_lifetime_max_seconds, life);
+        pst_raise(&row->class_lifetime_max_seconds, life);
     }
 }
 

@@ -88,7 +88,7 @@ static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, cons
     crossing->when = (apr_uint64_t)apr_time_now();
     crossing->limit = pst_crossing_limits[what];
     crossing->reserved = reserved;
-    crossing->child = pst_load(&pst_account_block()->child_reserved_bytes);
+    crossing->child = pst_load(&pst_child_block()->child_reserved_bytes);
     crossing->caller = grows ? pst_site_caller() : NULL;
     crossing->has_slot = slot != NULL;
     entry->slot = slot;
@@ -113,7 +113,7 @@ void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t res
     const pst_shared_slot_t *slot = account->slot ? account->slot : account->above ? account->above->slot : NULL;
     entry_t *entry;
 
-    if (!pst_account_muted() && is_first(what, account)) {
+    if (!pst_child_muted() && is_first(what, account)) {
         entry = claim();
         if (entry) {
             note(entry, what, slot, reserved, grows);
@@ -123,7 +123,7 @@ void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t res
 
 void pst_crossing_ended(void)
 {
-    if (g.at_end && !pst_account_muted()) {
+    if (g.at_end && !pst_child_muted()) {
         g.at_end();
     }
 }

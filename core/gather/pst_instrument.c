@@ -203,7 +203,7 @@ typedef struct {
 
 static books_t books(void)
 {
-    const pst_shared_child_t *block = pst_account_block();
+    const pst_shared_child_t *block = pst_child_block();
     books_t now = { pst_load(&block->process.reserved_bytes), pst_load(&block->process.pools),
                     pst_load(&block->child_bucket_bytes), pst_load(&block->held_bytes) };
 
@@ -302,7 +302,7 @@ static int held_moves(pst_got_entry_t *os, apr_size_t count)
 /* A process forked from this child (CGI) is not this child. */
 static void in_forked(void)
 {
-    pst_account_mute();
+    pst_child_mute();
 }
 
 /* All calls but those to the system, which come from libapr alone and never change. */
@@ -417,7 +417,7 @@ void pst_instrument_refresh(apr_uint64_t now)
 {
     apr_uint64_t last = __atomic_load_n(&g.refreshed, __ATOMIC_RELAXED), loads;
 
-    if (now - last < REFRESH_EVERY || !g.started || pst_account_muted()
+    if (now - last < REFRESH_EVERY || !g.started || pst_child_muted()
         || !__atomic_compare_exchange_n(&g.refreshed, &last, now, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
         return;
     }
@@ -583,7 +583,7 @@ void pst_instrument_sample(pst_account_t *connection, int deep)
 {
     pst_account_t *request = connection->current;
 
-    if (!g.mirror || pst_account_muted()) {
+    if (!g.mirror || pst_child_muted()) {
         return;
     }
     if (connection->slot) {
@@ -614,7 +614,7 @@ void pst_instrument_read(pst_account_t *account)
     apr_size_t budget = WALK_POOLS;
     pst_apr_figures_t figures = { 0 };
 
-    if (!g.mirror || pst_account_muted()) {
+    if (!g.mirror || pst_child_muted()) {
         return;
     }
     if (account->scope == PST_SCOPE_CONNECTION) {
@@ -648,7 +648,7 @@ apr_uint32_t pst_instrument_class(apr_pool_t *pool)
 {
     pst_record_t *record = g.started ? pst_record_find(pool) : NULL;
 
-    if (!record || pst_account_muted()) {
+    if (!record || pst_child_muted()) {
         return 0;
     }
     pst_class_check(record, pool);

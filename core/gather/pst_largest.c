@@ -144,7 +144,7 @@ int pst_largest_count(pst_account_t *request)
     apr_uint64_t peak = request->slot && connection->told ? pst_load(&request->usage->peak_bytes) : 0;
     unsigned bucket, handler, vhost;
 
-    if (pst_account_muted()) {
+    if (pst_child_muted()) {
         return 0;
     }
     if (!peak) {

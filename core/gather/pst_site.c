@@ -459,7 +459,7 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
     apr_uintptr_t own = (apr_uintptr_t)__builtin_return_address(0);
     int site;
 
-    if (g.rate <= 0 || pst_account_muted()) {
+    if (g.rate <= 0 || pst_child_muted()) {
         pst_site_left = APR_INT64_MAX;
         return;
     }
@@ -509,7 +509,7 @@ void pst_site_release(pst_record_t *record, int all)
     apr_uint32_t i = record->samples, next, kept = 0, gone = 0;
 
     record->samples = 0;
-    if (pst_account_muted()) {
+    if (pst_child_muted()) {
         return;
     }
     for (; i; i = next) {               /* the chain is the pool's own */
@@ -533,7 +533,7 @@ void pst_site_moved(pst_record_t *record)
 {
     apr_uint32_t i, scope = record->account->scope;
 
-    if (pst_account_muted() || !enter()) {
+    if (pst_child_muted() || !enter()) {
         return;                         /* they stay where they are charged */
     }
     for (i = record->samples; i; i = g.samples[i].next) {

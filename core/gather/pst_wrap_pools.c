@@ -74,7 +74,7 @@ pst_record_t *pst_wrap_record(apr_pool_t *pool)
 {
     pst_record_t *record = pst_record_find(pool);
 
-    return PST_LIKELY(record != NULL) || pst_account_muted() ? record : take_in(pool);
+    return PST_LIKELY(record != NULL) || pst_child_muted() ? record : take_in(pool);
 }
 
 apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool)

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <math.h>
 #include "pst_snapshot.h"
+#include "pst_snapshot_check.h"
 #include "pst_figure.h"
 #include "pst_trend.h"
 
@@ -67,23 +68,6 @@ static void load_limits(pst_shared_limits_t *to, const pst_shared_limits_t *from
         to->peak[i] = pst_load_sane(&from->peak[i]);
         to->sum[i] = pst_load_sane(&from->sum[i]);
     }
-}
-
-void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
-{
-    if (verdict->of != of || verdict->state >= PST_TREND_COUNT || verdict->scope > PST_SCOPE_REQUEST
-        || verdict->fit > 1000 || !isfinite(verdict->per_minute) || !isfinite(verdict->per_request)
-        || verdict->per_request < 0) {
-        memset(verdict, 0, sizeof(*verdict));
-    }
-    verdict->since = pst_sane(verdict->since);
-}
-
-apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone)
-{
-    apr_uint32_t owner = __atomic_load_n(&block->owner, __ATOMIC_ACQUIRE);
-
-    return owner || !gone ? owner : __atomic_load_n(&block->pid, __ATOMIC_ACQUIRE);
 }
 
 /* How it ended, of one that did. */

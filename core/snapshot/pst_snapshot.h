@@ -225,10 +225,4 @@ typedef struct pst_window_t {
 apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from,
                                  apr_uint32_t limit, pst_window_t *window, apr_pool_t *pool);
 
-/** Within the snapshot: whose block is it, its owner's or, with gone, the last child's. @return a pid; 0: nobody's */
-apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone);
-
-/** Within the snapshot: a verdict on something else than `of`, or one that is none, becomes: too little data. */
-void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of);
-
 #endif /* PST_SNAPSHOT_H */

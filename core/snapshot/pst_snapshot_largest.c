@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pst_snapshot.h"
+#include "pst_snapshot_check.h"
 #include "pst_figure.h"
 
 apr_uint64_t pst_sizes_up_to(unsigned bucket)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pst_snapshot.h"
+#include "pst_snapshot_check.h"
 #include "pst_figure.h"
 #include "pst_trend.h"
 

@@ -145,13 +145,6 @@ void pst_generation_parent_ends(const pst_board_t *board, apr_uint32_t number)
 
 /* -- children ----------------------------------------------------------------- */
 
-static void raise_to(uint64_t *most, apr_uint64_t value)
-{
-    apr_uint64_t was = pst_load(most);
-
-    while (was < value && !__atomic_compare_exchange_n(most, &was, value, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { }
-}
-
 static void set_first(uint64_t *first, apr_uint64_t value)
 {
     uint64_t none = 0;
@@ -177,12 +170,12 @@ void pst_generation_child_starts(const pst_board_t *board, const pst_shared_chil
     rss = resident(&own);
     pst_add(&record->generation_children, 1);
     pst_add(&record->generation_rss_start_sum_bytes, (apr_int64_t)rss);
-    raise_to(&record->generation_rss_start_max_bytes, rss);
+    pst_raise(&record->generation_rss_start_max_bytes, rss);
     pst_add(&record->generation_process_start_sum_bytes, (apr_int64_t)process);
-    raise_to(&record->generation_process_start_max_bytes, process);
+    pst_raise(&record->generation_process_start_max_bytes, process);
     set_first(&record->generation_process_start_first_bytes, process);
     pst_add(&record->generation_private_start_sum_bytes, (apr_int64_t)own);
-    raise_to(&record->generation_private_start_max_bytes, own);
+    pst_raise(&record->generation_private_start_max_bytes, own);
     set_first(&record->generation_private_start_first_bytes, own);
 }
 
@@ -190,11 +183,11 @@ static void add_end(pst_shared_generation_t *record, apr_uint64_t process, apr_u
 {
     pst_add(&record->generation_children_measured, 1);
     pst_add(&record->generation_process_end_sum_bytes, (apr_int64_t)process);
-    raise_to(&record->generation_process_end_max_bytes, process);
+    pst_raise(&record->generation_process_end_max_bytes, process);
     pst_add(&record->generation_private_end_sum_bytes, (apr_int64_t)own);
-    raise_to(&record->generation_private_end_max_bytes, own);
+    pst_raise(&record->generation_private_end_max_bytes, own);
     pst_add(&record->generation_rss_end_sum_bytes, (apr_int64_t)rss);
-    raise_to(&record->generation_rss_end_max_bytes, rss);
+    pst_raise(&record->generation_rss_end_max_bytes, rss);
 }
 
 void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child)

@@ -279,13 +279,13 @@ static int homeless(void *unused)
     pst_account_t account, request;
 
     (void)unused;
-    if (pst_account_start(&board, NULL) != APR_SUCCESS || !pst_account_block()) {
+    if (pst_account_start(&board, NULL) != APR_SUCCESS || !pst_child_block()) {
         return 1;
     }
     open_one(&account, "nobody sees it");
     pst_account_open_request(&request, pool, &account, NOW);
     close_one(&request);
-    return account.slot && pst_account_block()->requests_finished == 1 ? 0 : 2;
+    return account.slot && pst_child_block()->requests_finished == 1 ? 0 : 2;
 }
 
 /* As in a process forked from a child: its copies of accounts die, the child's live on. */
@@ -299,7 +299,7 @@ static int muted(void *unused)
     int wrong = 0;
 
     (void)unused;
-    pst_account_mute();
+    pst_child_mute();
     memcpy(before, board.base, board.size);
     for (int i = 0; i < 7; i++) {
         switch (i) {
@@ -318,7 +318,7 @@ static int muted(void *unused)
         }
     }
     fflush(stdout);
-    return pst_account_muted() ? wrong : 100;
+    return pst_child_muted() ? wrong : 100;
 }
 
 static void forked(void)
@@ -340,7 +340,7 @@ int main(void)
     make_board(&board, 2, SLOTS, pool);
     block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
     is_number((unsigned)pst_account_start(&board, block), APR_SUCCESS, "started");
-    ok(pst_account_block() == block && pst_account_process()->usage == &block->process
+    ok(pst_child_block() == block && pst_account_process()->usage == &block->process
        && pst_account_process()->scope == PST_SCOPE_PROCESS, "on its block");
     slots();
     tags();

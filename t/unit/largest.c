@@ -395,7 +395,7 @@ static void muted(pst_account_t *connection)
     pst_account_open_request(&request, pool, connection, 1);
     pst_account_describe(connection, 0, "GET", NULL, NULL, "h");
     request.usage->peak_bytes = 1 << 30;
-    pst_account_mute();
+    pst_child_mute();
     ok(!pst_largest_count(&request), "in a forked process nothing is kept");
     is_number(take()->sizes.all.requests, before, "nor counted");
 }

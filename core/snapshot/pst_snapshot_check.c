@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See pst_snapshot_check.h.
+ */
+#include "pst_snapshot_check.h"
+#include "pst_figure.h"
+#include "pst_trend.h"
+
+#include <math.h>
+#include <string.h>
+
+void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
+{
+    if (verdict->of != of || verdict->state >= PST_TREND_COUNT || verdict->scope > PST_SCOPE_REQUEST
+        || verdict->fit > 1000 || !isfinite(verdict->per_minute) || !isfinite(verdict->per_request)
+        || verdict->per_request < 0) {
+        memset(verdict, 0, sizeof(*verdict));
+    }
+    verdict->since = pst_sane(verdict->since);
+}
+
+apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone)
+{
+    apr_uint32_t owner = __atomic_load_n(&block->owner, __ATOMIC_ACQUIRE);
+
+    return owner || !gone ? owner : __atomic_load_n(&block->pid, __ATOMIC_ACQUIRE);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parts of the snapshot check alike.  For core/snapshot alone.
+ */
+#ifndef PST_SNAPSHOT_CHECK_H
+#define PST_SNAPSHOT_CHECK_H
+
+#include "pst_board.h"
+
+/** Whose block is it, its owner's or, with gone, the last child's. @return a pid; 0: nobody's */
+apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone);
+
+/** A verdict on something other than `of`, or an invalid one, becomes: too little data. */
+void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of);
+
+#endif /* PST_SNAPSHOT_CHECK_H */
