@@ -9,6 +9,7 @@
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_handler.h"
 #include "pst_instrument.h"
+#include "pst_novel.h"
 
 #include <http_connection.h>
 #include <http_protocol.h>
@@ -72,6 +73,9 @@ int pst_phase_pre_connection(conn_rec *c, void *csd)
 {
     (void)csd;
     if (pst_process_gathers()) {
+        if (!IS_OUTGOING(c)) {
+            pst_novel_rest();
+        }
         if (!pst_instrument_is_root(c->pool)) {
             open_connection(c);
         }
@@ -122,6 +126,7 @@ int pst_phase_create_request(request_rec *r)
     if (!connection || r->main || r->prev || is_part_of_current(&connection->account, r->pool)) {
         return OK;
     }
+    pst_novel_rest();
     pst_instrument_sample(&connection->account, 0);     /* the request before is gone now */
     connection->named = 1;
     account = apr_palloc(r->pool, sizeof(*account));
@@ -131,6 +136,17 @@ int pst_phase_create_request(request_rec *r)
     pst_account_state(&connection->account,
                       r->connection->keepalives ? PST_STATE_KEEPALIVE : PST_STATE_READING);
     return OK;
+}
+
+/* Hosts are told apart by their records, paths as they were asked for, without what follows a question mark. */
+static void tell_novelty(const request_rec *r)
+{
+    pst_account_t *account = pst_phase_request_account(r);
+
+    if (account && r->uri && pst_novel_serve(r->server, r->uri) == PST_NOVEL_NEW && !account->novel) {
+        account->novel = 1;
+        PST_COUNT(requests_new_open, 1);
+    }
 }
 
 int pst_phase_post_read_request(request_rec *r)
@@ -147,6 +163,7 @@ int pst_phase_post_read_request(request_rec *r)
     }
     pst_account_state(&connection->account, PST_STATE_HANDLER);
     pst_account_describe(&connection->account, (apr_uint64_t)r->request_time, r->the_request, vhost, NULL, NULL);
+    tell_novelty(r);
     return DECLINED;
 }
 
@@ -166,6 +183,7 @@ int pst_phase_pre_close_connection(conn_rec *c)
 {
     connection_t *connection = connection_of(c);
 
+    pst_novel_rest();
     if (connection) {
         pst_account_state(&connection->account, PST_STATE_CLOSING);
     }
@@ -193,6 +211,7 @@ void pst_phase_suspend_connection(conn_rec *c, request_rec *r)
     connection_t *connection = connection_of(c);
 
     (void)r;
+    pst_novel_rest();
     if (connection) {
         pst_instrument_sample(&connection->account, 1);
         pst_account_state(&connection->account, state_of(c));

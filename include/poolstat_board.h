@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    9
+#define PST_BOARD_VERSION    10
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -126,9 +126,21 @@ typedef struct pst_shared_verdict_t {
     uint64_t since;             /**< time */
     float    per_minute;        /**< bytes; below 0 where it shrinks */
     float    per_request;       /**< bytes; 0 where it does not grow by requests */
+    float    gained;            /**< bytes: what it came to from since on; never less than the rate makes of that time */
+    uint32_t lasted;            /**< milliseconds from since to when that was taken or, of what ended, to its end */
     uint64_t site;              /**< pst_shared_frame_t: the code that made it grow when last looked into; 0: not seen yet.
                                      Written by whoever grew */
 } pst_shared_verdict_t;
+
+/** What a growth came with: requests for what the child had not served before, or others. As a verdict, field by field. */
+typedef struct pst_shared_share_t {
+    uint32_t known;             /**< 0 or 1: what follows says something */
+    uint32_t only_new;          /**< 0 or 1: what came with requests new to it explains the growth */
+    float    gained_new;        /**< bytes that came with requests new to the child */
+    float    gained_again;      /**< bytes that came with the others, or with none */
+    uint32_t requests_new;      /**< meanwhile */
+    uint32_t requests_again;
+} pst_shared_share_t;
 
 /** The allocator behind malloc. */
 typedef enum {
@@ -335,6 +347,8 @@ typedef struct pst_shared_child_t {
     pst_shared_usage_t unslotted;   /**< connections that found no slot, requests included */
     pst_shared_verdict_t verdict;   /**< on the process scope */
     pst_shared_verdict_t heap_verdict;  /**< on the heap's bytes in use; its scope and site say nothing */
+    pst_shared_share_t share;       /**< of verdict */
+    pst_shared_share_t heap_share;  /**< of heap_verdict */
     pst_shared_books_t books;
     pst_shared_limits_t limits;     /**< what other values of MaxMemFree would have kept */
 } pst_shared_child_t;
@@ -359,6 +373,10 @@ typedef struct pst_shared_point_t {
     uint32_t connections_open;
     uint32_t requests_finished; /**< low bits */
     uint32_t process_pools;     /**< live pools of the process scope */
+    uint32_t process_new;       /**< pages: grown_new_bytes */
+    uint32_t process_again;     /**< pages: grown_again_bytes */
+    uint32_t requests_new;      /**< low bits */
+    uint32_t requests_new_open;
     uint32_t slack;             /**< pages, rounded down: of all scopes */
     uint32_t rss;               /**< pages, as last taken; so are all that follow, 0 before they were */
     uint32_t pss;               /**< pages, rounded down */
@@ -467,7 +485,7 @@ _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t)
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
-_Static_assert(sizeof(pst_shared_point_t) == 92, "600 fine points and a day of coarse ones keep to 188 KB");
+_Static_assert(sizeof(pst_shared_point_t) == 108, "600 fine points and a day of coarse ones keep to 221 KB");
 #endif
 
 #endif /* POOLSTAT_BOARD_H */

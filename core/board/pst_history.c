@@ -134,6 +134,10 @@ static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_
     point->connections_open = (apr_uint32_t)pst_load_sane(&child->connections_open);
     point->requests_finished = (apr_uint32_t)pst_load(&child->requests_finished);
     point->process_pools = (apr_uint32_t)pst_load_sane(&child->process.pools);
+    point->process_new = pages(pst_load_sane(&child->grown_new_bytes));
+    point->process_again = pages(pst_load_sane(&child->grown_again_bytes));
+    point->requests_new = (apr_uint32_t)pst_load(&child->requests_new);
+    point->requests_new_open = (apr_uint32_t)pst_load_sane(&child->requests_new_open);
     point->slack = pages(sums.slack);
     take_books(point, &child->books);
 }
@@ -295,6 +299,10 @@ static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
     to->connections_open = from->connections_open;
     to->requests_finished = from->requests_finished;
     to->process_pools = from->process_pools;
+    to->process_new = page * from->process_new;
+    to->process_again = page * from->process_again;
+    to->requests_new = from->requests_new;
+    to->requests_new_open = from->requests_new_open;
     to->slack = page * from->slack;
     to->rss = page * from->rss;
     to->pss = page * from->pss;
@@ -316,7 +324,8 @@ static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
  * known in full, each one before follows from the next.  A clock that was set
  * back shows as one.
  */
-static void make_whole(pst_history_point_t *points, apr_uint32_t count, apr_uint64_t time, apr_uint64_t requests)
+static void make_whole(pst_history_point_t *points, apr_uint32_t count, apr_uint64_t time, apr_uint64_t requests,
+                       apr_uint64_t newly)
 {
     apr_uint64_t ms = time / 1000;
 
@@ -325,6 +334,8 @@ static void make_whole(pst_history_point_t *points, apr_uint32_t count, apr_uint
         requests -= (apr_uint32_t)((apr_uint32_t)requests - (apr_uint32_t)points[i].requests_finished);
         points[i].time = pst_sane(ms) > (apr_uint64_t)INT64_MAX / 1000 ? 0 : ms * 1000;
         points[i].requests_finished = pst_sane(requests);
+        newly -= (apr_uint32_t)((apr_uint32_t)newly - (apr_uint32_t)points[i].requests_new);
+        points[i].requests_new = pst_sane(newly);
     }
 }
 
@@ -358,7 +369,7 @@ int pst_history_read(pst_history_t *history, const pst_board_t *board)
     apr_uint32_t i = history->about.index;
     pst_shared_child_t *child = pst_board_child(board, i);
     pst_shared_history_t *ring = pst_board_history(board, i);
-    apr_uint64_t last, requests;
+    apr_uint64_t last, requests, newly;
 
     history->fine_count = history->coarse_count = 0;
     if (!ring) {
@@ -369,13 +380,14 @@ int pst_history_read(pst_history_t *history, const pst_board_t *board)
                                       &ring->coarse_written);
     last = pst_load_sane(&ring->last);
     requests = pst_load_sane(&child->requests_finished);
+    newly = pst_load_sane(&child->requests_new);
     if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != history->about.pid
         || pst_load_sane(&ring->started) != history->about.started) {
         history->fine_count = history->coarse_count = 0;
         return 0;
     }
-    make_whole(history->fine, history->fine_count, last, requests);
-    make_whole(history->coarse, history->coarse_count, last, requests);
+    make_whole(history->fine, history->fine_count, last, requests, newly);
+    make_whole(history->coarse, history->coarse_count, last, requests, newly);
     return 1;
 }
 

@@ -39,6 +39,7 @@ typedef struct pst_account_t {
     apr_byte_t            handled;  /**< connection: handler_row is the current request's */
     apr_byte_t            handler_row;  /**< connection: of the sizes; 0 = none yet */
     apr_byte_t            vhost_row;    /**< connection: of the sizes; 0 = to be looked for */
+    apr_byte_t            novel;        /**< request: for what the child had not served before */
     apr_byte_t            crossed;      /**< it is, or was, above its limit: pst_crossing.h */
     pst_shared_usage_t    own;      /**< request: its figures where no slot shows them: usage points here then */
 } pst_account_t;

@@ -13,6 +13,7 @@
 #include "pst_got.h"
 #include "pst_class.h"
 #include "pst_largest.h"
+#include "pst_novel.h"
 #include "pst_site.h"
 #include "pst_wrap.h"
 
@@ -447,6 +448,7 @@ static int transfer(void *baton, apr_pool_t *pool)
     }
     pst_account_move(t->from, t->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     record->account = t->to;
+    pst_novel_given_back(record, 0);
     if (record->samples) {
         pst_site_moved(record);
     }

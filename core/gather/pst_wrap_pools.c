@@ -16,6 +16,7 @@
 #include "pst_allocator.h"
 #include "pst_class.h"
 #include "pst_largest.h"
+#include "pst_novel.h"
 #include "pst_site.h"
 
 #include <string.h>
@@ -117,6 +118,7 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
         pst_account_charge_growth(record->account, (apr_int64_t)size, pst_wrap_publish(record, pool));
         pst_class_changed(record, pool, (apr_int64_t)size);
         pst_site_grow(record, size, 0);
+        pst_novel_grown(record, size);
         look_into(record->account);
     }
     else {
@@ -283,6 +285,7 @@ static __attribute__((always_inline)) inline void born(apr_pool_t *pool, const p
     PST_COUNT(pools_created, 1);
     pst_class_born(record, creator);
     pst_site_grow(record, record->reserved, 1);
+    pst_novel_grown(record, record->reserved);
     /* a pool of the connection made by a request, or by one whose streams have the requests; not a request's own */
     if (record->account->current || (record->account->root && !record->account->served)) {
         look_into(record->account);
@@ -343,6 +346,7 @@ static void cleared(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     record->left = 0;
     if (before != self) {
         record->reserved = self;
+        pst_novel_given_back(record, self);
         pst_account_charge(account, (apr_int64_t)self - (apr_int64_t)before, pst_wrap_publish(record, pool), 0);
         pst_class_changed(record, pool, (apr_int64_t)self - (apr_int64_t)before);
         pst_site_drop(record, 0);
@@ -453,6 +457,7 @@ static void destroy(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     pst_class_check(record, pool);
     pst_class_died(record);
     pst_site_drop(record, 1);
+    pst_novel_given_back(record, 0);
     if (record->allocator) {
         pst_allocator_gone(record, pool);
     }

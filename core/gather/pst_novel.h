@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * New, or again: is what this thread serves something that the child served before?
+ *
+ * A table of hashed virtual hosts and paths, private to the child, of a fixed size, without locks. Whatever is in it was
+ * served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards "new".
+ *
+ * What the pools of the process scope get while a thread serves a request is charged to the one or the other.
+ */
+#ifndef PST_NOVEL_H
+#define PST_NOVEL_H
+
+#include "pst_record.h"
+
+typedef enum {
+    PST_NOVEL_NONE = 0,         /**< this thread serves no request */
+    PST_NOVEL_NEW,              /**< one for what the child had not served before */
+    PST_NOVEL_AGAIN
+} pst_novel_e;
+
+/** This thread serves a request: its host, any address that tells hosts apart, and its path. @return new or again; counted */
+pst_novel_e pst_novel_serve(const void *host, const char *path);
+
+/** This thread serves no request any more. */
+void pst_novel_rest(void);
+
+/** A pool of the process scope got so many bytes, on the thread that may use it: charged to what the thread serves. */
+void pst_novel_grown(pst_record_t *record, apr_size_t bytes);
+
+/** The pool is back to its first node of so many bytes (0: it is gone, or no longer the process's). */
+void pst_novel_given_back(pst_record_t *record, apr_size_t left);
+
+/** Forget all that was served, for tests. */
+void pst_novel_forget(void);
+
+#endif /* PST_NOVEL_H */
