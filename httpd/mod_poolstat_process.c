@@ -14,6 +14,7 @@
 #include "pst_guard.h"
 #include "pst_instrument.h"
 #include "pst_machine.h"
+#include "pst_object.h"
 #include "pst_release.h"
 #include "pst_runtime.h"
 #include "pst_version.h"
@@ -278,6 +279,20 @@ static void prepare_release(pst_shared_child_t *block, apr_pool_t *pchild, const
     pst_release_start(block, config->control, full, config->release);
 }
 
+/* What LoadModule loaded is to blame, nothing else: pst_blame.h. httpd knows the MPM by the name of its file without "mod_mpm_". */
+static void tell_modules(apr_pool_t *pool)
+{
+    apr_array_header_t *records = apr_array_make(pool, 64, sizeof(void *));
+    const char *file = apr_pstrcat(pool, ap_show_mpm(), ".c", NULL);
+    const void *mpm = NULL;
+
+    for (module **each = ap_loaded_modules; each && *each; each++) {
+        APR_ARRAY_PUSH(records, const void *) = *each;
+        mpm = strcmp((*each)->name, file) == 0 ? *each : mpm;
+    }
+    pst_object_modules((const void *const *)records->elts, (unsigned)records->nelts, mpm);
+}
+
 static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
 {
     pst_level_e level;
@@ -292,6 +307,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_ENOMEM, s, "PST0007: this child gathers nothing.");
         return;
     }
+    tell_modules(pchild);
     level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, &reason);
     block = pst_child_block();
     pst_instrument_classes(pchild, g.board, block, config->profile);

@@ -33,7 +33,7 @@
  * none, the parent (header: history_by).  It stays readable when its child is
  * gone, until the block is claimed anew; those of the children that died last live longest.
  *
- * Classes and call sites have texts and frames under a seq of their own, written by
+ * Classes, call sites and blame have texts and frames under a seq of their own, written by
  * whichever thread of the child first meets one; so have the largest requests, and
  * the names of histograms.  An address on the board is an
  * object and an offset in it (pst_shared_frame_*), the same in every process.
@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    10
+#define PST_BOARD_VERSION    11
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -128,8 +128,11 @@ typedef struct pst_shared_verdict_t {
     float    per_request;       /**< bytes; 0 where it does not grow by requests */
     float    gained;            /**< bytes: what it came to from since on; never less than the rate makes of that time */
     uint32_t lasted;            /**< milliseconds from since to when that was taken or, of what ended, to its end */
-    uint64_t site;              /**< pst_shared_frame_t: the code that made it grow when last looked into; 0: not seen yet.
-                                     Written by whoever grew */
+    uint64_t site;              /**< pst_shared_frame_t: the code that holds most of what stayed of its growth, by pst_blame.h;
+                                     0: not known, or not known yet */
+    uint16_t share;             /**< of what stayed, in thousandths, that is held by the object (module) of site */
+    uint16_t samples;           /**< by which that is known */
+    uint32_t unused;
 } pst_shared_verdict_t;
 
 /** What a growth came with: requests for what the child had not served before, or others. As a verdict, field by field. */
@@ -208,9 +211,20 @@ typedef struct pst_shared_slot_t {
 #define PST_MODULE_COUNT 256
 #define PST_MODULE_LEN   48
 
+/** What a loaded object is to httpd. */
+typedef enum {
+    PST_CODE_LIBRARY = 0,       /**< something else that was loaded: what a module brought along, the C library */
+    PST_CODE_HTTPD,             /**< the program itself, with its core and the modules in it */
+    PST_CODE_MPM,               /**< a module that is the MPM: below everything that serves */
+    PST_CODE_MODULE,            /**< what LoadModule loaded */
+    PST_CODE_APR,               /**< libapr, libaprutil */
+    PST_CODE_SELF,              /**< mod_poolstat */
+    PST_CODE_COUNT
+} pst_code_e;
+
 typedef struct pst_shared_module_t {
     uint32_t state;             /**< 0 free, 1 being written, 2 good for ever */
-    uint32_t unused;
+    uint32_t kind;              /**< pst_code_e; a library that a later configuration loads as a module becomes one */
     uint64_t id;                /**< tells builds apart: a hash of the build id */
     char     name[PST_MODULE_LEN];  /**< its file, without folders */
 } pst_shared_module_t;
@@ -252,6 +266,29 @@ typedef struct pst_shared_site_t {
 #define PST_METRIC_SITE(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
 } pst_shared_site_t;
+
+/**
+ * Who holds what stays of a scope's growth, over all of the child's accounts of that scope: its connections, say.  Judged once a
+ * second by the child's watchdog thread while the scope grows, from samples of that growth which are still there some
+ * seconds later.
+ */
+#define PST_WHO_COUNT 3
+
+typedef struct pst_shared_who_t {
+    pst_shared_frame_t site;    /**< the place of the blamed object that holds most; 0: not known */
+    uint16_t share;             /**< of what stayed, in thousandths, held by that object */
+    uint16_t samples;           /**< of it */
+    uint32_t unused;
+} pst_shared_who_t;
+
+typedef struct pst_shared_blame_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint32_t known;             /**< 1: the first of who is to blame; 0: these are candidates */
+    uint64_t since;             /**< time: since when its growth is looked into; 0: it is not */
+    uint64_t samples;           /**< by which it is judged */
+    uint64_t bytes;             /**< of growth since then that stayed; an estimate */
+    pst_shared_who_t who[PST_WHO_COUNT]; /**< most bytes first */
+} pst_shared_blame_t;
 
 /** One of the largest finished requests of a child, in no order. All under seq. */
 #define PST_LARGE_COUNT 16
@@ -349,6 +386,9 @@ typedef struct pst_shared_child_t {
     pst_shared_verdict_t heap_verdict;  /**< on the heap's bytes in use; its scope and site say nothing */
     pst_shared_share_t share;       /**< of verdict */
     pst_shared_share_t heap_share;  /**< of heap_verdict */
+    pst_shared_verdict_t sum_verdicts[PST_SCOPE_COUNT]; /**< on what all connections, and all requests, hold in sum, while there
+                                             are as many of them; that of the process scope is unused */
+    pst_shared_blame_t blame[PST_SCOPE_COUNT];
     pst_shared_books_t books;
     pst_shared_limits_t limits;     /**< what other values of MaxMemFree would have kept */
 } pst_shared_child_t;

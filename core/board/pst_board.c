@@ -361,7 +361,7 @@ pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint
 }
 
 /* A child that dies between the two stores costs an entry. */
-apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name)
+apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name, pst_code_e kind)
 {
     apr_uint32_t i;
 
@@ -370,11 +370,15 @@ apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, con
         apr_uint32_t state = __atomic_load_n(&module->state, __ATOMIC_ACQUIRE);
 
         if (state == 2 && module->id == id) {
+            if (__atomic_load_n(&module->kind, __ATOMIC_RELAXED) < (apr_uint32_t)kind) {
+                __atomic_store_n(&module->kind, (apr_uint32_t)kind, __ATOMIC_RELAXED);
+            }
             return i;
         }
         if (state == 0 && __atomic_compare_exchange_n(&module->state, &state, 1, 0, __ATOMIC_ACQ_REL,
                                                       __ATOMIC_RELAXED)) {
             module->id = id;
+            module->kind = (apr_uint32_t)kind;
             apr_cpystrn(module->name, name, sizeof(module->name));
             __atomic_store_n(&module->state, 2, __ATOMIC_RELEASE);
             return i;

@@ -115,9 +115,10 @@ pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint
 
 /**
  * Child: the entry for a loaded object, made if there is none.  Never blocks.
+ * @param kind what it is to httpd; of an entry that was there already it is raised, never lowered
  * @return its index, or 0 if the table is full
  */
-apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name);
+apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name, pst_code_e kind);
 
 /**
  * Child: claim a free block, zero it, fill in its head and mark it ready; a

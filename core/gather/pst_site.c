@@ -188,7 +188,7 @@ static __attribute__((noinline)) void unwind(stack_walk_t *stack)
 /* Whose code is that, when frames are left out at the front? */
 static int leads(const pst_object_t *object)
 {
-    return !object || object->kind == PST_OBJECT_OTHER || object->is_main;
+    return !object || (object->kind != PST_CODE_SELF && object->kind != PST_CODE_APR);
 }
 
 /* The first frame outside of this module and APR; depth if there is none. */
@@ -212,7 +212,7 @@ static void name_frames(stack_walk_t *stack)
         const pst_object_t *object = pst_object_find((const void *)at);
 
         stack->frames[stack->frame_count++] = object
-            ? PST_FRAME(pst_board_module_add(g.board, object->id, object->name), at - object->base)
+            ? PST_FRAME(pst_board_module_add(g.board, object->id, object->name, object->kind), at - object->base)
             : PST_FRAME(0, at);
     }
 }

@@ -29,6 +29,14 @@ typedef struct {
 } list_t;
 
 static list_t *current;         /* atomic */
+
+/* Set before there are threads. */
+static struct {
+    const void **records;
+    unsigned     count;
+    const void  *mpm;
+} modules;
+
 static const pst_object_elsewhere_t *elsewhere;     /* set by the command alone, which has one thread */
 
 static apr_uint64_t fnv(apr_uint64_t hash, const void *data, apr_size_t size)
@@ -142,17 +150,32 @@ static const pst_object_t *search(const list_t *list, apr_uintptr_t at)
     return NULL;
 }
 
-/* All segments of the object that an address lies in are of this kind. */
-static void set_kind(list_t *list, const void *address, int kind)
+/* All segments of the object that an address lies in are of this kind; the program itself, whatever it is linked with, stays
+ * httpd. */
+static void set_kind(list_t *list, const void *address, pst_code_e kind)
 {
     const pst_object_t *object = search(list, (apr_uintptr_t)address);
     apr_size_t i;
 
-    for (i = 0; object && i < list->count; i++) {
+    for (i = 0; object && !object->is_main && i < list->count; i++) {
         if (list->at[i].id == object->id) {
             list->at[i].kind = kind;
         }
     }
+}
+
+static void set_kinds(list_t *list)
+{
+    for (apr_size_t i = 0; i < list->count; i++) {
+        list->at[i].kind = list->at[i].is_main ? PST_CODE_HTTPD : PST_CODE_LIBRARY;
+    }
+    for (unsigned i = 0; i < modules.count; i++) {
+        set_kind(list, modules.records[i], modules.records[i] == modules.mpm ? PST_CODE_MPM : PST_CODE_MODULE);
+    }
+    /* functions that nobody redirects: these addresses are the real ones */
+    set_kind(list, (const void *)apr_pool_parent_get, PST_CODE_APR);
+    set_kind(list, (const void *)apr_brigade_create, PST_CODE_APR);
+    set_kind(list, (const void *)pst_object_find, PST_CODE_SELF);
 }
 
 static const list_t *look(void)
@@ -172,10 +195,7 @@ static const list_t *look(void)
     list->room = MAX_SEGMENTS;
     dl_iterate_phdr(on_object, list);
     qsort(list->at, list->count, sizeof(list->at[0]), by_address);
-    /* functions that nobody redirects: these addresses are the real ones */
-    set_kind(list, (const void *)apr_pool_parent_get, PST_OBJECT_APR);
-    set_kind(list, (const void *)apr_brigade_create, PST_OBJECT_APR);
-    set_kind(list, (const void *)pst_object_find, PST_OBJECT_SELF);
+    set_kinds(list);
     if (!__atomic_compare_exchange_n(&current, &seen, list, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         free(list);
         return seen;
@@ -188,6 +208,26 @@ const pst_object_t *pst_object_find(const void *address)
     const pst_object_t *object = search(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (apr_uintptr_t)address);
 
     return object ? object : search(look(), (apr_uintptr_t)address);
+}
+
+void pst_object_modules(const void *const *records, unsigned count, const void *mpm)
+{
+    const void **copy = malloc((count + 1) * sizeof(*copy));
+    list_t *list = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+
+    if (!copy) {
+        return;
+    }
+    if (count) {
+        memcpy(copy, records, count * sizeof(*copy));
+    }
+    free(modules.records);
+    modules.records = copy;
+    modules.count = count;
+    modules.mpm = mpm;
+    if (list) {
+        set_kinds(list);                /* nobody else looks yet */
+    }
 }
 
 apr_uint64_t pst_object_id(const void *build, apr_size_t size)

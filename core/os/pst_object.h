@@ -8,6 +8,8 @@
 
 #include <apr.h>
 
+#include "poolstat_board.h"
+
 #define PST_OBJECT_NAME 48
 
 /** A loaded segment of an object. Never changes and stays once it was handed out. */
@@ -16,7 +18,7 @@ typedef struct pst_object_t {
     apr_uintptr_t base;             /**< what the object's own addresses count from */
     apr_uint64_t  id;               /**< tells builds apart: a hash of the build id, or of name and size */
     int           is_main;          /**< the program itself */
-    enum { PST_OBJECT_OTHER = 0, PST_OBJECT_SELF, PST_OBJECT_APR } kind;
+    pst_code_e    kind;             /**< what it is to httpd, as far as pst_object_modules() told */
     char          name[PST_OBJECT_NAME]; /**< file without folders, cut */
 } pst_object_t;
 
@@ -26,6 +28,13 @@ typedef struct pst_object_t {
  * then the loader's.
  */
 const pst_object_t *pst_object_find(const void *address);
+
+/**
+ * Child, once, before other threads exist: which objects are modules.
+ * @param records  an address in each that LoadModule loaded, as of its module record; they stay loaded. Copied
+ * @param mpm      that of the MPM, or NULL
+ */
+void pst_object_modules(const void *const *records, unsigned count, const void *mpm);
 
 /** The load address of the object with this id. Any thread. @return 0 if it is not loaded here */
 int pst_object_base(apr_uint64_t id, apr_uintptr_t *base);

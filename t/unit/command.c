@@ -104,7 +104,7 @@ static void make_whole(apr_pool_t *pool)
         printf("Bail out! no board at %s\n", path);
         exit(1);
     }
-    pst_board_module_add(&board, 4711, "mod_unit.so");
+    pst_board_module_add(&board, 4711, "mod_unit.so", PST_CODE_MODULE);
     for (apr_uint32_t i = 0; i < CHILDREN; i++) {
         pids[i] = 100000 + i;
         spice_child(&board, add_child(&board, pids[i]), i);

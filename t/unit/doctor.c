@@ -140,7 +140,7 @@ static void process(void)
 
     wipe();
     child = healthy(100);
-    pst_board_module_add(&board, 77, "mod_leaky.so");
+    pst_board_module_add(&board, 77, "mod_leaky.so", PST_CODE_MODULE);
     child->verdict.site = PST_FRAME(1, 0x1234);
     grow(&child->verdict, 200000, 39);
     ok(none() && snapshot.findings->begun, "growing for 39 seconds is none, but nobody says that all is well");

@@ -140,7 +140,7 @@ static void map_board(const other_t *other)
     child = add_child(&board, (uint32_t)getpid());
     child->child_reserved_bytes = other->reserved;
     child->held_bytes = other->held;
-    pst_board_module_add(&board, 4711, "mod_unit.so");
+    pst_board_module_add(&board, 4711, "mod_unit.so", PST_CODE_MODULE);
     class = pst_board_class(&board, child, 1);
     class->in_use = 1;
     class->class_pools_created = 7;
