@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Putting the wrappers to use: the table of calls to redirect, the start, the
- * proof that it works, and the accounts' roots.
+ * Putting the wrappers to use: the start, the proof that it works, and the
+ * accounts' roots.
  *
  * Everything is proven in the running process before it is relied on: the mirror
  * of APR, that calls from libapr to itself, from libaprutil and from here reach the
@@ -11,6 +11,7 @@
 #include "pst_instrument.h"
 #include "pst_allocator.h"
 #include "pst_got.h"
+#include "pst_hooks.h"
 #include "pst_class.h"
 #include "pst_largest.h"
 #include "pst_novel.h"
@@ -38,43 +39,6 @@
 /* How often to look for objects loaded since, at most; microseconds. */
 #define REFRESH_EVERY 1000000
 
-pst_real_t pst_real;
-
-static pst_got_entry_t calls[] = {
-    { "apr_palloc",                   (void *)pst_wrap_palloc, NULL, NULL, 0 },
-    { "apr_pvsprintf",                (void *)pst_wrap_pvsprintf, NULL, NULL, 0 },
-    { "apr_pool_create_ex",           (void *)pst_wrap_pool_create_ex, NULL, NULL, 0 },
-    { "apr_pool_create_unmanaged_ex", (void *)pst_wrap_pool_create_unmanaged_ex, NULL, NULL, 0 },
-    { "apr_pool_create_core_ex",      (void *)pst_wrap_pool_create_unmanaged_ex, NULL, NULL, 0 },
-    { "apr_pool_clear",               (void *)pst_wrap_pool_clear, NULL, NULL, 0 },
-    { "apr_pool_destroy",             (void *)pst_wrap_pool_destroy, NULL, NULL, 0 },
-    { "apr_allocator_alloc",          (void *)pst_wrap_allocator_alloc, NULL, NULL, 0 },
-    { "apr_allocator_free",           (void *)pst_wrap_allocator_free, NULL, NULL, 0 },
-    { "apr_pool_tag",                 (void *)pst_wrap_pool_tag, NULL, NULL, 0 },
-    { "apr_pool_allocator_get",       (void *)pst_wrap_pool_allocator_get, NULL, NULL, 0 },
-    { "apr_bucket_alloc",             (void *)pst_wrap_bucket_alloc, NULL, NULL, 0 },
-};
-
-/* Not needed to count, only to save: where pallocs lie back to back. */
-static pst_got_entry_t savings[] = {
-    { "apr_pmemdup",    (void *)pst_wrap_pmemdup, NULL, NULL, 0 },
-    { "apr_pstrdup",    (void *)pst_wrap_pstrdup, NULL, NULL, 0 },
-    { "apr_pstrmemdup", (void *)pst_wrap_pstrmemdup, NULL, NULL, 0 },
-    { "apr_pool_cleanup_register", (void *)pst_wrap_pool_cleanup_register, NULL, NULL, 0 },
-};
-
-/* Where nodes come from: one of the two is in use, by how libapr was built. */
-static pst_got_entry_t os_by_mmap[] = {
-    { "mmap",   (void *)pst_wrap_mmap, NULL, NULL, 0 },
-    { "munmap", (void *)pst_wrap_munmap, NULL, NULL, 0 },
-};
-static pst_got_entry_t os_by_malloc[] = {
-    { "malloc", (void *)pst_wrap_malloc, NULL, NULL, 0 },
-    { "free",   (void *)pst_wrap_free, NULL, NULL, 0 },
-};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct {
     pst_apr_facts_t facts;
     apr_uint64_t    loads;      /* of the loader when all slots were last known to be right */
@@ -84,50 +48,6 @@ static struct {
     int             started;    /* calls are redirected */
     int             nodes_in_heap; /* libapr was built to get nodes by malloc */
 } g;
-
-/* Addresses as this module is linked, before its own slots are rewritten too. */
-static void find_real(void)
-{
-    pst_real.palloc = apr_palloc;
-    pst_real.pvsprintf = apr_pvsprintf;
-    pst_real.pool_create_ex = apr_pool_create_ex;
-    pst_real.pool_create_unmanaged_ex = apr_pool_create_unmanaged_ex;
-    pst_real.pool_clear = apr_pool_clear;
-    pst_real.pool_destroy = apr_pool_destroy;
-    pst_real.pool_tag = apr_pool_tag;
-    pst_real.allocator_alloc = apr_allocator_alloc;
-    pst_real.allocator_free = apr_allocator_free;
-    pst_real.bucket_alloc = apr_bucket_alloc;
-    pst_real.mmap = mmap;
-    pst_real.munmap = munmap;
-    pst_real.malloc = malloc;
-    pst_real.free = free;
-    calls[0].real = (void *)pst_real.palloc;
-    calls[1].real = (void *)pst_real.pvsprintf;
-    calls[2].real = (void *)pst_real.pool_create_ex;
-    calls[3].real = (void *)pst_real.pool_create_unmanaged_ex;
-    calls[4].real = (void *)pst_real.pool_create_unmanaged_ex;
-    calls[5].real = (void *)pst_real.pool_clear;
-    calls[6].real = (void *)pst_real.pool_destroy;
-    calls[7].real = (void *)pst_real.allocator_alloc;
-    calls[8].real = (void *)pst_real.allocator_free;
-    calls[9].real = (void *)pst_real.pool_tag;
-    calls[10].real = (void *)apr_pool_allocator_get;
-    calls[11].real = (void *)pst_real.bucket_alloc;
-    savings[0].real = (void *)apr_pmemdup;
-    savings[1].real = (void *)apr_pstrdup;
-    savings[2].real = (void *)apr_pstrmemdup;
-    savings[3].real = (void *)apr_pool_cleanup_register;
-    os_by_mmap[0].real = (void *)pst_real.mmap;
-    os_by_mmap[1].real = (void *)pst_real.munmap;
-    os_by_malloc[0].real = (void *)pst_real.malloc;
-    os_by_malloc[1].real = (void *)pst_real.free;
-    os_by_mmap[0].only_in = os_by_mmap[1].only_in = (const void *)pst_real.palloc;
-    os_by_malloc[0].only_in = os_by_malloc[1].only_in = (const void *)pst_real.palloc;
-    if (!g.facts.plain) {
-        calls[0].wrapper = (void *)pst_wrap_palloc_spaced;
-    }
-}
 
 /* -- the books at the start ----------------------------------------------- */
 
@@ -277,14 +197,14 @@ static const char *prove(apr_pool_t *parent)
 }
 
 /* Which way does libapr take nodes from the system?  Ask by making it take one. */
-static int held_moves(pst_got_entry_t *os, apr_size_t count)
+static int held_moves(pst_hooks_e os)
 {
     apr_uint64_t before = books().held;
     apr_allocator_t *allocator;
     apr_memnode_t *node;
     int moved = 0;
 
-    if (pst_got_patch(os, count, 0) == APR_SUCCESS && apr_allocator_create(&allocator) == APR_SUCCESS) {
+    if (pst_hooks_patch(os, 0) == APR_SUCCESS && apr_allocator_create(&allocator) == APR_SUCCESS) {
         node = pst_real.allocator_alloc(allocator, 1);
         moved = node && books().held - before == pst_apr_node_size(node);
         if (node) {
@@ -293,7 +213,7 @@ static int held_moves(pst_got_entry_t *os, apr_size_t count)
         apr_allocator_destroy(allocator);
     }
     if (!moved) {
-        pst_got_patch(os, count, PST_GOT_BACK);
+        pst_hooks_patch(os, PST_GOT_BACK);
     }
     return moved;
 }
@@ -306,40 +226,31 @@ static void in_forked(void)
     pst_child_mute();
 }
 
-/* All calls but those to the system, which come from libapr alone and never change. */
-static apr_status_t patch(int flags)
-{
-    apr_status_t rv = pst_got_patch(calls, g.facts.buckets ? COUNT(calls) : COUNT(calls) - 1, flags);
-    apr_status_t saved = g.facts.plain ? pst_got_patch(savings, COUNT(savings), flags) : APR_SUCCESS;
-
-    return rv != APR_SUCCESS ? rv : saved;
-}
-
 static const char *redirect(apr_pool_t *parent)
 {
     const char *why;
 
-    if (!pst_got_pin((const void *)find_real)) {
+    if (!pst_got_pin((const void *)redirect)) {
         return "this module could not be pinned in memory";
     }
     if (pthread_atfork(NULL, NULL, in_forked) != 0) {
         return "no handler for forked processes could be set";
     }
     g.loads = pst_wrap_loads_at_start = pst_got_loads();
-    if (patch(0) != APR_SUCCESS) {
+    if (pst_hooks_patch(PST_HOOKS_CALLS, 0) != APR_SUCCESS) {
         why = "calls between the loaded objects could not be redirected";
     }
-    else if (!held_moves(os_by_mmap, COUNT(os_by_mmap))
-             && !(g.nodes_in_heap = held_moves(os_by_malloc, COUNT(os_by_malloc)))) {
+    else if (!held_moves(PST_HOOKS_MMAP)
+             && !(g.nodes_in_heap = held_moves(PST_HOOKS_MALLOC))) {
         why = "libapr's calls to the system could not be redirected";
     }
     else {
         why = prove(parent);
     }
     if (why) {
-        patch(PST_GOT_BACK);
-        pst_got_patch(os_by_mmap, COUNT(os_by_mmap), PST_GOT_BACK);
-        pst_got_patch(os_by_malloc, COUNT(os_by_malloc), PST_GOT_BACK);
+        for (pst_hooks_e table = 0; table < PST_HOOKS_TABLES; table++) {
+            pst_hooks_patch(table, PST_GOT_BACK);
+        }
     }
     return why;
 }
@@ -376,7 +287,7 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
         return PST_LEVEL_PUBLIC;
     }
     start_secret();
-    find_real();
+    pst_hooks_prepare(&g.facts);
     pst_class_start(NULL, NULL);
     open_books(root, 1);
     *reason = redirect(pool);
@@ -424,7 +335,7 @@ void pst_instrument_refresh(apr_uint64_t now)
     }
     loads = pst_got_loads();
     if (loads != g.loads && !__atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
-        if (patch(PST_GOT_LATE) == APR_SUCCESS) {
+        if (pst_hooks_patch(PST_HOOKS_CALLS, PST_GOT_LATE) == APR_SUCCESS) {
             g.loads = loads;
         }
         __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);

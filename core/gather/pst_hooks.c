@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See pst_hooks.h.
+ */
+#include "pst_hooks.h"
+#include "pst_got.h"
+#include "pst_wrap.h"
+
+#include <string.h>
+
+#define HOOKS_MOST 24
+
+static struct {
+    pst_got_entry_t entries[HOOKS_MOST];
+    apr_size_t      count;
+} g[PST_HOOKS_TABLES];
+
+/* What the list has, for any APR. */
+enum {
+#define PST_HOOK(table, when, function, name, returns, arguments) + 1
+#define PST_HOOK_ALSO(table, when, symbol, name) + 1
+    hooks_listed = 0
+#include "pst_hooks.def"
+};
+_Static_assert(hooks_listed <= HOOKS_MOST, "the tables have room for all hooks");
+
+static void add(pst_hooks_e table, const char *symbol, void *wrapper, void *real)
+{
+    g[table].entries[g[table].count++] = (pst_got_entry_t){
+        .name = symbol, .wrapper = wrapper, .real = real,
+        .only_in = table == PST_HOOKS_CALLS ? NULL : (const void *)pst_real.palloc
+    };
+}
+
+void pst_hooks_prepare(const pst_apr_facts_t *facts)
+{
+    enum { ALWAYS, PLAIN, SPACED, BUCKETS };
+    const int holds[] = { [ALWAYS] = 1, [PLAIN] = facts->plain, [SPACED] = !facts->plain, [BUCKETS] = facts->buckets };
+
+    pst_real_find();
+    memset(g, 0, sizeof(g));
+#define PST_HOOK_ALSO(table, when, symbol, name) \
+    if (holds[when]) { \
+        add(PST_HOOKS_##table, symbol, (void *)pst_wrap_##name, (void *)pst_real.name); \
+    }
+#define PST_HOOK(table, when, function, name, returns, arguments) PST_HOOK_ALSO(table, when, #function, name)
+#include "pst_hooks.def"
+}
+
+apr_status_t pst_hooks_patch(pst_hooks_e table, int flags)
+{
+    return pst_got_patch(g[table].entries, g[table].count, flags);
+}

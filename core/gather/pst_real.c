@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The real functions behind the wrappers.  See pst_wrap.h.
+ */
+#include "pst_wrap.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+pst_real_t pst_real;
+
+void pst_real_find(void)
+{
+#define PST_HOOK(table, when, function, name, returns, arguments) pst_real.name = function;
+#include "pst_hooks.def"
+}
