@@ -40,6 +40,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_create_request(pst_phase_create_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_post_read_request(pst_phase_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(pst_phase_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_log_transaction(pst_phase_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     pst_api_register();
     pst_server_status_register(pool);

@@ -149,6 +149,15 @@ static void tell_novelty(const request_rec *r)
     }
 }
 
+static void note_came(const request_rec *r)
+{
+    pst_account_t *account = pst_phase_request_account(r);
+
+    if (account) {
+        pst_account_came(account);
+    }
+}
+
 int pst_phase_post_read_request(request_rec *r)
 {
     connection_t *connection = connection_of(r->connection);
@@ -157,6 +166,7 @@ int pst_phase_post_read_request(request_rec *r)
     if (!connection || r->main || r->prev) {
         return DECLINED;
     }
+    note_came(r);
     if (connection->shown != r->server) {
         connection->shown = r->server;
         vhost = name_of(r->server);
@@ -177,6 +187,19 @@ int pst_phase_handler(request_rec *r)
         pst_instrument_sample_request(&connection->account);
     }
     return pst_handler(r);
+}
+
+/*
+ * What cannot be read as a request is answered, logged and counted by mod_status, but never gets to
+ * post_read_request.  httpd also logs a client that sends no request line in time: nothing came, and
+ * there is no method (ap_read_request() in server/protocol.c, 2.4.63).
+ */
+int pst_phase_log_transaction(request_rec *r)
+{
+    if (r->method || r->status != HTTP_REQUEST_TIME_OUT) {
+        note_came(r);
+    }
+    return DECLINED;
 }
 
 int pst_phase_pre_close_connection(conn_rec *c)

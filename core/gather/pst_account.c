@@ -383,11 +383,16 @@ static void count_request(const pst_account_t *connection)
 
 static void close_request(pst_account_t *account, const pst_account_t *original)
 {
-    PST_COUNT(requests_finished, 1);
     if (account->novel) {
         PST_COUNT(requests_new_open, -1);
     }
-    count_request(account->above);
+    if (account->came) {
+        PST_COUNT(requests_finished, 1);
+        count_request(account->above);
+        if (!account->sized) {
+            PST_COUNT(requests_unsized, 1);
+        }
+    }
     if (account->above->current == original) {
         account->above->current = NULL;     /* gone, not to be touched */
         if (!pst_child.muted) {

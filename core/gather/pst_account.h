@@ -41,6 +41,8 @@ typedef struct pst_account_t {
     apr_byte_t            vhost_row;    /**< connection: of the sizes; 0 = to be looked for */
     apr_byte_t            novel;        /**< request: for what the child had not served before */
     apr_byte_t            crossed;      /**< it is, or was, above its limit: pst_crossing.h */
+    apr_byte_t            came;         /**< request: one was read; until then its pool only waits for one */
+    apr_byte_t            sized;        /**< request: it is in the histograms of sizes */
     pst_shared_usage_t    own;      /**< request: its figures where no slot shows them: usage points here then */
 } pst_account_t;
 
@@ -112,6 +114,15 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
  */
 void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_account_t *connection,
                               apr_uint64_t now);
+
+/**
+ * A request was read, or what came was answered as one.  An account that closes without this waited in vain:
+ * it counts as no request. Owner thread.
+ */
+static APR_INLINE void pst_account_came(pst_account_t *request)
+{
+    request->came = 1;
+}
 
 /**
  * Close an account whose pool is gone or cleared and discharged: give back its

@@ -381,6 +381,17 @@ static apr_status_t on_root_end(void *data)
     return APR_SUCCESS;
 }
 
+/* A request after it was logged, which is when it is known to be one: cleanups registered last run first. */
+static void end_with(pst_account_t *account, apr_pool_t *pool)
+{
+    if (account->scope == PST_SCOPE_REQUEST) {
+        apr_pool_cleanup_register(pool, account, on_root_end, apr_pool_cleanup_null);
+    }
+    else {
+        apr_pool_pre_cleanup_register(pool, account, on_root_end);
+    }
+}
+
 void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_alloc_t *buckets)
 {
     pst_record_t *record = g.started ? pst_wrap_record(pool) : NULL;
@@ -391,7 +402,7 @@ void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_al
         if (account->scope == PST_SCOPE_CONNECTION) {
             apr_pool_userdata_setn(account, root_key, NULL, pool);
         }
-        apr_pool_pre_cleanup_register(pool, account, on_root_end);
+        end_with(account, pool);
         return;
     }
     t.from = record->account;

@@ -144,13 +144,10 @@ int pst_largest_count(pst_account_t *request)
     apr_uint64_t peak = request->slot && connection->told ? pst_load(&request->usage->peak_bytes) : 0;
     unsigned bucket, handler, vhost;
 
-    if (pst_child_muted()) {
+    if (pst_child_muted() || !peak) {
         return 0;
     }
-    if (!peak) {
-        pst_add(&g.block->requests_unsized, 1);
-        return 0;
-    }
+    request->sized = 1;
     bucket = bucket_of(peak);
     handler = connection->handled ? connection->handler_row : no_handler();
     vhost = connection->vhost_row ? connection->vhost_row : find_vhost(connection);

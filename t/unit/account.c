@@ -137,12 +137,14 @@ static void requests(void)
     ok(!copy.has_request && !copy.line[0], "no request yet");
     pst_account_describe(&connection, 0, NULL, NULL, "h2", NULL);
     pst_account_open_request(&first, pool, &connection, NOW + 1);
+    pst_account_came(&first);
     pst_account_describe(&connection, NOW + 2, "GET /one HTTP/1.1", "v.example", NULL, "one");
     pst_account_state(&connection, PST_STATE_HANDLER);
     ok(pst_slot_copy(&copy, connection.slot) && copy.has_request && copy.request_started == NOW + 2
        && !strcmp(copy.line, "GET /one HTTP/1.1") && !strcmp(copy.vhost, "v.example") && !strcmp(copy.protocol, "h2")
        && !strcmp(copy.handler, "one") && copy.state == PST_STATE_HANDLER, "the slot shows its request");
     pst_account_open_request(&second, pool, &connection, NOW + 3);
+    pst_account_came(&second);
     pst_account_describe(&connection, 0, "GET /two", NULL, NULL, NULL);
     ok(connection.current == &second && first.usage == &first.own && !first.slot && second.usage == &connection.slot->request,
        "the next request takes its place");
@@ -153,12 +155,18 @@ static void requests(void)
     ok(pst_slot_copy(&copy, connection.slot) && !copy.has_request && !copy.line[0] && copy.requests == 2
        && !connection.current, "after it there is none");
     is_number(block->requests_finished, 2, "both are counted");
+    pst_account_open_request(&first, pool, &connection, NOW + 4);
+    close_one(&first);
+    is_number(block->requests_finished, 2, "one that never came is not");
+    is_number(block->requests_unsized, 2, "nor is it one without a size");
+    is_number(connection.slot->requests, 2, "nor one of its connection");
     close_one(&connection);
     for (int i = 0; i < SLOTS; i++) {
         open_one(&unslotted[i], "full");
     }
     open_one(&connection, "no slot");
     pst_account_open_request(&first, pool, &connection, NOW);
+    pst_account_came(&first);
     pst_account_describe(&connection, NOW, "GET /", "v", "p", "h");
     pst_account_state(&connection, PST_STATE_CLOSING);
     ok(first.usage == &first.own && first.above == &connection, "a request without a slot is its connection's");
@@ -181,6 +189,7 @@ static void streams(void)
     pst_account_open_connection(&stream, pool, &info);
     ok(stream.slot->kind == PST_KIND_SECONDARY && stream.slot->master == primary.id, "a stream names who carries it");
     pst_account_open_request(&request, pool, &stream, NOW);
+    pst_account_came(&request);
     close_one(&request);
     ok(stream.slot->requests == 1 && primary.slot->requests == 1, "its request counts for both");
     close_one(&stream);
@@ -206,6 +215,7 @@ static void *busy(void *seed)
         sched_yield();
         for (int i = 0; i < count; i++) {
             pst_account_open_request(&request, pool, &connections[i], NOW);
+            pst_account_came(&request);
             pst_account_describe(&connections[i], 0, "GET /", NULL, NULL, "h");
             close_one(&request);
             if (i % 2) {
@@ -284,6 +294,7 @@ static int homeless(void *unused)
     }
     open_one(&account, "nobody sees it");
     pst_account_open_request(&request, pool, &account, NOW);
+    pst_account_came(&request);
     close_one(&request);
     return account.slot && pst_child_block()->requests_finished == 1 ? 0 : 2;
 }
@@ -325,6 +336,7 @@ static void forked(void)
 {
     open_one(&of_parent[0], "open");
     pst_account_open_request(&of_parent[1], pool, &of_parent[0], NOW);
+    pst_account_came(&of_parent[1]);
     is_number((unsigned)apart(muted, NULL), 0, "muted, nothing of it reaches the board");
     close_one(&of_parent[1]);
     close_one(&of_parent[0]);

@@ -578,6 +578,7 @@ static void open_request(void)
     apr_pool_create(&pool, above->pool);
     account = fresh_account(pool);
     pst_account_open_request(account, pool, connection, NOW);
+    pst_account_came(account);
     pst_instrument_root(account, pool, NULL);
     pst_account_describe(connection, NOW, "GET / HTTP/1.1", NULL, NULL, "unit");
     add_scope(scope, account, pool, connection);
@@ -832,6 +833,7 @@ static pst_account_t *request_at(apr_pool_t *pool, pst_account_t *connection)
     pst_account_t *account = apr_palloc(pool, sizeof(*account));
 
     pst_account_open_request(account, pool, connection, NOW);
+    pst_account_came(account);
     pst_instrument_root(account, pool, NULL);
     return account;
 }

@@ -46,6 +46,7 @@ static void finish(pst_account_t *connection, apr_uint64_t peak, const char *lin
     pst_account_t request;
 
     pst_account_open_request(&request, pool, connection, 1);
+    pst_account_came(&request);
     if (line) {
         pst_account_describe(connection, 0, line, NULL, NULL, NULL);
     }
@@ -97,17 +98,20 @@ static void unsized(pst_account_t *connection)
     finish(connection, 8192, NULL, NULL);
     is_number(block->requests_unsized, 2, "one whose bytes are not known, one that had no line");
     pst_account_open_request(&one, pool, connection, 1);
+    pst_account_came(&one);
     pst_account_describe(connection, 0, "GET /one", NULL, NULL, NULL);
     connection->slot->request.peak_bytes = 100000;
     pst_account_open_request(&two, pool, connection, 2);
+    pst_account_came(&two);
     pst_account_describe(connection, 0, "GET /two", NULL, NULL, NULL);
     connection->slot->request.peak_bytes = 200000;
     ok(!pst_largest_count(&one), "one that ends when the next has begun");
-    is_number(block->requests_unsized, 3, "is not taken for it");
     ok(pst_largest_count(&two), "the next one");
     is_number(take()->sizes.all.requests, 1, "counts");
     pst_account_close(&one, &one);
+    is_number(block->requests_unsized, 3, "the first is not taken for it");
     pst_account_close(&two, &two);
+    is_number(block->requests_unsized, 3, "and the second has its size");
 }
 
 static apr_uint64_t of_name(const pst_sizes_row_t *rows, apr_uint32_t count, const char *name)
@@ -393,6 +397,7 @@ static void muted(pst_account_t *connection)
     pst_account_t request;
 
     pst_account_open_request(&request, pool, connection, 1);
+    pst_account_came(&request);
     pst_account_describe(connection, 0, "GET", NULL, NULL, "h");
     request.usage->peak_bytes = 1 << 30;
     pst_child_mute();
