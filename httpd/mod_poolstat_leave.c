@@ -388,12 +388,28 @@ void pst_leave_post_config(const pst_board_t *board, server_rec *main_server, in
     }
 }
 
+static int patch_one(pst_got_entry_t *entry)
+{
+    pst_pages_t pages;
+    pst_got_job_t job = { entry, 1, &pages, 0, 0 };
+    apr_size_t stores;
+    const char *why;
+    int done;
+
+    if (pst_pages_take(&pages, &why) != APR_SUCCESS) {
+        return 0;
+    }
+    done = pst_got_patch(&job, &stores) == APR_SUCCESS;
+    pst_pages_drop(&pages);
+    return done;
+}
+
 /* The MPM's call is redirected, in this child. @return 0 if it makes none that could be */
 static int redirect(pst_got_entry_t *entry, void *to_real)
 {
     entry->real = dlsym(RTLD_DEFAULT, entry->name);     /* a call of our own would be redirected too */
     memcpy(to_real, &entry->real, sizeof(entry->real));
-    return entry->real && pst_got_pin(entry->wrapper) && pst_got_patch(entry, 1, 0) == APR_SUCCESS && entry->slots;
+    return entry->real && pst_got_pin(entry->wrapper) && patch_one(entry) && entry->slots;
 }
 
 static int redirect_mpm(void)

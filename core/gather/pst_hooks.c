@@ -3,7 +3,6 @@
  * See pst_hooks.h.
  */
 #include "pst_hooks.h"
-#include "pst_got.h"
 #include "pst_wrap.h"
 
 #include <string.h>
@@ -47,7 +46,9 @@ void pst_hooks_prepare(const pst_apr_facts_t *facts)
 #include "pst_hooks.def"
 }
 
-apr_status_t pst_hooks_patch(pst_hooks_e table, int flags)
+apr_status_t pst_hooks_patch(pst_hooks_e table, pst_got_job_t job, apr_size_t *stores)
 {
-    return pst_got_patch(g[table].entries, g[table].count, flags);
+    job.entries = g[table].entries;
+    job.count = g[table].count;
+    return pst_got_patch(&job, stores);
 }

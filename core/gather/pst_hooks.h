@@ -6,6 +6,7 @@
 #define PST_HOOKS_H
 
 #include "pst_apr.h"
+#include "pst_got.h"
 
 typedef enum {
     PST_HOOKS_CALLS = 0,    /**< calls of all objects */
@@ -18,7 +19,7 @@ typedef enum {
  *  wanted of this APR. */
 void pst_hooks_prepare(const pst_apr_facts_t *facts);
 
-/** pst_got_patch() of one table. */
-apr_status_t pst_hooks_patch(pst_hooks_e table, int flags);
+/** pst_got_patch() of one table, whose entries and count it fills in. @param job  the rest */
+apr_status_t pst_hooks_patch(pst_hooks_e table, pst_got_job_t job, apr_size_t *stores);
 
 #endif /* PST_HOOKS_H */

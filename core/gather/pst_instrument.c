@@ -39,9 +39,13 @@
 /* How often to look for objects loaded since, at most; microseconds. */
 #define REFRESH_EVERY 1000000
 
+/* Objects that the loader may still have been at are looked at again, so often. */
+#define TRIES_MOST 1000
+
 static struct {
     pst_apr_facts_t facts;
-    apr_uint64_t    loads;      /* of the loader when all slots were last known to be right */
+    pst_got_loads_t right;      /* the loader's list when all slots were last known to be right */
+    unsigned        tries;
     apr_uint64_t    refreshed;  /* when somebody last looked */
     int             refreshing;
     int             mirror;     /* the proof of pst_apr.h held */
@@ -196,6 +200,16 @@ static const char *prove(apr_pool_t *parent)
     return NULL;
 }
 
+/* The process's mappings, while calls are redirected at the start. */
+static pst_pages_t pages;
+
+static apr_status_t patch(pst_hooks_e table, int flags)
+{
+    apr_size_t stores;
+
+    return pst_hooks_patch(table, (pst_got_job_t){ .pages = &pages, .flags = flags }, &stores);
+}
+
 /* Which way does libapr take nodes from the system?  Ask by making it take one. */
 static int held_moves(pst_hooks_e os)
 {
@@ -204,7 +218,7 @@ static int held_moves(pst_hooks_e os)
     apr_memnode_t *node;
     int moved = 0;
 
-    if (pst_hooks_patch(os, 0) == APR_SUCCESS && apr_allocator_create(&allocator) == APR_SUCCESS) {
+    if (patch(os, 0) == APR_SUCCESS && apr_allocator_create(&allocator) == APR_SUCCESS) {
         node = pst_real.allocator_alloc(allocator, 1);
         moved = node && books().held - before == pst_apr_node_size(node);
         if (node) {
@@ -213,7 +227,7 @@ static int held_moves(pst_hooks_e os)
         apr_allocator_destroy(allocator);
     }
     if (!moved) {
-        pst_hooks_patch(os, PST_GOT_BACK);
+        patch(os, PST_GOT_BACK);
     }
     return moved;
 }
@@ -226,18 +240,14 @@ static void in_forked(void)
     pst_child_mute();
 }
 
-static const char *redirect(apr_pool_t *parent)
+/* With the list of mappings at hand. */
+static const char *redirect_calls(apr_pool_t *parent)
 {
     const char *why;
 
-    if (!pst_got_pin((const void *)redirect)) {
-        return "this module could not be pinned in memory";
-    }
-    if (pthread_atfork(NULL, NULL, in_forked) != 0) {
-        return "no handler for forked processes could be set";
-    }
-    g.loads = pst_wrap_loads_at_start = pst_got_loads();
-    if (pst_hooks_patch(PST_HOOKS_CALLS, 0) != APR_SUCCESS) {
+    pst_got_look(&g.right);
+    pst_wrap_loads_at_start = g.right.loaded;
+    if (patch(PST_HOOKS_CALLS, 0) != APR_SUCCESS) {
         why = "calls between the loaded objects could not be redirected";
     }
     else if (!held_moves(PST_HOOKS_MMAP)
@@ -249,8 +259,26 @@ static const char *redirect(apr_pool_t *parent)
     }
     if (why) {
         for (pst_hooks_e table = 0; table < PST_HOOKS_TABLES; table++) {
-            pst_hooks_patch(table, PST_GOT_BACK);
+            patch(table, PST_GOT_BACK);
         }
+    }
+    return why;
+}
+
+/* Nothing is touched unless it is known of all pages what may be done to them. */
+static const char *redirect(apr_pool_t *parent)
+{
+    const char *why;
+
+    if (!pst_got_pin((const void *)redirect)) {
+        return "this module could not be pinned in memory";
+    }
+    if (pthread_atfork(NULL, NULL, in_forked) != 0) {
+        return "no handler for forked processes could be set";
+    }
+    if (pst_pages_take(&pages, &why) == APR_SUCCESS) {
+        why = redirect_calls(parent);
+        pst_pages_drop(&pages);
     }
     return why;
 }
@@ -325,20 +353,47 @@ void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shar
     pst_site_start(board, block, profile);
 }
 
-void pst_instrument_refresh(apr_uint64_t now)
+/* New objects alone are walked over. All is right when a later walk finds nothing to do: before, the loader may have
+ * been at one. */
+static void patch_new(const pst_got_loads_t *now)
 {
-    apr_uint64_t last = __atomic_load_n(&g.refreshed, __ATOMIC_RELAXED), loads;
+    pst_pages_t here;
+    apr_size_t stores = 0, skip = now->unloaded == g.right.unloaded ? g.right.objects : 0;
+    apr_status_t rv;
+    const char *why;
 
-    if (now - last < REFRESH_EVERY || !g.started || pst_child_muted()
-        || !__atomic_compare_exchange_n(&g.refreshed, &last, now, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    if (pst_pages_take(&here, &why) != APR_SUCCESS) {
+        return;                 /* the next time */
+    }
+    rv = pst_hooks_patch(PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip }, &stores);
+    if ((rv == APR_SUCCESS && !stores) || ++g.tries > TRIES_MOST) {
+        g.right = *now;
+        g.tries = 0;
+    }
+    pst_pages_drop(&here);
+}
+
+static void look_for_new(void)
+{
+    pst_got_loads_t now;
+
+    if (pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
         return;
     }
-    loads = pst_got_loads();
-    if (loads != g.loads && !__atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
-        if (pst_hooks_patch(PST_HOOKS_CALLS, PST_GOT_LATE) == APR_SUCCESS) {
-            g.loads = loads;
-        }
-        __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
+    pst_got_look(&now);
+    if (now.loaded != g.right.loaded) {
+        patch_new(&now);
+    }
+    __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
+}
+
+void pst_instrument_refresh(apr_uint64_t now)
+{
+    apr_uint64_t last = __atomic_load_n(&g.refreshed, __ATOMIC_RELAXED);
+
+    if (now - last >= REFRESH_EVERY && g.started
+        && __atomic_compare_exchange_n(&g.refreshed, &last, now, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        look_for_new();
     }
 }
 

@@ -7,9 +7,14 @@
  * name, store.  Objects linked with full RELRO have these slots on pages made
  * read-only after start: they are opened for the stores and closed again.
  *
- * The loader lists an object before it has relocated it.  To close pages that it
- * still writes to would crash it, so pages are closed again only if
- * /proc/self/maps had them read-only before; a late walk leaves other objects alone.
+ * Pointers to functions in an object's data (ABS64: tables of functions) are
+ * redirected too, while they still say what the loader wrote there.
+ *
+ * What may be stored to is known from a complete list of the process's mappings,
+ * taken before; a slot whose page is not in it, or may not be written to and is not RELRO, is left
+ * alone.  The loader lists an object before it has relocated it: a slot that does not lead
+ * to code yet is left, and a late walk leaves RELRO that the loader has not closed, since to open
+ * and close it would crash the loader.
  *
  * A store is one aligned word, so a thread that calls through the slot meanwhile
  * takes the old way or the new one.
@@ -25,29 +30,22 @@
 #include <errno.h>
 #include <link.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__x86_64__)
 #define IS_SLOT(type) ((type) == R_X86_64_JUMP_SLOT || (type) == R_X86_64_GLOB_DAT)
+#define IS_DATA(type) ((type) == R_X86_64_64)
 #else
 #define IS_SLOT(type) ((type) == R_AARCH64_JUMP_SLOT || (type) == R_AARCH64_GLOB_DAT)
+#define IS_DATA(type) ((type) == R_AARCH64_ABS64)
 #endif
 
-/* Read-only private mappings, as they were before the walk. */
 typedef struct {
-    ElfW(Addr) from, to;
-} range_t;
-
-typedef struct {
-    pst_got_entry_t *entries;
-    apr_size_t       count;
-    int              flags;
-    apr_status_t     status;
-    range_t         *sealed;
-    apr_size_t       sealed_count;
+    const pst_got_job_t *what;
+    apr_size_t           object;    /* how many have been met */
+    apr_size_t           stores;
+    apr_status_t         status;
 } job_t;
 
 /* What is needed of one object; all checked to lie in its loaded segments. */
@@ -61,52 +59,6 @@ typedef struct {
     ElfW(Addr)        relro, relro_end;
     int               relro_open;
 } object_t;
-
-#define MAX_SEALED 65536
-
-static void read_sealed(job_t *job)
-{
-    apr_size_t room = 0;
-    char *line = NULL;
-    size_t line_size = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
-
-    while (maps && job->sealed_count < MAX_SEALED && getline(&line, &line_size, maps) > 0) {
-        unsigned long from, to;
-        char mode[5];
-
-        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || strcmp(mode, "r--p") != 0) {
-            continue;
-        }
-        if (job->sealed_count == room) {
-            range_t *more = realloc(job->sealed, (room + 256) * sizeof(*more));
-
-            if (!more) {
-                break;
-            }
-            job->sealed = more;
-            room += 256;
-        }
-        job->sealed[job->sealed_count].from = from;
-        job->sealed[job->sealed_count++].to = to;
-    }
-    free(line);
-    if (maps) {
-        fclose(maps);
-    }
-}
-
-static int is_sealed(const job_t *job, ElfW(Addr) at)
-{
-    apr_size_t i;
-
-    for (i = 0; i < job->sealed_count; i++) {
-        if (at >= job->sealed[i].from && at < job->sealed[i].to) {
-            return 1;
-        }
-    }
-    return 0;
-}
 
 static int inside(const object_t *object, ElfW(Addr) at, apr_size_t size)
 {
@@ -136,8 +88,8 @@ static pst_got_entry_t *find(const job_t *job, const object_t *object, const cha
 {
     apr_size_t i;
 
-    for (i = 0; i < job->count; i++) {
-        pst_got_entry_t *entry = &job->entries[i];
+    for (i = 0; i < job->what->count; i++) {
+        pst_got_entry_t *entry = &job->what->entries[i];
 
         if (strcmp(name, entry->name) == 0) {
             return !entry->only_in || inside(object, (ElfW(Addr))entry->only_in, 1) ? entry : NULL;
@@ -151,17 +103,36 @@ static int protect(const object_t *object, int flags)
     return mprotect((void *)object->relro, object->relro_end - object->relro, flags) == 0;
 }
 
+static int is_late(const job_t *job)
+{
+    return job->what->flags & PST_GOT_LATE;
+}
+
+/* Left alone; worth another look where the loader may still be at it. */
+static int leave(job_t *job)
+{
+    job->status = APR_EAGAIN;
+    return 0;
+}
+
 /* May this slot be stored to?  Opens its page if it has to be, and may be. */
 static int opened(job_t *job, object_t *object, ElfW(Addr) at)
 {
-    if (object->relro_open || at < object->relro || at >= object->relro_end) {
+    int is_relro = at >= object->relro && at < object->relro_end;
+    unsigned rights = pst_pages_rights(job->what->pages, at, sizeof(void *));
+
+    if (is_relro && object->relro_open) {
         return 1;
     }
-    if (!is_sealed(job, at)) {
-        if (job->flags & PST_GOT_LATE) {
-            job->status = APR_EAGAIN;
-        }
-        return !(job->flags & PST_GOT_LATE);
+    if (!(rights & PST_PAGES_OWN) || !(rights & PST_PAGES_READ)) {
+        return leave(job);
+    }
+    if (rights & PST_PAGES_WRITE) {
+        return is_relro && is_late(job) ? leave(job) : 1;
+    }
+    if (!is_relro || pst_pages_rights(job->what->pages, object->relro, object->relro_end - object->relro)
+                     != (PST_PAGES_READ | PST_PAGES_OWN)) {
+        return leave(job);
     }
     if (!protect(object, PROT_READ | PROT_WRITE)) {
         job->status = errno;
@@ -170,21 +141,43 @@ static int opened(job_t *job, object_t *object, ElfW(Addr) at)
     return object->relro_open = 1;
 }
 
-static void store(job_t *job, object_t *object, pst_got_entry_t *entry, ElfW(Addr) at)
+static int is_code(const job_t *job, const void *at)
 {
-    void **slot = (void **)at;
-    void *want = job->flags & PST_GOT_BACK ? entry->real : entry->wrapper;
+    return (pst_pages_rights(job->what->pages, (apr_uintptr_t)at, 1) & PST_PAGES_EXEC) != 0;
+}
+
+/* Does the slot hold what the loader put there, and so what may be replaced? */
+static int is_ready(job_t *job, const pst_got_entry_t *entry, const void *now, int is_data, int is_weak)
+{
+    if (is_data) {
+        return now == (job->what->flags & PST_GOT_BACK ? entry->wrapper : entry->real);
+    }
+    if (is_code(job, now)) {
+        return 1;
+    }
+    if (is_late(job) && !is_weak) {
+        leave(job);
+    }
+    return 0;
+}
+
+static void store(job_t *job, object_t *object, pst_got_entry_t *entry, ElfW(Addr) at, int is_data, int is_weak)
+{
+    void **slot = (void **)at, *now;
+    void *want = job->what->flags & PST_GOT_BACK ? entry->real : entry->wrapper;
 
     if (!inside(object, at, sizeof(*slot)) || at % sizeof(*slot) != 0) {
         return;
     }
-    if (__atomic_load_n(slot, __ATOMIC_RELAXED) != want) {
-        if (!opened(job, object, at)) {
+    now = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    if (now != want) {
+        if (!is_ready(job, entry, now, is_data, is_weak) || !opened(job, object, at)) {
             return;
         }
         __atomic_store_n(slot, want, __ATOMIC_RELEASE);
+        job->stores++;
     }
-    entry->slots += !(job->flags & PST_GOT_BACK);
+    entry->slots += !(job->what->flags & PST_GOT_BACK);
 }
 
 static void relocations(job_t *job, object_t *object, ElfW(Addr) at, apr_size_t size)
@@ -196,15 +189,17 @@ static void relocations(job_t *job, object_t *object, ElfW(Addr) at, apr_size_t 
     }
     for (; rela < end; rela++) {
         const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rela->r_info)];
+        int is_data = IS_DATA(ELF64_R_TYPE(rela->r_info)) && !rela->r_addend;
         pst_got_entry_t *entry;
 
-        if (!IS_SLOT(ELF64_R_TYPE(rela->r_info)) || !inside(object, (ElfW(Addr))symbol, sizeof(*symbol))
-            || symbol->st_name >= object->strings_size) {
+        if ((!IS_SLOT(ELF64_R_TYPE(rela->r_info)) && !is_data)
+            || !inside(object, (ElfW(Addr))symbol, sizeof(*symbol)) || symbol->st_name >= object->strings_size) {
             continue;
         }
         entry = find(job, object, object->strings + symbol->st_name);
         if (entry) {
-            store(job, object, entry, object->base + rela->r_offset);
+            store(job, object, entry, object->base + rela->r_offset, is_data,
+                  ELF64_ST_BIND(symbol->st_info) == STB_WEAK);
         }
     }
 }
@@ -219,6 +214,9 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     int i;
 
     (void)size;
+    if (job->object++ < job->what->skip) {
+        return 0;
+    }
     for (i = 0; i < object.phnum; i++) {
         const ElfW(Phdr) *ph = &object.phdr[i];
 
@@ -258,18 +256,35 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     return 0;
 }
 
-apr_status_t pst_got_patch(pst_got_entry_t *entries, apr_size_t count, int flags)
+apr_status_t pst_got_patch(const pst_got_job_t *what, apr_size_t *stores)
 {
-    job_t job = { .entries = entries, .count = count, .flags = flags, .status = APR_SUCCESS };
+    job_t job = { .what = what, .status = APR_SUCCESS };
     apr_size_t i;
 
-    for (i = 0; i < count; i++) {
-        entries[i].slots = 0;
+    for (i = 0; i < what->count && !what->skip; i++) {
+        what->entries[i].slots = 0;
     }
-    read_sealed(&job);
     dl_iterate_phdr(on_object, &job);
-    free(job.sealed);
+    *stores = job.stores;
     return job.status;
+}
+
+static int on_each(struct dl_phdr_info *info, size_t size, void *data)
+{
+    pst_got_loads_t *loads = data;
+
+    loads->objects++;
+    if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(info->dlpi_subs)) {
+        loads->loaded = info->dlpi_adds;
+        loads->unloaded = info->dlpi_subs;
+    }
+    return 0;
+}
+
+void pst_got_look(pst_got_loads_t *loads)
+{
+    memset(loads, 0, sizeof(*loads));
+    dl_iterate_phdr(on_each, loads);
 }
 
 static int on_first(struct dl_phdr_info *info, size_t size, void *data)
@@ -304,10 +319,16 @@ int pst_got_pin(const void *address)
 
 #else
 
-apr_status_t pst_got_patch(pst_got_entry_t *entries, apr_size_t count, int flags)
+apr_status_t pst_got_patch(const pst_got_job_t *what, apr_size_t *stores)
 {
-    (void)entries, (void)count, (void)flags;
+    (void)what;
+    *stores = 0;
     return APR_ENOTIMPL;
+}
+
+void pst_got_look(pst_got_loads_t *loads)
+{
+    memset(loads, 0, sizeof(*loads));
 }
 
 apr_uint64_t pst_got_loads(void)

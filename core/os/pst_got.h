@@ -9,6 +9,7 @@
 
 #include <apr.h>
 #include <apr_errno.h>
+#include "pst_pages.h"
 
 /** One function to redirect. */
 typedef struct pst_got_entry_t {
@@ -22,20 +23,38 @@ typedef struct pst_got_entry_t {
 #define PST_GOT_BACK 1      /**< restore: point slots to the real functions again */
 #define PST_GOT_LATE 2      /**< other threads run: leave an object that the loader may still be relocating */
 
+/** What to redirect, and where. */
+typedef struct pst_got_job_t {
+    pst_got_entry_t   *entries;
+    apr_size_t         count;
+    const pst_pages_t *pages;   /**< the process's mappings, as they are: what is not in the list is not touched */
+    int                flags;   /**< PST_GOT_* */
+    apr_size_t         skip;    /**< objects at the front of the loader's list that are right already */
+} pst_got_job_t;
+
 /**
  * Redirect every slot of every loaded object that names one of the entries to
- * its wrapper, or back to its real function.  Slots that stand right already are left alone, so
- * calling it again after a dlopen() costs a walk over the relocations and changes
- * only what is new.
+ * its wrapper, or back to its real function; and pointers in data that the loader set to it.
+ * Slots that stand right already are left alone, so calling it again after a dlopen() costs a walk over the
+ * relocations and changes only what is new.
  *
  * Takes the dynamic loader's lock for the walk.  One thread at a time.
- * @param flags  PST_GOT_*
+ * @param stores  how many slots were changed
  * @return APR_SUCCESS; APR_ENOTIMPL without ELF or on an unknown architecture;
- *         APR_EAGAIN if objects were left for another time (PST_GOT_LATE);
+ *         APR_EAGAIN if slots were left for another time: their pages are not in the list, may not be written to, or
+ *         the loader is not done with them (PST_GOT_LATE);
  *         else the error of the first slot that could not be made writable
  *         (the others are rewritten all the same)
  */
-apr_status_t pst_got_patch(pst_got_entry_t *entries, apr_size_t count, int flags);
+apr_status_t pst_got_patch(const pst_got_job_t *what, apr_size_t *stores);
+
+/** The loader's list. */
+typedef struct pst_got_loads_t {
+    apr_uint64_t loaded, unloaded;  /**< since the process began (dlpi_adds, dlpi_subs) */
+    apr_size_t   objects;           /**< in the list: new ones come at its end */
+} pst_got_loads_t;
+
+void pst_got_look(pst_got_loads_t *loads);
 
 /**
  * How many objects have been loaded since the process began (dlpi_adds); it

@@ -25,7 +25,8 @@ sub new {
     make_path("$dir/run", { mode => 0755 });
     mkdir "$dir/cores";
     chmod 01777, "$dir/cores";
-    my $self = bless { name => $name, dir => $dir, stage => $stage, flags => $o{flags} // [] }, $class;
+    my $self = bless { name => $name, dir => $dir, stage => $stage, flags => $o{flags} // [],
+        wrap => $o{wrap} // [], env => $o{env} // {} }, $class;
     $self->{port} = $o{port} // _free_port();
     $self->write_conf(%o);
     push @all, $self;
@@ -108,7 +109,8 @@ sub start {
         open STDIN,  '<', '/dev/null';
         open STDOUT, '>>', "$self->{dir}/start_log";
         open STDERR, '>&', \*STDOUT;
-        exec $self->{stage}{httpd}, '-d', $self->{dir}, '-f', $self->conf, @flags, @{ $self->{flags} }
+        $ENV{$_} = $self->{env}{$_} for keys %{ $self->{env} };
+        exec @{ $self->{wrap} }, $self->{stage}{httpd}, '-d', $self->{dir}, '-f', $self->conf, @flags, @{ $self->{flags} }
           or POSIX::_exit(127);
     }
     $self->{pid} = $pid;
