@@ -1,6 +1,8 @@
 # mod_poolstat: live, exact pool memory of every httpd child
 #
 #   make             build build/mod_poolstat.so and build/poolstat, the command
+#   make release     the same with link-time optimisation, in build/release: what is installed,
+#                    packed and measured
 #   make run         start a private httpd with demo traffic and print the page's address
 #                    (PORT=8080, MPM=event|worker|prefork, TRAFFIC=no)
 #   make test        units, then the whole suite on prefork, worker and event
@@ -16,24 +18,27 @@
 #   make dist        the release archive build/mod-poolstat-VERSION.tar.gz
 #   make deb         a Debian package in build/deb, checked by lintian; make rpm: one for Fedora and RHEL in build/rpm
 #   make deb-test    install, enable, ask, remove and purge that package in a Debian made for it (root)
-#   make deps        install the Debian packages that are missing; the others call it
+#   make deps        install the Debian packages that are missing; the others call it (others
+#                    than root are told which)
 #   make clean       remove build/
 #   make help        this text
 #
-# APXS=/path/to/apxs picks another httpd, DYGRAPHS=/path/to/dygraph.min.js another
+# APXS=/path/to/apxs picks another httpd (APR= and APU= its apr-1-config and apu-1-config, if
+# apxs does not know them), DYGRAPHS=/path/to/dygraph.min.js another
 # copy of the library that draws the page's chart (2.2).  SAN=1 builds with sanitizers, in build/san.
 # What is built is told by its name; V=1 shows the commands.
 # Nothing here asks apxs before `deps` has seen to it that there is one: the
 # flags below are looked up when the first recipe needs them, and once.
 
 APXS      ?= apxs
-APR       ?= apr-1-config
-APU       ?= apu-1-config
+APR       ?= `$(APXS) -q APR_CONFIG`
+APU       ?= `$(APXS) -q APU_CONFIG`
 DYGRAPHS  ?= /usr/share/javascript/dygraphs/dygraph.min.js
 PORT      ?= 8080
 MPM       ?= event
 SHELL      = /bin/sh
-export DYGRAPHS
+# all that is called asks the same httpd
+export DYGRAPHS APXS
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -60,6 +65,8 @@ else
 B         = build
 OPTIMISE  = -O2
 endif
+# where what is handed out is built
+HANDOUT   = $(if $(SAN),build/san,build/release)
 WARN      = -Wall -Wextra -Wformat -Werror=format-security
 CFLAGS   ?= -g $(OPTIMISE) -fstack-protector-strong
 OWN_FLAGS = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fvisibility=hidden -fPIC -Iinclude
@@ -99,8 +106,10 @@ EXAMPLE   = $(B)/mod_example_poolstat.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
-.PHONY: all module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist deb rpm deb-test clean help
+.PHONY: all release module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist deb rpm deb-test clean help
 all: module command
+release:
+	@$(MAKE) --no-print-directory RELEASE=1 all
 module: $(MODULE) ; @:
 command: $(COMMAND) ; @:
 probe: $(PROBE) $(EXAMPLE) ; @:
@@ -172,23 +181,23 @@ deps-build:
 deps:
 	@sh make/deps build run test lint
 
-run: export APXS := $(APXS)
 run:
 	@sh make/deps build run
 	@$(MAKE) --no-print-directory module probe
 	@PORT='$(PORT)' MPM='$(MPM)' TRAFFIC='$(TRAFFIC)' exec sh make/run/run $(B)
 
-test: export APXS := $(APXS)
+# of the units those that TESTS asks for, by parts of their names as t/suite does
+TEST_UNITS = $(if $(TESTS),$(foreach u,$(UNITS),$(if $(strip \
+    $(foreach t,$(TESTS),$(findstring $(t),t/unit/$(notdir $(u))))),$(u))),$(UNITS))
 test:
 	@sh make/deps build run test
-	@$(MAKE) --no-print-directory module command probe units
+	@$(MAKE) --no-print-directory module command probe $(TEST_UNITS)
 	@perl t/suite $(B)
 
 unit:
 	@$(MAKE) --no-print-directory units
 	@perl t/suite --units $(B)
 
-lint: export APXS := $(APXS)
 lint:
 	@sh make/deps build lint
 	@$(MAKE) --no-print-directory module command
@@ -197,24 +206,21 @@ lint:
 check-san:
 	@$(MAKE) --no-print-directory test SAN=1 MPMS='$(or $(MPMS),event)'
 
-bench: export APXS := $(APXS)
 bench:
 	@sh make/deps build run
-	@$(MAKE) --no-print-directory module probe
-	@test -f bench/run || { echo 'bench/run is not here yet'; exit 1; }
-	@bench/run
+	@$(MAKE) --no-print-directory RELEASE=1 module probe
+	@BUILD='$(HANDOUT)' APR="$(APR)" APU="$(APU)" bench/run
 
 docs: $(COMMAND)
 	$(COMMAND) --describe=markdown > docs/metrics.md
 
-install uninstall: export APXS := $(APXS)
 install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export LAYOUT := $(LAYOUT)
 install:
-	@$(MAKE) --no-print-directory module command
-	@sh make/install $(B)
+	@$(MAKE) --no-print-directory RELEASE=1 module command
+	@sh make/install $(HANDOUT)
 uninstall:
-	@sh make/install --remove $(B)
+	@sh make/install --remove $(HANDOUT)
 
 dist:
 	@sh make/dist build

@@ -43,8 +43,8 @@ sub compile {
     $name //= 'faces';
     my $dir = $Server::env{work};
     my $log = "$dir/$name.log";
-    my $flags = `apr-1-config --cppflags --includes` . `apu-1-config --includes`;
-    my $libs = `apu-1-config --link-ld` . `apr-1-config --link-ld --libs`;
+    my $flags = `$ENV{APR} --cppflags --includes` . `$ENV{APU} --includes`;
+    my $libs = `$ENV{APU} --link-ld` . `$ENV{APR} --link-ld --libs`;
     s/\s+/ /g for $flags, $libs;
     my $rooms = join ' ', map "-I\Q$_\E", glob "$top/core/*/";
     my @web = grep { !/embed\.sh$/ } glob "$top/web/*";

@@ -27,9 +27,11 @@ sub need {
 # Make the work directory and fill in %Server::env. Returns whether the module is there.
 sub prepare {
     my ($top) = @_;
-    my $build = $ENV{BUILD} || "$top/build";
+    my $build = $ENV{BUILD} || "$top/build/release";
     my $apxs = $ENV{APXS} || 'apxs';
     chomp(my ($sbin, $name, $modules) = map { `$apxs -q $_` } qw(SBINDIR PROGNAME LIBEXECDIR));
+    $ENV{APR} ||= `$apxs -q APR_CONFIG` =~ s/\n//r;
+    $ENV{APU} ||= `$apxs -q APU_CONFIG` =~ s/\n//r;
     -x "$sbin/$name" && -d $modules or die "bench: $apxs knows of no httpd\n";
     my $work = tempdir('poolstat-bench-XXXXXX', TMPDIR => 1, CLEANUP => !$ENV{KEEP});
     chmod 0755, $work;
