@@ -18,6 +18,8 @@
 #   make dist        the release archive build/mod-poolstat-VERSION.tar.gz
 #   make deb         a Debian package in build/deb, checked by lintian; make rpm: one for Fedora and RHEL in build/rpm
 #   make deb-test    install, enable, ask, remove and purge that package in a Debian made for it (root)
+#   make fresh       both commands of README on bare machines, as root and as a user (root; make/fresh;
+#                    SUITES="bookworm trixie", MPMS, TESTS, REV=commit)
 #   make deps        install the Debian packages that are missing; the others call it (others
 #                    than root are told which)
 #   make clean       remove build/
@@ -106,7 +108,7 @@ EXAMPLE   = $(B)/mod_example_poolstat.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
-.PHONY: all release module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist deb rpm deb-test clean help
+.PHONY: all release module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist deb rpm deb-test fresh clean help
 all: module command
 release:
 	@$(MAKE) --no-print-directory RELEASE=1 all
@@ -235,6 +237,11 @@ rpm:
 deb-test: deb
 	@sh make/deps deb-test
 	@sh packaging/try-deb build
+
+# on machines that have nothing of ours: what is committed, not what lies here
+fresh:
+	@sh make/deps fresh
+	@PORT='$(PORT)' SUITES='$(SUITES)' ARCH='$(ARCH)' MPMS='$(MPMS)' TESTS='$(TESTS)' REV='$(REV)' sh make/fresh build
 
 clean:
 	rm -rf build

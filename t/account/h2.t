@@ -5,7 +5,7 @@ use PST;
 use Test::More;
 
 plan skip_all => 'mod_http2 does not work with prefork' if mpm() eq 'prefork';
-plan skip_all => 'no nghttp' unless grep { -x "$_/nghttp" } split /:/, $ENV{PATH};
+plan skip_all => lacks('nghttp') if lacks('nghttp');
 
 my $port    = stage()->{port_h2};
 # mod_http2 begins with six streams of a connection at a time, so: several connections

@@ -45,7 +45,7 @@ subtest 'classes' => sub {
 
 subtest 'streams' => sub {
     plan skip_all => 'mod_http2 does not work with prefork' if mpm() eq 'prefork';
-    plan skip_all => 'no nghttp' unless grep { -x "$_/nghttp" } split /:/, $ENV{PATH};
+    plan skip_all => lacks('nghttp') if lacks('nghttp');
     $s->write_conf(conf => "${own}Protocols h2c http/1.1\n");
     ok($s->graceful, 'restarted');
     my $text = '';

@@ -8,7 +8,7 @@ use PST::Server;
 use Test::More;
 
 plan skip_all => 'does not depend on the MPM' if mpm() ne 'event';
-plan skip_all => 'gdb is not installed' if !grep { -x "$_/gdb" } split /:/, $ENV{PATH};
+plan skip_all => lacks('gdb') if lacks('gdb');
 plan skip_all => 'AddressSanitizer brings a debugger of its own' if stage()->{san};
 
 my $s = PST::Server->new('command-gdb', limits => "StartServers 1\nServerLimit 1\nThreadsPerChild 10\nThreadLimit 10\nMaxRequestWorkers 10\n");

@@ -7,6 +7,7 @@ use PST::Server;
 use Test::More;
 
 plan skip_all => 'does not depend on the MPM' if mpm() ne 'event';
+plan skip_all => PST::Command::lacks_terminal() if PST::Command::lacks_terminal();
 
 my $s = PST::Server->new('command-top', limits => "StartServers 1\nServerLimit 1\nThreadsPerChild 10\nThreadLimit 10\nMaxRequestWorkers 10\n");
 ok($s->start, 'a server with one child') or BAIL_OUT($s->log_text);

@@ -17,11 +17,18 @@ use Test::More ();
 use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(stage mpm port wait_for token json_of json_now fetch node_size aligned rows row_of row_by_id
-    child_of books_balance serves);
+    child_of books_balance serves lacks);
 
 sub stage { PST::Stage::load() }
 sub mpm   { stage()->{mpm} }
 sub port  { stage()->{port} }
+
+# lacks('gdb', ...): '' or the reason to skip what needs these programs. The suite collects such reasons and says in the
+# end which tests were not run since this machine lacks something.
+sub lacks {
+    my @missing = grep { my $program = $_; !grep { -x "$_/$program" } split /:/, $ENV{PATH} } @_;
+    return @missing ? "not here: @missing" : '';
+}
 
 # wait_for(sub {...}, seconds): the first true value, or the last false one.
 sub wait_for {

@@ -183,7 +183,7 @@ subtest 'an error, and a line that is none' => sub {
 
 subtest 'streams' => sub {
     plan skip_all => 'mod_http2 does not work with prefork' unless $h2;
-    plan skip_all => 'no nghttp' unless grep { -x "$_/nghttp" } split /:/, $ENV{PATH};
+    plan skip_all => lacks('nghttp') if lacks('nghttp');
     my @names = map token("h2$_"), 1 .. 6;
     my @uri = map 'http://127.0.0.1:' . $s->port . "/poolprobe?n=$names[$_]&pool=request&bytes=" . $BYTES * ($_ + 1) . '&output=100', 0 .. 5;
     system("nghttp -n '" . join("' '", @uri) . "' >/dev/null 2>&1");

@@ -40,7 +40,7 @@ for my $pool (qw(request subpool)) {
 
 SKIP: {
     skip 'mod_http2 does not work with prefork', 2 unless $h2;
-    skip 'no nghttp', 2 unless grep { -x "$_/nghttp" } split /:/, $ENV{PATH};
+    skip lacks('nghttp'), 2 if lacks('nghttp');
     my $name = token('h2');
     system('nghttp -n \'http://127.0.0.1:' . $s->port . "/poolprobe?n=$name&pool=request&bytes=$BYTES&complain=1' >/dev/null 2>&1");
     my %f = said($name) =~ /(\w+)=(\d+|-)/g;

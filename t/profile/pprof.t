@@ -32,7 +32,7 @@ sub pprof {
 }
 
 SKIP: {
-    skip 'no google-pprof here', 1 unless grep { -x "$_/google-pprof" } split /:/, $ENV{PATH};
+    skip lacks('google-pprof'), 1 if lacks('google-pprof');
     for my $of ([ 'all children', '' ], [ 'one child', "?pid=$pid" ]) {
         my $body = $s->fetch("/pool-status/profile$of->[1]")->{body};
         my $text = pprof($body, '--text');

@@ -238,7 +238,8 @@ agrees('poolstat doctor', 'doctor', $true, of(sub { PST::Figures::doctor(poolsta
     is($rates{$_}, '0.0', "watch: $_ stands still") for sort keys %rates;
     agrees('poolstat watch', 'watch', { %$true, total => { map { ($_ => $true->{total}{$_}) } grep { !exists $rates{$_} } keys %{ $true->{total} } } }, $shown);
 }
-{
+SKIP: {
+    skip PST::Command::lacks_terminal(), 2 if PST::Command::lacks_terminal();
     my $t = PST::Command->terminal(230, 50, 'top', @at);
     my $children = $t->shows(qr/^ *Pid  Gen .*\n *\d+ .*iB/m) // '';
     $t->keys('Enter');

@@ -63,7 +63,7 @@ subtest 'points since' => sub {
 
 subtest 'in a browser' => sub {
     my ($browser) = grep -x, map { my $d = $_; map "$d/$_", qw(chromium chromium-browser google-chrome) } split /:/, $ENV{PATH};
-    plan skip_all => 'no chromium here' if !$browser;
+    plan skip_all => 'not here: chromium' if !$browser;
     my $dir = File::Temp->newdir;
     my $pid = json_now()->{children}[0]{pid};
     my @flags = (qw(--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking

@@ -8,8 +8,7 @@ use PST::Server;
 use Test::More;
 
 mpm() eq 'event' or plan skip_all => 'nothing here depends on the MPM: event runs it';
-my @missing = grep { !PST::Metrics::Prometheus::installed($_) } qw(promtool prometheus);
-plan skip_all => "not installed: @missing" if @missing;
+plan skip_all => lacks(qw(promtool prometheus)) if lacks(qw(promtool prometheus));
 
 my $dir  = stage()->{top} . '/t/shipped/prometheus';
 my %text = map { ($_ => PST::Stage::read_file("$dir/$_")) }

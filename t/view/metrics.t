@@ -89,7 +89,7 @@ subtest 'sizes of requests' => sub {
 };
 
 subtest 'promtool check metrics' => sub {
-    PST::Metrics::Prometheus::installed('promtool') or plan skip_all => 'promtool is not installed';
+    plan skip_all => lacks('promtool') if lacks('promtool');
     for my $query ('', 'classes=slot') {
         my $file = stage()->{top} . "/t/logs/metrics-$$";
         PST::Stage::write_file($file, fetch("$url?$query")->{body});

@@ -52,6 +52,11 @@ sub poolstat_json {
     return $r->{status} == 0 ? PST::json_of($r->{out}) : undef;
 }
 
+# '', or why there can be no terminal.
+sub lacks_terminal {
+    return PST::lacks('tmux') || (-e '/dev/pts/ptmx' && -e '/dev/ptmx' ? '' : 'not here: /dev/pts');
+}
+
 # A terminal of tmux, with a server of its own, which ends with us.
 my @terminals;
 

@@ -149,11 +149,6 @@ use POSIX ();
 
 my @all;
 
-sub installed {
-    my ($program) = @_;
-    return scalar grep { -x "$_/$program" } split /:/, $ENV{PATH};
-}
-
 # Start and wait until it is ready; without a pid if it ended.
 # config => text of prometheus.yml; files => { name => text } beside it
 sub start {
