@@ -88,9 +88,15 @@ below_doctor   = $(below_emit) emit
 below_view     = $(below_doctor) doctor
 CORE_ROOMS = os apr board gather upkeep snapshot emit doctor view
 CORE_DIRS = $(CORE_ROOMS:%=core/%)
+# those of the command, which sees all of core/
+below_tree     =
+below_server   = $(below_tree) tree
+below_screen   = $(below_server) server
+below_command  = $(below_screen) screen
+TOOL_ROOMS = tree server screen command
+TOOL_DIRS = $(TOOL_ROOMS:%=tool/%)
 room      = $(word 2,$(subst /, ,$(1)))
-see_rooms = $(patsubst %,-Icore/%,$(call room,$(1)) $(below_$(call room,$(1))))
-TOOL_DIRS = $(addprefix tool/,tree server screen command)
+see_rooms = $(patsubst %,-I$(firstword $(subst /, ,$(1)))/%,$(call room,$(1)) $(below_$(call room,$(1))))
 CORE_SRC  = $(wildcard $(CORE_DIRS:%=%/*.c))
 HTTPD_SRC = $(wildcard mod_poolstat.c httpd/*.c)
 TOOL_SRC  = $(wildcard $(TOOL_DIRS:%=%/*.c))
@@ -140,7 +146,7 @@ $(B)/obj/core/%.o: core/%.c Makefile | deps-build
 
 $(B)/obj/tool/%.o: tool/%.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_FLAGS) $(TOOL_DIRS:%=-I%) $(APR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_FLAGS) $(call see_rooms,$<) $(APR_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
@@ -172,7 +178,7 @@ $(B)/unit/command: $(READER_OBJ)
 $(B)/unit/command: UNIT_OBJ = $(READER_OBJ) $(CURSES)
 $(B)/unit/hostile: $(READER_OBJ)
 $(B)/unit/hostile: UNIT_OBJ = $(READER_OBJ) $(CURSES)
-TEXT_OBJ = $(patsubst %,$(B)/obj/tool/%.o,screen/poolstat_text command/poolstat_nearest)
+TEXT_OBJ = $(patsubst %,$(B)/obj/tool/%.o,server/poolstat_say screen/poolstat_text command/poolstat_nearest)
 $(B)/unit/text: $(TEXT_OBJ)
 $(B)/unit/text: UNIT_OBJ = $(TEXT_OBJ)
 

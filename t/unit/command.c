@@ -30,17 +30,9 @@
 #define CHILDREN 3
 #define SLOTS    6
 
-const poolstat_command_t poolstat_commands[] = {
-    { "", "", poolstat_table, "" },
-    { "json", "", poolstat_json, "" },
-    { "text", "", poolstat_auto, "" },
-    { "metrics", "", poolstat_metrics, "" },
-    { "profile", "", poolstat_profile, "" },
-    { "history", "", poolstat_history, "" },
-    { "doctor", "", poolstat_doctor, "" },
-    { NULL, NULL, NULL, NULL }
-};
-#define COMMANDS (sizeof(poolstat_commands) / sizeof(poolstat_commands[0]) - 1)
+static const char *const commands[] = { "", "json", "text", "metrics", "profile", "history", "doctor" };
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define IS(which, word) (!strcmp(commands[which], word))
 
 static uint64_t state;
 
@@ -230,7 +222,7 @@ static char out_path[600];
 /* Run a subcommand with stdout and stderr in a file. @return its status */
 static int run(unsigned which, const char *more, const char *value)
 {
-    const char *argv[] = { poolstat_commands[which].name, "--file", path, more, value, NULL };
+    const char *argv[] = { commands[which], "--file", path, more, value, NULL };
     int out, saved_out, saved_err, status;
 
     snprintf(out_path, sizeof(out_path), "%s.out", path);
@@ -241,7 +233,7 @@ static int run(unsigned which, const char *more, const char *value)
     out = open(out_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     dup2(out, 1);
     dup2(out, 2);
-    status = poolstat_commands[which].fn(more ? value ? 5 : 4 : 3, argv);
+    status = poolstat_run(more ? value ? 5 : 4 : 3, argv);
     fflush(stdout);
     fflush(stderr);
     dup2(saved_out, 1);
@@ -344,10 +336,10 @@ static void test_spoiled(unsigned boards)
             draw_top();
             continue;
         }
-        if (poolstat_commands[which].fn == poolstat_profile) {
+        if (IS(which, "profile")) {
             view_profile();
         }
-        with_pid = poolstat_commands[which].fn == poolstat_history && below(4);
+        with_pid = IS(which, "history") && below(4);
         statuses[run(which, with_pid ? "--pid" : NULL, with_pid ? "100000" : NULL) & 7]++;
     }
     alarm(0);
@@ -591,10 +583,10 @@ static void test_untouched(void)
 
     stat(path, &before);
     for (unsigned i = 0; i < COMMANDS; i++) {
-        int status = run(i, NULL, NULL), is_profile = poolstat_commands[i].fn == poolstat_profile;
+        int status = run(i, NULL, NULL), is_profile = IS(i, "profile");
 
         /* a profile needs a process that knows where its objects lie: see hostile.c */
-        if (!ok(is_profile ? status == POOLSTAT_NONE : status <= POOLSTAT_FOUND, poolstat_commands[i].name[0] ? poolstat_commands[i].name : "the table")) {
+        if (!ok(is_profile ? status == POOLSTAT_NONE : status <= POOLSTAT_FOUND, commands[i][0] ? commands[i] : "the table")) {
             printf("# status %d\n", status);
         }
     }

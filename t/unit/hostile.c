@@ -37,11 +37,6 @@
 #define GIGABYTES(n) ((rlim_t)(n) << 30)
 #endif
 
-const poolstat_command_t poolstat_commands[] = {
-    { "", "", poolstat_table, "" }, { "json", "", poolstat_json, "" }, { "tree", "PID", poolstat_tree, "" },
-    { "profile", "", poolstat_profile, "" }, { NULL, NULL, NULL, NULL }
-};
-
 static char dir[256];
 static uid_t nobody;
 static apr_pool_t *pool;
@@ -76,16 +71,10 @@ static void be_command(const run_t *run)
     while (run->words[count]) {
         count++;
     }
-    for (const poolstat_command_t *command = poolstat_commands; command->name; command++) {
-        if (!strcmp(command->name, run->words[0])) {
-            int status = command->fn(count, (const char *const *)run->words);
-
-            fflush(stdout);
-            fflush(stderr);
-            _exit(status);
-        }
-    }
-    _exit(100);
+    count = poolstat_run(count, (const char *const *)run->words);
+    fflush(stdout);
+    fflush(stderr);
+    _exit(count);
 }
 
 static void run_it(run_t *run)

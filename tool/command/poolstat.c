@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat: the subcommands, and which of them is meant.
+ * poolstat: which subcommand is meant.
  */
 #include "poolstat.h"
 #include "poolstat_text.h"
@@ -16,21 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-const poolstat_command_t poolstat_commands[] = {
-    { "", "", poolstat_table, "A table, once: the server, its children, its 10 largest connections, and what the doctor finds" },
-    { "top", "", poolstat_top, "Live, a look each second: all children, Enter goes into one, and into one of its connections" },
-    { "json", "", poolstat_json, "All there is, as JSON: what /pool-status/json says" },
-    { "text", "", poolstat_auto, "All there is, a Key: value line each, of the 100 largest connections: what /pool-status?auto says" },
-    { "metrics", "", poolstat_metrics, "Samples for Prometheus: what /pool-status/metrics says" },
-    { "profile", "", poolstat_profile, "Call sites as a heap profile for pprof: what /pool-status/profile says" },
-    { "history", "", poolstat_history, "Histories as JSON: which there are or, with the --pid of a child, its points" },
-    { "doctor", "", poolstat_doctor, "What is wrong, the figures behind it and what to do; status 1 if there is anything" },
-    { "watch", "", poolstat_watch, "A line each second: what there is, and what changed since the line before" },
-    { "tree", "PID", poolstat_tree, "The pools of a running process, read without stopping it; for root" },
-    { "help", "[WORD]", poolstat_help_of, "What a subcommand does and takes, or all of them in short" },
-    { NULL, NULL, NULL, NULL }
-};
 
 static int print_version(void)
 {
@@ -97,7 +82,7 @@ static int run(int argc, const char *const *argv)
                 rest[count++] = argv[i];
             }
         }
-        status = command->fn(count, rest);
+        status = poolstat_run(count, rest);
     }
     free(rest);
     return status;

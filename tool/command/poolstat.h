@@ -6,52 +6,40 @@
 #ifndef POOLSTAT_H
 #define POOLSTAT_H
 
-#include "pst_snapshot.h"
+#include "poolstat_asked.h"
 
-/** What the command tells its caller; docs/poolstat.1 has the same list. */
-typedef enum {
-    POOLSTAT_OK = 0,
-    POOLSTAT_FOUND = 1,         /**< doctor: there is a finding of the least severity asked for, or worse */
-    POOLSTAT_USAGE = 2,         /**< the command line was not understood */
-    POOLSTAT_NONE = 3,          /**< no board was found, or it cannot be opened */
-    POOLSTAT_MANY = 4,          /**< several servers run, and none was chosen */
-    POOLSTAT_DAMAGED = 5,       /**< the file is no board, is cut short, or was damaged */
-    POOLSTAT_VERSION = 6,       /**< the board is of another version than this command */
-    POOLSTAT_FAILED = 7         /**< the system refused something: memory, output, a terminal */
-} poolstat_exit_e;
+/** A subcommand: its options were understood. @return a poolstat_exit_e */
+typedef int (*poolstat_command_fn)(poolstat_options_t *options);
 
-/** What the command line says; who does not take an option never sees it set. */
-typedef struct poolstat_options_t {
-    const char  *command;       /**< the word, "" for none */
-    const char  *operand;       /**< the first word that is no option, or NULL */
-    const char  *file;          /**< NULL: to be found */
-    apr_uint32_t pid;           /**< of a parent or a child; 0: not given */
-    pst_filter_t filter;
-    int          has_limit;
-    apr_uint32_t limit;
-    apr_uint64_t interval;      /**< microseconds; 0: not given */
-    apr_uint64_t count;         /**< 0: without end */
-    apr_uint64_t since;         /**< time; 0: all */
-    int          gone;          /**< children that are gone, too */
-    int          openmetrics;
-    int          json;
-    const char  *match;         /**< a glob, or NULL */
-    apr_uint64_t min;           /**< bytes */
-    unsigned severity;          /**< pst_severity_e: the least that doctor tells */
-} poolstat_options_t;
+/** All of them, in the order of --help: the word ("" is the command without one), its operand as --help writes it, the
+ *  function, and a sentence that stands alone, without its full stop. */
+#define POOLSTAT_COMMANDS(X) \
+    X("", "", poolstat_table, \
+      "A table, once: the server, its children, its 10 largest connections, and what the doctor finds") \
+    X("top", "", poolstat_top, \
+      "Live, a look each second: all children, Enter goes into one, and into one of its connections") \
+    X("json", "", poolstat_json, "All there is, as JSON: what /pool-status/json says") \
+    X("text", "", poolstat_auto, \
+      "All there is, a Key: value line each, of the 100 largest connections: what /pool-status?auto says") \
+    X("metrics", "", poolstat_metrics, "Samples for Prometheus: what /pool-status/metrics says") \
+    X("profile", "", poolstat_profile, "Call sites as a heap profile for pprof: what /pool-status/profile says") \
+    X("history", "", poolstat_history, \
+      "Histories as JSON: which there are or, with the --pid of a child, its points") \
+    X("doctor", "", poolstat_doctor, \
+      "What is wrong, the figures behind it and what to do; status 1 if there is anything") \
+    X("watch", "", poolstat_watch, "A line each second: what there is, and what changed since the line before") \
+    X("tree", "PID", poolstat_tree, "The pools of a running process, read without stopping it; for root") \
+    X("help", "[WORD]", poolstat_help_of, "What a subcommand does and takes, or all of them in short")
 
-/** A subcommand. argv[0] is its word. @return a poolstat_exit_e */
-typedef int (*poolstat_command_fn)(int argc, const char *const *argv);
-
+/** A line of that list, but for the function: poolstat_run.c alone knows those. */
 typedef struct poolstat_command_t {
-    const char *name;           /**< "" is the command without a word */
-    const char *operand;        /**< how --help writes it, or "" */
-    poolstat_command_fn fn;
-    const char *help;           /**< a sentence that stands alone, without its full stop */
+    const char *name;
+    const char *operand;
+    const char *help;
 } poolstat_command_t;
 
-/** All of them, in the order of --help; ends with a name of NULL. */
-extern const poolstat_command_t poolstat_commands[];
+/** Understand the options of the subcommand argv[0], and run it. @return a poolstat_exit_e */
+int poolstat_run(int argc, const char *const *argv);
 
 /**
  * Understand a subcommand's arguments; complains on stderr by itself, and answers --help.
@@ -73,19 +61,10 @@ const poolstat_command_t *poolstat_command_of(const char *name);
 int poolstat_no_command(const char *name);
 
 /* The subcommands. */
-int poolstat_table(int argc, const char *const *argv);
-int poolstat_json(int argc, const char *const *argv);
-int poolstat_auto(int argc, const char *const *argv);
-int poolstat_profile(int argc, const char *const *argv);
-int poolstat_metrics(int argc, const char *const *argv);
-int poolstat_history(int argc, const char *const *argv);
-int poolstat_doctor(int argc, const char *const *argv);
-int poolstat_watch(int argc, const char *const *argv);
-int poolstat_top(int argc, const char *const *argv);
+#define POOLSTAT_PROTOTYPE(name, operand, fn, help) int fn(poolstat_options_t *options);
+POOLSTAT_COMMANDS(POOLSTAT_PROTOTYPE)
 
 /** --describe: argv[0] is that word. */
 int poolstat_describe(int argc, const char *const *argv);
-int poolstat_tree(int argc, const char *const *argv);
-int poolstat_help_of(int argc, const char *const *argv);
 
 #endif /* POOLSTAT_H */

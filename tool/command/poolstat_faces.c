@@ -203,25 +203,21 @@ static apr_status_t print_line(void *columns, const char *line)
     return ferror(stdout) ? APR_EGENERAL : APR_SUCCESS;
 }
 
-static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn print)
+static int print_face(poolstat_options_t *options, pst_emit_e to, print_fn print)
 {
     static pst_emit_t emit;
     static poolstat_lines_t lines;
     unsigned columns = 0;
-    poolstat_options_t options;
     poolstat_board_t board;
     apr_pool_t *pool;
-    int status = poolstat_options(&options, argc, argv);
+    int status;
 
-    if (status >= 0) {
-        return status;
-    }
     apr_pool_create(&pool, NULL);
-    status = poolstat_open(&board, &options, 0, pool);
+    status = poolstat_open(&board, options, 0, pool);
     if (status < 0) {
         poolstat_objects(&board, pool);
-        to = options.openmetrics ? PST_EMIT_OPENMETRICS : options.json ? PST_EMIT_JSON : to;
-        if (print == print_findings && !options.json) {
+        to = options->openmetrics ? PST_EMIT_OPENMETRICS : options->json ? PST_EMIT_JSON : to;
+        if (print == print_findings && !options->json) {
             columns = poolstat_terminal();
             lines.each = print_line;
             lines.baton = &columns;
@@ -231,7 +227,7 @@ static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn
         else {
             pst_emit_init(&emit, to, poolstat_to_file, stdout);
         }
-        status = print(&emit, &board, &options, pool);
+        status = print(&emit, &board, options, pool);
         pst_emit_flush(&emit);              /* main() looks whether all could be written */
         if (status <= POOLSTAT_FOUND && to == PST_EMIT_JSON && isatty(STDOUT_FILENO)) {
             putchar('\n');
@@ -242,32 +238,32 @@ static int print_face(int argc, const char *const *argv, pst_emit_e to, print_fn
     return status;
 }
 
-int poolstat_json(int argc, const char *const *argv)
+int poolstat_json(poolstat_options_t *options)
 {
-    return print_face(argc, argv, PST_EMIT_JSON, print_json);
+    return print_face(options, PST_EMIT_JSON, print_json);
 }
 
-int poolstat_auto(int argc, const char *const *argv)
+int poolstat_auto(poolstat_options_t *options)
 {
-    return print_face(argc, argv, PST_EMIT_TEXT, print_text);
+    return print_face(options, PST_EMIT_TEXT, print_text);
 }
 
-int poolstat_doctor(int argc, const char *const *argv)
+int poolstat_doctor(poolstat_options_t *options)
 {
-    return print_face(argc, argv, PST_EMIT_TEXT, print_findings);
+    return print_face(options, PST_EMIT_TEXT, print_findings);
 }
 
-int poolstat_profile(int argc, const char *const *argv)
+int poolstat_profile(poolstat_options_t *options)
 {
-    return print_face(argc, argv, PST_EMIT_TEXT, print_profile);
+    return print_face(options, PST_EMIT_TEXT, print_profile);
 }
 
-int poolstat_metrics(int argc, const char *const *argv)
+int poolstat_metrics(poolstat_options_t *options)
 {
-    return print_face(argc, argv, PST_EMIT_METRICS, print_metrics);
+    return print_face(options, PST_EMIT_METRICS, print_metrics);
 }
 
-int poolstat_history(int argc, const char *const *argv)
+int poolstat_history(poolstat_options_t *options)
 {
-    return print_face(argc, argv, PST_EMIT_JSON, print_history);
+    return print_face(options, PST_EMIT_JSON, print_history);
 }

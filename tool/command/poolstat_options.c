@@ -261,10 +261,17 @@ int poolstat_option_takes_next(const char *word)
     return i >= 0 && needs_value(i) && !value;
 }
 
+/* Ends with a name of NULL. */
+static const poolstat_command_t commands[] = {
+#define NAMED(name, operand, fn, help) { name, operand, help },
+    POOLSTAT_COMMANDS(NAMED)
+    { NULL, NULL, NULL }
+};
+
 /* Does any subcommand that there is take it? */
 static int is_of_use(int i)
 {
-    const poolstat_command_t *command = poolstat_commands;
+    const poolstat_command_t *command = commands;
 
     while (command->name && !takes(i, command->name)) {
         command++;
@@ -319,7 +326,7 @@ void poolstat_help(const poolstat_command_t *command)
     printf("Usage: poolstat [subcommand] [options]\n");
     poolstat_print("Shows the pool memory of every child of a running httpd that has mod_poolstat.", 0, columns);
     printf("\nSubcommands:\n");
-    for (command = poolstat_commands; command->name; command++) {
+    for (command = commands; command->name; command++) {
         char usage[32];
 
         snprintf(usage, sizeof(usage), "  %s%s%s", *command->name ? command->name : "(none)",
@@ -333,17 +340,12 @@ void poolstat_help(const poolstat_command_t *command)
                    "5 damaged board, 6 board of another version, 7 the system refused. See poolstat(1).", 0, columns);
 }
 
-int poolstat_help_of(int argc, const char *const *argv)
+int poolstat_help_of(poolstat_options_t *options)
 {
-    poolstat_options_t options;
-    int status = poolstat_options(&options, argc, argv);
     const poolstat_command_t *command = NULL;
 
-    if (status >= 0) {
-        return status;
-    }
-    if (options.operand && *options.operand && !(command = poolstat_command_of(options.operand))) {
-        return poolstat_no_command(options.operand);
+    if (options->operand && *options->operand && !(command = poolstat_command_of(options->operand))) {
+        return poolstat_no_command(options->operand);
     }
     poolstat_help(command);
     return POOLSTAT_OK;
@@ -351,7 +353,7 @@ int poolstat_help_of(int argc, const char *const *argv)
 
 const poolstat_command_t *poolstat_command_of(const char *name)
 {
-    const poolstat_command_t *command = poolstat_commands;
+    const poolstat_command_t *command = commands;
 
     while (command->name && strcmp(command->name, name)) {
         command++;
@@ -365,7 +367,7 @@ int poolstat_no_command(const char *name)
     char typed[POOLSTAT_TEXT];
 
     poolstat_nearest(&nearest, name);
-    for (const poolstat_command_t *command = poolstat_commands; command->name; command++) {
+    for (const poolstat_command_t *command = commands; command->name; command++) {
         poolstat_nearest_to(&nearest, command->name);
     }
     poolstat_say("there is no subcommand \"%s\"; %s%s", poolstat_text(typed, sizeof(typed), name),

@@ -139,20 +139,16 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     return POOLSTAT_OK;
 }
 
-int poolstat_table(int argc, const char *const *argv)
+int poolstat_table(poolstat_options_t *options)
 {
-    poolstat_options_t options;
     poolstat_board_t board;
     apr_pool_t *pool;
-    int status = poolstat_options(&options, argc, argv);
+    int status;
 
-    if (status >= 0) {
-        return status;
-    }
     apr_pool_create(&pool, NULL);
-    status = poolstat_open(&board, &options, 1, pool);
+    status = poolstat_open(&board, options, 1, pool);
     if (status < 0) {
-        status = board.is_foreign ? poolstat_foreign(&board) : print_table(&board, &options, pool);
+        status = board.is_foreign ? poolstat_foreign(&board) : print_table(&board, options, pool);
     }
     poolstat_close(&board);
     apr_pool_destroy(pool);

@@ -94,10 +94,9 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     return rv == APR_SUCCESS ? POOLSTAT_OK : POOLSTAT_FAILED;
 }
 
-int poolstat_tree(int argc, const char *const *argv)
+int poolstat_tree(poolstat_options_t *options)
 {
-    poolstat_options_t options;
-    int status = poolstat_options(&options, argc, argv);
+    int status;
     apr_time_t began = apr_time_now();
     pst_apr_facts_t facts;
     pst_remote_t *remote;
@@ -105,10 +104,7 @@ int poolstat_tree(int argc, const char *const *argv)
     apr_pool_t *pool;
     pid_t pid;
 
-    if (status >= 0) {
-        return status;
-    }
-    pid = options.operand ? pid_of(options.operand) : 0;
+    pid = options->operand ? pid_of(options->operand) : 0;
     if (pid <= 0) {
         poolstat_say("tree needs the id of a process; see --help");
         return POOLSTAT_USAGE;
@@ -121,10 +117,10 @@ int poolstat_tree(int argc, const char *const *argv)
         status = POOLSTAT_FAILED;
     }
     else if (pst_remote_open(&remote, pid, TIME_LIMIT, &why, pool) != APR_SUCCESS) {
-        status = refuse(options.operand, why);
+        status = refuse(options->operand, why);
     }
     else {
-        status = show(&options, remote, began, pool);
+        status = show(options, remote, began, pool);
     }
     apr_pool_destroy(pool);
     return status;

@@ -269,18 +269,14 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
     return status;
 }
 
-int poolstat_watch(int argc, const char *const *argv)
+int poolstat_watch(poolstat_options_t *options)
 {
     static poolstat_session_t session;
-    poolstat_options_t options;
     apr_pool_t *pool;
-    int status = poolstat_options(&options, argc, argv);
+    int status;
 
-    if (status >= 0) {
-        return status;
-    }
     apr_pool_create(&pool, NULL);
-    status = poolstat_session_open(&session, &options);
+    status = poolstat_session_open(&session, options);
     if (status < 0) {
         status = watch(&session, pool);
     }

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Texts for a terminal.  What comes from the board was written by clients: it passes the emitter's
- * escaping before anything here measures or prints it.
+ * Texts laid out for a terminal.  What comes from the board was written by clients: it is escaped
+ * (poolstat_say.h) before anything here measures or prints it.
  */
 #ifndef POOLSTAT_TEXT_H
 #define POOLSTAT_TEXT_H
 
+#include "poolstat_say.h"
 #include "pst_emit.h"
 
 #include <stdio.h>
-
-/** Room for any text of the board, escaped. */
-#define POOLSTAT_TEXT 1024
-
-/** Escape a text, as ?auto does: no control characters, valid UTF-8, nothing that turns direction. @return to */
-char *poolstat_text(char *to, apr_size_t size, const char *from);
 
 /**
  * Cut or pad an escaped text to a number of columns of the terminal, as the locale has it; a
@@ -48,15 +43,6 @@ void poolstat_print(const char *text, unsigned indent, unsigned columns);
 
 /** Columns of the terminal on stdout; COLUMNS goes first; 0: no terminal, no bound. */
 unsigned poolstat_terminal(void);
-
-/**
- * A sentence for whoever sits there, on stderr, after "poolstat: "; texts of the board in it are escaped before.
- * What begins with a blank goes on from the one before.
- */
-void poolstat_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/** Where sentences go instead, while stderr is a screen: the last one stays there. NULL: to stderr again. */
-void poolstat_say_to(char *to, apr_size_t size);
 
 /** A sink for emitters: a FILE. */
 apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len);

@@ -39,45 +39,6 @@ static const struct {
     { 'c', PST_SORT_CLIENT }, { 'i', PST_SORT_PID }
 };
 
-const pst_child_row_t *top_child(const top_t *top)
-{
-    const pst_snapshot_t *snapshot = &top->session.snapshot;
-
-    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
-        const pst_child_row_t *child = &snapshot->children[i];
-
-        if (child->head.owner == top->pid && child->head.started == top->started) {
-            return child;
-        }
-    }
-    return NULL;
-}
-
-const pst_row_t *top_connection(const top_t *top)
-{
-    const pst_child_row_t *child = top_child(top);
-
-    for (apr_uint32_t i = 0; child && i < child->shown; i++) {
-        const pst_row_t *row = top->session.snapshot.rows[child->first + i];
-
-        if (row->slot.id == top->id) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
-unsigned top_count(const top_t *top)
-{
-    const pst_child_row_t *child;
-
-    if (top->screen == TOP_CHILDREN) {
-        return top->session.snapshot.child_count;
-    }
-    child = top->screen == TOP_CHILD ? top_child(top) : NULL;
-    return child ? child->shown : 0;
-}
-
 /* The rows moved: find the selected one again; if it is gone, keep to its row. */
 static void follow(top_t *top)
 {
@@ -355,19 +316,15 @@ static int run(top_t *top)
     return status < 0 ? POOLSTAT_OK : status;
 }
 
-int poolstat_top(int argc, const char *const *argv)
+int poolstat_top(poolstat_options_t *options)
 {
     static top_t top;
-    poolstat_options_t options;
-    int status = poolstat_options(&options, argc, argv);
+    int status;
 
-    if (status >= 0) {
-        return status;
-    }
-    options.interval = options.interval ? options.interval : 1000000;
+    options->interval = options->interval ? options->interval : 1000000;
     top.utf8 = poolstat_utf8();
     apr_pool_create(&top.drawing, NULL);
-    status = poolstat_session_open(&top.session, &options);
+    status = poolstat_session_open(&top.session, options);
     if (status < 0) {
         status = run(&top);
     }

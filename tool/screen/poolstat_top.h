@@ -37,6 +37,9 @@ typedef struct top_t {
     char message[POOLSTAT_TEXT + 256];  /**< a file's name, and what is said of it */
 } top_t;
 
+/** The subcommand. */
+int poolstat_top(poolstat_options_t *options);
+
 /** Draw the screen. The snapshot was taken. */
 void top_draw(top_t *top);
 

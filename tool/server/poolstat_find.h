@@ -6,7 +6,7 @@
 #ifndef POOLSTAT_FIND_H
 #define POOLSTAT_FIND_H
 
-#include "poolstat.h"
+#include "poolstat_asked.h"
 #include "poolstat_servers.h"
 #include "pst_board.h"
 

@@ -7,7 +7,7 @@
  * happens to it can end us; each read is checked, every number bounded.
  */
 #include "poolstat_foreign.h"
-#include "poolstat_text.h"
+#include "poolstat_say.h"
 #include "pst_format.h"
 
 #include <stddef.h>

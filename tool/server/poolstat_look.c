@@ -4,7 +4,7 @@
  */
 #include "poolstat_look.h"
 #include "poolstat_process.h"
-#include "poolstat_text.h"
+#include "poolstat_say.h"
 #include "pst_doctor.h"
 
 #include <apr_strings.h>

@@ -4,7 +4,7 @@
  * descriptors and its network as many sockets as it likes.
  */
 #include "poolstat_process.h"
-#include "poolstat_text.h"
+#include "poolstat_say.h"
 #include "pst_remote.h"
 
 #include <apr_strings.h>

@@ -7,7 +7,7 @@
  */
 #include "poolstat_servers.h"
 #include "poolstat_process.h"
-#include "poolstat_text.h"
+#include "poolstat_say.h"
 #include "pst_file.h"
 #include "pst_format.h"
 #include "pst_remote.h"

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Texts of the board made harmless, and sentences on stderr.
+ */
+#ifndef POOLSTAT_SAY_H
+#define POOLSTAT_SAY_H
+
+#include "pst_emit.h"
+
+/** Room for any text of the board, escaped. */
+#define POOLSTAT_TEXT 1024
+
+/** Escape a text, as ?auto does: no control characters, valid UTF-8, nothing that turns direction. @return to */
+char *poolstat_text(char *to, apr_size_t size, const char *from);
+
+/**
+ * A sentence for whoever sits there, on stderr, after "poolstat: "; texts of the board in it are escaped before.
+ * What begins with a blank goes on from the one before.
+ */
+void poolstat_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Where sentences go instead, while stderr is a screen: the last one stays there. NULL: to stderr again. */
+void poolstat_say_to(char *to, apr_size_t size);
+
+#endif /* POOLSTAT_SAY_H */
