@@ -2,6 +2,7 @@
  *
  * The faces that httpd serves, without httpd: the same views print the same bytes to stdout.
  */
+#include "poolstat.h"
 #include "poolstat_look.h"
 #include "poolstat_objects.h"
 #include "poolstat_text.h"

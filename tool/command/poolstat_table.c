@@ -3,6 +3,7 @@
  * poolstat without a subcommand: a table, once.  The server, its sums, its children, and the largest
  * connections.
  */
+#include "poolstat.h"
 #include "poolstat_foreign.h"
 #include "poolstat_grid.h"
 #include "poolstat_heads.h"

@@ -2,6 +2,7 @@
  *
  * poolstat watch: a line per interval with what is there and what changed since the line before.
  */
+#include "poolstat.h"
 #include "poolstat_look.h"
 #include "poolstat_session.h"
 #include "poolstat_text.h"
