@@ -18,13 +18,21 @@
 #define FIT_WHOLE 0.97          /* a line as good as this needs no later beginning */
 #define FELL      0.25          /* of what had risen, at least, is a good part to be given back */
 #define STARTS    48u           /* how many beginnings are tried */
+#define LEVEL     0.02          /* of what had risen: the floor is level as long as it moves by no more */
+#define HEAD      0.01          /* of what had risen: before it rose by that it had not begun */
+#define GAPS      2             /* a level stretch so many times as long as the longest before is an end */
+#define TOOTH     0.10          /* of what had risen, at least: what is given back is more than noise */
+#define PART      8             /* and it is such a part of the rise, at least */
+#define SECONDS   10            /* and lasts so long */
+#define REQUESTS  20            /* or sees so many requests */
+#define TOLD_MOST 900           /* seconds: for no longer is it said what ended */
+#define TOLD_LEAST 60
 
 typedef struct rise_t {
     int good;
     double slope;               /* bytes per second, or per request */
     double fit;
-    double per_second;          /* bytes, from its beginning to its end */
-    double since;
+    unsigned begin, end;        /* points */
 } rise_t;
 
 typedef double (*axis_fn)(const pst_trend_point_t *point);
@@ -156,6 +164,7 @@ static rise_t judge_stretch(const pst_trend_point_t *p, const double *floor, axi
 {
     rise_t rise = { 0, 0, 0, 0, 0 };
     unsigned begin;
+    double risen;
     line_t line;
 
     if (to < from + PST_TREND_POINTS - 1 || floor[to] - floor[from] < PST_TREND_RISE
@@ -165,9 +174,14 @@ static rise_t judge_stretch(const pst_trend_point_t *p, const double *floor, axi
     begin = find_beginning(p, floor, axis, from, to, &line);
     rise.slope = line.slope;
     rise.fit = line.fit;
-    rise.since = p[begin].time;
-    rise.per_second = (floor[to] - floor[begin]) / (p[to].time - p[begin].time);
     rise.good = line.fit >= FIT && line.slope > 0 && rises_evenly(p, floor, axis, begin, to);
+    risen = HEAD * (floor[to] - floor[begin]);
+    rise.begin = begin;
+    while (begin + 1 < to && floor[begin + 1] - floor[rise.begin] <= risen) {
+        begin++;
+    }
+    rise.begin = begin;
+    rise.end = to;
     return rise;
 }
 
@@ -231,6 +245,12 @@ static rise_t judge_rise(const pst_trend_point_t *p, unsigned count, const doubl
     return rise;
 }
 
+/* So large a part of what had risen was given back. */
+static int gave_back(const parts_t *parts, double rise, double share)
+{
+    return parts->given_back > 0 && parts->given_back >= share * (rise + parts->given_back);
+}
+
 /*
  * What was settled rose, and the tail does not go on with it: it ended.  By the tail's length if that is a good part of
  * all; at once if a good part of what had risen was given back, and that for the first time: the rest may be given back as
@@ -245,23 +265,119 @@ static int ended(const pst_trend_point_t *p, unsigned count, const double *floor
         return 0;
     }
     return (since >= took / 3 && more < EVEN * rise * since / took)
-           || (parts->teeth == 1 && parts->given_back >= FELL * (rise + parts->given_back));
+           || (parts->teeth == 1 && gave_back(parts, rise, FELL));
+}
+
+/* ---- an end ---- */
+
+/* The stretch in which the floor rose, and how long it was level at the longest: before, within and after it. */
+typedef struct reach_t {
+    unsigned begin, end;        /* points: at the level of the first point for the last time, of the last for the first */
+    double gap, gap_requests;
+} reach_t;
+
+static reach_t reach_of(const pst_trend_point_t *p, unsigned count, const double *floor)
+{
+    double slack = LEVEL * (floor[count - 1] - floor[0]);
+    reach_t reach = { 0, count - 1, 0, 0 };
+    unsigned moved;
+
+    while (reach.begin + 1 < count && floor[reach.begin + 1] <= floor[0]) {
+        reach.begin++;
+    }
+    while (reach.end > reach.begin && floor[reach.end - 1] >= floor[count - 1] - slack) {
+        reach.end--;
+    }
+    moved = reach.begin;
+    for (unsigned i = reach.begin + 1; i <= reach.end; i++) {
+        if (floor[i] > floor[moved]) {
+            reach.gap = fmax(reach.gap, p[i].time - p[moved].time);
+            reach.gap_requests = fmax(reach.gap_requests, p[i].requests - p[moved].requests);
+            moved = i;
+        }
+    }
+    return reach;
+}
+
+/* Level for longer than it ever was while it rose, by the clock or by requests that were served meanwhile. What stood on it
+ * for a while, a tooth, was growth as long as it stood. */
+static int is_over(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts, const reach_t *reach)
+{
+    int tooth = gave_back(parts, floor[count - 1] - floor[0], TOOTH) && parts->settled > reach->end;
+    const pst_trend_point_t *last = &p[count - 1], *end = &p[tooth ? parts->settled : reach->end], *begin = &p[reach->begin];
+    double level = last->time - end->time, served = last->requests - end->requests;
+    double rose = (end->time - begin->time) / PART, rose_requests = (end->requests - begin->requests) / PART;
+
+    if (level <= SECONDS) {
+        return 0;
+    }
+    return (level > GAPS * reach->gap && level > rose)
+           || (served > GAPS * reach->gap_requests && served > rose_requests && served >= REQUESTS);
+}
+
+/* What is told of a rise: never more than was gained. */
+static void tell(pst_trend_t *verdict, const pst_trend_point_t *p, const double *floor, const rise_t *time,
+                 const rise_t *requests, unsigned until)
+{
+    const rise_t *rise = time->good ? time : requests;
+    double lasted, served;
+
+    verdict->since = p[rise->begin].time;
+    verdict->until = p[until].time;
+    verdict->level = floor[rise->end];
+    verdict->gained = floor[rise->end] - floor[rise->begin];
+    lasted = verdict->until - verdict->since;
+    served = p[until].requests - p[rise->begin].requests;
+    verdict->per_minute = 60 * verdict->gained / lasted;
+    if (time->good) {
+        verdict->per_minute = fmin(verdict->per_minute, 60 * time->slope);
+    }
+    if (requests->good && served > 0) {
+        verdict->per_request = fmin(requests->slope, verdict->gained / served);
+    }
+    verdict->fit = rise->fit;
+    if (requests->good) {
+        verdict->fit = fmax(verdict->fit, requests->fit);
+    }
+}
+
+/* It grew up to a point after which it is level. */
+static void judge_ended(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, const double *floor,
+                        const parts_t *parts, const reach_t *reach)
+{
+    rise_t time = judge_stretch(p, floor, by_time, 0, reach->end);
+    rise_t requests = judge_stretch(p, floor, by_requests, 0, reach->end);
+    double told;
+
+    if ((!time.good && !requests.good) || (parts->teeth == 1 && gave_back(parts, floor[count - 1] - floor[0], FELL))) {
+        return;
+    }
+    tell(verdict, p, floor, &time, &requests, reach->end);
+    told = fmin(fmax(verdict->until - verdict->since, TOLD_LEAST), TOLD_MOST);
+    if (p[count - 1].time - verdict->until <= told) {
+        verdict->state = PST_TREND_ENDED;
+    }
+    else {
+        *verdict = (pst_trend_t){ .state = PST_TREND_STEADY };
+    }
 }
 
 static void judge_growing(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor)
 {
     parts_t parts = part(p, count, floor);
-    rise_t time = judge_rise(p, count, floor, &parts, by_time);
-    rise_t requests = judge_rise(p, count, floor, &parts, by_requests);
+    reach_t reach = reach_of(p, count, floor);
+    rise_t time, requests;
 
-    if ((!time.good && !requests.good) || ended(p, count, floor, &parts)) {
+    if (is_over(p, count, floor, &parts, &reach)) {
+        judge_ended(verdict, p, count, floor, &parts, &reach);
         return;
     }
-    verdict->state = PST_TREND_GROWING;
-    verdict->per_minute = 60 * (time.good ? time.slope : requests.per_second);
-    verdict->per_request = requests.good ? requests.slope : 0;
-    verdict->fit = time.good && time.fit >= requests.fit ? time.fit : requests.good ? requests.fit : time.fit;
-    verdict->since = time.good ? time.since : requests.since;
+    time = judge_rise(p, count, floor, &parts, by_time);
+    requests = judge_rise(p, count, floor, &parts, by_requests);
+    if ((time.good || requests.good) && !ended(p, count, floor, &parts)) {
+        verdict->state = PST_TREND_GROWING;
+        tell(verdict, p, floor, &time, &requests, count - 1);
+    }
 }
 
 /* Shrinking is growing, seen backwards in time, that still goes on. */
@@ -279,18 +395,21 @@ static void judge_shrinking(pst_trend_t *verdict, const pst_trend_point_t *p, un
     }
     parts = part(back, count, floor);
     rise = judge_rise(back, count, floor, &parts, by_time);
-    if (rise.good && rise.since <= span / 4) {
+    if (rise.good && back[rise.begin].time <= span / 4) {
         verdict->state = PST_TREND_SHRINKING;
         verdict->per_minute = -60 * rise.slope;
         verdict->fit = rise.fit;
         verdict->since = p[0].time;
+        verdict->until = end;
+        verdict->gained = p[count - 1].size - p[0].size;
+        verdict->level = p[count - 1].size;
     }
 }
 
 void pst_trend_judge(pst_trend_t *verdict, pst_trend_point_t *points, unsigned count, double *work,
                      pst_trend_point_t *work_points)
 {
-    *verdict = (pst_trend_t){ PST_TREND_LITTLE, 0, 0, 0, 0 };
+    *verdict = (pst_trend_t){ .state = PST_TREND_LITTLE };
     count = clean(points, count);
     if (count < PST_TREND_POINTS) {
         return;
@@ -306,7 +425,7 @@ const char *pst_trend_word(unsigned state)
 {
     static const char *const words[PST_TREND_COUNT] = {
         [PST_TREND_LITTLE] = "too little data", [PST_TREND_STEADY] = "steady",
-        [PST_TREND_GROWING] = "growing", [PST_TREND_SHRINKING] = "shrinking"
+        [PST_TREND_GROWING] = "growing", [PST_TREND_SHRINKING] = "shrinking", [PST_TREND_ENDED] = "grew"
     };
 
     return state < PST_TREND_COUNT ? words[state] : "?";

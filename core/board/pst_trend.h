@@ -8,6 +8,9 @@
  * was never given back.  Teeth of a saw and noise leave the floor flat; a ramp below
  * them lifts it.  A verdict needs the floor to rise evenly, in time or by
  * requests: one step, or several that ended, are none.
+ *
+ * The rate never claims more than there is: what was gained is at least the rate times the time over which it was. What
+ * no longer grows has ended, whether or not it is given back: its floor has been level for twice as long as ever since it began.
  */
 #ifndef PST_TREND_H
 #define PST_TREND_H
@@ -19,6 +22,7 @@ typedef enum {
     PST_TREND_STEADY,
     PST_TREND_GROWING,
     PST_TREND_SHRINKING,
+    PST_TREND_ENDED,            /**< it grew, and no longer does; steady again once that was for as long as it grew */
     PST_TREND_COUNT
 } pst_trend_e;
 
@@ -35,10 +39,13 @@ typedef struct pst_trend_point_t {
 
 typedef struct pst_trend_t {
     pst_trend_e state;
-    double per_minute;          /**< bytes, below 0 where it shrinks; 0 unless growing or shrinking */
+    double per_minute;          /**< bytes, below 0 where it shrinks; 0 if steady; of what ended, while it grew */
     double per_request;         /**< bytes; 0 unless it grows evenly by requests */
     double fit;                 /**< r² of the line through the floor, 0 to 1 */
-    double since;               /**< the time of the point at which it began; 0 unless growing or shrinking */
+    double since;               /**< the time of the point at which it began; 0 if steady */
+    double until;               /**< the time of the last point or, of what ended, of the one at which it did; 0 if steady */
+    double gained;              /**< bytes from since to until: of the floor, that is */
+    double level;               /**< the floor until */
 } pst_trend_t;
 
 /**

@@ -127,7 +127,7 @@ static void humps(void)
     for (int i = 46; i < 56; i++) {
         point(i, nodes(MIB + 330 * KIB), i * 20);
     }
-    judge(PST_TREND_STEADY, "unless it stays there");
+    judge(PST_TREND_ENDED, "unless it stays there");
     count = 40;
     for (int i = 40; i < 200; i++) {
         point(i, nodes(MIB + 292 * KIB), i * 20);
