@@ -11,10 +11,10 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* How long it has been growing, and how much that made. */
-static apr_uint64_t lasted(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+/* The time over which it gained what it did: what was gained is of that moment, not of this one. */
+static apr_uint64_t lasted(const pst_shared_verdict_t *verdict)
 {
-    return verdict->since && verdict->since < doctor->snapshot->taken ? doctor->snapshot->taken - verdict->since : 0;
+    return (apr_uint64_t)verdict->lasted * 1000;
 }
 
 /* In seconds, and in as many points: a coarse interval needs a longer time. */
@@ -26,8 +26,8 @@ static int long_enough(const pst_doctor_t *doctor, apr_uint64_t usec, apr_uint64
 /* For so many seconds, by so many bytes. */
 static int grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least, apr_uint64_t seconds)
 {
-    return verdict->state == PST_TREND_GROWING && long_enough(doctor, lasted(doctor, verdict), seconds)
-           && (double)verdict->per_minute * (double)lasted(doctor, verdict) / 60e6 >= least;
+    return verdict->state == PST_TREND_GROWING && long_enough(doctor, lasted(verdict), seconds)
+           && (double)verdict->gained >= least;
 }
 
 /* The same. What has only begun to is noted: nobody may say that all is well. */
@@ -40,9 +40,9 @@ static int grows(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict
 }
 
 /* How far the rate may be drawn on: minutes. */
-static double foreseen(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
+static double foreseen(const pst_shared_verdict_t *verdict)
 {
-    double minutes = (double)lasted(doctor, verdict) / 60e6 * PST_DOCTOR_FORESEES;
+    double minutes = (double)lasted(verdict) / 60e6 * PST_DOCTOR_FORESEES;
 
     return minutes < 1440 ? minutes : 1440;
 }
@@ -51,9 +51,9 @@ static double foreseen(const pst_doctor_t *doctor, const pst_shared_verdict_t *v
 static pst_severity_e severity(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, int returns)
 {
     double limit = (double)doctor->snapshot->about.memory_limit_bytes;
-    double more = (double)verdict->per_minute * foreseen(doctor, verdict);
+    double more = (double)verdict->per_minute * foreseen(verdict);
 
-    if (returns && !long_enough(doctor, lasted(doctor, verdict), PST_DOCTOR_LONG_SECONDS)) {
+    if (returns && !long_enough(doctor, lasted(verdict), PST_DOCTOR_LONG_SECONDS)) {
         return PST_SEVERITY_WARNING;
     }
     return limit > 0 && more >= limit * PST_DOCTOR_CRITICAL / 100 ? PST_SEVERITY_CRITICAL : PST_SEVERITY_WARNING;
@@ -69,19 +69,20 @@ static const char *rate(const pst_doctor_t *doctor, const pst_shared_verdict_t *
 
 static const char *since(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict)
 {
-    double minutes = foreseen(doctor, verdict);
+    double minutes = foreseen(verdict);
 
-    return pst_doctor_say(doctor, "It has been growing evenly for %s (r\xc2\xb2 %.2f); if that goes on, it is %s more in %s.",
-                          pst_doctor_age(doctor, lasted(doctor, verdict)), verdict->fit / 1000.0,
+    return pst_doctor_say(doctor, "It grew by %s, evenly, in %s (r\xc2\xb2 %.2f); if that goes on, it is %s more in %s.",
+                          pst_doctor_size(doctor, (double)verdict->gained), pst_doctor_age(doctor, lasted(verdict)), verdict->fit / 1000.0,
                           pst_doctor_size(doctor, (double)verdict->per_minute * minutes),
                           minutes < 1440 ? pst_doctor_age(doctor, (apr_uint64_t)(minutes * 60e6)) : "a day");
 }
 
-static void rate_figures(const pst_doctor_t *doctor, pst_finding_t *finding, const pst_shared_verdict_t *verdict)
+static void rate_figures(pst_finding_t *finding, const pst_shared_verdict_t *verdict)
 {
     pst_doctor_figure(finding, "bytes_per_minute", (double)verdict->per_minute);
     pst_doctor_figure(finding, "bytes_per_request", (double)verdict->per_request);
-    pst_doctor_figure(finding, "growing_seconds", (double)lasted(doctor, verdict) / 1e6);
+    pst_doctor_figure(finding, "gained_bytes", (double)verdict->gained);
+    pst_doctor_figure(finding, "growing_seconds", (double)lasted(verdict) / 1e6);
 }
 
 /* The class of the child's pools that grows fastest, of those whose maker is known. @return NULL if none is */
@@ -132,7 +133,7 @@ static int leaks(const pst_doctor_t *doctor, const pst_child_row_t *child)
     if (!grows(doctor, verdict, least > PST_DOCTOR_GROWN ? least : PST_DOCTOR_GROWN, PST_DOCTOR_LEAK_SECONDS)) {
         return 0;
     }
-    if (verdict->site || growing_class(child) || long_enough(doctor, lasted(doctor, verdict), PST_DOCTOR_LONG_SECONDS)) {
+    if (verdict->site || growing_class(child) || long_enough(doctor, lasted(verdict), PST_DOCTOR_LONG_SECONDS)) {
         return 1;
     }
     doctor->findings->begun = 1;
@@ -166,7 +167,7 @@ static void find_process(pst_doctor_t *doctor, const pst_child_row_t *child)
     finding->advice = pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too "
                                      "large, gracefully; MaxConnectionsPerChild one that has served so much.",
                                      author_of_process(doctor, child));
-    rate_figures(doctor, finding, verdict);
+    rate_figures(finding, verdict);
     pst_doctor_figure(finding, "process_reserved_bytes", (double)child->head.process.reserved_bytes);
 }
 
@@ -192,7 +193,7 @@ static void find_connection(pst_doctor_t *doctor, const pst_row_t *row)
                                      request ? "The memory comes back when the request ends."
                                              : "The memory comes back when the connection ends: MaxKeepAliveRequests "
                                                "bounds how long that takes.");
-    rate_figures(doctor, finding, verdict);
+    rate_figures(finding, verdict);
     pst_doctor_figure(finding, "reserved_bytes", (double)slot->usage.reserved_bytes);
     pst_doctor_figure(finding, "requests", (double)slot->requests);
 }
@@ -226,7 +227,7 @@ static int explained(pst_doctor_t *doctor, const pst_child_row_t *child, const p
     apr_uint64_t was, now, last, quarter;
 
     if (!pst_doctor_history(doctor, child)
-        || (double)class->row.class_reserved_bytes < (double)verdict->per_minute * (double)lasted(doctor, verdict) / 60e6) {
+        || (double)class->row.class_reserved_bytes < (double)verdict->gained) {
         return 1;
     }
     last = history->fine[history->fine_count - 1].time;
@@ -258,7 +259,7 @@ static void find_class(pst_doctor_t *doctor, const of_class_t *of)
     finding->evidence = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of them reserve %s now.", since(doctor, verdict),
                                        class->pools, pst_doctor_size(doctor, (double)class->row.class_reserved_bytes));
     finding->advice = who;
-    rate_figures(doctor, finding, verdict);
+    rate_figures(finding, verdict);
     pst_doctor_figure(finding, "reserved_bytes", (double)class->row.class_reserved_bytes);
     pst_doctor_figure(finding, "pools", (double)class->pools);
 }
@@ -290,7 +291,7 @@ static void find_heap(pst_doctor_t *doctor, const pst_child_row_t *child)
                       "languages, TLS, XML, databases). heaptrack or a heap profiler on one child names the caller. Until it is "
                       "mended, PoolStatMaxChild with pss replaces a child that has grown too large, gracefully; MaxConnectionsPerChild one that "
                       "has served so much.";
-    rate_figures(doctor, finding, verdict);
+    rate_figures(finding, verdict);
     pst_doctor_figure(finding, "heap_in_use_bytes", (double)books->heap_in_use_bytes);
     pst_doctor_figure(finding, "heap_free_bytes", (double)books->heap_free_bytes);
 }

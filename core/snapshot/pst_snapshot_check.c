@@ -13,10 +13,19 @@ void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
 {
     if (verdict->of != of || verdict->state >= PST_TREND_COUNT || verdict->scope > PST_SCOPE_REQUEST
         || verdict->fit > 1000 || !isfinite(verdict->per_minute) || !isfinite(verdict->per_request)
-        || verdict->per_request < 0) {
+        || verdict->per_request < 0 || !isfinite(verdict->gained)) {
         memset(verdict, 0, sizeof(*verdict));
     }
     verdict->since = pst_sane(verdict->since);
+}
+
+void pst_snapshot_check_share(pst_shared_share_t *share)
+{
+    if (share->known != 1 || !isfinite(share->gained_new) || !isfinite(share->gained_again) || share->gained_new < 0
+        || share->gained_again < 0) {
+        memset(share, 0, sizeof(*share));
+    }
+    share->only_new = share->only_new == 1;
 }
 
 apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone)

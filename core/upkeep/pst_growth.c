@@ -12,8 +12,10 @@
 #include "pst_account.h"
 #include "pst_figure.h"
 #include "pst_history.h"
-#include "pst_trend.h"
+#include "pst_hold.h"
+#include "pst_share.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -33,6 +35,10 @@
 #define FINE_EVERY  5
 /* A day of minutes says nothing new before it is longer than the fine ring. */
 #define COARSE_FROM 20
+/* What only the child's end gives back is not said to grow by fewer points: it warms up. */
+#define WARMED_UP   20
+/* The last minutes may grow so many times as fast as the day before they are told instead of it. */
+#define FASTER      2
 
 /*
  * Memory as the kernel gives it: zero, and not there before it is used.  malloc
@@ -97,76 +103,146 @@ static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools,
     return pst_minus(reserved, more * EMPTY_POOL);
 }
 
-/* What is judged of a point. */
-typedef enum { OF_PROCESS, OF_HEAP } of_e;
+/* What is judged of a point: the process scope, what came of it with no new request, the heap. */
+typedef enum { OF_PROCESS, OF_REPEATED, OF_HEAP, OF_COUNT } of_e;
+
+/* A figure that was not taken yet is none. */
+static double size_of(const pst_history_point_t *point, apr_uint64_t least_pools, of_e of)
+{
+    apr_uint64_t size;
+
+    if (of == OF_HEAP) {
+        return point->heap_in_use ? (double)point->heap_in_use : (double)NAN;
+    }
+    size = without_on_demand(point->process, point->process_pools, least_pools, own.on_demand);
+    return (double)(of == OF_REPEATED ? pst_minus(size, point->process_new) : size);
+}
 
 /* Times are relative to the first point, so that seconds have room for their fractions. */
-static void judge_points(pst_trend_t *trend, const pst_history_point_t *points, apr_uint32_t count, of_e of)
+static void judge_points(pst_told_t *told, const pst_history_point_t *points, apr_uint32_t count, of_e of)
 {
     apr_uint64_t least = count ? points[0].process_pools : 0;
+    pst_trend_t trend;
 
     for (apr_uint32_t i = 0; i < count; i++) {
         least = points[i].process_pools < least ? points[i].process_pools : least;
     }
     for (apr_uint32_t i = 0; i < count; i++) {
         own.points[i].time = (double)((apr_int64_t)points[i].time - (apr_int64_t)points[0].time) / 1e6;
-        own.points[i].size = of == OF_HEAP ? (double)points[i].heap_in_use
-                             : (double)without_on_demand(points[i].process, points[i].process_pools, least, own.on_demand);
+        own.points[i].size = size_of(&points[i], least, of);
         own.points[i].requests = (double)points[i].requests_finished;
     }
-    pst_trend_judge(trend, own.points, count, own.work, own.spare);
+    pst_trend_judge(&trend, own.points, count, own.work, own.spare);
+    pst_told_from(told, &trend, count ? points[0].time : 0);
 }
 
 /* A class: its creator is known, nobody need look. */
 #define NOBODY (-1)
 
 /* What grows is looked into: the next growth says whose it is. */
-static void publish(pst_shared_verdict_t *to, const pst_trend_t *trend, apr_uint64_t begin,
-                    const pst_shared_slot_t *slot, int scope)
+static void publish(pst_shared_verdict_t *to, const pst_told_t *told, const pst_shared_slot_t *slot, int scope)
 {
-    int moves = trend->state == PST_TREND_GROWING || trend->state == PST_TREND_SHRINKING;
+    double lasted = told->until > told->since ? (double)(told->until - told->since) / 1000 : 0;
 
-    if (trend->state == PST_TREND_GROWING && scope != NOBODY) {
+    if (told->state == PST_TREND_GROWING && scope != NOBODY) {
         pst_account_watch(slot, (pst_scope_e)scope);
     }
-    if (trend->state != PST_TREND_GROWING || (int)to->scope != scope) {
+    if ((told->state != PST_TREND_GROWING && told->state != PST_TREND_ENDED) || (scope != NOBODY && (int)to->scope != scope)) {
         pst_store(&to->site, 0);
     }
     to->scope = (uint8_t)(scope == NOBODY ? PST_SCOPE_PROCESS : scope);
-    to->fit = (uint16_t)(trend->fit * 1000 + 0.5);
-    to->per_minute = (float)trend->per_minute;
-    to->per_request = (float)trend->per_request;
-    pst_store(&to->since, moves ? begin + (apr_uint64_t)(trend->since * 1e6) : 0);
+    to->fit = (uint16_t)(told->fit * 1000 + 0.5);
+    to->per_minute = (float)told->per_minute;
+    to->per_request = (float)told->per_request;
+    to->gained = (float)told->gained;
+    to->lasted = lasted < APR_UINT32_MAX ? (apr_uint32_t)lasted : APR_UINT32_MAX;
+    pst_store(&to->since, told->since);
     __atomic_store_n(&to->of, slot ? (apr_uint32_t)pst_load(&slot->id) : 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&to->state, (uint8_t)trend->state, __ATOMIC_RELEASE);
+    __atomic_store_n(&to->state, (uint8_t)told->state, __ATOMIC_RELEASE);
 }
 
-/* The last minutes by the fine points, the day by the coarse ones: one verdict. */
-static void judge_history(pst_shared_verdict_t *to, const pst_history_t *history, of_e of)
+/* The day, with the newest point at its end. */
+static void judge_day(pst_told_t *told, pst_history_t *history, of_e of)
 {
-    pst_trend_t fine, day = { .state = PST_TREND_LITTLE };
-    int scope = of == OF_PROCESS ? PST_SCOPE_PROCESS : NOBODY;
+    const pst_history_point_t *newest = &history->fine[history->fine_count - 1];
+    apr_uint32_t count = history->coarse_count;
 
-    judge_points(&fine, history->fine, history->fine_count, of);
-    if (history->coarse_count >= COARSE_FROM) {
-        judge_points(&day, history->coarse, history->coarse_count, of);
+    if (newest->time > history->coarse[count - 1].time) {
+        history->coarse[count++] = *newest;     /* it has room for one more than can be read */
     }
-    if (fine.state != PST_TREND_GROWING && (day.state == PST_TREND_GROWING || day.state == PST_TREND_SHRINKING)) {
-        publish(to, &day, history->coarse[0].time, NULL, scope);
-        return;
-    }
-    if (fine.state == PST_TREND_GROWING && day.state == PST_TREND_GROWING) {
-        /* the rate of the last minutes, since when the day tells */
-        double begin = (double)history->coarse[0].time - (double)history->fine[0].time;
+    judge_points(told, history->coarse, count, of);
+    history->coarse_count = count;
+}
 
-        fine.since = day.since + begin / 1e6 < fine.since ? day.since + begin / 1e6 : fine.since;
-        if (fine.since < 0) {
-            publish(to, &fine, 0, NULL, scope);
-            pst_store(&to->since, history->fine[0].time - (apr_uint64_t)(-fine.since * 1e6));
-            return;
-        }
+/* The last minutes by the fine points, the day by the coarse ones: one verdict, whose rate is that of the time it names.
+ * @return whether it is the day's */
+static int judge_both(pst_told_t *told, pst_history_t *history, of_e of)
+{
+    pst_told_t day;
+
+    judge_points(told, history->fine, history->fine_count, of);
+    if (history->fine_count < WARMED_UP && (told->state == PST_TREND_GROWING || told->state == PST_TREND_ENDED)) {
+        *told = (pst_told_t){ .state = PST_TREND_LITTLE };
     }
-    publish(to, &fine, history->fine[0].time, NULL, scope);
+    if (history->coarse_count < COARSE_FROM) {
+        return 0;
+    }
+    judge_day(&day, history, of);
+    if (day.state == PST_TREND_STEADY || day.state == PST_TREND_LITTLE) {
+        return 0;
+    }
+    if (told->state == PST_TREND_GROWING
+        && (day.state != PST_TREND_GROWING || day.since >= told->since || told->per_minute > FASTER * day.per_minute)) {
+        return 0;
+    }
+    if (told->state == PST_TREND_ENDED && day.state == PST_TREND_GROWING && day.since < told->until) {
+        day.state = PST_TREND_ENDED;
+        day.until = told->until;
+        day.per_minute = 60e6 * day.gained / (double)(day.until - day.since);
+    }
+    *told = day;
+    return 1;
+}
+
+/* What stands on the board of the one and the other, from look to look. */
+static pst_hold_t held[OF_COUNT];
+
+/* By repetition, if what came without new requests grows of itself; else all of it, with what came with which. */
+static void judge_process(pst_shared_child_t *child, pst_history_t *history, apr_uint64_t now)
+{
+    pst_shared_share_t share = { 0 };
+    pst_told_t all, repeated;
+    int is_day = judge_both(&all, history, OF_PROCESS), repeats_day;
+
+    repeats_day = judge_both(&repeated, history, OF_REPEATED);
+    pst_hold(&held[OF_PROCESS], &all, now);
+    pst_hold(&held[OF_REPEATED], &repeated, now);
+    if (repeated.state == PST_TREND_GROWING) {
+        all = repeated;
+        is_day = repeats_day;
+    }
+    if (all.state == PST_TREND_GROWING || all.state == PST_TREND_ENDED) {
+        pst_share_process(&share, is_day ? history->coarse : history->fine, is_day ? history->coarse_count : history->fine_count,
+                          all.since, all.until, all.gained);
+        share.only_new &= repeated.state != PST_TREND_GROWING;
+    }
+    child->share = share;
+    publish(&child->verdict, &all, NULL, PST_SCOPE_PROCESS);
+}
+
+static void judge_heap(pst_shared_child_t *child, pst_history_t *history, apr_uint64_t now)
+{
+    pst_shared_share_t share = { 0 };
+    pst_told_t told;
+    int is_day = judge_both(&told, history, OF_HEAP);
+
+    pst_hold(&held[OF_HEAP], &told, now);
+    if (told.state == PST_TREND_GROWING || told.state == PST_TREND_ENDED) {
+        pst_share_heap(&share, is_day ? history->coarse : history->fine, is_day ? history->coarse_count : history->fine_count,
+                       told.since, told.until, told.gained);
+    }
+    child->heap_share = share;
+    publish(&child->heap_verdict, &told, NULL, NOBODY);
 }
 
 void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse)
@@ -182,9 +258,9 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
         return;
     }
     own.on_demand = pools_on_demand(board);
-    judge_history(&child->verdict, history, OF_PROCESS);
+    judge_process(child, history, history->fine[history->fine_count - 1].time);
     if (pst_load(&child->books.heap_time)) {
-        judge_history(&child->heap_verdict, history, OF_HEAP);
+        judge_heap(child, history, history->fine[history->fine_count - 1].time);
     }
 }
 
@@ -196,6 +272,7 @@ typedef struct series_t {
     apr_uint32_t count;
     apr_uint32_t each;          /* beats that a point stands for */
     apr_uint32_t beats;         /* of the last point, so far */
+    pst_hold_t held;
     pst_trend_point_t points[SERIES];
 } series_t;
 
@@ -239,6 +316,7 @@ static void add_point(series_t *series, apr_uint64_t of, apr_uint64_t now, apr_u
         series->begin = now;
         series->count = series->beats = 0;
         series->each = 1;
+        memset(&series->held, 0, sizeof(series->held));
     }
     point.time = (double)(now - series->begin) / 1e6;
     point.size = (double)size;
@@ -257,35 +335,39 @@ static void add_point(series_t *series, apr_uint64_t of, apr_uint64_t now, apr_u
     series->beats = 1;
 }
 
-static void judge_series(pst_trend_t *trend, series_t *series)
+/* The last point may be of some beats ago, where a point stands for many. */
+static void judge_series(pst_told_t *told, series_t *series, apr_uint64_t now)
 {
     pst_trend_point_t points[SERIES], spare[SERIES];
     double work[SERIES];
+    pst_trend_t trend;
 
     memcpy(points, series->points, series->count * sizeof(points[0]));
-    pst_trend_judge(trend, points, series->count, work, spare);
+    pst_trend_judge(&trend, points, series->count, work, spare);
+    pst_told_from(told, &trend, series->begin);
+    pst_hold(&series->held, told, now);
 }
 
 static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *request, apr_uint64_t now)
 {
     apr_uint64_t id = pst_load(&slot->id), whole = pst_load(&slot->usage.reserved_bytes), of_request = 0;
-    pst_trend_t trend, requests_trend = { .state = PST_TREND_LITTLE };
+    pst_told_t told, of_requests = { .state = PST_TREND_LITTLE };
 
     if (__atomic_load_n(&slot->has_request, __ATOMIC_RELAXED)) {
         of_request = pst_load(&slot->request.reserved_bytes);
         add_point(request, pst_load(&slot->request_started), now, of_request, 0);
-        judge_series(&requests_trend, request);
+        judge_series(&of_requests, request, now);
     }
     else {
         request->count = 0;
     }
     add_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
-    judge_series(&trend, connection);
-    if (trend.state != PST_TREND_GROWING && requests_trend.state == PST_TREND_GROWING) {
-        publish(&slot->verdict, &requests_trend, request->begin, slot, PST_SCOPE_REQUEST);
+    judge_series(&told, connection, now);
+    if (told.state != PST_TREND_GROWING && of_requests.state == PST_TREND_GROWING) {
+        publish(&slot->verdict, &of_requests, slot, PST_SCOPE_REQUEST);
     }
     else {
-        publish(&slot->verdict, &trend, connection->begin, slot, PST_SCOPE_CONNECTION);
+        publish(&slot->verdict, &told, slot, PST_SCOPE_CONNECTION);
     }
 }
 
@@ -328,7 +410,7 @@ void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr
     }
     for (i = 0; classes && i < PST_CLASS_COUNT; i++) {
         pst_shared_class_t *row = pst_board_class(board, child, i);
-        pst_trend_t trend;
+        pst_told_t told;
 
         if (!__atomic_load_n(&row->in_use, __ATOMIC_RELAXED)) {
             continue;
@@ -337,7 +419,7 @@ void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr
         least[i] = !classes[i].count || pools < least[i] ? pools : least[i];
         add_point(&classes[i], 1, now,
                   without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
-        judge_series(&trend, &classes[i]);
-        publish(&row->verdict, &trend, classes[i].begin, NULL, NOBODY);
+        judge_series(&told, &classes[i], now);
+        publish(&row->verdict, &told, NULL, NOBODY);
     }
 }

@@ -78,7 +78,7 @@ static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, cons
     char place[PST_PLACE_LEN];
 
     pst_emit_text(emit, "state", pst_trend_word(verdict->state));
-    if (verdict->state != PST_TREND_GROWING && verdict->state != PST_TREND_SHRINKING) {
+    if (verdict->state == PST_TREND_STEADY || verdict->state == PST_TREND_LITTLE) {
         return;
     }
     pst_emit_signed(emit, "bytes_per_minute", verdict->per_minute);
@@ -95,6 +95,8 @@ static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, cons
     else {
         pst_emit_null(emit, "since");
     }
+    pst_emit_signed(emit, "gained_bytes", verdict->gained);
+    pst_emit_decimal(emit, "lasted_seconds", verdict->lasted / 1000.0);
     if (pst_place_of_verdict(place, snapshot, verdict)) {
         pst_emit_text(emit, "site", place);
     }

@@ -105,6 +105,8 @@ static void grow(pst_shared_verdict_t *verdict, double per_minute, apr_uint64_t 
     verdict->per_minute = (float)per_minute;
     verdict->fit = 990;
     verdict->since = NOW - seconds * SECOND;
+    verdict->lasted = (uint32_t)(seconds * 1000);
+    verdict->gained = (float)(per_minute * (double)seconds / 60);
 }
 
 /* ---- findings ---- */

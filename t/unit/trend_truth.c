@@ -281,7 +281,8 @@ int main(void)
         printf("# %s: %u verdicts, %u growing, %u ended, %u missed, %u wrong rate\n", names[k], seen[k].judged, seen[k].growing,
                seen[k].ended, seen[k].missed, seen[k].wrong_rate);
         none(seen[k].claims, kind, "claims no more than there is");
-        few(seen[k].accused, seen[k].judged, kind == FLAT ? 1 : 0, kind, "said to grow");
+        /* a saw of nearly whole seconds is seen a little higher at each tooth: the samples do rise, by less than a tooth */
+        few(seen[k].accused, seen[k].judged, kind == SAW ? 2 : kind == FLAT, kind, "said to grow");
         none(seen[k].late, kind, "said for no longer than it may be");
         none(seen[k].wrong_end, kind, "ended no later than it did");
         few(seen[k].missed, seen[k].judged, 1, kind, "not said to grow though it does");

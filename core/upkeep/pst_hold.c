@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is said of a growth, from look to look.  See pst_hold.h.
+ */
+#include "pst_hold.h"
+
+#define ENTER 2u                /* looks in a row that find it growing, before that is said */
+#define LEAVE 5u                /* that do not, before it is no longer said */
+#define LATER 5u                /* that find it to begin later, before that is believed */
+
+void pst_told_from(pst_told_t *told, const pst_trend_t *trend, apr_uint64_t begin)
+{
+    int moves = trend->state != PST_TREND_LITTLE && trend->state != PST_TREND_STEADY;
+
+    *told = (pst_told_t){ trend->state, trend->per_minute, trend->per_request, trend->fit, trend->gained, trend->level, 0, 0 };
+    if (moves) {
+        told->since = begin + (apr_uint64_t)(trend->since * 1e6);
+        told->until = begin + (apr_uint64_t)(trend->until * 1e6);
+    }
+}
+
+/* The rate never claims more than was gained. */
+static void set_rate(pst_told_t *told)
+{
+    double minutes = (double)(told->until - told->since) / 60e6;
+
+    if (told->until > told->since && told->per_minute * minutes > told->gained) {
+        told->per_request *= told->gained / (told->per_minute * minutes);
+        told->per_minute = told->gained / minutes;
+    }
+}
+
+/* It still grows. If it is found to begin later than was said: what was gained up to now, since then. */
+static void go_on(pst_hold_t *hold, pst_told_t *told)
+{
+    const pst_told_t *said = &hold->said;
+
+    hold->later = told->since > said->since ? hold->later + 1 : 0;
+    if (hold->later && hold->later < LATER && told->level >= said->level && told->until >= said->until) {
+        told->gained = said->gained + told->level - said->level;
+        told->since = said->since;
+        set_rate(told);
+    }
+    else {
+        hold->later = 0;
+    }
+}
+
+/* It does not, or not any more; for a few looks it may just not be seen. */
+static void linger(const pst_hold_t *hold, pst_told_t *told, apr_uint64_t now)
+{
+    *told = hold->said;
+    told->until = now > told->until ? now : told->until;
+    set_rate(told);
+}
+
+void pst_hold(pst_hold_t *hold, pst_told_t *told, apr_uint64_t now)
+{
+    int growing = told->state == PST_TREND_GROWING, said = hold->said.state == PST_TREND_GROWING;
+
+    hold->found = growing ? hold->found + 1 : 0;
+    hold->missed = growing ? 0 : hold->missed + 1;
+    if (growing && said) {
+        go_on(hold, told);
+    }
+    else if (growing && hold->found < ENTER) {
+        *told = hold->said.state == PST_TREND_ENDED ? hold->said : (pst_told_t){ .state = PST_TREND_STEADY };
+    }
+    else if (said && told->state == PST_TREND_STEADY && hold->missed < LEAVE) {
+        linger(hold, told, now);
+    }
+    hold->said = *told;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is said of a growth, from look to look: a verdict that comes and goes within seconds helps nobody.
+ *
+ * It is said to grow when two looks in a row found it, and no longer when several in a row did not. Since when
+ * does not move on at once either: a line through a few more points may begin elsewhere.
+ *
+ * One thread: the history's writer.
+ */
+#ifndef PST_HOLD_H
+#define PST_HOLD_H
+
+#include "pst_trend.h"
+
+/** A verdict, its times in microseconds since the epoch. */
+typedef struct pst_told_t {
+    pst_trend_e  state;
+    double       per_minute, per_request, fit, gained, level;
+    apr_uint64_t since, until;
+} pst_told_t;
+
+/** What was said before; zeros: nothing. */
+typedef struct pst_hold_t {
+    pst_told_t   said;
+    apr_uint32_t found;         /**< looks in a row that found it growing */
+    apr_uint32_t missed;        /**< looks in a row that did not */
+    apr_uint32_t later;         /**< looks in a row that found it to begin later than was said */
+} pst_hold_t;
+
+/** Times of a verdict whose points' times count from begin. */
+void pst_told_from(pst_told_t *told, const pst_trend_t *trend, apr_uint64_t begin);
+
+/** A look found this, now; what is said of it is put in its place. */
+void pst_hold(pst_hold_t *hold, pst_told_t *told, apr_uint64_t now);
+
+#endif /* PST_HOLD_H */
