@@ -58,6 +58,16 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s);
 /** Child: does this process gather? The other hooks do nothing where it does not. */
 int pst_process_gathers(void);
 
+/* -- what outlives reloads (mod_poolstat_retained.c) ------------------------ */
+
+/**
+ * Parent: memory that httpd keeps while it reloads this module; zeroed when it is first asked for.  A module of another
+ * version, or with another layout of it, gets memory of its own: never what another struct was stored in.
+ * @param what    a name
+ * @param layout  a number that goes up when members change without a change of size
+ */
+void *pst_retained(const char *what, unsigned layout, apr_size_t size);
+
 /* -- histories (mod_poolstat_watch.c) -------------------------------------- */
 
 /** Parent: see to it that someone writes the histories of this board. */

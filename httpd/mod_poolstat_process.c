@@ -31,7 +31,7 @@
 
 APLOG_USE_MODULE(poolstat);
 
-#define RETAINED_KEY "mod_poolstat board"
+#define RETAINED_LAYOUT 1       /* of retained_t and what is in it: another meaning is another number */
 #define MODULE_VERSION "mod_poolstat/" PST_VERSION
 
 /* What the parent keeps across reloads. */
@@ -191,16 +191,14 @@ static void announce(const pst_config_t *config, server_rec *s)
 int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     const pst_config_t *config = pst_config_get(s);
-    retained_t *retained = ap_retained_data_get(RETAINED_KEY);
+    retained_t *retained;
 
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
         || ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
         return OK;
     }
-    if (!retained) {
-        retained = ap_retained_data_create(RETAINED_KEY, sizeof(*retained));
-    }
+    retained = pst_retained("board", RETAINED_LAYOUT, sizeof(*retained));
     provide_board(retained, config, ptemp, s);
     apr_pool_cleanup_register(pconf, NULL, drop_guard, apr_pool_cleanup_null);
     g.board = retained->made ? &retained->board : NULL;
@@ -293,32 +291,52 @@ static void tell_modules(apr_pool_t *pool)
     pst_object_modules((const void *const *)records->elts, (unsigned)records->nelts, mpm);
 }
 
-static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
+/* Counting begins. @return how figures are taken */
+static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claimed, const pst_config_t *config,
+                                   const char **reason)
 {
     pst_level_e level;
-    const char *reason;
+
+    if (pst_account_start(g.board, claimed) != APR_SUCCESS) {
+        *reason = "there is no memory for its accounts";
+        return PST_LEVEL_PUBLIC;
+    }
+    tell_modules(pchild);
+    level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, reason);
+    pst_instrument_classes(pchild, g.board, pst_child_block(), config->profile);
+    g.gathers = 1;
+    return level;
+}
+
+/* What the block says of the child, before anybody sees it. */
+static void introduce(pst_shared_child_t *block, pst_level_e level, const char *reason)
+{
+    block->level = level;
+    apr_cpystrn(block->reason, reason ? reason : "", sizeof(block->reason));
+    pst_board_show(block);
+}
+
+static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
+{
+    const char *reason = NULL;
     apr_uint32_t generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
-    pst_shared_child_t *block = pst_board_claim(g.board, g.pid, generation);
+    pst_shared_child_t *block = pst_board_claim_unseen(g.board, g.pid, generation);
+    pst_level_e level = start_gathering(pchild, block, config, &reason);
 
     if (!block) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0006: no free block on the board: this child is not shown.");
     }
-    if (pst_account_start(g.board, block) != APR_SUCCESS) {
+    block = g.gathers ? pst_child_block() : block;
+    if (block) {
+        introduce(block, level, reason);
+    }
+    if (!g.gathers) {
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_ENOMEM, s, "PST0007: this child gathers nothing.");
         return;
     }
-    tell_modules(pchild);
-    level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, &reason);
-    block = pst_child_block();
-    pst_instrument_classes(pchild, g.board, block, config->profile);
-    block->level = level;
-    if (reason) {
-        apr_cpystrn(block->reason, reason, sizeof(block->reason));
-        if (config->instrument && level == PST_LEVEL_HOOKS) {
-            complain_once(pst_board_header(g.board), s, reason);
-        }
+    if (reason && config->instrument && level == PST_LEVEL_HOOKS) {
+        complain_once(pst_board_header(g.board), s, reason);
     }
-    g.gathers = 1;
     prepare_release(block, pchild, config);
     pst_watch_child_init(g.board, block, pchild, s);
 }

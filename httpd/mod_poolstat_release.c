@@ -22,7 +22,7 @@
 
 APLOG_USE_MODULE(poolstat);
 
-#define RETAINED_KEY "mod_poolstat nonces"
+#define RETAINED_LAYOUT 1
 #define GOOD_FOR     3600       /* seconds */
 #define BODY_MAX     1024
 #define WAIT         apr_time_from_sec(3)
@@ -40,12 +40,9 @@ static const unsigned char *key;        /* NULL: there is none */
 /* Without random bytes there are no nonces, and nobody may ask, until the next reload brings some. */
 void pst_release_post_config(server_rec *s)
 {
-    nonce_key_t *kept = ap_retained_data_get(RETAINED_KEY);
+    nonce_key_t *kept = pst_retained("nonces", RETAINED_LAYOUT, sizeof(*kept));
     apr_status_t rv = APR_SUCCESS;
 
-    if (!kept) {
-        kept = ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
-    }
     if (!kept->made) {
         rv = apr_generate_random_bytes(kept->bytes, sizeof(kept->bytes));
         kept->made = rv == APR_SUCCESS;

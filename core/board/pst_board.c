@@ -438,7 +438,7 @@ static pst_shared_child_t *take_free(const pst_board_t *board, apr_uint32_t pid)
     return NULL;
 }
 
-pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
+pst_shared_child_t *pst_board_claim_unseen(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
 {
     pst_shared_child_t *child = take_free(board, pid);
 
@@ -451,7 +451,21 @@ pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, 
     child->generation = generation;
     child->started = (apr_uint64_t)apr_time_now();
     child->pid = pid;
+    return child;
+}
+
+void pst_board_show(pst_shared_child_t *child)
+{
     __atomic_store_n(&child->ready, 1, __ATOMIC_RELEASE);
+}
+
+pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
+{
+    pst_shared_child_t *child = pst_board_claim_unseen(board, pid, generation);
+
+    if (child) {
+        pst_board_show(child);
+    }
     return child;
 }
 

@@ -121,11 +121,17 @@ pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint
 apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name, pst_code_e kind);
 
 /**
- * Child: claim a free block, zero it, fill in its head and mark it ready; a
- * block never used if there is one, else the one whose child died longest ago.
+ * Child: claim a free block, zero it, fill in its head; a block never used if there is one, else the
+ * one whose child died longest ago.  Readers do not see it before pst_board_show(): until then it says nothing that is true.
  * Never blocks: it looks at each block a few times at most.
  * @return the block, or NULL if none is free (counted in the header's homeless).
  */
+pst_shared_child_t *pst_board_claim_unseen(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
+
+/** Child: what the block says of the child is there (its level above all). Once. */
+void pst_board_show(pst_shared_child_t *child);
+
+/** Both. */
 pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
 
 /** Child: say goodbye, so that its end counts as orderly. Any thread. */
