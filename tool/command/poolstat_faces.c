@@ -105,7 +105,7 @@ static int print_findings(pst_emit_t *emit, const poolstat_board_t *board, const
 {
     pst_snapshot_t snapshot;
     int status = take(&snapshot, board, &options->filter, pool);
-    unsigned out;
+    unsigned out = 0;
     char text[96];
 
     if (status == POOLSTAT_OK) {

@@ -109,8 +109,7 @@ static int look_at(poolstat_server_t *server, apr_uint32_t pid, const char *rang
     }
     apr_cpystrn(way, server->path, sizeof(way));
     by_name = read_magic(way, 0, server);
-    if (by_name < 0) {
-        snprintf(way, sizeof(way), "/proc/%u/root%s", (unsigned)pid, server->path);
+    if (by_name < 0 && snprintf(way, sizeof(way), "/proc/%u/root%s", (unsigned)pid, server->path) < (int)sizeof(way)) {
         by_name = read_magic(way, 0, server);
     }
     if (by_name >= 0) {
