@@ -29,6 +29,8 @@ static const char *const places[] = {
 };
 #define PLACES (sizeof(places) / sizeof(places[0]))
 
+#define DISABLED_LOOKS 20       /* a tenth of a second apart: so long a server that restarts may have no child */
+
 /* ---- who uses it ---- */
 
 static int by_name(const void *one, const void *two)
@@ -388,6 +390,41 @@ static void say_gone(const poolstat_board_t *board)
     }
 }
 
+/*
+ * Its parent runs and nobody else uses the board: after a reload without the module the parent keeps it, for the module
+ * may come back, and no child is on it any more.  One process alone (httpd -X) is parent and child.
+ */
+static int parent_alone(const poolstat_board_t *board)
+{
+    return board->parent && board->users.count == 1 && board->looked && !board->is_foreign
+           && !knows(&board->board, board->parent);
+}
+
+/* A server that starts or restarts looks the same, for a moment. */
+static int is_disabled(poolstat_board_t *board, apr_pool_t *pool)
+{
+    for (int i = 0; parent_alone(board); i++) {
+        if (i == DISABLED_LOOKS) {
+            return 1;
+        }
+        apr_sleep(apr_time_from_msec(100));
+        look_for_users(board, 0, 0, pool);
+    }
+    return 0;
+}
+
+/* Figures of what was are shown as that, to who asks for them: --file or --gone. @return the status to end with, or -1 */
+static int say_disabled(const poolstat_board_t *board, const poolstat_options_t *options)
+{
+    char name[POOLSTAT_TEXT];
+    int asked = options->file || options->gone;
+
+    poolstat_say("the server %u runs without mod_poolstat: no child of it has the board %s; %s",
+                 (unsigned)poolstat_pid_here(board, board->parent), poolstat_text(name, sizeof(name), board->path),
+                 asked ? "these are the last figures there" : "--file shows the last figures there");
+    return asked ? -1 : POOLSTAT_NONE;
+}
+
 int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign, apr_pool_t *pool)
 {
     poolstat_servers_t servers;
@@ -417,6 +454,10 @@ int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign
     look_for_users(to, 0, 0, pool);
     options->filter.gone |= to->is_gone;
     status = to->is_foreign ? -1 : apply_pid(to, options);
+    if (status < 0 && is_disabled(to, pool)) {
+        options->filter.gone = 1;
+        return say_disabled(to, options);
+    }
     if (status < 0) {
         say_gone(to);
     }
