@@ -525,7 +525,7 @@ _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t)
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
-_Static_assert(sizeof(pst_shared_point_t) == 108, "600 fine points and a day of coarse ones keep to 221 KB");
+_Static_assert(sizeof(pst_shared_point_t) == 108, "600 fine points and a day of coarse ones keep to 216 KiB");
 #endif
 
 #endif /* POOLSTAT_BOARD_H */

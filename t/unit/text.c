@@ -53,6 +53,7 @@ static void test_characters(void)
     is_text(lines("\xe6\xbc\xa2\xe5\xad\x97", 3), "\xe6\xbc\xa2|\xe5\xad\x97|", "two columns wide");
     is_text(lines("\xe6\xbc\xa2\xe5", 1), "?|?|", "wider than the line; no character at all");
     setlocale(LC_CTYPE, "C");
+    is_text(lines("(r\xc2\xb2 1.00)", 20), "(r2 1.00)|", "r squared is legible where there is no raised two");
     is_text(lines("\xc3\xa4 b", 9), "? b|", "what the locale does not have is one character");
 }
 

@@ -50,6 +50,12 @@ static apr_size_t skip(const char *text)
     return len;
 }
 
+/* What stands for a character that the locale does not have: of our own sentences there is one, r's square. */
+static char stand_in(const char *text)
+{
+    return text[0] == '\xc2' && text[1] == '\xb2' ? '2' : '?';
+}
+
 unsigned poolstat_columns(const char *text)
 {
     unsigned columns = 0;
@@ -81,7 +87,12 @@ apr_size_t poolstat_fit(char *to, apr_size_t size, const char *text, unsigned co
         if ((columns && used + wide > columns) || n + take >= size) {
             break;
         }
-        memcpy(to + n, len ? text : "?", take);
+        if (len) {
+            memcpy(to + n, text, len);
+        }
+        else {
+            to[n] = stand_in(text);
+        }
         n += take;
         text += len ? len : skip(text);
         used += wide;
@@ -121,7 +132,12 @@ static apr_size_t take(char *to, apr_size_t *n, const char *at, unsigned *wide, 
         return len;
     }
     *wide = 1;
-    to[(*n)++] = *at == POOLSTAT_TIE ? ' ' : '?';
+    if (*at == POOLSTAT_TIE) {
+        to[(*n)++] = ' ';
+    }
+    else {
+        to[(*n)++] = len ? '?' : stand_in(at);
+    }
     return len ? len : skip(at);
 }
 

@@ -13,7 +13,7 @@
 
 /**
  * Cut or pad an escaped text to a number of columns of the terminal, as the locale has it; a
- * character that the locale does not have becomes '?'.
+ * character that the locale does not have becomes '?', a raised two an ordinary one.
  * @param columns 0: as wide as it is
  * @param right   pad on the left
  * @return bytes written to `to`, which is always ended
