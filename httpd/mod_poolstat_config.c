@@ -26,6 +26,7 @@ void *pst_config_create(apr_pool_t *pool, server_rec *s)
         .instrument = 1,
         .connections = 0,
         .profile = DEFAULT_PROFILE,
+        .heap_profile = DEFAULT_PROFILE,
         .file = NULL,
         .interval = 1,
         .history = 600,
@@ -107,21 +108,33 @@ static apr_int64_t parse_size(const char *arg)
     return n > MAX_SIZE ? -1 : n;
 }
 
-static const char *set_profile(cmd_parms *cmd, void *dummy, const char *arg)
+/* Bytes between two samples, or 0 for Off. */
+static const char *set_rate(cmd_parms *cmd, apr_uint64_t *to, const char *arg, const char *of)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     apr_int64_t n = ap_cstr_casecmp(arg, "Off") == 0 ? 0 : parse_size(arg);
 
-    (void)dummy;
     if (misplaced) {
         return misplaced;
     }
     if (n < 0 || (n == 0 && apr_isdigit(arg[0]))) {
-        return apr_psprintf(cmd->pool, "PoolStatProfile is '%s', but must be Off or a size from 1 to 1024G, such as "
-                            "64K or 1M: the bytes by which pools grow between two samples, on average.", arg);
+        return apr_psprintf(cmd->pool, "%s is '%s', but must be Off or a size from 1 to 1024G, such as 64K or 1M: the bytes "
+                            "%s between two samples, on average.", cmd->cmd->name, arg, of);
     }
-    config_of(cmd)->profile = (apr_uint64_t)n;
+    *to = (apr_uint64_t)n;
     return NULL;
+}
+
+static const char *set_profile(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    (void)dummy;
+    return set_rate(cmd, &config_of(cmd)->profile, arg, "by which pools grow");
+}
+
+static const char *set_heap_profile(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    (void)dummy;
+    return set_rate(cmd, &config_of(cmd)->heap_profile, arg, "asked of the heap");
 }
 
 /* @return -1 if it is neither Off nor a size above 0 */
@@ -280,6 +293,8 @@ const command_rec pst_config_directives[] = {
                   "connections of one child that get a row of their own; default: by the MPM's limits"),
     AP_INIT_TAKE1("PoolStatProfile", set_profile, NULL, RSRC_CONF,
                   "bytes by which pools grow between two sampled call sites, on average, or Off; default: 512K"),
+    AP_INIT_TAKE1("PoolStatHeapProfile", set_heap_profile, NULL, RSRC_CONF,
+                  "bytes asked of the heap, or mapped, between two sampled call sites, on average, or Off; default: 512K"),
     AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
                   "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
     AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,

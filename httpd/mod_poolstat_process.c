@@ -17,6 +17,7 @@
 #include "pst_object.h"
 #include "pst_release.h"
 #include "pst_runtime.h"
+#include "pst_profile.h"
 #include "pst_version.h"
 #include "mod_poolstat_release.h"
 
@@ -291,6 +292,21 @@ static void tell_modules(apr_pool_t *pool)
     pst_object_modules((const void *const *)records->elts, (unsigned)records->nelts, mpm);
 }
 
+/* Who holds the heap, mappings and stacks: not needed for anything else. */
+static void start_profile(pst_shared_child_t *block, const pst_config_t *config, server_rec *s)
+{
+    apr_status_t rv;
+
+    if (block->level != PST_LEVEL_FULL) {
+        return;
+    }
+    pst_profile_start(block);
+    rv = pst_profile_switch(config->heap_profile);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST9999: no heap profile.");
+    }
+}
+
 /* Counting begins. @return how figures are taken */
 static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claimed, const pst_config_t *config,
                                    const char **reason)
@@ -337,6 +353,8 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
     if (reason && config->instrument && level == PST_LEVEL_HOOKS) {
         complain_once(pst_board_header(g.board), s, reason);
     }
+    g.gathers = 1;
+    start_profile(block, config, s);
     prepare_release(block, pchild, config);
     pst_watch_child_init(g.board, block, pchild, s);
 }

@@ -13,6 +13,7 @@
 #include "pst_history.h"
 #include "pst_instrument.h"
 #include "pst_memory.h"
+#include "pst_profile.h"
 #include "pst_release.h"
 #include "pst_thread.h"
 
@@ -66,6 +67,7 @@ static void on_watchdog(apr_uint64_t now)
     if (pst_child_muted()) {
         return;
     }
+    pst_profile_beat();
     pst_books_beat(&g.books, g.own, 0, now, g.board->interval);
     if (g.block) {
         beat(g.block, now);

@@ -88,8 +88,17 @@ typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUEST
 /** What matters first (info), what explains it (detail), how it was taken (debug). */
 typedef enum { PST_SHOW_INFO = 0, PST_SHOW_DETAIL, PST_SHOW_DEBUG, PST_SHOW_COUNT } pst_metric_show_e;
 
-/** What a pool is charged to. */
-typedef enum { PST_SCOPE_PROCESS = 0, PST_SCOPE_CONNECTION, PST_SCOPE_REQUEST, PST_SCOPE_COUNT } pst_scope_e;
+/** What a pool is charged to; a call site may be of memory outside of pools, too. */
+typedef enum {
+    PST_SCOPE_PROCESS = 0,
+    PST_SCOPE_CONNECTION,
+    PST_SCOPE_REQUEST,
+    PST_SCOPE_COUNT,                    /**< of pools */
+    PST_SCOPE_HEAP = PST_SCOPE_COUNT,   /**< blocks of malloc and its kin */
+    PST_SCOPE_MAPPED,                   /**< mappings without a file */
+    PST_SCOPE_STACK,                    /**< stacks of threads */
+    PST_SCOPE_OF_SITES                  /**< how many a call site may be of */
+} pst_scope_e;
 
 /** Where a described figure lies: offsets are from the start of ... */
 typedef enum {
@@ -375,6 +384,7 @@ typedef struct pst_shared_child_t {
     uint64_t started;           /**< time */
     uint64_t ended;             /**< time; 0 while it lives, or of a block never claimed */
     uint64_t profile_rate;      /**< bytes of growth between samples, on average; 0: no call sites */
+    uint64_t heap_profile_rate; /**< bytes of the heap or of mappings between samples, on average; 0: off */
     uint32_t release_asked;     /**< raised (atomic) by whoever wants this child to release memory */
     uint32_t release_done;      /**< what release_asked was when the last release began; set when it is done */
     char     reason[PST_REASON_LEN]; /**< why level is not PST_LEVEL_FULL, else empty */

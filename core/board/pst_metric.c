@@ -111,8 +111,9 @@ static const char *const levels[] = {
     [PST_LEVEL_PUBLIC] = "public", [PST_LEVEL_HOOKS] = "hooks", [PST_LEVEL_FULL] = "full"
 };
 
-static const char *const scopes[PST_SCOPE_COUNT] = {
-    [PST_SCOPE_PROCESS] = "process", [PST_SCOPE_CONNECTION] = "connection", [PST_SCOPE_REQUEST] = "request"
+static const char *const scopes[PST_SCOPE_OF_SITES] = {
+    [PST_SCOPE_PROCESS] = "process", [PST_SCOPE_CONNECTION] = "connection", [PST_SCOPE_REQUEST] = "request",
+    [PST_SCOPE_HEAP] = "heap", [PST_SCOPE_MAPPED] = "mapped", [PST_SCOPE_STACK] = "stack"
 };
 
 static const char *const heaps[PST_HEAP_COUNT] = {
@@ -136,7 +137,7 @@ const char *pst_heap_tells_word(unsigned tells)
 
 const char *pst_scope_word(unsigned scope)
 {
-    return scope < PST_SCOPE_COUNT ? scopes[scope] : "?";
+    return scope < PST_SCOPE_OF_SITES ? scopes[scope] : "?";
 }
 
 const char *pst_kind_word(unsigned kind)

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define HOOKS_MOST 24
+#define HOOKS_MOST 48
 
 static struct {
     pst_got_entry_t entries[HOOKS_MOST];
@@ -27,7 +27,7 @@ static void add(pst_hooks_e table, const char *symbol, void *wrapper, void *real
 {
     g[table].entries[g[table].count++] = (pst_got_entry_t){
         .name = symbol, .wrapper = wrapper, .real = real,
-        .only_in = table == PST_HOOKS_CALLS ? NULL : (const void *)pst_real.palloc
+        .only_in = table == PST_HOOKS_MMAP || table == PST_HOOKS_MALLOC ? (const void *)pst_real.palloc : NULL
     };
 }
 

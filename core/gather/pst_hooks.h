@@ -12,6 +12,8 @@ typedef enum {
     PST_HOOKS_CALLS = 0,    /**< calls of all objects */
     PST_HOOKS_MMAP,         /**< libapr's to the system, where it maps its nodes */
     PST_HOOKS_MALLOC,       /**< the same where it takes them from the heap */
+    PST_HOOKS_HEAP,         /**< malloc and its kin */
+    PST_HOOKS_MAPS,         /**< mappings and threads */
     PST_HOOKS_TABLES
 } pst_hooks_e;
 

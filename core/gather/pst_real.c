@@ -2,9 +2,13 @@
  *
  * The real functions behind the wrappers.  See pst_wrap.h.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "pst_wrap.h"
 
 #include <apr_strings.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 

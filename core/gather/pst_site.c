@@ -49,6 +49,11 @@ typedef struct {
     apr_uintptr_t ip[RAW_DEPTH];
 } trace_t;
 
+/* What a site is of, beside its stack. */
+typedef struct {
+    apr_uint32_t of_class, scope;
+} charged_t;
+
 /* What is on the board, as this process knows it. */
 typedef struct {
     pst_shared_site_t *row;
@@ -107,15 +112,14 @@ static apr_uint64_t roll(void)
 }
 
 /* Bytes to the next sample: exponentially distributed. */
-static apr_int64_t draw(void)
+static apr_int64_t draw(double rate)
 {
     double u = (double)((roll() >> 11) + 1) / 9007199254740992.0;      /* (0, 1] */
 
-    return (apr_int64_t)(-log(u) * g.rate);
+    return (apr_int64_t)(-log(u) * rate);
 }
 
-/* A thread's first growth. @return whether it is to be sampled */
-static int begin_thread(apr_size_t size)
+static void begin_dice(void)
 {
     struct timespec ts;
 
@@ -123,8 +127,27 @@ static int begin_thread(apr_size_t size)
     dice = ((apr_uint64_t)ts.tv_nsec << 32 ^ (apr_uint64_t)ts.tv_sec ^ (apr_uint64_t)(apr_uintptr_t)&dice) | 1;
     dice *= 0x9e3779b97f4a7c15u;
     roll();
-    pst_site_left = draw() - (apr_int64_t)size;
+}
+
+/* A thread's first growth. @return whether it is to be sampled */
+static int begin_thread(apr_size_t size)
+{
+    begin_dice();
+    pst_site_left = draw(g.rate) - (apr_int64_t)size;
     return pst_site_left < 0;
+}
+
+apr_int64_t pst_site_draw(double rate)
+{
+    if (!dice) {
+        begin_dice();
+    }
+    return draw(rate);
+}
+
+apr_uint64_t pst_site_weight(apr_uint64_t size, double rate)
+{
+    return (apr_uint64_t)((double)size / -expm1(-(double)size / rate));
 }
 
 /* -- stacks --------------------------------------------------------------- */
@@ -185,6 +208,9 @@ static __attribute__((noinline)) void unwind(stack_walk_t *stack)
     }
 }
 
+/* pst_object_find() or, where the loader's lock must not be asked for, pst_object_known(). */
+typedef const pst_object_t *(*object_fn)(const void *address);
+
 /* Whose code is that, when frames are left out at the front? */
 static int leads(const pst_object_t *object)
 {
@@ -192,25 +218,26 @@ static int leads(const pst_object_t *object)
 }
 
 /* The first frame outside of this module and APR; depth if there is none. */
-static apr_uint32_t first_led(const stack_walk_t *stack)
+static apr_uint32_t first_led(const stack_walk_t *stack, object_fn object_of)
 {
     apr_uint32_t first;
 
-    for (first = 0; first < stack->depth && !leads(pst_object_find((const void *)(stack->ip[first] - 1))); first++) {
+    for (first = 0; first < stack->depth && !leads(object_of((const void *)(stack->ip[first] - 1))); first++) {
     }
     return first;
 }
 
 /* Addresses in the board's terms, from that one on. */
-static void name_frames(stack_walk_t *stack)
+static void name_frames(stack_walk_t *stack, object_fn object_of)
 {
-    apr_uint32_t i, first = first_led(stack);
+    apr_uint32_t i, first = first_led(stack, object_of);
 
     first = first < stack->depth ? first : 0;
     for (i = first; i < stack->depth && stack->frame_count < PST_SITE_FRAMES; i++) {
         apr_uintptr_t at = stack->ip[i] - 1;
-        const pst_object_t *object = pst_object_find((const void *)at);
+        const pst_object_t *object = object_of((const void *)at);
 
+        stack->cacheable &= object != NULL;     /* the next time it may have a name */
         stack->frames[stack->frame_count++] = object
             ? PST_FRAME(pst_board_module_add(g.board, object->id, object->name, object->kind), at - object->base)
             : PST_FRAME(0, at);
@@ -240,14 +267,14 @@ static __attribute__((no_sanitize("address"))) int is_here(const trace_t *trace,
 }
 
 /* @return a site, or -1 if this stack was not seen before */
-static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const pst_record_t *record)
+static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to)
 {
-    apr_uint32_t scope = record->account->scope, i;
+    apr_uint32_t i;
 
-    for (i = g.buckets[bucket_of(record->of_class, scope, own)]; i; i = g.traces[i].next) {
+    for (i = g.buckets[bucket_of(to->of_class, to->scope, own)]; i; i = g.traces[i].next) {
         const trace_t *trace = &g.traces[i];
 
-        if (trace->of_class == record->of_class && trace->scope == scope
+        if (trace->of_class == to->of_class && trace->scope == to->scope
             && g.sites[trace->site].turn == trace->turn && is_here(trace, base)) {
             return (int)trace->site;
         }
@@ -255,9 +282,9 @@ static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const pst_record_t 
     return -1;
 }
 
-static void add_trace(const stack_walk_t *stack, apr_uintptr_t own, const pst_record_t *record, apr_uint32_t site)
+static void add_trace(const stack_walk_t *stack, apr_uintptr_t own, const charged_t *to, apr_uint32_t site)
 {
-    apr_uint32_t scope = record->account->scope, *bucket = &g.buckets[bucket_of(record->of_class, scope, own)];
+    apr_uint32_t *bucket = &g.buckets[bucket_of(to->of_class, to->scope, own)];
     trace_t *trace;
 
     if (!stack->cacheable || !site) {
@@ -269,8 +296,8 @@ static void add_trace(const stack_walk_t *stack, apr_uintptr_t own, const pst_re
     }
     trace = &g.traces[g.trace_count];
     trace->depth = stack->depth;
-    trace->of_class = record->of_class;
-    trace->scope = scope;
+    trace->of_class = to->of_class;
+    trace->scope = to->scope;
     trace->site = site;
     trace->turn = g.sites[site].turn;
     memcpy(trace->at, stack->at, sizeof(trace->at));
@@ -291,7 +318,7 @@ static apr_uint32_t take_row(void)
         return g.site_count++;
     }
     for (i = 1; i < PST_SITE_COUNT; i++) {
-        if (!g.sites[i].live_samples && (!least || g.sites[i].ever_bytes < g.sites[least].ever_bytes)) {
+        if (!__atomic_load_n(&g.sites[i].live_samples, __ATOMIC_ACQUIRE) && (!least || g.sites[i].ever_bytes < g.sites[least].ever_bytes)) {
             least = i;
         }
     }
@@ -349,14 +376,20 @@ static apr_uint32_t find_site(const pst_shared_frame_t *frames, apr_uint32_t dep
     return i;
 }
 
+/* Also outside. The row is not given away while there are samples, so their count goes down last. */
+static void change_live(site_t *site, int samples, apr_int64_t size, apr_int64_t weight)
+{
+    pst_add(&site->row->site_live_samples, samples);
+    pst_add(&site->row->site_live_bytes, weight);
+    pst_add(&site->row->site_live_sampled_bytes, size);
+    __atomic_add_fetch(&site->live_samples, (apr_uint64_t)(apr_int64_t)samples, __ATOMIC_RELEASE);
+}
+
 static void charge_live(apr_uint32_t which, const sample_t *sample, int sign)
 {
     site_t *site = &g.sites[which];
 
-    site->live_samples += (apr_uint64_t)(apr_int64_t)sign;
-    pst_add(&site->row->site_live_samples, sign);
-    pst_add(&site->row->site_live_bytes, sign * (apr_int64_t)sample->weight);
-    pst_add(&site->row->site_live_sampled_bytes, sign * (apr_int64_t)sample->size);
+    change_live(site, sign, sign * (apr_int64_t)sample->size, sign * (apr_int64_t)sample->weight);
 }
 
 static void charge_ever(apr_uint32_t which, const sample_t *sample, int sign)
@@ -416,7 +449,7 @@ static void add_sample(pst_record_t *record, apr_uint32_t site, apr_size_t size,
     sample_t made = { .site = (apr_uint16_t)site, .first = (apr_uint16_t)first, .size = size };
     apr_uint32_t i = g.free_samples;
 
-    made.weight = (apr_uint64_t)((double)size / -expm1(-(double)size / g.rate));
+    made.weight = pst_site_weight(size, g.rate);
     charge_ever(site, &made, 1);
     if (i) {
         g.free_samples = g.samples[i].next;
@@ -438,17 +471,18 @@ static void add_sample(pst_record_t *record, apr_uint32_t site, apr_size_t size,
 static __attribute__((noinline)) void sample_new(pst_record_t *record, apr_size_t size, int first,
                                                  apr_uintptr_t base, apr_uintptr_t own)
 {
+    const charged_t to = { record->of_class, record->account->scope };
     stack_walk_t stack = { .base = base };
     apr_uint32_t site;
 
     unwind(&stack);
-    name_frames(&stack);
+    name_frames(&stack, pst_object_find);
     if (!enter()) {
         pst_site_left = 0;              /* the next growth instead */
         return;
     }
-    site = find_site(stack.frames, stack.frame_count, record->account->scope, record->of_class);
-    add_trace(&stack, own, record, site);
+    site = find_site(stack.frames, stack.frame_count, to.scope, to.of_class);
+    add_trace(&stack, own, &to, site);
     add_sample(record, site, size, first);
     leave();
 }
@@ -457,6 +491,7 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
 {
     apr_uintptr_t base = (apr_uintptr_t)__builtin_frame_address(0);
     apr_uintptr_t own = (apr_uintptr_t)__builtin_return_address(0);
+    charged_t to;
     int site;
 
     if (g.rate <= 0 || pst_child_muted()) {
@@ -468,12 +503,14 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
             return;
         }
     }
-    pst_site_left = draw();
+    pst_site_left = draw(g.rate);
     if (!enter()) {
         pst_site_left = 0;
         return;
     }
-    site = find_trace(base, own, record);
+    to.of_class = record->of_class;
+    to.scope = record->account->scope;
+    site = find_trace(base, own, &to);
     if (site >= 0) {
         add_sample(record, (apr_uint32_t)site, size, first);
     }
@@ -488,7 +525,7 @@ __attribute__((noinline)) void pst_site_note(uint64_t *to)
     stack_walk_t stack = { .base = (apr_uintptr_t)__builtin_frame_address(0) };
 
     unwind(&stack);
-    name_frames(&stack);
+    name_frames(&stack, pst_object_find);
     if (stack.frame_count) {
         pst_store(to, stack.frames[0]);
     }
@@ -500,7 +537,7 @@ __attribute__((noinline)) const void *pst_site_caller(void)
     apr_uint32_t first;
 
     unwind(&stack);
-    first = first_led(&stack);
+    first = first_led(&stack, pst_object_find);
     return first < stack.depth ? (const void *)(stack.ip[first] - 1) : NULL;
 }
 
@@ -552,4 +589,59 @@ void pst_site_moved(pst_record_t *record)
         charge_ever(to, sample, 1);
     }
     leave();
+}
+
+/* -- memory outside of pools ------------------------------------------------ */
+
+static int charge_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to, const sample_t *sample)
+{
+    int site;
+
+    if (!enter()) {
+        return -1;
+    }
+    site = find_trace(base, own, to);
+    if (site >= 0) {
+        charge_ever((apr_uint32_t)site, sample, 1);
+        charge_live((apr_uint32_t)site, sample, 1);
+    }
+    leave();
+    return site;
+}
+
+static __attribute__((noinline)) int charge_new(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to,
+                                                const sample_t *sample)
+{
+    stack_walk_t stack = { .base = base };
+    apr_uint32_t site;
+
+    unwind(&stack);
+    name_frames(&stack, pst_object_known);
+    if (!enter()) {
+        return -1;
+    }
+    site = find_site(stack.frames, stack.frame_count, to->scope, 0);
+    add_trace(&stack, own, to, site);
+    charge_ever(site, sample, 1);
+    charge_live(site, sample, 1);
+    leave();
+    return (int)site;
+}
+
+__attribute__((noinline, noclone)) int pst_site_charge(apr_uint32_t scope, apr_uint64_t size, apr_uint64_t weight,
+                                                        apr_uintptr_t caller)
+{
+    apr_uintptr_t base = (apr_uintptr_t)__builtin_frame_address(0);
+    const charged_t to = { 0, scope };
+    const sample_t sample = { .size = size, .weight = weight };
+    int site = charge_trace(base, caller, &to, &sample);
+
+    return site >= 0 ? site : charge_new(base, caller, &to, &sample);
+}
+
+void pst_site_change(apr_uint32_t site, int samples, apr_int64_t size, apr_int64_t weight)
+{
+    if (site < PST_SITE_COUNT && !pst_account_muted()) {
+        change_live(&g.sites[site], samples, size, weight);
+    }
 }

@@ -51,4 +51,20 @@ void pst_site_note(uint64_t *to);
 /** An address in that code: of the calling instruction, in this process. NULL: not found. Any thread; unwinds the stack. */
 const void *pst_site_caller(void);
 
+/* Memory outside of pools: pst_profile.c decides what is sampled, and keeps it. Any thread, also inside of malloc: nobody
+ * waits, nothing is allocated, the loader is not asked. */
+
+/** Bytes to this thread's next sample at a rate: exponentially distributed. */
+apr_int64_t pst_site_draw(double rate);
+
+/** Bytes that a sample of so many stands for. Pure. */
+apr_uint64_t pst_site_weight(apr_uint64_t size, double rate);
+
+/** Charge the stack that is here with a sample. @param caller the return address of the wrapper: stacks are looked up by it
+ *  @return the site, for pst_site_change(); -1 if somebody else was in */
+int pst_site_charge(apr_uint32_t scope, apr_uint64_t size, apr_uint64_t weight, apr_uintptr_t caller);
+
+/** What a site holds changes. */
+void pst_site_change(apr_uint32_t site, int samples, apr_int64_t size, apr_int64_t weight);
+
 #endif /* PST_SITE_H */

@@ -8,7 +8,10 @@
 #define PST_WRAP_H
 
 #include <apr_buckets.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 #include "pst_apr.h"
 #include "pst_record.h"

@@ -98,6 +98,18 @@ static pst_got_entry_t *find(const job_t *job, const object_t *object, const cha
     return NULL;
 }
 
+static int is_left_alone(const job_t *job, const object_t *object)
+{
+    const void *const *address = job->what->not_in;
+
+    for (; address && *address; address++) {
+        if (inside(object, (ElfW(Addr))*address, 1)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int protect(const object_t *object, int flags)
 {
     return mprotect((void *)object->relro, object->relro_end - object->relro, flags) == 0;
@@ -214,7 +226,7 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     int i;
 
     (void)size;
-    if (job->object++ < job->what->skip) {
+    if (job->object++ < job->what->skip || is_left_alone(job, &object)) {
         return 0;
     }
     for (i = 0; i < object.phnum; i++) {

@@ -30,6 +30,7 @@ typedef struct pst_got_job_t {
     const pst_pages_t *pages;   /**< the process's mappings, as they are: what is not in the list is not touched */
     int                flags;   /**< PST_GOT_* */
     apr_size_t         skip;    /**< objects at the front of the loader's list that are right already */
+    const void *const *not_in;  /**< leave alone the objects that hold these addresses, NULL ends; NULL: none */
 } pst_got_job_t;
 
 /**

@@ -230,6 +230,16 @@ void pst_object_modules(const void *const *records, unsigned count, const void *
     }
 }
 
+const pst_object_t *pst_object_known(const void *address)
+{
+    return search(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (apr_uintptr_t)address);
+}
+
+void pst_object_refresh(void)
+{
+    look();
+}
+
 apr_uint64_t pst_object_id(const void *build, apr_size_t size)
 {
     return fnv(FNV_START, build, size);

@@ -36,6 +36,12 @@ const pst_object_t *pst_object_find(const void *address);
  */
 void pst_object_modules(const void *const *records, unsigned count, const void *mpm);
 
+/** The same, as it was at the last look: never a lock, never memory of the heap. */
+const pst_object_t *pst_object_known(const void *address);
+
+/** Look now, if something was loaded since. Takes the loader's lock. */
+void pst_object_refresh(void);
+
 /** The load address of the object with this id. Any thread. @return 0 if it is not loaded here */
 int pst_object_base(apr_uint64_t id, apr_uintptr_t *base);
 

@@ -68,7 +68,7 @@ static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint
     if (!pst_seq_copy(row, from, sizeof(*row)) || row->depth > PST_SITE_FRAMES) {
         row->depth = 0;
     }
-    if (row->scope >= PST_SCOPE_COUNT) {
+    if (row->scope >= PST_SCOPE_OF_SITES) {
         row->scope = PST_SCOPE_PROCESS;
     }
     for (unsigned i = 0; i < PST_SITE_FRAMES; i++) {

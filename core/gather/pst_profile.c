@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The heap profile: see the header.
+ *
+ * Calls are redirected in the tables of all objects but: the one that malloc comes from (what it maps is the heap), libc for
+ * mappings and threads, libapr (its mappings are the pools'), the loader, and this module.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "pst_profile.h"
+#include "pst_got.h"
+#include "pst_hooks.h"
+#include "pst_instrument.h"
+#include "pst_object.h"
+#include "pst_wrap_heap.h"
+
+#include <apr_pools.h>
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
+
+#define LEFT_ALONE 7
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct {
+    pst_shared_child_t *block;
+    apr_uint64_t rate;
+    apr_uint64_t loads;             /* of the loader when all slots were last known to be right */
+    int          beats;             /* other threads run */
+    const void  *not_heap[LEFT_ALONE + 1], *not_maps[LEFT_ALONE + 1];
+} g;
+
+static const void *object_of(const void *address)
+{
+    Dl_info info;
+
+    return address && dladdr(address, &info) ? info.dli_fbase : NULL;
+}
+
+/* One more object that calls are not redirected in. */
+static void leave_alone(const void **list, const void *address)
+{
+    apr_size_t i = 0;
+
+    while (list[i]) {
+        i++;
+    }
+    if (i < LEFT_ALONE) {
+        list[i] = address;
+    }
+}
+
+static void choose_objects(void)
+{
+    const void *libc = (const void *)gnu_get_libc_version, *libapr = (const void *)apr_pool_parent_get;
+    const void *both[] = { &g, dlsym(RTLD_DEFAULT, "_r_debug") /* the loader */, NULL };
+
+    if (object_of((const void *)pst_real.heap_malloc) != object_of(libc)) {
+        both[2] = (const void *)pst_real.heap_malloc;
+    }
+    for (apr_size_t i = 0; i < COUNT(both); i++) {
+        if (both[i]) {
+            leave_alone(g.not_heap, both[i]);
+            leave_alone(g.not_maps, both[i]);
+        }
+    }
+    leave_alone(g.not_maps, libc);
+    leave_alone(g.not_maps, libapr);
+    if (pst_instrument_nodes_in_heap()) {
+        leave_alone(g.not_heap, libapr);
+    }
+}
+
+static apr_status_t patch_table(pst_hooks_e table, const pst_pages_t *pages, int flags, const void *const *not_in)
+{
+    apr_size_t stores;
+
+    return pst_hooks_patch(table, (pst_got_job_t){ .pages = pages, .flags = flags, .not_in = not_in }, &stores);
+}
+
+static apr_status_t patch(int flags)
+{
+    apr_status_t rv, heap, maps;
+    pst_pages_t pages;
+    const char *why;
+
+    rv = pst_pages_take(&pages, &why);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    heap = patch_table(PST_HOOKS_HEAP, &pages, flags, g.not_heap);
+    maps = patch_table(PST_HOOKS_MAPS, &pages, flags, g.not_maps);
+    pst_pages_drop(&pages);
+    return heap != APR_SUCCESS ? heap : maps;
+}
+
+void pst_profile_start(pst_shared_child_t *block)
+{
+    g.block = block;
+    choose_objects();
+}
+
+apr_status_t pst_profile_switch(apr_uint64_t rate)
+{
+    apr_uint64_t loads = pst_got_loads();
+    apr_status_t rv;
+
+    if (!g.block || rate == g.rate) {
+        return APR_SUCCESS;
+    }
+    pst_wrap_heap_rate(rate);
+    pst_object_refresh();
+    rv = patch((g.beats ? PST_GOT_LATE : 0) | (rate ? 0 : PST_GOT_BACK));
+    if (rv != APR_SUCCESS && rv != APR_EAGAIN && rate) {
+        pst_wrap_heap_rate(0);
+        patch((g.beats ? PST_GOT_LATE : 0) | PST_GOT_BACK);
+        return rv;
+    }
+    g.loads = rv == APR_SUCCESS ? loads : 0;
+    g.rate = rate;
+    pst_store(&g.block->heap_profile_rate, rate);
+    return APR_SUCCESS;
+}
+
+void pst_profile_beat(void)
+{
+    apr_uint64_t loads = pst_got_loads();
+
+    g.beats = 1;
+    if (!g.rate || loads == g.loads) {
+        return;
+    }
+    pst_object_refresh();
+    if (patch(PST_GOT_LATE) == APR_SUCCESS) {
+        g.loads = loads;
+    }
+}

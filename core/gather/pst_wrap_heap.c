@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Wrappers of the heap, of mappings and of threads: see the header.
+ *
+ * Place in the flow: malloc, mmap, pthread_create -> WRAPPERS -> call sites -> board.
+ *
+ * Of the bytes that a thread asks for one in `rate` is chosen at random, on average; the block that it lies in is charged to
+ * its stack until it is freed. A block that another allocation gets again was freed in a way that nobody saw, as by a stored
+ * pointer to free(): it is forgotten then.
+ *
+ * Rules in here: no lock, no allocation, no errno, and nothing that is wrapped is called, but by what unwinds the stack:
+ * `inside` keeps that out.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "pst_wrap_heap.h"
+#include "pst_account.h"
+#include "pst_block.h"
+#include "pst_site.h"
+#include "pst_span.h"
+#include "pst_started.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Whoever called the wrapper: tells stacks apart that were seen before. */
+#define CALLER ((apr_uintptr_t)__builtin_return_address(0))
+
+/* While nothing is sampled a thread asks again after so many bytes. */
+#define ASK_AGAIN (APR_INT64_C(1) << 26)
+
+static struct {
+    apr_uint64_t  rate;         /* atomic; 0: off */
+    apr_uintptr_t page;
+    apr_size_t    overhead;     /* bytes of a block beyond what is usable of it */
+} g = { .page = 4096 };
+
+/* Bytes until this thread's next samples. */
+static __thread apr_int64_t heap_left __attribute__((tls_model("initial-exec")));
+static __thread apr_int64_t maps_left __attribute__((tls_model("initial-exec")));
+static __thread int inside __attribute__((tls_model("initial-exec")));
+
+static apr_uint64_t rate_now(void)
+{
+    return pst_account_muted() ? 0 : __atomic_load_n(&g.rate, __ATOMIC_RELAXED);
+}
+
+/* A counter ran out. @return 0: leave this one, the counter was set anew */
+static int is_chosen(apr_int64_t *left, apr_uint64_t size, apr_uint64_t *rate)
+{
+    static __thread apr_uint64_t begun __attribute__((tls_model("initial-exec")));
+    int first = begun != (*rate = rate_now());
+
+    if (inside) {               /* the next one instead */
+        return 0;
+    }
+    if (!*rate) {
+        *left = ASK_AGAIN;
+        return 0;
+    }
+    if (first) {                /* this thread has not drawn yet, or at another rate */
+        begun = *rate;
+        heap_left = pst_site_draw((double)*rate);
+        maps_left = pst_site_draw((double)*rate);
+        if ((*left -= (apr_int64_t)size) >= 0) {
+            return 0;
+        }
+    }
+    *left = pst_site_draw((double)*rate);
+    return 1;
+}
+
+/* -- the heap --------------------------------------------------------------- */
+
+static void forget_block(const pst_block_t *block)
+{
+    pst_site_change(block->site, -1, -(apr_int64_t)block->size, -(apr_int64_t)block->weight);
+}
+
+static __attribute__((noinline)) void lose(const void *at)
+{
+    pst_block_t block;
+
+    if (pst_block_take(at, &block)) {
+        forget_block(&block);
+    }
+}
+
+static void keep(const void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
+{
+    pst_block_t block = { .size = size, .weight = pst_site_weight(size, (double)rate) };
+    int site = pst_site_charge(PST_SCOPE_HEAP, size, block.weight, caller);
+
+    if (site < 0) {
+        PST_COUNT(samples_lost, 1);
+        return;
+    }
+    block.site = (apr_uint32_t)site;
+    if (!pst_block_add(at, &block)) {
+        forget_block(&block);
+        PST_COUNT(samples_lost, 1);
+    }
+}
+
+static __attribute__((noinline)) void sample_block(const void *at, size_t size, apr_uintptr_t caller)
+{
+    apr_uint64_t rate;
+    int error = errno;
+
+    if (is_chosen(&heap_left, size, &rate)) {
+        inside = 1;
+        keep(at, size, rate, caller);
+        inside = 0;
+    }
+    errno = error;
+}
+
+/* A block was handed out. */
+static inline __attribute__((always_inline)) void *handed_out(void *at, size_t size, apr_uintptr_t caller)
+{
+    if (__builtin_expect(!at, 0)) {
+        return at;
+    }
+    if (pst_block_maybe(at)) {
+        lose(at);
+    }
+    if (__builtin_expect((heap_left -= (apr_int64_t)size) < 0, 0)) {
+        sample_block(at, size, caller);
+    }
+    return at;
+}
+
+void *pst_wrap_heap_malloc(size_t size)
+{
+    return handed_out(pst_real.heap_malloc(size), size, CALLER);
+}
+
+void *pst_wrap_heap_calloc(size_t count, size_t size)
+{
+    return handed_out(pst_real.heap_calloc(count, size), count * size, CALLER);   /* it fails where that does not fit */
+}
+
+void pst_wrap_heap_free(void *at)
+{
+    if (pst_block_maybe(at)) {
+        lose(at);
+    }
+    pst_real.heap_free(at);
+}
+
+/* What is sampled of the old block is put aside before the call: afterwards its address may be another's. */
+typedef struct {
+    pst_block_t block;
+    int         was;
+} aside_t;
+
+static aside_t put_aside(const void *at)
+{
+    aside_t aside = { .was = 0 };
+
+    if (pst_block_maybe(at)) {
+        aside.was = pst_block_take(at, &aside.block);
+    }
+    return aside;
+}
+
+static inline __attribute__((always_inline)) void *moved(const aside_t *aside, void *from, void *to, size_t size,
+                                                        apr_uintptr_t caller)
+{
+    if (to || !size) {
+        if (aside->was) {
+            forget_block(&aside->block);
+        }
+        return handed_out(to, size, caller);
+    }
+    if (aside->was && !pst_block_add(from, &aside->block)) {    /* it failed: the old block is there still */
+        forget_block(&aside->block);
+    }
+    return to;
+}
+
+void *pst_wrap_heap_realloc(void *at, size_t size)
+{
+    aside_t aside = put_aside(at);
+
+    return moved(&aside, at, pst_real.heap_realloc(at, size), size, CALLER);
+}
+
+void *pst_wrap_heap_reallocarray(void *at, size_t count, size_t size)
+{
+    aside_t aside = put_aside(at);
+    void *to = pst_real.heap_reallocarray(at, count, size);
+
+    return moved(&aside, at, to, to ? count * size : count && size, CALLER);
+}
+
+int pst_wrap_heap_posix_memalign(void **to, size_t alignment, size_t size)
+{
+    int rv = pst_real.heap_posix_memalign(to, alignment, size);
+
+    if (rv == 0) {
+        handed_out(*to, size, CALLER);
+    }
+    return rv;
+}
+
+void *pst_wrap_heap_aligned_alloc(size_t alignment, size_t size)
+{
+    return handed_out(pst_real.heap_aligned_alloc(alignment, size), size, CALLER);
+}
+
+void *pst_wrap_heap_memalign(size_t alignment, size_t size)
+{
+    return handed_out(pst_real.heap_memalign(alignment, size), size, CALLER);
+}
+
+void *pst_wrap_heap_valloc(size_t size)
+{
+    return handed_out(pst_real.heap_valloc(size), size, CALLER);
+}
+
+void *pst_wrap_heap_pvalloc(size_t size)
+{
+    return handed_out(pst_real.heap_pvalloc(size), size, CALLER);
+}
+
+/* -- mappings --------------------------------------------------------------- */
+
+static apr_uintptr_t whole_pages(size_t size)
+{
+    return ((apr_uintptr_t)size + g.page - 1) & ~(g.page - 1);
+}
+
+static void change_span(apr_uint32_t site, int spans, apr_int64_t size, apr_int64_t weight)
+{
+    pst_site_change(site, spans, size, weight);
+}
+
+static void keep_span(apr_uintptr_t from, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
+{
+    pst_span_t span = { .from = from, .to = from + size, .size = size, .weight = pst_site_weight(size, (double)rate) };
+    int site = pst_site_charge(PST_SCOPE_MAPPED, size, span.weight, caller);
+
+    if (site >= 0) {
+        span.site = (apr_uint32_t)site;
+        if (pst_span_add(&span)) {
+            return;
+        }
+        change_span(span.site, -1, -(apr_int64_t)span.size, -(apr_int64_t)span.weight);
+    }
+    PST_COUNT(samples_lost, 1);
+}
+
+/* A mapping was made: what was known of its addresses is no more. */
+static __attribute__((noinline)) void mapped(apr_uintptr_t from, apr_uint64_t size, int counts, apr_uintptr_t caller)
+{
+    apr_uint64_t rate;
+    int error = errno;
+
+    if (!inside && !pst_account_muted()) {
+        pst_span_cut(from, from + size);
+        if (counts && (maps_left -= (apr_int64_t)size) < 0 && is_chosen(&maps_left, size, &rate)) {
+            inside = 1;
+            keep_span(from, size, rate, caller);
+            inside = 0;
+        }
+    }
+    errno = error;
+}
+
+static void *made(void *at, size_t size, int flags, apr_uintptr_t caller)
+{
+    if (at != MAP_FAILED) {
+        mapped((apr_uintptr_t)at, whole_pages(size), (flags & MAP_ANONYMOUS) != 0, caller);
+    }
+    return at;
+}
+
+void *pst_wrap_heap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return made(pst_real.heap_mmap(at, size, protection, flags, fd, offset), size, flags, CALLER);
+}
+
+/* What the kernel refuses at once changes nothing. */
+static void unmapping(void *at, size_t size)
+{
+    if (size && (apr_uintptr_t)at % g.page == 0 && !inside && !pst_account_muted()) {
+        pst_span_cut((apr_uintptr_t)at, (apr_uintptr_t)at + whole_pages(size));
+    }
+}
+
+int pst_wrap_heap_munmap(void *at, size_t size)
+{
+    unmapping(at, size);
+    return pst_real.heap_munmap(at, size);
+}
+
+/* As if it were mapped anew, by who moves it: what it held goes with it. */
+void *pst_wrap_heap_mremap(void *at, size_t size, size_t new_size, int flags, ...)
+{
+    void *to, *wanted = NULL;
+    va_list ap;
+
+    va_start(ap, flags);
+    if (flags & MREMAP_FIXED) {
+        wanted = va_arg(ap, void *);
+    }
+    va_end(ap);
+    unmapping(at, size ? size : new_size);
+    to = flags & MREMAP_FIXED ? pst_real.heap_mremap(at, size, new_size, flags, wanted)
+                              : pst_real.heap_mremap(at, size, new_size, flags);
+    return made(to, new_size, MAP_ANONYMOUS, CALLER);
+}
+
+/* -- threads ---------------------------------------------------------------- */
+
+static apr_uint64_t stack_of(const pthread_attr_t *attr)
+{
+    pthread_attr_t usual;
+    size_t size = 0;
+
+    if (attr) {
+        pthread_attr_getstacksize(attr, &size);
+    }
+    else if (pthread_getattr_default_np(&usual) == 0) {
+        pthread_attr_getstacksize(&usual, &size);
+        pthread_attr_destroy(&usual);
+    }
+    return size;
+}
+
+/* Each thread is charged: they are few, and who makes too many is asked for by name. */
+int pst_wrap_heap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *argument)
+{
+    pst_started_t *started = NULL;
+    int site = -1, rv;
+
+    if (!inside && rate_now()) {
+        apr_uint64_t size = stack_of(attr);
+
+        inside = 1;
+        site = pst_site_charge(PST_SCOPE_STACK, size, size, CALLER);
+        inside = 0;
+        started = site >= 0 ? pst_started_take((apr_uint32_t)site, size, start, argument) : NULL;
+        if (site >= 0 && !started) {
+            pst_site_change((apr_uint32_t)site, -1, -(apr_int64_t)size, -(apr_int64_t)size);
+        }
+    }
+    if (!started) {
+        return pst_real.heap_pthread_create(thread, attr, start, argument);
+    }
+    rv = pst_real.heap_pthread_create(thread, attr, pst_started_run, started);
+    if (rv != 0) {
+        pst_started_give(started);
+    }
+    return rv;
+}
+
+/* -- the switch ------------------------------------------------------------- */
+
+void pst_wrap_heap_start(apr_size_t overhead)
+{
+    g.overhead = overhead;
+}
+
+void pst_wrap_heap_rate(apr_uint64_t rate)
+{
+    __atomic_store_n(&g.rate, 0, __ATOMIC_RELEASE);
+    g.page = (apr_uintptr_t)sysconf(_SC_PAGESIZE);
+    pst_span_start(change_span);
+    pst_started_start();
+    pst_block_drop_all(forget_block);   /* also what calls under way have left since it was off */
+    pst_span_cut(0, UINTPTR_MAX);
+    __atomic_store_n(&g.rate, rate, __ATOMIC_RELEASE);
+}
