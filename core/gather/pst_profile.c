@@ -58,6 +58,9 @@ static void choose_objects(void)
     if (object_of((const void *)pst_real.heap_malloc) != object_of(libc)) {
         both[2] = (const void *)pst_real.heap_malloc;
     }
+    else {
+        pst_wrap_heap_start(sizeof(size_t));    /* glibc's chunks have their size before them */
+    }
     for (apr_size_t i = 0; i < COUNT(both); i++) {
         if (both[i]) {
             leave_alone(g.not_heap, both[i]);

@@ -32,7 +32,7 @@
 #define CALLER ((apr_uintptr_t)__builtin_return_address(0))
 
 /* While nothing is sampled a thread asks again after so many bytes. */
-#define ASK_AGAIN (APR_INT64_C(1) << 26)
+#define ASK_AGAIN 65536
 
 static struct {
     apr_uint64_t  rate;         /* atomic; 0: off */
@@ -91,10 +91,15 @@ static __attribute__((noinline)) void lose(const void *at)
     }
 }
 
-static void keep(const void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
+/* A block is chosen by what was asked for, and counts with what it takes. */
+static void keep(void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
 {
-    pst_block_t block = { .size = size, .weight = pst_site_weight(size, (double)rate) };
-    int site = pst_site_charge(PST_SCOPE_HEAP, size, block.weight, caller);
+    apr_uint64_t asked = size ? size : 1, taken = malloc_usable_size(at) + g.overhead;
+    pst_block_t block = { .size = taken, .weight = pst_site_weight(asked, (double)rate) };
+    int site;
+
+    block.weight = (apr_uint64_t)((double)block.weight / (double)asked * (double)taken);
+    site = pst_site_charge(PST_SCOPE_HEAP, taken, block.weight, caller);
 
     if (site < 0) {
         PST_COUNT(samples_lost, 1);
@@ -107,7 +112,7 @@ static void keep(const void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintp
     }
 }
 
-static __attribute__((noinline)) void sample_block(const void *at, size_t size, apr_uintptr_t caller)
+static __attribute__((noinline)) void sample_block(void *at, size_t size, apr_uintptr_t caller)
 {
     apr_uint64_t rate;
     int error = errno;
