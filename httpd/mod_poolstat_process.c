@@ -303,7 +303,8 @@ static void start_profile(pst_shared_child_t *block, const pst_config_t *config,
     pst_profile_start(block);
     rv = pst_profile_switch(config->heap_profile);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST9999: no heap profile.");
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0023: there is no heap profile: calls to malloc and its kin "
+                     "cannot be redirected in this child. All else works.");
     }
 }
 

@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    11
+#define PST_BOARD_VERSION    12
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -261,8 +261,8 @@ typedef struct pst_shared_class_t {
     pst_shared_verdict_t verdict;   /**< on its reserved bytes */
 } pst_shared_class_t;
 
-/** A stack at which pools grow, of one scope and class. Row 0 is for those that found no row. */
-#define PST_SITE_COUNT  65
+/** A stack at which pools grow, of one scope and class, or at which memory outside of pools was asked for. Row 0 is for those that found no row. */
+#define PST_SITE_COUNT  193
 #define PST_SITE_FRAMES 24
 
 typedef struct pst_shared_site_t {

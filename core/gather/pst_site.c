@@ -641,7 +641,7 @@ __attribute__((noinline, noclone)) int pst_site_charge(apr_uint32_t scope, apr_u
 
 void pst_site_change(apr_uint32_t site, int samples, apr_int64_t size, apr_int64_t weight)
 {
-    if (site < PST_SITE_COUNT && !pst_account_muted()) {
+    if (site < PST_SITE_COUNT && !pst_child_muted()) {
         change_live(&g.sites[site], samples, size, weight);
     }
 }

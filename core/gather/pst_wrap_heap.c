@@ -16,6 +16,7 @@
 #endif
 #include "pst_wrap_heap.h"
 #include "pst_account.h"
+#include "pst_child.h"
 #include "pst_block.h"
 #include "pst_site.h"
 #include "pst_span.h"
@@ -47,7 +48,7 @@ static __thread int inside __attribute__((tls_model("initial-exec")));
 
 static apr_uint64_t rate_now(void)
 {
-    return pst_account_muted() ? 0 : __atomic_load_n(&g.rate, __ATOMIC_RELAXED);
+    return pst_child_muted() ? 0 : __atomic_load_n(&g.rate, __ATOMIC_RELAXED);
 }
 
 /* A counter ran out. @return 0: leave this one, the counter was set anew */
@@ -267,7 +268,7 @@ static __attribute__((noinline)) void mapped(apr_uintptr_t from, apr_uint64_t si
     apr_uint64_t rate;
     int error = errno;
 
-    if (!inside && !pst_account_muted()) {
+    if (!inside && !pst_child_muted()) {
         pst_span_cut(from, from + size);
         if (counts && (maps_left -= (apr_int64_t)size) < 0 && is_chosen(&maps_left, size, &rate)) {
             inside = 1;
@@ -294,7 +295,7 @@ void *pst_wrap_heap_mmap(void *at, size_t size, int protection, int flags, int f
 /* What the kernel refuses at once changes nothing. */
 static void unmapping(void *at, size_t size)
 {
-    if (size && (apr_uintptr_t)at % g.page == 0 && !inside && !pst_account_muted()) {
+    if (size && (apr_uintptr_t)at % g.page == 0 && !inside && !pst_child_muted()) {
         pst_span_cut((apr_uintptr_t)at, (apr_uintptr_t)at + whole_pages(size));
     }
 }
