@@ -391,7 +391,7 @@ void pst_leave_post_config(const pst_board_t *board, server_rec *main_server, in
 static int patch_one(pst_got_entry_t *entry)
 {
     pst_pages_t pages;
-    pst_got_job_t job = { entry, 1, &pages, 0, 0 };
+    pst_got_job_t job = { .entries = entry, .count = 1, .pages = &pages };
     apr_size_t stores;
     const char *why;
     int done;

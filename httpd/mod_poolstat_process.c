@@ -354,7 +354,6 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
     if (reason && config->instrument && level == PST_LEVEL_HOOKS) {
         complain_once(pst_board_header(g.board), s, reason);
     }
-    g.gathers = 1;
     start_profile(block, config, s);
     prepare_release(block, pchild, config);
     pst_watch_child_init(g.board, block, pchild, s);

@@ -31,7 +31,7 @@ static pst_got_entry_t nowhere[] = { { "apr_no_such_function", (void *)counted, 
 static apr_status_t patch(pst_got_entry_t *entry, int flags)
 {
     pst_pages_t pages;
-    pst_got_job_t job = { entry, 1, &pages, flags, 0 };
+    pst_got_job_t job = { .entries = entry, .count = 1, .pages = &pages, .flags = flags };
     apr_size_t stores;
     const char *why;
     apr_status_t rv = pst_pages_take(&pages, &why);
