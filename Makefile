@@ -10,6 +10,7 @@
 #   make unit        the C units alone
 #   make lint        warnings as errors, cppcheck, and what the documents promise
 #   make check-san   units and suite with AddressSanitizer and UBSan, on MPMS="event"
+#   make fuzz        each face over spoiled boards: 50,000 executions, ten minutes (FUZZ_SECONDS=600, FUZZ_FACES="json top")
 #   make bench       what it costs, as ratios
 #   make docs        the pages of the manual that are made from the sources
 #   make install     module, command, headers, manual page and configuration where apxs says
@@ -57,7 +58,11 @@ CURSES      = $(call once,CURSES,pkg-config --libs ncursesw 2>/dev/null || echo 
 APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)
 
 # three builds, each in a folder of its own: to work with, to hand out, to look for faults
-ifneq ($(SAN),)
+ifneq ($(FUZZ),)
+B         = build/fuzz
+CC        = clang
+OPTIMISE  = -O1 -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifneq ($(SAN),)
 B         = build/san
 OPTIMISE  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
 else ifneq ($(RELEASE),)
@@ -114,7 +119,7 @@ EXAMPLE   = $(B)/mod_example_poolstat.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
-.PHONY: all release module command probe units deps deps-build run test unit lint check-san bench docs install uninstall dist deb rpm deb-test fresh clean help
+.PHONY: all release module command probe units deps deps-build run test unit lint check-san fuzz fuzzer bench docs install uninstall dist deb rpm deb-test fresh clean help
 all: module command
 release:
 	@$(MAKE) --no-print-directory RELEASE=1 all
@@ -182,6 +187,16 @@ TEXT_OBJ = $(patsubst %,$(B)/obj/tool/%.o,server/poolstat_say screen/poolstat_te
 $(B)/unit/text: $(TEXT_OBJ)
 $(B)/unit/text: UNIT_OBJ = $(TEXT_OBJ)
 
+# the faces over spoiled boards, by libFuzzer: clang's, in a build of its own
+FUZZ_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard t/fuzz/*.c))
+$(B)/obj/t/fuzz/%.o: t/fuzz/%.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_FLAGS) -fno-sanitize=fuzzer-no-link $(APR_FLAGS) -It/unit $(TOOL_DIRS:%=-I%) -MMD -MP -c -o $@ $<
+
+fuzzer: $(B)/fuzz ; @:
+$(B)/fuzz: $(FUZZ_OBJ) $(CORE_OBJ) $(READER_OBJ)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -Wl,--wrap=poolstat_servers_find -o $@ $^ $(APR_LIBS) $(CURSES) $(LIBS)
+
 -include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/unit/*.d)
 
 deps-build:
@@ -214,6 +229,14 @@ lint:
 check-san:
 	@$(MAKE) --no-print-directory test SAN=1 MPMS='$(or $(MPMS),event)'
 
+fuzz: export APXS := $(APXS)
+fuzz:
+	@sh make/deps build run fuzz
+	@$(MAKE) --no-print-directory module probe
+	@$(MAKE) --no-print-directory fuzzer FUZZ=1
+	@sh t/fuzz/run $(B) $(B)/fuzz/fuzz
+
+bench: export APXS := $(APXS)
 bench:
 	@sh make/deps build run
 	@$(MAKE) --no-print-directory RELEASE=1 module probe

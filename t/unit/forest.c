@@ -313,6 +313,111 @@ static void others(void)
     stop(&other);
 }
 
+/* -- nodes from malloc --------------------------------------------------------- */
+
+/* What free() leaves of a node of buckets: all of its head but two words, and the bucket's. */
+typedef struct {
+    apr_memnode_t node;
+    pst_apr_bucket_head_t bucket;
+} bucket_node_t;
+
+/* As an APR that takes its nodes from malloc makes them. */
+static bucket_node_t *bucket_node(apr_size_t size)
+{
+    bucket_node_t *made = malloc(size);
+
+    memset(made, 0, sizeof(*made));
+    made->node.index = (uint32_t)(size / 4096 - 1);
+    made->node.first_avail = (char *)&made->bucket;
+    made->node.endp = (char *)made + size;
+    made->bucket.size = size - APR_MEMNODE_T_SIZE;
+    made->bucket.memnode = &made->node;
+    __asm__ volatile("" : : "r"(made) : "memory");     /* what is freed was written all the same */
+    return made;
+}
+
+#define MALLOC_LIVE ((8192 + 16384 + 12288) + (8192 + 40960) + 4194304)
+
+/* In an arena of its own: threads have one each. */
+static void *in_thread(void *up)
+{
+    bucket_node_t *dead[4];
+
+    for (int i = 0; i < 3; i++) {
+        dead[i] = bucket_node(20480);
+    }
+    bucket_node(8192);
+    bucket_node(40960);
+    dead[3] = bucket_node(8192);
+    for (int i = 0; i < 4; i++) {
+        free(dead[i]);
+    }
+    while (write(*(const int *)up, "", 1) == 1 && pause() == 0) {
+    }
+    return NULL;
+}
+
+static void make_malloced(site_t *site)
+{
+    bucket_node_t *dead[3], *large;
+    pthread_t thread;
+    char *other, byte;
+    int up[2];
+
+    (void)site;
+    bucket_node(8192);
+    for (int i = 0; i < 3; i++) {
+        dead[i] = bucket_node(12288);
+    }
+    bucket_node(16384);
+    large = bucket_node(61440);
+    bucket_node(12288);
+    for (int i = 0; i < 3; i++) {
+        free(dead[i]);                  /* one chunk, in which the heads of the second and the third node are left */
+    }
+    free(large);
+    other = malloc(61440 - 16);         /* in use again, but by no node */
+    memset(other, 1, 16);
+    bucket_node(4194304);               /* a mapping of its own */
+    free(bucket_node(4194304));
+    if (pipe(up) != 0 || pthread_create(&thread, NULL, in_thread, &up[1]) != 0 || read(up[0], &byte, 1) != 1) {
+        _exit(1);
+    }
+}
+
+static void see_malloced(pst_forest_t *forest, const other_t *other)
+{
+    pst_holdings_t holdings;
+    pst_search_t search;
+
+    (void)other;
+    pst_search(forest->remote, 16, &search);    /* an address that no mapping begins at: nodes come from malloc */
+    pst_holdings_add_roots(forest, &search);
+    pst_forest_read(forest);
+    pst_forest_sum(forest);
+    pst_holdings_sum(&holdings, forest, &search);
+    is_number(holdings.buckets, MALLOC_LIVE, "bucket nodes from malloc: those in use, and none that was freed");
+    is_number(search.dead, 2 + 2 + 1, "the freed ones whose heads are left were seen");
+    is_number(holdings.guessed, 0, "and nothing is guessed");
+    ok(!holdings.guesses, "or said to be");
+    pst_holdings_check(&holdings, forest);
+    pst_search_free(&search);
+}
+
+static void malloced(void)
+{
+    other_t other;
+    seen_t seen;
+
+#if defined(__SANITIZE_ADDRESS__)
+    printf("ok %d # SKIP malloc is the sanitizer's here\n", ++tap_count);
+    return;
+#endif
+    start(&other, make_malloced);
+    look(&other, apr_time_from_sec(20), &seen, see_malloced);
+    stop(&other);
+}
+
 /* -- spoiled pools ------------------------------------------------------------ */
 
 #define P(pool) pst_apr_pool(pool)
@@ -712,6 +817,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     sound();
     others();
+    malloced();
     spoiled();
     large();
     fuzz();

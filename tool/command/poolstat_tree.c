@@ -74,6 +74,9 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     pst_forest_init(&forest, remote);
     read_all(&forest, &search, global);
     pst_holdings_sum(&holdings, &forest, &search);
+    if (!forest.changed) {
+        pst_holdings_check(&holdings, &forest);
+    }
     view.taken = apr_time_now() - began;
     if (!forest.count || !pst_remote_alive(remote)) {
         pst_search_free(&search);

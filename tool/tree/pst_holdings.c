@@ -126,14 +126,29 @@ void pst_holdings_sum(pst_holdings_t *holdings, const pst_forest_t *forest, cons
         if (pst_addresses_get(&known, found->at) != PST_NO_NUMBER || is_covered(&known, search, i)) {
             continue;
         }
-        if (is_of_buckets(forest, found)) {
+        if (found->state == PST_FOUND_LIVE && is_of_buckets(forest, found)) {
             holdings->buckets += found->size;
+            continue;
         }
-        else {
-            holdings->elsewhere += found->size;
-            holdings->elsewhere_nodes++;
+        holdings->elsewhere += found->size;
+        holdings->elsewhere_nodes++;
+        if (found->state == PST_FOUND_UNKNOWN) {
+            holdings->guesses = 1;
+            holdings->guessed += is_of_buckets(forest, found) ? found->size : 0;
         }
     }
     holdings->held = holdings->tree + holdings->unmanaged + holdings->buckets + holdings->retained;
     pst_addresses_free(&known);
+}
+
+void pst_holdings_check(pst_holdings_t *holdings, const pst_forest_t *forest)
+{
+    pst_holdings_t again;
+    pst_search_t search;
+
+    pst_search(forest->remote, forest->roots[0] - APR_MEMNODE_T_SIZE, &search);
+    pst_holdings_sum(&again, forest, &search);
+    holdings->moved = search.cut || again.buckets != holdings->buckets || again.elsewhere != holdings->elsewhere
+                      || again.elsewhere_nodes != holdings->elsewhere_nodes;
+    pst_search_free(&search);
 }

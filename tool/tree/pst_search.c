@@ -3,6 +3,7 @@
  * All nodes of another process: see the header.
  */
 #include "pst_search.h"
+#include "pst_chunks.h"
 #include "pst_forest.h"
 
 #include <fcntl.h>
@@ -56,6 +57,7 @@ static void take(look_t *look, uintptr_t at, const pst_pool_copy_t *copy)
     found->at = at;
     found->size = end - at;
     memcpy(found->first, &copy->pool, sizeof(found->first));
+    found->state = look->stride == PAGE ? PST_FOUND_LIVE : PST_FOUND_UNKNOWN;
     found->third = (uintptr_t)copy->pool.sibling;
     found->rootlike = (uintptr_t)copy->pool.self == at && !copy->pool.parent && !copy->pool.sibling && !copy->pool.ref
                       && copy->pool.allocator;
@@ -131,6 +133,20 @@ static int by_address(const void *one, const void *two)
     return (a->at > b->at) - (a->at < b->at);
 }
 
+/* Dead ones are nobody's: they are left out. */
+static void leave_out_dead(pst_search_t *search)
+{
+    uint32_t i, kept = 0;
+
+    for (i = 0; i < search->count; i++) {
+        if (search->found[i].state != PST_FOUND_DEAD) {
+            search->found[kept++] = search->found[i];
+        }
+    }
+    search->dead = search->count - kept;
+    search->count = kept;
+}
+
 void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search)
 {
     look_t look = { .remote = remote, .search = search, .until = apr_time_now() + TIME };
@@ -164,6 +180,10 @@ void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search)
     }
     if (search->count) {
         qsort(search->found, search->count, sizeof(search->found[0]), by_address);
+    }
+    if (look.stride != PAGE) {
+        pst_chunks_judge(remote, search);
+        leave_out_dead(search);
     }
     free(ranges);
     if (look.pagemap >= 0) {

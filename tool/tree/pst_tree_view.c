@@ -212,6 +212,9 @@ static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     if (holdings->elsewhere) {
         print_sum(emit, "in what looks like nodes, but in none of these places", holdings->elsewhere, 0, 0);
     }
+    if (holdings->guessed) {
+        print_sum(emit, "of this, in what looks like bucket nodes: in use or free, malloc does not tell", holdings->guessed, 0, 0);
+    }
     if (view->search->swapped || view->search->cut) {
         pst_emit_sentence(emit, view->search->cut ? "Not all of its memory was searched: unmanaged pools may be missing."
                                                   : "What is swapped out was not searched: unmanaged pools may be missing.");
@@ -231,8 +234,17 @@ static void print_ending(const pst_tree_view_t *view, pst_emit_t *emit)
                  (unsigned)forest->changed);
         pst_emit_sentence(emit, line);
     }
+    else if (view->holdings->guesses || view->holdings->moved) {
+        pst_emit_sentence(emit, "The pools are of one moment: none changed while they were read.");
+    }
     else {
         pst_emit_sentence(emit, "All of it is of one moment: nothing changed while it was read.");
+    }
+    if (view->holdings->guesses) {
+        pst_emit_sentence(emit, "Its APR has nodes from malloc, which does not tell what of them is free: bucket nodes and unmanaged pools are a guess.");
+    }
+    else if (view->holdings->moved) {
+        pst_emit_sentence(emit, "Nodes outside of pools came or went while they were looked for.");
     }
     if (forest->cut || forest->remote->late) {
         pst_emit_sentence(emit, "There is more than could be read: pools are missing here.");
@@ -389,6 +401,9 @@ static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     put_figure(emit, PST_M_held_bytes, holdings->held);
     pst_emit_number(emit, "elsewhere_bytes", holdings->elsewhere);
     pst_emit_number(emit, "elsewhere_nodes", holdings->elsewhere_nodes);
+    pst_emit_number(emit, "guessed_bucket_bytes", holdings->guessed);
+    pst_emit_flag(emit, "guessed", holdings->guesses);
+    pst_emit_number(emit, "dead_nodes", view->search->dead);
     pst_emit_number(emit, "pages_searched", view->search->pages);
     pst_emit_number(emit, "pages_swapped", view->search->swapped);
     pst_emit_flag(emit, "search_cut", view->search->cut);
@@ -411,7 +426,7 @@ static void print_programs(const pst_tree_view_t *view, pst_emit_t *emit, const 
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "pid", (apr_uint64_t)forest->remote->pid);
     pst_emit_text(emit, "program", view->program);
-    pst_emit_flag(emit, "one_moment", !forest->changed && !forest->remote->gone);
+    pst_emit_flag(emit, "one_moment", !forest->changed && !forest->remote->gone && !view->holdings->guesses && !view->holdings->moved);
     pst_emit_number(emit, "changed", forest->changed);
     pst_emit_flag(emit, "cut", forest->cut || forest->remote->late);
     pst_emit_flag(emit, "ended", forest->remote->gone);
