@@ -229,14 +229,12 @@ lint:
 check-san:
 	@$(MAKE) --no-print-directory test SAN=1 MPMS='$(or $(MPMS),event)'
 
-fuzz: export APXS := $(APXS)
 fuzz:
 	@sh make/deps build run fuzz
 	@$(MAKE) --no-print-directory module probe
 	@$(MAKE) --no-print-directory fuzzer FUZZ=1
 	@sh t/fuzz/run $(B) $(B)/fuzz/fuzz
 
-bench: export APXS := $(APXS)
 bench:
 	@sh make/deps build run
 	@$(MAKE) --no-print-directory RELEASE=1 module probe

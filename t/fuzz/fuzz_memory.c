@@ -46,6 +46,7 @@ void *apr_palloc(apr_pool_t *pool, apr_size_t size)
 }
 
 #undef apr_pcalloc
+void *apr_pcalloc(apr_pool_t *pool, apr_size_t size);
 void *apr_pcalloc(apr_pool_t *pool, apr_size_t size)
 {
     void *piece = apr_palloc(pool, size);
