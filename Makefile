@@ -101,6 +101,11 @@ below_command  = $(below_screen) screen
 TOOL_ROOMS = tree server screen command
 TOOL_DIRS = $(TOOL_ROOMS:%=tool/%)
 room      = $(word 2,$(subst /, ,$(1)))
+# ROOM=BELOW,BELOW ... for make/lint_rooms
+comma    := ,
+list      = $(subst $() ,$(comma),$(strip $(1)))
+ROOMS     = $(foreach r,$(CORE_ROOMS),core/$(r)=$(call list,$(below_$(r):%=core/%))) \
+            $(foreach r,$(TOOL_ROOMS),tool/$(r)=$(call list,$(below_$(r):%=tool/%)))
 see_rooms = $(patsubst %,-I$(firstword $(subst /, ,$(1)))/%,$(call room,$(1)) $(below_$(call room,$(1))))
 CORE_SRC  = $(wildcard $(CORE_DIRS:%=%/*.c))
 HTTPD_SRC = $(wildcard mod_poolstat.c httpd/*.c)
@@ -224,7 +229,7 @@ unit:
 lint:
 	@sh make/deps build lint
 	@$(MAKE) --no-print-directory module command
-	@CC='$(CC)' FLAGS='$(ALL_FLAGS)' CORE_DIRS='$(CORE_DIRS)' TOOL_DIRS='$(TOOL_DIRS)' HTTPD_FLAGS='$(HTTPD_FLAGS)' APR_FLAGS='$(APR_FLAGS)' sh make/lint $(B)
+	@CC='$(CC)' FLAGS='$(ALL_FLAGS)' CORE_DIRS='$(CORE_DIRS)' TOOL_DIRS='$(TOOL_DIRS)' ROOMS='$(ROOMS)' HTTPD_FLAGS='$(HTTPD_FLAGS)' APR_FLAGS='$(APR_FLAGS)' sh make/lint $(B)
 
 check-san:
 	@$(MAKE) --no-print-directory test SAN=1 MPMS='$(or $(MPMS),event)'

@@ -8,6 +8,7 @@
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_api.h"
 #include "mod_poolstat_env.h"
+#include "mod_poolstat_handler.h"
 #include "mod_poolstat_log.h"
 #include "mod_poolstat_server_status.h"
 
@@ -15,6 +16,13 @@
 #include <http_connection.h>
 #include <http_protocol.h>
 #include <http_request.h>
+
+/* First among the handlers: note who is about to handle, and handle what is ours. */
+static int on_handler(request_rec *r)
+{
+    pst_phase_handler(r);
+    return pst_handler(r);
+}
 
 static void register_hooks(apr_pool_t *pool)
 {
@@ -39,7 +47,7 @@ static void register_hooks(apr_pool_t *pool)
     /* a request */
     ap_hook_create_request(pst_phase_create_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_post_read_request(pst_phase_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_handler(pst_phase_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(on_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(pst_phase_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     pst_api_register();

@@ -7,6 +7,7 @@
 #include "mod_poolstat_private.h"
 #include "pst_name.h"
 #include "pst_reading.h"
+#include "pst_runtime.h"
 
 #include <stddef.h>
 
@@ -65,13 +66,13 @@ static apr_status_t poolstat_connection_usage(const conn_rec *c, poolstat_usage_
 
 static apr_status_t poolstat_name_pool(apr_pool_t *pool, const char *name)
 {
-    return pst_process_gathers() ? pst_name_pool(pool, name) : APR_NOTFOUND;
+    return pst_runtime_gathers() ? pst_name_pool(pool, name) : APR_NOTFOUND;
 }
 
 static apr_status_t poolstat_pool_class(apr_pool_t *pool, char *to)
 {
     *to = '\0';
-    return pst_process_gathers() ? pst_name_of_class(pool, to) : APR_NOTFOUND;
+    return pst_runtime_gathers() ? pst_name_of_class(pool, to) : APR_NOTFOUND;
 }
 
 void pst_api_register(void)

@@ -202,7 +202,7 @@ static void look_around(scene_t *scene)
 static apr_uint64_t size_for_sure(apr_uint64_t now)
 {
     if (g.of_pss) {
-        pst_watch_sum(now);
+        pst_own_books_sum(now);
     }
     return size_now();
 }

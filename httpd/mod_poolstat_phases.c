@@ -7,9 +7,9 @@
  * on that thread.
  */
 #include "mod_poolstat_private.h"
-#include "mod_poolstat_handler.h"
 #include "pst_instrument.h"
 #include "pst_novel.h"
+#include "pst_runtime.h"
 
 #include <http_connection.h>
 #include <http_protocol.h>
@@ -35,7 +35,7 @@ typedef struct {
 
 static connection_t *connection_of(const conn_rec *c)
 {
-    return pst_process_gathers() ? ap_get_module_config(c->conn_config, &poolstat_module) : NULL;
+    return pst_runtime_gathers() ? ap_get_module_config(c->conn_config, &poolstat_module) : NULL;
 }
 
 static const char *name_of(const server_rec *s)
@@ -72,7 +72,7 @@ static void open_connection(conn_rec *c)
 int pst_phase_pre_connection(conn_rec *c, void *csd)
 {
     (void)csd;
-    if (pst_process_gathers()) {
+    if (pst_runtime_gathers()) {
         if (!IS_OUTGOING(c)) {
             pst_novel_rest();
         }
@@ -177,8 +177,7 @@ int pst_phase_post_read_request(request_rec *r)
     return DECLINED;
 }
 
-/* First among the handlers: tells who is about to handle, and handles what is ours. */
-int pst_phase_handler(request_rec *r)
+void pst_phase_handler(request_rec *r)
 {
     connection_t *connection = connection_of(r->connection);
 
@@ -186,7 +185,6 @@ int pst_phase_handler(request_rec *r)
         pst_account_describe(&connection->account, 0, NULL, NULL, NULL, r->handler);
         pst_instrument_sample_request(&connection->account);
     }
-    return pst_handler(r);
 }
 
 /*
@@ -257,7 +255,7 @@ pst_account_t *pst_phase_request_account(const request_rec *r)
     while (r->main || r->prev) {
         r = r->main ? r->main : r->prev;
     }
-    return pst_process_gathers() && r->request_config ? ap_get_module_config(r->request_config, &poolstat_module)
+    return pst_runtime_gathers() && r->request_config ? ap_get_module_config(r->request_config, &poolstat_module)
                                                       : NULL;
 }
 

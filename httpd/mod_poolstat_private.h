@@ -56,9 +56,6 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
                               mpm_child_status status);
 int pst_process_monitor(apr_pool_t *pool, server_rec *s);
 
-/** Child: does this process gather? The other hooks do nothing where it does not. */
-int pst_process_gathers(void);
-
 /* -- what outlives reloads (mod_poolstat_retained.c) ------------------------ */
 
 /**
@@ -80,11 +77,22 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
 /** Any process: do children have a thread that beats? */
 int pst_watch_has_thread(void);
 
-/** A child's watchdog thread: take RSS, PSS and their like for the block now, whatever it costs. */
-void pst_watch_sum(apr_uint64_t now);
-
 /** Parent: from the monitor hook. Writes the histories, where no watchdog does. */
 void pst_watch_monitor(void);
+
+/* -- the child's own books (mod_poolstat_books.c) --------------------------- */
+
+/** Child, before other threads exist: whose they are. */
+void pst_own_books_start(pst_shared_child_t *block);
+
+/** Child, watchdog thread, once a second or more often: take what is due. */
+void pst_own_books_beat(apr_uint64_t now, apr_uint32_t interval);
+
+/** The same thread: take RSS, PSS and their like now, whatever it costs. */
+void pst_own_books_sum(apr_uint64_t now);
+
+/** The same thread: memory was given back, so take all as soon as may be. */
+void pst_own_books_refresh(void);
 
 /* -- limits (mod_poolstat_limits.c, mod_poolstat_leave.c) ------------------ */
 
@@ -112,7 +120,7 @@ void pst_phases_register(apr_pool_t *pool);
 int pst_phase_pre_connection(conn_rec *c, void *csd);
 int pst_phase_create_request(request_rec *r);
 int pst_phase_post_read_request(request_rec *r);
-int pst_phase_handler(request_rec *r);
+void pst_phase_handler(request_rec *r);
 int pst_phase_log_transaction(request_rec *r);
 int pst_phase_pre_close_connection(conn_rec *c);
 void pst_phase_suspend_connection(conn_rec *c, request_rec *r);

@@ -43,25 +43,11 @@ typedef struct {
 } retained_t;
 
 static struct {
-    const pst_board_t *board;
-    const char        *why_none;
-    int                gathers;
     int                proven;      /* parent: the mirror of APR holds */
     pid_t              parent;      /* who began the generation */
     apr_uint32_t       generation;
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
-} g = { .why_none = "The board has not been made yet." };
-
-const pst_board_t *pst_runtime_board(const char **why)
-{
-    *why = g.board ? NULL : g.why_none;
-    return g.board;
-}
-
-int pst_process_gathers(void)
-{
-    return g.gathers;
-}
+} g;
 
 static int query(int code, int otherwise)
 {
@@ -156,7 +142,7 @@ static void provide_board(retained_t *retained, const pst_config_t *config, apr_
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0001: the board is made anew: its file, its size or its "
                      "contents are not what they were. Children of the old configuration are no longer shown.");
         pst_guard_unset();
-        if (!g.gathers) {               /* -X: this process is the child that writes to it */
+        if (!pst_runtime.gathers) {               /* -X: this process is the child that writes to it */
             pst_board_close(&retained->board);
         }
         retained->made = 0;
@@ -202,14 +188,14 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     retained = pst_retained("board", RETAINED_LAYOUT, sizeof(*retained));
     provide_board(retained, config, ptemp, s);
     apr_pool_cleanup_register(pconf, NULL, drop_guard, apr_pool_cleanup_null);
-    g.board = retained->made ? &retained->board : NULL;
-    g.why_none = "The board could not be made; the error log says why (PST0002).";
+    pst_runtime.board = retained->made ? &retained->board : NULL;
+    pst_runtime.why_none = "The board could not be made; the error log says why (PST0002).";
     announce(config, s);
     if (config->control) {
         pst_release_post_config(s);
     }
-    if (g.board) {
-        pst_watch_post_config(g.board, pconf, s);
+    if (pst_runtime.board) {
+        pst_watch_post_config(pst_runtime.board, pconf, s);
     }
     return OK;
 }
@@ -231,8 +217,8 @@ static void publish_limits(pst_shared_header_t *header, const pst_config_t *conf
 /* The configuration's pool is about to be cleared. A child that exits destroys its copy of it, too. */
 static apr_status_t generation_ends(void *unused)
 {
-    if (g.board && g.parent == getpid()) {
-        pst_generation_parent_ends(g.board, g.generation);
+    if (pst_runtime.board && g.parent == getpid()) {
+        pst_generation_parent_ends(pst_runtime.board, g.generation);
     }
     (void)unused;
     return APR_SUCCESS;
@@ -244,12 +230,12 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
     pst_generation_begin_t begin;
 
     (void)plog, (void)ptemp;
-    if (g.board && !g.gathers) {            /* -X reads a configuration anew in the process that serves */
-        publish_limits(pst_board_header(g.board), pst_config_get(s));
+    if (pst_runtime.board && !pst_runtime.gathers) {            /* -X reads a configuration anew in the process that serves */
+        publish_limits(pst_board_header(pst_runtime.board), pst_config_get(s));
         pst_generation_measure(&begin, pconf, g.proven);
         g.generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
         g.parent = getpid();
-        pst_generation_begin(g.board, g.generation, &begin, (apr_uint64_t)apr_time_now());
+        pst_generation_begin(pst_runtime.board, g.generation, &begin, (apr_uint64_t)apr_time_now());
         apr_pool_pre_cleanup_register(pconf, NULL, generation_ends);
     }
     return OK;
@@ -314,14 +300,14 @@ static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claim
 {
     pst_level_e level;
 
-    if (pst_account_start(g.board, claimed) != APR_SUCCESS) {
+    if (pst_account_start(pst_runtime.board, claimed) != APR_SUCCESS) {
         *reason = "there is no memory for its accounts";
         return PST_LEVEL_PUBLIC;
     }
     tell_modules(pchild);
     level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, reason);
-    pst_instrument_classes(pchild, g.board, pst_child_block(), config->profile);
-    g.gathers = 1;
+    pst_instrument_classes(pchild, pst_runtime.board, pst_child_block(), config->profile);
+    pst_runtime.gathers = 1;
     return level;
 }
 
@@ -337,36 +323,36 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
 {
     const char *reason = NULL;
     apr_uint32_t generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
-    pst_shared_child_t *block = pst_board_claim_unseen(g.board, g.pid, generation);
+    pst_shared_child_t *block = pst_board_claim_unseen(pst_runtime.board, g.pid, generation);
     pst_level_e level = start_gathering(pchild, block, config, &reason);
 
     if (!block) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0006: no free block on the board: this child is not shown.");
     }
-    block = g.gathers ? pst_child_block() : block;
+    block = pst_runtime.gathers ? pst_child_block() : block;
     if (block) {
         introduce(block, level, reason);
     }
-    if (!g.gathers) {
+    if (!pst_runtime.gathers) {
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_ENOMEM, s, "PST0007: this child gathers nothing.");
         return;
     }
     if (reason && config->instrument && level == PST_LEVEL_HOOKS) {
-        complain_once(pst_board_header(g.board), s, reason);
+        complain_once(pst_board_header(pst_runtime.board), s, reason);
     }
     start_profile(block, config, s);
     prepare_release(block, pchild, config);
-    pst_watch_child_init(g.board, block, pchild, s);
+    pst_watch_child_init(pst_runtime.board, block, pchild, s);
 }
 
 void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
 {
     apr_uint32_t pid = (apr_uint32_t)getpid();
 
-    if (!g.board) {
+    if (!pst_runtime.board) {
         return;
     }
-    pst_guard_set(g.board);
+    pst_guard_set(pst_runtime.board);
     if (g.pid != pid) {
         g.pid = pid;
         set_up_child(pchild, s, pst_config_get(s));
@@ -377,7 +363,7 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
 static apr_status_t add_end(void *unused)
 {
     (void)unused;
-    pst_generation_child_ends(g.board, pst_child_block());
+    pst_generation_child_ends(pst_runtime.board, pst_child_block());
     return APR_SUCCESS;
 }
 
@@ -385,8 +371,8 @@ static apr_status_t add_end(void *unused)
 void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
 {
     (void)s;
-    if (g.gathers) {
-        pst_generation_child_starts(g.board, pst_child_block());
+    if (pst_runtime.gathers) {
+        pst_generation_child_starts(pst_runtime.board, pst_child_block());
         apr_pool_pre_cleanup_register(pchild, NULL, add_end);
     }
 }
@@ -396,9 +382,9 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
                               mpm_child_status status)
 {
     (void)s, (void)generation, (void)slot;
-    if (g.board && status == MPM_CHILD_EXITED && pid > 0) {
-        pst_guard_set(g.board);
-        pst_generation_release(g.board, (apr_uint32_t)pid);
+    if (pst_runtime.board && status == MPM_CHILD_EXITED && pid > 0) {
+        pst_guard_set(pst_runtime.board);
+        pst_generation_release(pst_runtime.board, (apr_uint32_t)pid);
     }
 }
 
@@ -409,11 +395,11 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s)
     apr_uint32_t i;
 
     (void)pool, (void)s;
-    for (i = 0; g.board && i < g.board->child_count; i++) {
-        apr_uint32_t owner = __atomic_load_n(&pst_board_child(g.board, i)->owner, __ATOMIC_RELAXED);
+    for (i = 0; pst_runtime.board && i < pst_runtime.board->child_count; i++) {
+        apr_uint32_t owner = __atomic_load_n(&pst_board_child(pst_runtime.board, i)->owner, __ATOMIC_RELAXED);
 
         if (owner != 0 && (owner > INT_MAX || (kill((pid_t)owner, 0) != 0 && errno == ESRCH))) {
-            pst_generation_release(g.board, owner);
+            pst_generation_release(pst_runtime.board, owner);
         }
     }
     pst_watch_monitor();

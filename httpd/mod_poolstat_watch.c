@@ -11,7 +11,6 @@
 #include "pst_books.h"
 #include "pst_growth.h"
 #include "pst_history.h"
-#include "pst_instrument.h"
 #include "pst_memory.h"
 #include "pst_profile.h"
 #include "pst_release.h"
@@ -30,7 +29,6 @@ static struct {
     pst_shared_child_t *own;        /* in a child: its own */
     pst_shared_child_t *block;      /* the same, if it has a history */
     pst_history_by_e    by;
-    pst_books_keeper_t  books;      /* in a child */
     pst_books_keeper_t *keepers;    /* in the parent, where children have no watchdog: of each block */
 } g;
 
@@ -54,11 +52,6 @@ static apr_uint64_t released_so_far(void)
     return pst_load(&g.own->releases) + pst_load(&g.own->release_heap_bytes);
 }
 
-void pst_watch_sum(apr_uint64_t now)
-{
-    pst_books_sum(&g.books, g.own, now);
-}
-
 /* pst_thread_fn: whether a point is due is decided by the clock. */
 static void on_watchdog(apr_uint64_t now)
 {
@@ -68,7 +61,7 @@ static void on_watchdog(apr_uint64_t now)
         return;
     }
     pst_profile_beat();
-    pst_books_beat(&g.books, g.own, 0, now, g.board->interval);
+    pst_own_books_beat(now, g.board->interval);
     if (g.block) {
         beat(g.block, now);
     }
@@ -76,7 +69,7 @@ static void on_watchdog(apr_uint64_t now)
     released = released_so_far();
     pst_release_beat(now);
     if (released_so_far() != released) {
-        pst_books_refresh(&g.books);
+        pst_own_books_refresh();
     }
 }
 
@@ -128,7 +121,7 @@ void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, a
     apr_pool_cleanup_register(pchild, block, say_goodbye, apr_pool_cleanup_null);
     pst_limits_child_init(board, block, pchild, s);
     g.own = block;
-    pst_books_start(block, ap_thread_stacksize, pst_instrument_nodes_in_heap());
+    pst_own_books_start(block);
     if (g.by != PST_HISTORY_OFF) {
         rv = pst_history_start(board, block);
         if (rv == APR_SUCCESS) {

@@ -1,19 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the faces need to know of this process: its board.  Set up by
- * httpd/mod_poolstat_process.c, read by the handler.
+ * This process: its board, and whether it gathers.  Set by
+ * httpd/mod_poolstat_process.c, read by all others.
  */
 #ifndef PST_RUNTIME_H
 #define PST_RUNTIME_H
 
-#include <httpd.h>
 #include "pst_board.h"
+
+/** Written by mod_poolstat_process.c alone, before the process has other threads. */
+extern struct pst_runtime_t {
+    const pst_board_t *board;   /**< valid for the life of the process, or NULL */
+    const char *why_none;       /**< then: a sentence */
+    int         gathers;
+} pst_runtime;
 
 /**
  * The board of this server.  Any process, any thread.
  * @param why  if there is none: a sentence that says why, never NULL then
  * @return the board, valid for the life of the process, or NULL
  */
-const pst_board_t *pst_runtime_board(const char **why);
+static APR_INLINE const pst_board_t *pst_runtime_board(const char **why)
+{
+    *why = pst_runtime.board ? NULL : pst_runtime.why_none;
+    return pst_runtime.board;
+}
+
+/** Child: does this process gather? The hooks of connections and requests do nothing where it does not. */
+static APR_INLINE int pst_runtime_gathers(void)
+{
+    return pst_runtime.gathers;
+}
 
 #endif /* PST_RUNTIME_H */
