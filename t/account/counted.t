@@ -83,7 +83,11 @@ for my $name (sort keys %how) {
     if (mpm() ne 'prefork') {    # where mod_http2 does not work
         like(`h2load -n 40 -c 2 -m 10 http://127.0.0.1:@{[ $s->port ]}/small.txt 2>&1`, qr/ 40 succeeded/, "$name: 40 streams");
         $sent += 40;
-        $counts->('streams');
+        # mod_status adds to one place, without an atomic, what several threads of a connection finish: on a loaded machine
+        # it loses some. What we count is compared with what was sent.
+        my $ours;
+        ok(wait_for(sub { $ours = $finished->()->{requests_finished} - $first - $asked + 1; $ours == $sent }), "$name: streams: $sent requests")
+          or diag("counted $ours");
     }
 
     is($s->stop, 0, "$name: it ends");
