@@ -76,7 +76,7 @@ static const pst_metric_e fact_list[] = {
 LIST(fact);
 
 static const pst_metric_e server_list[] = {
-    PST_M_server_start_time, PST_M_slots, PST_M_children, PST_M_homeless_children,
+    PST_M_server_start_time, PST_M_blocks, PST_M_children, PST_M_homeless_children,
 #define PST_METRIC_SERVER(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"
 };

@@ -140,7 +140,7 @@ apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metr
     case PST_M_server: return 1;
     case PST_M_server_start_time: return snapshot->about.created;
     case PST_M_homeless_children: return snapshot->about.homeless;
-    case PST_M_slots: return snapshot->about.child_count;
+    case PST_M_blocks: return snapshot->about.child_count;
     case PST_M_children: return snapshot->total.children;
 #define PST_METRIC_SERVER(...) \
     case PST_M(__VA_ARGS__): return pst_sane(snapshot->about.PST_FIELD(__VA_ARGS__));

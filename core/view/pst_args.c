@@ -116,7 +116,7 @@ static const char *set_vhost(pst_args_t *args, const char *value, apr_pool_t *po
 
 static const char *set_classes(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
-    static const char *const words[] = { [PST_CLASSES_SUM] = "sum", [PST_CLASSES_SLOT] = "slot",
+    static const char *const words[] = { [PST_CLASSES_SUM] = "sum", [PST_CLASSES_BLOCK] = "block",
                                          [PST_CLASSES_OFF] = "off" };
 
     (void)pool;
@@ -126,7 +126,7 @@ static const char *set_classes(pst_args_t *args, const char *value, apr_pool_t *
             return NULL;
         }
     }
-    return "sum, slot or off";
+    return "sum, block or off";
 }
 
 static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *pool)

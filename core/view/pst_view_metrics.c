@@ -36,7 +36,7 @@ typedef struct metrics_t {
     const pst_snapshot_t *snapshot;
     apr_pool_t *pool;
     const pst_child_row_t **children;   /* by block: the order in which samples stay */
-    pst_labels_t *slots;                /* of each child */
+    pst_labels_t *blocks;               /* of each child */
     apr_uint32_t count;
     pst_labels_t process, parts[COUNT(parts)], kinds[PST_KIND_COUNT], up_to[PST_SIZES_BUCKETS];
     apr_status_t status;
@@ -81,9 +81,9 @@ static void make_labels(metrics_t *m)
         m->up_to[b] = labels(m, &field, 1);
     }
     for (apr_uint32_t i = 0; i < m->count; i++) {
-        const pst_field_t field = { "slot", NULL, m->children[i]->block };
+        const pst_field_t field = { "block", NULL, m->children[i]->block };
 
-        m->slots[i] = labels(m, &field, 1);
+        m->blocks[i] = labels(m, &field, 1);
     }
 }
 
@@ -128,7 +128,7 @@ static void print_of_children(const metrics_t *m, pst_metric_e metric)
 {
     pst_emit_family(m->emit, metric);
     for (apr_uint32_t i = 0; i < m->count; i++) {
-        pst_emit_sample(m->emit, "", &m->slots[i], NULL, pst_child_figure(m->children[i], metric));
+        pst_emit_sample(m->emit, "", &m->blocks[i], NULL, pst_child_figure(m->children[i], metric));
     }
 }
 
@@ -157,12 +157,12 @@ static void print_scopes(const metrics_t *m, apr_uint32_t i, pst_metric_e metric
     const pst_child_row_t *child = m->children[i];
     int verdict = metric == PST_M_growing;
 
-    pst_emit_sample(m->emit, "", &m->slots[i], &m->process,
+    pst_emit_sample(m->emit, "", &m->blocks[i], &m->process,
                     verdict ? child->head.verdict.state == PST_TREND_GROWING
                             : pst_usage_figure(&child->head.process, metric));
     for (unsigned p = 0; p < COUNT(parts) && pst_metrics[metric].kind == PST_GAUGE; p++) {
         if (!verdict || parts[p].kind != PST_KIND_OTHER) {      /* without a slot there is no verdict */
-            pst_emit_sample(m->emit, "", &m->slots[i], &m->parts[p],
+            pst_emit_sample(m->emit, "", &m->blocks[i], &m->parts[p],
                             pst_kind_figure(&child->kinds[parts[p].kind], parts[p].scope, metric));
         }
     }
@@ -184,7 +184,7 @@ static void print_connections(const metrics_t *m, pst_metric_e metric)
     pst_emit_family(m->emit, metric);
     for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
         for (unsigned kind = 0; kind < PST_KIND_COUNT; kind++) {
-            pst_emit_sample(m->emit, "", &m->slots[i], &m->kinds[kind],
+            pst_emit_sample(m->emit, "", &m->blocks[i], &m->kinds[kind],
                             pst_kind_figure(&m->children[i]->kinds[kind], PST_SCOPE_CONNECTION, metric));
         }
     }
@@ -253,23 +253,23 @@ static void print_sizes(const metrics_t *m)
 
         for (unsigned b = 0; b < PST_SIZES_BUCKETS; b++) {
             sum = pst_plus(sum, child->sizes.all.row.requests[b]);
-            pst_emit_sample(m->emit, "_bucket", &m->slots[i], &m->up_to[b], sum);
+            pst_emit_sample(m->emit, "_bucket", &m->blocks[i], &m->up_to[b], sum);
         }
-        pst_emit_sample(m->emit, "_sum", &m->slots[i], NULL, pst_child_figure(child, PST_M_requests_peak_bytes));
-        pst_emit_sample(m->emit, "_count", &m->slots[i], NULL, sum);
+        pst_emit_sample(m->emit, "_sum", &m->blocks[i], NULL, pst_child_figure(child, PST_M_requests_peak_bytes));
+        pst_emit_sample(m->emit, "_count", &m->blocks[i], NULL, sum);
     }
 }
 
 /* ---- classes ---- */
 
 /* Of one child, or of all: then without the counters, which would fall whenever a child ends. */
-static void print_class(const metrics_t *m, const pst_metrics_classes_t *classes, const pst_labels_t *slot,
+static void print_class(const metrics_t *m, const pst_metrics_classes_t *classes, const pst_labels_t *block,
                         pst_metric_e metric)
 {
     for (apr_uint32_t c = 0; c < classes->count && m->emit->status == APR_SUCCESS; c++) {
         const pst_metrics_class_t *class = &classes->rows[c];
 
-        pst_emit_sample(m->emit, "", slot ? slot : &class->labels, slot ? &class->labels : NULL,
+        pst_emit_sample(m->emit, "", block ? block : &class->labels, block ? &class->labels : NULL,
                         pst_class_figure(&class->sum, metric));
     }
 }
@@ -287,7 +287,7 @@ static void name_classes(metrics_t *m, pst_metrics_classes_t *classes, const pst
     }
 }
 
-static void print_classes(metrics_t *m, int by_slot)
+static void print_classes(metrics_t *m, int by_block)
 {
     pst_metrics_classes_t *classes = apr_pcalloc(m->pool, ((apr_size_t)m->count + 1) * sizeof(*classes));
 
@@ -295,24 +295,24 @@ static void print_classes(metrics_t *m, int by_slot)
         m->status = APR_ENOMEM;
         return;
     }
-    if (!by_slot) {
+    if (!by_block) {
         name_classes(m, classes, m->snapshot->classes, m->snapshot->class_count);
     }
-    for (apr_uint32_t i = 0; i < m->count && by_slot; i++) {
+    for (apr_uint32_t i = 0; i < m->count && by_block; i++) {
         name_classes(m, &classes[i], m->children[i]->classes, m->children[i]->class_count);
     }
     for (unsigned i = 0; i <= pst_class_metrics.count && m->status == APR_SUCCESS; i++) {
         pst_metric_e metric = i < pst_class_metrics.count ? pst_class_metrics.metrics[i] : PST_M_class_growing;
 
-        if (!by_slot && pst_metrics[metric].kind == PST_COUNTER) {
+        if (!by_block && pst_metrics[metric].kind == PST_COUNTER) {
             continue;
         }
         pst_emit_family(m->emit, metric);
-        if (!by_slot) {
+        if (!by_block) {
             print_class(m, classes, NULL, metric);
         }
-        for (apr_uint32_t c = 0; c < m->count && by_slot; c++) {
-            print_class(m, &classes[c], &m->slots[c], metric);
+        for (apr_uint32_t c = 0; c < m->count && by_block; c++) {
+            print_class(m, &classes[c], &m->blocks[c], metric);
         }
     }
 }
@@ -323,9 +323,9 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
     metrics_t m = { .emit = emit, .snapshot = snapshot, .pool = pool, .count = snapshot->child_count,
                     .scratch = apr_palloc(pool, sizeof(*m.scratch)),
                     .children = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.children)),
-                    .slots = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.slots)) };
+                    .blocks = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.blocks)) };
 
-    if (!m.scratch || !m.children || !m.slots) {
+    if (!m.scratch || !m.children || !m.blocks) {
         return APR_ENOMEM;
     }
     for (apr_uint32_t i = 0; i < m.count; i++) {
@@ -348,7 +348,7 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
     }
     print_sizes(&m);
     if (classes != PST_CLASSES_OFF) {
-        print_classes(&m, classes == PST_CLASSES_SLOT);
+        print_classes(&m, classes == PST_CLASSES_BLOCK);
     }
     pst_emit_families_end(emit);
     return emit->status != APR_SUCCESS ? emit->status : m.status;

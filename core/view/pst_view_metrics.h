@@ -11,7 +11,7 @@
 /** Which samples there are of classes. */
 typedef enum {
     PST_CLASSES_SUM = 0,        /**< gauges, added up over all children */
-    PST_CLASSES_SLOT,           /**< each child's, counters too */
+    PST_CLASSES_BLOCK,           /**< each child's, counters too */
     PST_CLASSES_OFF
 } pst_classes_e;
 
@@ -19,7 +19,7 @@ typedef enum {
 #define PST_METRICS_CLASSES 256
 
 /**
- * Print a snapshot as families of samples. Labels are bounded by the board: slot (the number of the child's
+ * Print a snapshot as families of samples. Labels are bounded by the board: block (the number of the child's
  * block), scope, kind, class and tag (places in code), le. No pid, no client, no URI.
  * @param emit  of PST_EMIT_METRICS or PST_EMIT_OPENMETRICS; flushed by the caller
  * @param snapshot of all children; its rows are not needed (pst_filter_t.no_rows); findings if it has been examined

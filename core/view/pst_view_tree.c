@@ -312,7 +312,7 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
 {
     pst_emit_element(emit, child->head.owner);
     pst_emit_number(emit, "pid", child->head.owner);
-    pst_emit_number(emit, "slot", child->block);
+    pst_emit_number(emit, "block", child->block);
     pst_emit_number(emit, "generation", child->head.generation);
     if (snapshot->gone) {
         print_end(emit, &child->head);

@@ -265,23 +265,23 @@ static void agree(void)
     pst_board_sizes(&board, child, PST_SIZES_ALL)->requests[PST_SIZES_BUCKETS - 1] = 1;
 
     ok(is_exposition(face(PST_EMIT_METRICS, PST_CLASSES_SUM), 0), "text 0.0.4 is well-formed");
-    ok(is_exposition(face(PST_EMIT_METRICS, PST_CLASSES_SLOT), 0), "with classes by slot too");
-    ok(is_exposition(face(PST_EMIT_OPENMETRICS, PST_CLASSES_SLOT), 1), "OpenMetrics with classes by slot");
+    ok(is_exposition(face(PST_EMIT_METRICS, PST_CLASSES_BLOCK), 0), "with classes by block too");
+    ok(is_exposition(face(PST_EMIT_OPENMETRICS, PST_CLASSES_BLOCK), 1), "OpenMetrics with classes by block");
     ok(is_exposition(face(PST_EMIT_OPENMETRICS, PST_CLASSES_SUM), 1), "OpenMetrics is well-formed");
     ok(families > 40, "there are families");
     ok(!rows_seen && growing_seen == 1, "no connection was kept for it but the one that grows");
-    is_number(sum_of("poolstat_reserved_bytes{", "slot=\"0\""), 80000 + 1234567 + 22222 + 40000 + 7000,
+    is_number(sum_of("poolstat_reserved_bytes{", "block=\"0\""), 80000 + 1234567 + 22222 + 40000 + 7000,
               "reserved over all scopes is the whole child");
     is_number(sum_of("poolstat_reserved_bytes{", "scope=\"request\",kind=\"client\""), 1234567 / 4, "a request's is its own");
     is_number(sum_of("poolstat_reserved_bytes{", "scope=\"connection\",kind=\"backend\""), 22222, "a backend's without request");
     is_number(sum_of("poolstat_reserved_bytes{", "kind=\"unslotted\""), 7000, "those without a slot");
-    is_number(sum_of("poolstat_held_bytes{", "slot=\"0\""), 99999999, "held");
+    is_number(sum_of("poolstat_held_bytes{", "block=\"0\""), 99999999, "held");
     is_number(sum_of("poolstat_connection_bucket_bytes{", "kind=\"client\""), 4096, "buckets by kind");
     is_number(sum_of("poolstat_growing{", "scope=\"request\",kind=\"client\""), 1, "a growing request");
     is_number(sum_of("poolstat_growing{", ""), 1, "nothing else grows");
-    ok(!times("poolstat_connection_requests") && !times("poolstat_growths_total{slot=\"0\",scope=\"connection\""),
+    ok(!times("poolstat_connection_requests") && !times("poolstat_growths_total{block=\"0\",scope=\"connection\""),
        "no counter of what ends");
-    ok(times("poolstat_child_start_time_seconds{slot=\"0\"} 1738367887.000000\n") == 1, "times in seconds");
+    ok(times("poolstat_child_start_time_seconds{block=\"0\"} 1738367887.000000\n") == 1, "times in seconds");
     is_number(sum_of("poolstat_request_peak_bytes_bucket{", "le=\"8192.0\""), 3, "the least bucket");
     is_number(sum_of("poolstat_request_peak_bytes_bucket{", "le=\"16384.0\""), 3, "buckets are cumulative");
     is_number(sum_of("poolstat_request_peak_bytes_bucket{", "le=\"536870912.0\""), 5, "the last but one");
@@ -289,7 +289,7 @@ static void agree(void)
     is_number(sum_of("poolstat_request_peak_bytes_count{", ""), 6, "their count");
     is_number(sum_of("poolstat_request_peak_bytes_sum{", ""), 50000, "their sum");
     is_number(times("# TYPE poolstat_requests counter\n"), 1, "OpenMetrics: a counter's family has no _total");
-    is_number(times("\npoolstat_requests_total{slot=\"0\"}"), 1, "its sample has");
+    is_number(times("\npoolstat_requests_total{block=\"0\"}"), 1, "its sample has");
     is_number(times("# TYPE poolstat_server info\n"), 1, "info");
     is_number(times("# UNIT poolstat_held_bytes bytes\n"), 1, "units");
     face(PST_EMIT_METRICS, PST_CLASSES_OFF);
@@ -336,9 +336,9 @@ static void classes(void)
     is_number(RESERVED("? evil\\\"} 1?f", "q\\\"\\\\?{}?"), 7, "hostile bytes stay in their label");
     is_number(times("poolstat_class_growing{class=\"mod_x.so+0x1f2a\",tag=\"tag\"} 1\n"), 1, "one that grows");
     is_number(times("poolstat_class_pools_created"), 0, "no sums of counters: they would fall when a child ends");
-    ok(is_exposition(face(PST_EMIT_METRICS, PST_CLASSES_SLOT), 0), "well-formed by slot");
-    is_number(times("poolstat_class_reserved_bytes{slot=\"1\",class=\"mod_x.so+0x1f2a\",tag=\"tag\"} 10\n"), 1, "by slot: each child's");
-    is_number(times("poolstat_class_pools_created_total{slot=\"1\",class=\"mod_x.so x_make\",tag=\"made\"} 10\n"), 1, "counters too");
+    ok(is_exposition(face(PST_EMIT_METRICS, PST_CLASSES_BLOCK), 0), "well-formed by block");
+    is_number(times("poolstat_class_reserved_bytes{block=\"1\",class=\"mod_x.so+0x1f2a\",tag=\"tag\"} 10\n"), 1, "by block: each child's");
+    is_number(times("poolstat_class_pools_created_total{block=\"1\",class=\"mod_x.so x_make\",tag=\"made\"} 10\n"), 1, "counters too");
 }
 
 /* More classes than there may be series. */
@@ -372,7 +372,7 @@ static void noise(void)
             }
         }
         good += is_exposition(face(PST_EMIT_OPENMETRICS, PST_CLASSES_SUM), 1)
-                && is_exposition(face(PST_EMIT_METRICS, PST_CLASSES_SLOT), 0);
+                && is_exposition(face(PST_EMIT_METRICS, PST_CLASSES_BLOCK), 0);
     }
     is_number((unsigned)good, 60, "random bytes on the board: both keep their form");
 }

@@ -21,11 +21,11 @@ my @of_kernel = qw(rss_bytes private_dirty_bytes swap_bytes heap_in_use_bytes he
     data_bytes other_bytes unexplained_bytes not_resident_bytes);
 my @released  = map "released_$_", qw(seconds allocators_bytes heap_bytes emptied busy rss_before_bytes rss_after_bytes);
 my %without = (
-    json    => { server => ['slots'], child => ['child_start_time'] },
-    text    => { server => ['slots'], child => ['child_start_time'], site => '*', 'total site' => '*' },
+    json    => { server => ['blocks'], child => ['child_start_time'] },
+    text    => { server => ['blocks'], child => ['child_start_time'], site => '*', 'total site' => '*' },
     page    => {
         # its notes tell of what is wrong, its findings of limits
-        server  => [qw(slots server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
+        server  => [qw(blocks server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
         # its verdicts are sentences; times and costs stand together in one title
         child   => [ qw(child_start_time child_instrumented growths), grep(!/^allocators/, @told), @books, @releases ],
         process => [qw(pools used_bytes slack_bytes peak_bytes growths growing)],
@@ -48,7 +48,7 @@ my %without = (
     },
     'metrics of all' => { 'total class' => \@class_counters, class => '*' },
     command => {
-        server     => [qw(slots server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
+        server     => [qw(blocks server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
         child      => [ qw(child_start_time child_instrumented growths used_bytes slack_bytes), @told, @books, @of_kernel, @releases, @released ],
         total      => [qw(reserved_bytes used_bytes slack_bytes growths child_peak_bytes pools_created pools_destroyed connections_opened
             pss_bytes private_dirty_bytes heap_in_use_bytes heap_free_bytes)],
@@ -152,14 +152,14 @@ ok($frozen, 'nothing moves on the board any more, and httpd answers') or do { di
 my $json = $s->json;
 my ($true, $names, $kinds) = PST::Figures::json($json);
 my $parent = $json->{server}{parent_pid};
-my %slots  = map { ($_->{slot} => $_->{pid}) } @{ $json->{children} };
+my %blocks  = map { ($_->{block} => $_->{pid}) } @{ $json->{children} };
 
 # ---- what JSON says is whole: what it cannot say is asked of the board, and of the metrics ----
-my %face = map { ($_ => PST::Metrics->fetch(open => $_, port => $s->port, query => 'classes=slot')) } 0, 1;
+my %face = map { ($_ => PST::Metrics->fetch(open => $_, port => $s->port, query => 'classes=block')) } 0, 1;
 {
-    my $m = PST::Figures::metrics($face{0}, \%slots);
-    $true->{server}{slots} = PST::Frozen::blocks($s->board);
-    $true->{"child $_"}{child_start_time} = $m->{"child $_"}{child_start_time} for values %slots;
+    my $m = PST::Figures::metrics($face{0}, \%blocks);
+    $true->{server}{blocks} = PST::Frozen::blocks($s->board);
+    $true->{"child $_"}{child_start_time} = $m->{"child $_"}{child_start_time} for values %blocks;
     for my $c (@{ $json->{children} }) {
         my $started = $json->{server}{time} - $c->{age_seconds};
         cmp_ok(abs($started - $m->{"child $c->{pid}"}{child_start_time}), '<', 0.002, "child $c->{pid} started when it says");
@@ -176,7 +176,7 @@ subtest 'the situation' => sub {
 };
 
 subtest 'totals are sums over the children' => sub {
-    my @pids = values %slots;
+    my @pids = values %blocks;
     cmp_ok(scalar @pids, '>=', 2, 'of some children');
     for my $figure (sort keys %{ $true->{total} }) {
         my $sum = 0;
@@ -217,19 +217,19 @@ agrees('JSON', 'json', { %$true }, scalar PST::Figures::json($json));
 agrees('text', 'text', $true, of(sub { PST::Figures::text($s->fetch('/pool-status?auto&rows=1000')->{body}) }));
 agrees('page', 'page', $true, of(sub { PST::Figures::page($s->fetch('/pool-status?rows=1000')->{body}) }));
 my $as_metrics = PST::Figures::as_metrics($true, $names, $kinds);
-agrees(('metrics', 'OpenMetrics')[$_], 'metrics', $as_metrics, of(sub { PST::Figures::metrics($face{$_}, \%slots) })) for 0, 1;
+agrees(('metrics', 'OpenMetrics')[$_], 'metrics', $as_metrics, of(sub { PST::Figures::metrics($face{$_}, \%blocks) })) for 0, 1;
 for my $open (0, 1) {
     agrees(('metrics', 'OpenMetrics')[$open] . ' with classes of all', 'metrics of all', $as_metrics,
-        of(sub { PST::Figures::metrics(PST::Metrics->fetch(open => $open, port => $s->port), \%slots) }));
+        of(sub { PST::Figures::metrics(PST::Metrics->fetch(open => $open, port => $s->port), \%blocks) }));
 }
 
 # ---- the command's ----
 my @at = ('--pid', $parent);
 agrees('poolstat json', 'json', $true, of(sub { scalar PST::Figures::json(poolstat_json(@at)) }));
 agrees('poolstat text', 'text', $true, of(sub { PST::Figures::text(poolstat('text', @at, '--limit', 1000)->{out}) }));
-agrees('poolstat metrics', 'metrics of all', $as_metrics, of(sub { PST::Figures::metrics(PST::Metrics->parse(poolstat('metrics', @at)->{out}), \%slots) }));
+agrees('poolstat metrics', 'metrics of all', $as_metrics, of(sub { PST::Figures::metrics(PST::Metrics->parse(poolstat('metrics', @at)->{out}), \%blocks) }));
 agrees('poolstat metrics --openmetrics', 'metrics of all', $as_metrics,
-    of(sub { PST::Figures::metrics(PST::Metrics->parse(poolstat('metrics', @at, '--openmetrics')->{out}, 1), \%slots) }));
+    of(sub { PST::Figures::metrics(PST::Metrics->parse(poolstat('metrics', @at, '--openmetrics')->{out}, 1), \%blocks) }));
 agrees('poolstat', 'command', $true, of(sub { PST::Figures::command(poolstat(@at, '--limit', 1000)->{out}) }));
 agrees('poolstat doctor', 'doctor', $true, of(sub { PST::Figures::doctor(poolstat('doctor', @at)->{out}) }));
 {

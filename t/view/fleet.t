@@ -60,7 +60,7 @@ subtest 'dashboard' => sub {
         }
     }
     is("@overlap", '', 'none covers another');
-    is(join(' ', map $_->{name}, @{ $dash->{templating}{list} }), 'datasource job instance slot page page_path', 'from fleet to server to child, and out of it');
+    is(join(' ', map $_->{name}, @{ $dash->{templating}{list} }), 'datasource job instance block page page_path', 'from fleet to server to child, and out of it');
     is(scalar(grep { !@{ $_->{targets} } } @panels), 0, 'each panel asks something');
 };
 
@@ -112,7 +112,7 @@ ok($scraped, 'it scrapes both servers') or diag(explain($prometheus->api('target
 
 subtest 'a frozen child' => sub {
     my @samples;
-    for my $sample (@{ $prometheus->query(qq({__name__=~"poolstat_.*",instance="127.0.0.1:@{[ $s->port ]}",slot="$child->{slot}"})) }) {
+    for my $sample (@{ $prometheus->query(qq({__name__=~"poolstat_.*",instance="127.0.0.1:@{[ $s->port ]}",block="$child->{block}"})) }) {
         my %label = %{ $sample->{metric} };
         push @samples, [ delete $label{__name__}, \%label, $sample->{value}[1] ];
     }
@@ -143,7 +143,7 @@ subtest 'rules at work' => sub {
     is("@firing", '', 'no alert: both servers are well');
 };
 
-my %value = (job => 'httpd', instance => '127.0.0.1:' . $s->port, slot => $child->{slot}, __rate_interval => '1m', datasource => 'Prometheus');
+my %value = (job => 'httpd', instance => '127.0.0.1:' . $s->port, block => $child->{block}, __rate_interval => '1m', datasource => 'Prometheus');
 $value{ $_->{name} } //= $_->{current}{value} for grep { $_->{type} eq 'textbox' } @{ $dash->{templating}{list} };
 
 subtest 'every panel has data' => sub {
@@ -192,11 +192,11 @@ subtest 'links lead on' => sub {
                     if ($url =~ m{^/d/$dash->{uid}\?(.*)$}) {
                         my %query = map { split /=/, $_, 2 } split /&/, $1;
                         $_ = $_ =~ s/%(..)/chr hex $1/ger for values %query;
-                        my %to = map { ($_ => $query{"var-$_"} // '') } qw(instance slot);
+                        my %to = map { ($_ => $query{"var-$_"} // '') } qw(instance block);
                         is($to{instance}, $series->{metric}{instance}, "$panel->{title}: to the server of the series");
-                        is($to{slot}, $series->{metric}{slot}, "$panel->{title}: and its child") if $to{slot} ne '$__all';
+                        is($to{block}, $series->{metric}{block}, "$panel->{title}: and its child") if $to{block} ne '$__all';
                         is(join(' ', grep !length($query{"var-$_"} // ''), qw(datasource job page page_path)), '', 'what was chosen stays chosen');
-                        $led{ $to{slot} eq '$__all' ? 'server' : 'child' }++;
+                        $led{ $to{block} eq '$__all' ? 'server' : 'child' }++;
                     }
                     else { $pages{$url}++ }
                 }
@@ -207,7 +207,7 @@ subtest 'links lead on' => sub {
     is(join(' ', sort keys %pages), join(' ', sort map 'http://127.0.0.1:' . $_->port . '/pool-status', @servers), 'others to the pages of the servers') or return;
     like($_->fetch('/pool-status')->{body}, qr{<title>Pool memory}, 'which are there') for @servers;
     my ($back) = map $_->{url}, @{ $dash->{links} };
-    like($filled->($back, {}), qr{^/d/$dash->{uid}\?.*var-instance=\$__all&var-slot=\$__all$}, 'and one back to all');
+    like($filled->($back, {}), qr{^/d/$dash->{uid}\?.*var-instance=\$__all&var-block=\$__all$}, 'and one back to all');
     local @value{qw(page page_path)} = ('https://gate.example.org/', '/memory');
     my ($page) = grep /^\$\{page/, map $_->{url}, map @{ $_->{fieldConfig}{defaults}{links} // [] }, @panels;
     is($filled->($page, { instance => 'www1:80' }), 'https://gate.example.org/www1:80/memory', 'or where the variables say');

@@ -35,8 +35,8 @@ subtest 'two formats' => sub {
 
 subtest 'arguments and methods' => sub {
     is(fetch("$url?$_")->{status}, 400, $_) for 'nonsense=1', 'pid=1', 'sort=used', 'auto', 'refresh=5', 'classes=all', 'classes=sum&classes=off';
-    like(fetch("$url?classes=all")->{body}, qr/"classes" must be sum, slot or off/, 'the sentence says what is accepted');
-    is(fetch("$url?classes=$_")->{status}, 200, "classes=$_") for 'sum', 'slot', 'off', '';
+    like(fetch("$url?classes=all")->{body}, qr/"classes" must be sum, block or off/, 'the sentence says what is accepted');
+    is(fetch("$url?classes=$_")->{status}, 200, "classes=$_") for 'sum', 'block', 'off', '';
     is(fetch($url, method => $_, headers => ['Content-Length: 0'])->{status}, 405, "$_ is refused") for qw(POST PUT DELETE OPTIONS);
     is(fetch("/pool-status/json?classes=sum")->{status}, 400, 'classes= is for this face');
     is(fetch("$url/x")->{status}, 404, 'nothing below it');
@@ -44,7 +44,7 @@ subtest 'arguments and methods' => sub {
 
 subtest 'families' => sub {
     my $table = PST::Metrics::table();
-    my ($open, $text) = map { PST::Metrics->fetch(open => $_, query => 'classes=slot') } 1, 0;
+    my ($open, $text) = map { PST::Metrics->fetch(open => $_, query => 'classes=block') } 1, 0;
     is(join(' ', map $_->{name} =~ s/_total$//r, $text->families), join(' ', map { $_->{name} . ($_->{type} eq 'info' ? '_info' : '') } $open->families),
         'both formats have the same, in the same order');
     my %kind = map { ($_->{prom} => $_->{kind}) } values %$table;
@@ -59,7 +59,7 @@ subtest 'families' => sub {
     is("@without", 'connections_reserved_bytes process_reserved_bytes requests requests_peak_bytes requests_reserved_bytes',
         'every figure of the table has one, but for these');
     my %label = map { map { ($_ => 1) } keys %{ $_->[1] } } grep { $_->[0] !~ /^poolstat_(?:server_info|findings?)$/ } $open->samples;
-    is(join(' ', sort keys %label), 'class kind le scope slot tag', 'labels are bounded ones');
+    is(join(' ', sort keys %label), 'block class kind le scope tag', 'labels are bounded ones');
     my $pids = join '|', map $_->{pid}, @{ json_now()->{children} };
     is(scalar(grep { join(' ', values %{ $_->[1] }) =~ /\b(?:$pids)\b/ } $open->samples), 0, 'no pid in a label');
 };
@@ -72,15 +72,15 @@ subtest 'sizes of requests' => sub {
         my $m = PST::Metrics->fetch;
         my $requests = 0;
         $said = '';
-        for my $slot (map $_->[1]{slot}, $m->find('poolstat_request_peak_bytes_sum')) {
+        for my $block (map $_->[1]{block}, $m->find('poolstat_request_peak_bytes_sum')) {
             my ($low, $high, $below, $from) = (0, 0, 0, 0);
-            for ($m->find('poolstat_request_peak_bytes_bucket', slot => $slot)) {
+            for ($m->find('poolstat_request_peak_bytes_bucket', block => $block)) {
                 my ($to, $n) = ($_->[1]{le}, $_->[2] - $below);
                 ($low, $high) = ($low + $n * $from, $high + ($n ? $n * ($to eq '+Inf' ? 9**99 : $to) : 0));
                 ($below, $from) = ($_->[2], $to);
             }
-            my $sum = $m->value('poolstat_request_peak_bytes_sum', slot => $slot);
-            $said .= "slot $slot: $sum is not between $low and $high\n" if $sum < $low || $sum > $high;
+            my $sum = $m->value('poolstat_request_peak_bytes_sum', block => $block);
+            $said .= "block $block: $sum is not between $low and $high\n" if $sum < $low || $sum > $high;
             $requests += $below;
         }
         return $requests >= 5 && !$said;
@@ -90,7 +90,7 @@ subtest 'sizes of requests' => sub {
 
 subtest 'promtool check metrics' => sub {
     plan skip_all => lacks('promtool') if lacks('promtool');
-    for my $query ('', 'classes=slot') {
+    for my $query ('', 'classes=block') {
         my $file = stage()->{top} . "/t/logs/metrics-$$";
         PST::Stage::write_file($file, fetch("$url?$query")->{body});
         my $said = `promtool check metrics < $file 2>&1`;
@@ -129,12 +129,12 @@ PST::Server::freeze($stopped);
 
 subtest 'a frozen child' => sub {
     my $child = child_of($s->json, $stopped) or return fail('is in JSON');
-    ok(exists $child->{slot}, 'JSON says its slot');
-    my %m = map { ($_ => PST::Metrics->fetch(open => $_, port => $s->port, query => 'classes=slot')) } 0, 1;
+    ok(exists $child->{block}, 'JSON says its block');
+    my %m = map { ($_ => PST::Metrics->fetch(open => $_, port => $s->port, query => 'classes=block')) } 0, 1;
     is(join("\n", $m{$_}->disagreements($child)), '', $_ ? 'OpenMetrics agrees with JSON' : 'text agrees with JSON') for 0, 1;
-    cmp_ok($m{0}->value('poolstat_reserved_bytes', slot => $child->{slot}, scope => 'request'), '>', 5_000_000, 'its request is seen');
-    is($m{0}->value('poolstat_reserved_bytes', slot => $child->{slot}), $child->{reserved_bytes}, 'scopes add up to the child');
-    is($m{0}->value('poolstat_class_reserved_bytes', slot => $child->{slot}), $child->{reserved_bytes}, 'so do its classes');
+    cmp_ok($m{0}->value('poolstat_reserved_bytes', block => $child->{block}, scope => 'request'), '>', 5_000_000, 'its request is seen');
+    is($m{0}->value('poolstat_reserved_bytes', block => $child->{block}), $child->{reserved_bytes}, 'scopes add up to the child');
+    is($m{0}->value('poolstat_class_reserved_bytes', block => $child->{block}), $child->{reserved_bytes}, 'so do its classes');
     my $sum = PST::Metrics->fetch(port => $s->port);
     is($sum->value('poolstat_child_limit_bytes'), 900 * 1024 * 1024, 'what a child may have');
     is($sum->value('poolstat_child_limit_pss'), 1, 'of its PSS');

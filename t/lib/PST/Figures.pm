@@ -278,9 +278,9 @@ sub page {
 
 # ---- metrics ----
 
-# What they say of children by their slots: { slot => pid }. By kind of connection, not of each; of classes by name.
+# What they say of children by their blocks: { block => pid }. By kind of connection, not of each; of classes by name.
 sub metrics {
-    my ($m, $slots) = @_;
+    my ($m, $blocks) = @_;
     my (%f, %bucket);
     my %by_prom = map { (table()->{$_}{prom} => $_) } keys %{ table() };
     my (@found, %severity);
@@ -288,7 +288,7 @@ sub metrics {
         my $figure = $by_prom{ $family->{name} } // $by_prom{"$family->{name}_total"} // $by_prom{"$family->{name}_info"} // die "a family of no figure: $family->{name}\n";
         for my $sample (@{ $family->{samples} }) {
             my ($name, $label, $value) = @$sample;
-            my $pid = defined $label->{slot} ? $slots->{ $label->{slot} } // die "no child has the slot of $name\n" : undef;
+            my $pid = defined $label->{block} ? $blocks->{ $label->{block} } // die "no child has the block of $name\n" : undef;
             if ($figure eq 'server') { $f{server}{server} = join '|', @$label{qw(version module mpm)} }
             elsif ($figure eq 'finding') { push @found, [ @$label{qw(id severity)}, $value - 1 ] }
             elsif ($figure eq 'findings') { $severity{ $label->{severity} } = $value }
@@ -316,7 +316,7 @@ sub metrics {
         }
         my $count = delete $f{"sizes $pid"}{count};
         $f{"sizes $pid"}{request_peak_bytes} = join ' ', @some;
-        die "slot of $pid: $before requests in buckets, $count in all\n" if $before != $count;
+        die "block of $pid: $before requests in buckets, $count in all\n" if $before != $count;
     }
     $f{findings} = _findings(@found);
     my $sum = join ', ', map "$_ $severity{$_}", sort keys %severity;

@@ -3,7 +3,7 @@
 # The metrics face, read as Prometheus reads it, and a Prometheus of our own.
 #
 #   my $m = PST::Metrics->parse($text);     # dies with the line that is wrong
-#   $m->value('poolstat_held_bytes', slot => 3);
+#   $m->value('poolstat_held_bytes', block => 3);
 #   my $p = PST::Metrics::Prometheus->start(dir => , config => );
 #   $p->query('sum(poolstat_held_bytes)');  # [ { metric, value }, ... ]
 package PST::Metrics;
@@ -91,12 +91,12 @@ sub table {
     return \%figure;
 }
 
-# What a child of the JSON face and the samples of its slot say differently. Meant for one that stands still.
+# What a child of the JSON face and the samples of its block say differently. Meant for one that stands still.
 sub disagreements {
     my ($self, $child) = @_;
     my $table = table();
     my %short = map { my $short = s/^child_//r; ($_ => exists $child->{$_} ? $_ : $short) } keys %$table;
-    my ($slot, $compared, @wrong) = ($child->{slot}, 0);
+    my ($block, $compared, @wrong) = ($child->{block}, 0);
     my $compare = sub {
         my ($json, $value, $what) = @_;
         $compared++;
@@ -107,9 +107,9 @@ sub disagreements {
         next if !defined $json || ref $json || $key =~ /^(?:class|site)_|^(?:bucket_bytes|retained_bytes|requests)$/;
         next if $f->{kind} =~ /histogram|info/ || $key =~ /^(?:process|connections|requests)_reserved_bytes$/;
         next if $key eq 'requests_peak_bytes' || $key eq 'growths';    # below; the connections' have none
-        $compare->($json, $self->value($f->{prom}, slot => $slot), "$key of the child") if $key ne 'peak_bytes';
+        $compare->($json, $self->value($f->{prom}, block => $block), "$key of the child") if $key ne 'peak_bytes';
     }
-    $compare->($child->{process}{$_}, $self->value($table->{$_}{prom}, slot => $slot, scope => 'process'), "$_ of the process scope")
+    $compare->($child->{process}{$_}, $self->value($table->{$_}{prom}, block => $block, scope => 'process'), "$_ of the process scope")
       for keys %{ $child->{process} };
     for my $kind (qw(client secondary backend)) {
         my @c = grep { $_->{kind} eq $kind } @{ $child->{connections} };
@@ -117,24 +117,24 @@ sub disagreements {
             my ($request, $whole) = (0, 0);
             $request += $_->{request}{$key} for grep $_->{request}, @c;
             $whole   += $_->{$key} for @c;
-            my @which = ($table->{$key}{prom}, slot => $slot, kind => $kind);
+            my @which = ($table->{$key}{prom}, block => $block, kind => $kind);
             $compare->($request, $self->value(@which, scope => 'request'), "$key of $kind requests");
             $compare->($whole, $self->value(@which), "$key of $kind connections");
         }
         for my $key (qw(bucket_bytes retained_bytes)) {
             my $sum = 0;
             $sum += $_->{$key} for @c;
-            $compare->($sum, $self->value($table->{$key}{prom}, slot => $slot, kind => $kind), "$key of $kind connections");
+            $compare->($sum, $self->value($table->{$key}{prom}, block => $block, kind => $kind), "$key of $kind connections");
         }
     }
     my $sum = 0;
     for my $bucket (@{ $child->{request_sizes}{buckets} }) {
         $sum += $bucket->{requests};
         my $le = defined $bucket->{up_to_bytes} ? "$bucket->{up_to_bytes}.0" : '+Inf';
-        $compare->($sum, $self->value('poolstat_request_peak_bytes_bucket', slot => $slot, le => $le), "requests up to $le");
+        $compare->($sum, $self->value('poolstat_request_peak_bytes_bucket', block => $block, le => $le), "requests up to $le");
     }
-    $compare->($child->{request_sizes}{requests}, $self->value('poolstat_request_peak_bytes_count', slot => $slot), 'requests');
-    $compare->($child->{requests_peak_bytes}, $self->value('poolstat_request_peak_bytes_sum', slot => $slot), 'their peaks');
+    $compare->($child->{request_sizes}{requests}, $self->value('poolstat_request_peak_bytes_count', block => $block), 'requests');
+    $compare->($child->{requests_peak_bytes}, $self->value('poolstat_request_peak_bytes_sum', block => $block), 'their peaks');
     push @wrong, "only $compared figures compared" if $compared < 50;
     return @wrong;
 }
