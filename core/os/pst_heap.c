@@ -139,6 +139,7 @@ static apr_status_t ask_jemalloc(pst_heap_figures_t *figures)
     }
     figures->in_use = used;
     figures->free = resident > used ? resident - used : 0;
+    figures->mapped = (apr_uint64_t)je_figure("stats.mapped") + je_figure("stats.retained");
     figures->arenas = g.mallctl("arenas.narenas", &arenas, &size, NULL, 0) == 0 ? arenas : 0;
     return APR_SUCCESS;
 }
@@ -157,6 +158,8 @@ static apr_status_t ask_tcmalloc(pst_heap_figures_t *figures)
 
     figures->in_use = used;
     figures->free = all > used + given_back ? all - used - given_back : 0;
+    figures->mapped = all;      /* what was given back, too; without the room for tables of its own */
+    figures->mapped_is_least = 1;
     return used ? APR_SUCCESS : APR_ENOTIMPL;
 }
 
@@ -166,7 +169,8 @@ static apr_status_t ask_mimalloc(pst_heap_figures_t *figures)
     size_t unused, commit = 0;
 
     g.mi_info(&unused, &unused, &unused, &unused, &unused, &commit, &unused, &unused);
-    figures->in_use = commit;
+    figures->in_use = figures->mapped = commit;     /* it may have reserved more */
+    figures->mapped_is_least = 1;
     return commit ? APR_SUCCESS : APR_ENOTIMPL;
 }
 

@@ -23,7 +23,8 @@
 typedef struct pst_heap_figures_t {
     apr_uint64_t in_use;        /**< bytes handed out, as the tells of the kind has it */
     apr_uint64_t free;          /**< bytes kept; glibc's: whether they are there or not */
-    apr_uint64_t mapped;        /**< bytes of mappings that these lie in; 0 where that is not known exactly */
+    apr_uint64_t mapped;        /**< bytes of mappings that these lie in; 0: not known */
+    int          mapped_is_least;   /**< there may be more, of which little is there: tables, what is reserved */
     apr_uint64_t arenas;        /**< 0: see pst_heap_arena() */
 } pst_heap_figures_t;
 

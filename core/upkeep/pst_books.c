@@ -177,23 +177,29 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
         }
         pst_store(&books->heap_time, now);
         keeper->heap_mapped = figures.mapped;
+        keeper->heap_mapped_is_least = figures.mapped_is_least;
+        keeper->heap_in_use = figures.in_use;
         __atomic_store_n(&books->heap_tells, (apr_uint32_t)pst_heap_tells(), __ATOMIC_RELAXED);
     }
     pst_store(&books->heap_cost, taken(keeper, PST_BOOKS_HEAP, &taking));
 }
 
 /* Of anonymous memory that is neither stack nor data: what is mapped beyond what APR and the heap have. At most so
- * much is there of it, and no more than there is at all. Where the heap does not tell what it has mapped, nothing is
- * said, and the rest comes out as unexplained. */
+ * much is there of it, and no more than there is at all. A heap that has mapped more than it tells would leave room for others
+ * that there are not: then what is there beyond APR's and the heap's own bounds it. Where the heap does not tell
+ * what it has mapped, nothing is said, and the rest comes out as unexplained. */
 static apr_uint64_t others(const pst_books_keeper_t *keeper, const pst_memory_maps_t *maps, apr_uint64_t held)
 {
-    apr_uint64_t known = keeper->heap_mapped + keeper->heap_beyond + (g.nodes_in_heap ? 0 : held), other;
+    apr_uint64_t nodes = g.nodes_in_heap ? 0 : held, known = keeper->heap_mapped + keeper->heap_beyond + nodes, other, most = maps->rest;
 
     if (!keeper->heap_mapped) {
         return 0;
     }
+    if (keeper->heap_mapped_is_least) {
+        most = pst_minus(most, nodes + keeper->heap_in_use + keeper->heap_free);
+    }
     other = pst_minus(maps->rest_mapped, known);
-    return other < maps->rest ? other : maps->rest;
+    return other < most ? other : most;
 }
 
 static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now, int hurry)

@@ -37,7 +37,8 @@ typedef struct pst_books_keeper_t {
     apr_uint64_t sum_rss, sum_shared, sum_clean;    /**< when the sum was taken: RSS; of it all but PSS, all but private dirty */
     apr_uint64_t not_before[PST_BOOKS_SOURCES]; /**< microseconds of a clock that only goes forward */
     apr_uint64_t soonest[PST_BOOKS_SOURCES];    /**< the same, if there is reason to look again */
-    apr_uint64_t heap_mapped, heap_free;        /**< as the heap said */
+    apr_uint64_t heap_mapped, heap_in_use, heap_free;   /**< as the heap said */
+    int          heap_mapped_is_least;
     apr_uint64_t heap_beyond, heap_absent;      /**< as mappings told */
 } pst_books_keeper_t;
 

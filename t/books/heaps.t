@@ -99,6 +99,7 @@ for my $heap ([ 'glibc', '', 'both' ], ['jemalloc', 'libjemalloc.so.2', 'both'],
             my $a = $now->(time, sub { $_[0]{heap_in_use_bytes} - $b->{heap_in_use_bytes} > 39_000_000 });
             cmp_ok($a->{heap_in_use_bytes} - $b->{heap_in_use_bytes}, '<', 80_000_000, 'not much more than that');
             cmp_ok($a->{unexplained_bytes}, '<', 12 * $MB, 'and explained');
+            cmp_ok($a->{other_bytes}, '<', 6 * $MB, 'by the heap, not by other mappings');
             if ($tells eq 'both') {
                 cmp_ok($a->{heap_arenas}, '>', 1, 'it has arenas') if $name eq 'jemalloc';
                 is(PST::fetch('/poolprobe?pool=none&heap=4000&heap_bytes=10000&heap_free=all', port => $s->port)->{status}, 200, '40 MB and freed');
