@@ -234,6 +234,7 @@ void pst_wrap_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_stat
     if (!pool) {
         return;
     }
+    PST_COUNT(cleanups_registered, 1);
     active = p->active;
     m = active->first_avail;
     if (PST_LIKELY(!p->free_cleanups && sizeof(pst_apr_cleanup_t) <= (apr_size_t)(active->endp - m))) {
@@ -242,6 +243,24 @@ void pst_wrap_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_stat
     }
     else {
         cleanup_by_real(pool, data, plain_fn, child_fn);
+    }
+}
+
+void pst_wrap_pool_cleanup_register_spaced(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
+                                           apr_status_t (*child_fn)(void *))
+{
+    if (pool) {
+        PST_COUNT(cleanups_registered, 1);
+        pst_real.pool_cleanup_register(pool, data, plain_fn, child_fn);
+    }
+}
+
+/* Few are registered, and what the pool gets for them comes through our palloc. */
+void pst_wrap_pool_pre_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *))
+{
+    if (pool) {
+        PST_COUNT(cleanups_registered, 1);
+        pst_real.pool_pre_cleanup_register(pool, data, plain_fn);
     }
 }
 

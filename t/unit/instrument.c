@@ -838,6 +838,32 @@ static pst_account_t *request_at(apr_pool_t *pool, pst_account_t *connection)
     return account;
 }
 
+static apr_status_t note_cleanup(void *runs)
+{
+    ++*(unsigned *)runs;
+    return APR_SUCCESS;
+}
+
+/* Each registration counts, by whichever function, with a new node or a used record; killing one takes nothing back. */
+static void cleanups_counted(void)
+{
+    apr_pool_t *pool = pool_of_its_own(base, 1);
+    apr_uint64_t before = pst_load(&block->cleanups_registered);
+    unsigned runs = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        apr_pool_cleanup_register(pool, &runs, note_cleanup, apr_pool_cleanup_null);
+    }
+    apr_pool_cleanup_kill(pool, &runs, note_cleanup);
+    apr_pool_cleanup_register(pool, &runs, note_cleanup, apr_pool_cleanup_null);
+    for (unsigned i = 0; i < 7; i++) {
+        apr_pool_pre_cleanup_register(pool, &runs, note_cleanup);
+    }
+    is_number(pst_load(&block->cleanups_registered) - before, 1008, "cleanups registered are counted, all of them");
+    apr_pool_destroy(pool);
+    is_number(runs, 1007, "and they run");
+}
+
 /* Sizes computed from APR's rule: whole pages, at least two, 40 bytes of them the node's own. */
 static void scopes_one_by_one(int by_clear)
 {
@@ -1394,6 +1420,7 @@ int main(int argc, char **argv)
     late_buckets();
     is_number((unsigned)too_large(NULL), (unsigned)alone, "sizes that wrap: refused as by APR itself");
     is_number((unsigned)alone, 3 * 7, "that is, by NULL, and the abort function is called");
+    cleanups_counted();
     large_pool();
     deep_tree();
     forked();
