@@ -24,7 +24,7 @@ typedef struct pst_finding_figure_t {
     double      value;          /**< whole; below 0 where something shrank */
 } pst_finding_figure_t;
 
-#define PST_FINDING_FIGURES 12
+#define PST_FINDING_FIGURES 16
 
 typedef struct pst_finding_t {
     const char    *id;          /**< stable: "growing-process" */
@@ -49,6 +49,8 @@ typedef struct pst_findings_t {
     apr_uint64_t record;        /**< microseconds: the longest record that there was to judge by; 0: no histories */
     int          young;         /**< that is too short for most findings */
     int          begun;         /**< something grows, for too short a time, or by too little, to be a finding yet */
+    double       begun_by;      /**< bytes: the most that any such gained */
+    const char  *waits;         /**< what that is, and what it waits for */
 } pst_findings_t;
 
 /**

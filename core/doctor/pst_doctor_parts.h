@@ -61,6 +61,10 @@ void pst_doctor_stretch(pst_stretch_t *stretch, pst_doctor_t *doctor, const pst_
 
 /** pst_doctor_growth.c */
 void pst_doctor_growing(pst_doctor_t *doctor);
+/** pst_doctor_children.c */
+void pst_doctor_processes(pst_doctor_t *doctor);
+void pst_doctor_heaps(pst_doctor_t *doctor);
+/** pst_doctor_generations.c */
 void pst_doctor_generations(pst_doctor_t *doctor);
 /** pst_doctor_kept.c */
 void pst_doctor_kept(pst_doctor_t *doctor);

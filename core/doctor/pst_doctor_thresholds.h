@@ -29,6 +29,10 @@
 /* The heap moves more than pools do: caches, and what a thread keeps in its own, 100 KB at most with glibc. */
 #define PST_DOCTOR_HEAP_GROWN     262144
 #define PST_DOCTOR_HEAP_THREAD    102400
+/* What grows with what is new, and what no longer grows, harms nobody: worth a word from here on. */
+#define PST_DOCTOR_WORTH_TELLING  524288
+/* Of requests, one in so many that are new must be repeated to say what repeated ones do. */
+#define PST_DOCTOR_REPEATED       4
 /* A class grows with the connections it serves, and that is no leak: so many per cent more of these explain it. */
 #define PST_DOCTOR_MORE_CONNECTIONS 20
 /* What takes this part of the memory there is, in per cent, within the time that can be foreseen, is critical. */

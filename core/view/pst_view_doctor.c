@@ -22,7 +22,8 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
     if (!findings->count) {
         PIECE(emit, !findings->record ? &pst_web_doctor_no_record : findings->begun ? &pst_web_doctor_begun
               : findings->young ? &pst_web_doctor_young : &pst_web_doctor_none,
-              NUMBER("children", findings->children), TEXT("record", pst_format_age(record, findings->record)));
+              NUMBER("children", findings->children), TEXT("waits", findings->waits ? findings->waits : "something grows"),
+              TEXT("record", pst_format_age(record, findings->record)));
         return;
     }
     pst_emit_piece(emit, &pst_web_doctor, NULL, 0);
@@ -94,10 +95,12 @@ unsigned pst_view_doctor_text(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 
     if (!findings || !findings->count) {
         snprintf(line, sizeof(line), "No findings%s. %u children examined, on a record of %s.",
-                 findings && findings->begun ? " yet: it is too early to tell, though something grows"
-                 : findings && findings->young ? " yet: it is too early to tell" : "", (unsigned)(findings ? findings->children : 0),
+                 findings && (findings->begun || findings->young) ? " yet: it is too early to tell" : "", (unsigned)(findings ? findings->children : 0),
                  pst_format_age(record, findings ? findings->record : 0));
         pst_emit_sentence(emit, line);
+        if (findings && findings->begun && findings->waits) {
+            pst_emit_sentence(emit, findings->waits);
+        }
         return 0;
     }
     for (unsigned i = 0; i < findings->count; i++) {

@@ -199,9 +199,74 @@ static void process(void)
         other->verdict.site = PST_FRAME(1, 0x1234);
         grow(&other->verdict, 100000.0 * i + 800000, 50);
     }
-    ok(examine()->count == PST_DOCTOR_LISTED && snapshot.findings->findings[PST_DOCTOR_LISTED - 1].more == 2,
-       "of seven children five are listed");
-    ok(snapshot.findings->findings[0].pid == 106, "the fastest first");
+    grow(&child->verdict, 700000, 50);
+    finding = found("growing-process");
+    ok(finding && finding->pid == 106 && !finding->more, "seven children that are alike are one finding, of the one that gained most");
+    ok(finding && strstr(finding->what, "7 of 7 children grow by 684 KiB to 1.3 MiB a minute each") && figure(finding, "children") == 7,
+       "how many they are, and how fast each grows");
+    pst_board_module_add(&board, 78, "mod_other.so", PST_CODE_MODULE);
+    child->verdict.site = PST_FRAME(2, 0x1234);
+    ok(examine()->count == 2 && figure(&snapshot.findings->findings[0], "children") == 1
+       && figure(&snapshot.findings->findings[1], "children") == 6, "another module's is another finding");
+    child->verdict.site = 0;
+    ok(found("growing-process") != NULL || examine()->count == 1, "one whose code was not seen is like the others");
+}
+
+static void share(pst_shared_share_t *share, double gained_new, double gained_again, unsigned requests_new, unsigned requests_again)
+{
+    *share = (pst_shared_share_t){ 1, gained_new >= 3 * gained_again, (float)gained_new, (float)gained_again, requests_new, requests_again };
+}
+
+/* What grows with what is new to a child is no leak; what has ended is none either. */
+static void new_or_again(void)
+{
+    const pst_finding_t *finding;
+    pst_shared_child_t *child;
+
+    wipe();
+    child = healthy(100);
+    child->verdict.site = PST_FRAME(1, 0x1234);
+    grow(&child->verdict, 1e6, 60);
+    share(&child->share, 900000, 100000, 100, 5000);
+    finding = found("process-grows-with-new");
+    ok(finding && finding->severity == PST_SEVERITY_INFO, "with what is new: information");
+    ok(finding && strstr(finding->evidence, "879 KiB of it came with 100 requests for what it had not served before, 8.8 KiB each; "
+                         "97.7 KiB with 5000 that were repeated"), "both shares, and how much for each");
+    ok(finding && !strstr(finding->advice, "author") && strstr(finding->advice, "mod_leaky.so+0x1234"), "nobody is blamed for it");
+    grow(&child->verdict, 500000, 60);
+    ok(none(), "half a megabyte is not worth a word");
+    grow(&child->verdict, 1e6, 60);
+    share(&child->share, 740000, 260000, 100, 5000);
+    ok(found("growing-process") != NULL, "a quarter of it by repetition: it grows");
+    ok(strstr(snapshot.findings->findings[0].evidence, "with 5000 that were repeated") != NULL, "with both shares");
+    share(&child->share, 1e6, 0, 100, 24);
+    finding = found("process-grows-with-new");
+    ok(finding && strstr(finding->advice, "what repeated ones keep is not known"), "where hardly any are repeated it says so");
+    pst_board_header(&board)->memory_limit_bytes = 10 * MIB;
+    finding = found("process-grows-with-new");
+    ok(finding && finding->severity == PST_SEVERITY_WARNING, "and where memory runs out that is a warning");
+    share(&child->share, 1e6, 0, 100, 25);
+    finding = found("process-grows-with-new");
+    ok(finding && finding->severity == PST_SEVERITY_INFO, "with some that are, and keep nothing, it is not");
+    pst_board_header(&board)->memory_limit_bytes = 0;
+
+    child->verdict.state = PST_TREND_ENDED;
+    finding = found("process-grew");
+    ok(finding && finding->severity == PST_SEVERITY_INFO && strstr(finding->what, "grew by 977 KiB until 2025-01-31 23:59:07 UTC, and no longer does"),
+       "what has ended: until when, by how much");
+    child->verdict.gained = 500000;
+    ok(none(), "if it was worth a word");
+    grow(&child->verdict, 1e6, 60);
+    child->verdict.state = PST_TREND_STEADY;
+    grow(&child->heap_verdict, 9e5, 60);
+    share(&child->heap_share, 900000, 0, 30, 300);
+    ok(found("heap-grows-with-new") != NULL, "the same of the heap");
+    memset(&child->heap_share, 0, sizeof(child->heap_share));
+    ok(found("heap-in-use-grows") != NULL, "not known with what it grows: it grows");
+    child->heap_share.known = 1;
+    child->heap_share.only_new = 1;
+    child->heap_share.gained_new = -1;
+    ok(found("heap-in-use-grows") != NULL, "nonsense on the board is not known");
 }
 
 static void connection(void)
@@ -703,8 +768,8 @@ static void faces(void)
     pst_emit_init(&emit, PST_EMIT_TEXT, sink, NULL);
     is_number(pst_view_doctor_text(&emit, &snapshot), 0, "nothing yet");
     pst_emit_flush(&emit);
-    ok(strstr(out, "No findings yet: it is too early to tell, though something grows. 1 children examined, on a record of 1 min 00 s.\n") != NULL,
-       "says that something grows");
+    ok(strstr(out, "No findings yet: it is too early to tell. 1 children examined, on a record of 1 min 00 s.\n") != NULL
+       && strstr(out, "The process scope of child 100 grew by 163 KiB in 50 s; whose it is was not seen yet") != NULL, "says what grows, and what it waits for");
     pst_board_child(&board, 0)->verdict.site = PST_FRAME(1, 0x1234);
     pst_board_header(&board)->homeless = 2;
     examine();
@@ -790,6 +855,7 @@ int main(void)
     make_board(&board, 20, 8, top);
     health();
     process();
+    new_or_again();
     connection();
     of_class();
     filters();

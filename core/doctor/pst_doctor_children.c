@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The doctor on children that grow, in pools of the process scope or outside of pools.  See pst_doctor_parts.h.
+ *
+ * Children do the same work, so what grows in one of them grows in the others: those that are alike are one finding. Alike
+ * are those of whom the same is said, of the same module's code; where the code was not seen yet, it may be any.
+ */
+#include "pst_doctor_verdict.h"
+#include "pst_format.h"
+#include "pst_place.h"
+#include "pst_trend.h"
+
+#include <apr_strings.h>
+
+typedef enum { OF_POOLS, OF_HEAP } of_e;
+/* What is said: it grows; it grows, with what is new to it; it grew, and no longer does. */
+typedef enum { NOTHING, GROWS, GROWS_WITH_NEW, GREW } say_e;
+
+static const struct {
+    const char *grows, *with_new, *grew;
+} ids[] = {
+    [OF_POOLS] = { "growing-process", "process-grows-with-new", "process-grew" },
+    [OF_HEAP] = { "heap-in-use-grows", "heap-grows-with-new", "heap-grew" }
+};
+
+typedef struct alike_t {
+    say_e say;
+    apr_uint32_t module;        /* of the code behind it; 0: of none of them seen yet */
+    const pst_child_row_t *worst;
+    apr_uint64_t count;
+    float least, most;          /* a minute each */
+    double gained;              /* in all */
+} alike_t;
+
+static const pst_shared_verdict_t *verdict_of(const pst_child_row_t *child, of_e of)
+{
+    return of == OF_POOLS ? &child->head.verdict : &child->head.heap_verdict;
+}
+
+static const pst_shared_share_t *share_of(const pst_child_row_t *child, of_e of)
+{
+    return of == OF_POOLS ? &child->head.share : &child->head.heap_share;
+}
+
+static double threads_of(const pst_doctor_t *doctor)
+{
+    apr_uint64_t threads = doctor->snapshot->about.threads_per_child;
+
+    return threads < 100000 ? (double)threads : 1;
+}
+
+static double least_of(const pst_doctor_t *doctor, of_e of)
+{
+    double pools = threads_of(doctor) * PST_DOCTOR_GROWN_THREAD;
+
+    if (of == OF_HEAP) {
+        return PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD;
+    }
+    return pools > PST_DOCTOR_GROWN ? pools : PST_DOCTOR_GROWN;
+}
+
+/* It is no leak before something says whose: the code of a growth, a class that grows, or a record of minutes. */
+static int is_somebodys(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
+{
+    const pst_shared_verdict_t *verdict = verdict_of(child, of);
+
+    return of == OF_HEAP || verdict->site || pst_doctor_growing_class(child)
+           || pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_LONG_SECONDS);
+}
+
+static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
+{
+    const pst_shared_verdict_t *verdict = verdict_of(child, of);
+    int with_new = share_of(child, of)->only_new;
+    double least = least_of(doctor, of), worth = with_new && least < PST_DOCTOR_WORTH_TELLING ? PST_DOCTOR_WORTH_TELLING : least;
+    apr_uint32_t pid = child->head.owner;
+
+    /* only where what is in use is told apart from what is free: mimalloc tells the sum of both */
+    if (of == OF_HEAP && child->head.books.heap_tells != PST_HEAP_TELLS_BOTH) {
+        return NOTHING;
+    }
+    if (verdict->state == PST_TREND_ENDED) {
+        return (double)verdict->gained >= worth && verdict->gained >= PST_DOCTOR_WORTH_TELLING
+               && pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_LEAK_SECONDS) ? GREW : NOTHING;
+    }
+    if (pst_doctor_grown(doctor, verdict, worth, PST_DOCTOR_LEAK_SECONDS) && is_somebodys(doctor, child, of)) {
+        return with_new ? GROWS_WITH_NEW : GROWS;
+    }
+    pst_doctor_waits(doctor, verdict, pst_doctor_say(doctor, of == OF_POOLS ? "The process scope of child %u" : "The heap of child %u",
+                                                     (unsigned)pid), worth, PST_DOCTOR_LEAK_SECONDS);
+    return NOTHING;
+}
+
+/* ---- those that are alike ---- */
+
+static void add(alike_t *alike, const pst_child_row_t *child, of_e of)
+{
+    const pst_shared_verdict_t *verdict = verdict_of(child, of);
+
+    alike->module = alike->module ? alike->module : PST_FRAME_MODULE(verdict->site);
+    alike->least = !alike->count || verdict->per_minute < alike->least ? verdict->per_minute : alike->least;
+    alike->most = !alike->count || verdict->per_minute > alike->most ? verdict->per_minute : alike->most;
+    alike->gained += (double)verdict->gained;
+    if (!alike->worst || verdict->gained > verdict_of(alike->worst, of)->gained) {
+        alike->worst = child;
+    }
+    alike->count++;
+}
+
+/* @return how many kinds there are, PST_DOCTOR_LISTED at most; more: children of others */
+static unsigned sort_out(alike_t *kinds, const pst_doctor_t *doctor, of_e of, apr_uint64_t *more)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+    unsigned count = 0, k;
+
+    *more = 0;
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+        apr_uint32_t module = PST_FRAME_MODULE(verdict_of(child, of)->site);
+        say_e say = what_to_say(doctor, child, of);
+
+        for (k = 0; say && k < count; k++) {
+            if (kinds[k].say == say && (!module || !kinds[k].module || kinds[k].module == module)) {
+                break;
+            }
+        }
+        if (say && k == PST_DOCTOR_LISTED) {
+            (*more)++;
+        }
+        else if (say) {
+            if (k == count) {
+                kinds[count++] = (alike_t){ .say = say };
+            }
+            add(&kinds[k], child, of);
+        }
+    }
+    return count;
+}
+
+/* ---- words ---- */
+
+/* "The process scope of child 4711", "The process scopes of 4 of 4 children" */
+static const char *subject(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
+{
+    const char *what = of == OF_POOLS ? alike->count > 1 ? "The process scopes" : "The process scope"
+                                      : "Memory in use outside of pools";
+
+    if (alike->count > 1) {
+        return pst_doctor_say(doctor, "%s %s %" APR_UINT64_T_FMT " of %u children", what, of == OF_POOLS ? "of" : "in", alike->count,
+                              (unsigned)doctor->snapshot->child_count);
+    }
+    return pst_doctor_say(doctor, "%s %s child %u", what, of == OF_POOLS ? "of" : "in", (unsigned)alike->worst->head.owner);
+}
+
+/* "by 168 KiB to 211 KiB a minute each" */
+static const char *rates(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
+{
+    const char *least, *most;
+
+    if (alike->count == 1) {
+        return pst_doctor_say(doctor, "by %s", pst_doctor_rate(doctor, verdict_of(alike->worst, of)));
+    }
+    least = pst_doctor_size(doctor, (double)alike->least);
+    most = pst_doctor_size(doctor, (double)alike->most);
+    return pst_doctor_say(doctor, "by %s to %s a minute each", least, most);
+}
+
+/* What came with what: "Of 1.2 MiB 1.1 MiB came with 140 requests new to it, 8.2 KiB each, and ..." */
+static const char *shares(const pst_doctor_t *doctor, const pst_shared_share_t *share)
+{
+    const char *said;
+
+    if (!share->known || (!share->requests_new && !share->requests_again)) {
+        return "";
+    }
+    said = pst_doctor_say(doctor, " %s of it came with %u requests for what it had not served before", pst_doctor_size(doctor, (double)share->gained_new),
+                          (unsigned)share->requests_new);
+    if (share->requests_new && share->gained_new > 0) {
+        said = pst_doctor_say(doctor, "%s, %s each", said, pst_doctor_size(doctor, (double)share->gained_new / share->requests_new));
+    }
+    return pst_doctor_say(doctor, "%s; %s with %u that were repeated, or with none.", said,
+                          pst_doctor_size(doctor, (double)share->gained_again), (unsigned)share->requests_again);
+}
+
+/* Too few repeated ones say nothing of what they do. */
+static int hardly_repeats(const pst_shared_share_t *share)
+{
+    return (double)share->requests_again * PST_DOCTOR_REPEATED < (double)share->requests_new;
+}
+
+static const char *now(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
+{
+    const pst_shared_child_t *head = &alike->worst->head;
+    const char *whose = alike->count > 1 ? pst_doctor_say(doctor, "Child %u, which gained most,", (unsigned)head->owner) : "It";
+
+    if (of == OF_POOLS) {
+        return pst_doctor_say(doctor, "%s reserves %s now.", whose, pst_doctor_size(doctor, (double)head->process.reserved_bytes));
+    }
+    return pst_doctor_say(doctor, "%s has %s in use and %s free; APR's pools, which are not in it, hold %s.",
+                          alike->count > 1 ? whose : "The heap", pst_doctor_size(doctor, (double)head->books.heap_in_use_bytes),
+                          pst_doctor_size(doctor, (double)head->books.heap_free_bytes), pst_doctor_size(doctor, (double)head->held_bytes));
+}
+
+static const char *author_of_process(const pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    const pst_class_row_t *class = child->head.verdict.site ? NULL : pst_doctor_growing_class(child);
+    char text[PST_PLACE_LEN];
+    pst_place_t place;
+
+    if (!class) {
+        return pst_doctor_author(doctor, child->head.verdict.site);
+    }
+    pst_place_of(&place, doctor->snapshot, class->row.creator);
+    return pst_doctor_say(doctor, "Its pools of the class %s grow, made by %s: write to the author of %s.",
+                          class->row.tag[0] ? class->row.tag : "(no tag)", pst_place_text(text, &place), place.module);
+}
+
+/* Whose code it is, where nobody is to be blamed for it. */
+static const char *code_of(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
+{
+    const pst_class_row_t *class = of == OF_POOLS && !child->head.verdict.site ? pst_doctor_growing_class(child) : NULL;
+    pst_shared_frame_t site = class ? class->row.creator : verdict_of(child, of)->site;
+    char text[PST_PLACE_LEN];
+    pst_place_t place;
+
+    if (!site) {
+        return "";
+    }
+    pst_place_of(&place, doctor->snapshot, site);
+    return pst_doctor_say(doctor, " The code behind it is %s.", pst_place_text(text, &place));
+}
+
+static const char *what_to_do(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
+{
+    if (of == OF_POOLS) {
+        return pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too large, "
+                              "gracefully; MaxConnectionsPerChild one that has served so much.", author_of_process(doctor, alike->worst));
+    }
+    return "No pool has it, so no module that keeps to pools: suspect the libraries that modules bring along (scripting "
+           "languages, TLS, XML, databases). heaptrack or a heap profiler on one child names the caller. Until it is "
+           "mended, PoolStatMaxChild with pss replaces a child that has grown too large, gracefully; MaxConnectionsPerChild one that "
+           "has served so much.";
+}
+
+static void say_grows(const pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
+{
+    const pst_shared_verdict_t *verdict = verdict_of(alike->worst, of);
+    const pst_shared_share_t *share = share_of(alike->worst, of);
+
+    finding->what = pst_doctor_say(doctor, "%s %s %s: %s.", subject(doctor, alike, of), of == OF_POOLS && alike->count > 1 ? "grow" : "grows",
+                                   rates(doctor, alike, of), of == OF_POOLS ? "memory that only a child's end gives back"
+                                                                            : "somebody calls malloc and not free");
+    finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict), share->requests_new ? shares(doctor, share) : "",
+                                       now(doctor, alike, of));
+    finding->advice = what_to_do(doctor, alike, of);
+}
+
+static void say_grows_with_new(const pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
+{
+    const pst_shared_verdict_t *verdict = verdict_of(alike->worst, of);
+    const pst_shared_share_t *share = share_of(alike->worst, of);
+
+    if (finding->severity == PST_SEVERITY_CRITICAL && hardly_repeats(share)) {
+        finding->severity = PST_SEVERITY_WARNING;
+    }
+    else {
+        finding->severity = PST_SEVERITY_INFO;
+    }
+    finding->what = pst_doctor_say(doctor, "%s %s %s, with what is new to %s.", subject(doctor, alike, of),
+                                   of == OF_POOLS && alike->count > 1 ? "grow" : "grows", rates(doctor, alike, of),
+                                   alike->count > 1 ? "them" : "it");
+    finding->evidence = pst_doctor_say(doctor, "%s by %s in %s.%s %s", alike->count > 1 ? "The one that gained most grew" : "It grew",
+                                       pst_doctor_size(doctor, (double)verdict->gained), pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
+                                       shares(doctor, share), now(doctor, alike, of));
+    finding->advice = pst_doctor_say(doctor, "%s%s", hardly_repeats(share)
+                                     ? "Nearly all of its requests are for something new, so what repeated ones keep is not known: if paths have an id "
+                                       "in them, it may be the same for each request."
+                                     : "That is no leak: a cache fills, code is loaded, once for each thing. It ends when there is nothing new "
+                                       "any more; repeated requests keep little or nothing.", code_of(doctor, alike->worst, of));
+}
+
+static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
+{
+    const pst_shared_verdict_t *verdict = verdict_of(alike->worst, of);
+    char until[PST_FORMAT_LEN];
+
+    finding->severity = PST_SEVERITY_INFO;
+    pst_format_time(until, verdict->since + pst_doctor_lasted(verdict));
+    finding->what = pst_doctor_say(doctor, "%s grew by %s%s until %s, and no longer %s.", subject(doctor, alike, of),
+                                   pst_doctor_size(doctor, (double)verdict->gained), alike->count > 1 ? " at most" : "", until,
+                                   of == OF_POOLS && alike->count > 1 ? "do" : "does");
+    finding->evidence = pst_doctor_say(doctor, "That took %s.%s %s", pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
+                                       shares(doctor, share_of(alike->worst, of)), now(doctor, alike, of));
+    finding->advice = pst_doctor_say(doctor, "Nothing to do, unless it goes on.%s", code_of(doctor, alike->worst, of));
+}
+
+static void find(pst_doctor_t *doctor, const alike_t *alike, of_e of)
+{
+    const pst_child_row_t *worst = alike->worst;
+    const pst_shared_verdict_t *verdict = verdict_of(worst, of);
+    const pst_shared_share_t *share = share_of(worst, of);
+    const char *id = alike->say == GROWS ? ids[of].grows : alike->say == GREW ? ids[of].grew : ids[of].with_new;
+    pst_finding_t *finding = pst_doctor_find(doctor, id, pst_doctor_severity(doctor, verdict, 0));
+
+    finding->pid = worst->head.owner;
+    switch (alike->say) {
+    case GROWS:          say_grows(doctor, finding, alike, of); break;
+    case GROWS_WITH_NEW: say_grows_with_new(doctor, finding, alike, of); break;
+    default:             say_grew(doctor, finding, alike, of); break;
+    }
+    pst_doctor_figure(finding, "children", (double)alike->count);
+    pst_doctor_rate_figures(finding, verdict);
+    if (share->known) {
+        pst_doctor_figure(finding, "gained_new_bytes", (double)share->gained_new);
+        pst_doctor_figure(finding, "gained_again_bytes", (double)share->gained_again);
+        pst_doctor_figure(finding, "requests_new", share->requests_new);
+        pst_doctor_figure(finding, "requests_again", share->requests_again);
+    }
+    if (of == OF_POOLS) {
+        pst_doctor_figure(finding, "process_reserved_bytes", (double)worst->head.process.reserved_bytes);
+    }
+    else {
+        pst_doctor_figure(finding, "heap_in_use_bytes", (double)worst->head.books.heap_in_use_bytes);
+        pst_doctor_figure(finding, "heap_free_bytes", (double)worst->head.books.heap_free_bytes);
+    }
+}
+
+static void find_all(pst_doctor_t *doctor, of_e of)
+{
+    alike_t kinds[PST_DOCTOR_LISTED];
+    apr_uint64_t more;
+    unsigned count = sort_out(kinds, doctor, of, &more);
+
+    for (unsigned k = 0; k < count; k++) {
+        find(doctor, &kinds[k], of);
+    }
+    if (count && more) {
+        doctor->findings->findings[doctor->findings->count - 1].more = more;
+    }
+}
+
+void pst_doctor_processes(pst_doctor_t *doctor)
+{
+    find_all(doctor, OF_POOLS);
+}
+
+void pst_doctor_heaps(pst_doctor_t *doctor)
+{
+    find_all(doctor, OF_HEAP);
+}

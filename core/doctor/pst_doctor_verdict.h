@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Verdicts on growth in words, and whether they are findings: for pst_doctor*.c alone.
+ */
+#ifndef PST_DOCTOR_VERDICT_H
+#define PST_DOCTOR_VERDICT_H
+
+#include "pst_doctor_parts.h"
+
+/** Microseconds: the time over which it gained what it did. */
+apr_uint64_t pst_doctor_lasted(const pst_shared_verdict_t *verdict);
+
+/** In seconds, and in as many points: a coarse interval needs a longer time. */
+int pst_doctor_long_enough(const pst_doctor_t *doctor, apr_uint64_t usec, apr_uint64_t seconds);
+
+/** Whether it grows, for so many seconds, by so many bytes. */
+int pst_doctor_grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least, apr_uint64_t seconds);
+
+/** What grows and is no finding yet, and what it waits for: nobody may say that all is well. */
+void pst_doctor_waits(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, const char *what, double least,
+                      apr_uint64_t seconds);
+
+/** @param returns  it comes back when the request or connection ends */
+pst_severity_e pst_doctor_severity(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, int returns);
+
+/** "60.2 KiB a minute, 105 bytes a request" */
+const char *pst_doctor_rate(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict);
+
+/** "It grew by 1.2 MiB, evenly, in ...; if that goes on, it is ..." */
+const char *pst_doctor_since(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict);
+
+void pst_doctor_rate_figures(pst_finding_t *finding, const pst_shared_verdict_t *verdict);
+
+/** Whom to write to. */
+const char *pst_doctor_author(const pst_doctor_t *doctor, pst_shared_frame_t site);
+
+/** How a growth ranks among its like: by what it gained, in powers of two, so that five of a kind keep their places. */
+double pst_doctor_weight(const pst_shared_verdict_t *verdict);
+
+/** The last finding's count of others like it. */
+void pst_doctor_note_more(pst_doctor_t *doctor, const pst_top_t *top);
+
+/** The class of the child's pools that grows fastest, of those whose maker is known. @return NULL if none is */
+const pst_class_row_t *pst_doctor_growing_class(const pst_child_row_t *child);
+
+#endif /* PST_DOCTOR_VERDICT_H */
