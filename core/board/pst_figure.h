@@ -8,6 +8,18 @@
 
 #include "pst_board.h"
 
+/**
+ * The state of a figure that nobody knows, which no figure can have as its value: an accessor's answer.  Views print a
+ * dash, JSON null, the metrics face no sample.
+ */
+#define PST_UNKNOWN UINT64_MAX
+
+/** What is known of a figure: nothing counts as 0 where sums and bars are made. */
+static inline apr_uint64_t pst_known(apr_uint64_t figure)
+{
+    return figure == PST_UNKNOWN ? 0 : figure;
+}
+
 /** A figure as it was read. @return it, or 0 for one that is below 0 */
 static inline apr_uint64_t pst_sane(apr_uint64_t figure)
 {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "pst_emit.h"
+#include "pst_figure.h"
 #include "pst_format.h"
 
 /* What cannot stay as it is, in each back end: a table each, so that looking is one load a byte. NUL, which ends a
@@ -449,7 +450,10 @@ static void put_people(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_
 {
     char *to = room(emit);
 
-    if (metric->unit == PST_USEC) {
+    if (value == PST_UNKNOWN) {
+        put(emit, PST_FORMAT_UNKNOWN, 1);
+    }
+    else if (metric->unit == PST_USEC) {
         emit->used += strlen(pst_format_time(to, value));
     }
     else if (metric->unit == PST_SPAN) {
@@ -480,6 +484,10 @@ static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t
     };
 #undef UNIT
 
+    if (value == PST_UNKNOWN) {
+        put(emit, "not known", 9);
+        return;
+    }
     if (metric->unit == PST_USEC) {
         put_people(emit, metric, value);
         return;
@@ -517,11 +525,24 @@ static void put_cell(pst_emit_t *emit, const char *key, const pst_metric_t *metr
     put_run(emit, cell->text + at, cell->len - at);
 }
 
+static void put_unknown(pst_emit_t *emit, const char *key)
+{
+    if (emit->to == PST_EMIT_TEXT) {
+        pst_emit_text(emit, key, PST_FORMAT_UNKNOWN);
+    }
+    else {
+        pst_emit_null(emit, key);
+    }
+}
+
 void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e which, apr_uint64_t value)
 {
     const pst_metric_t *metric = &pst_metrics[which];
 
-    if (emit->to == PST_EMIT_HTML) {
+    if (value == PST_UNKNOWN && emit->to != PST_EMIT_HTML) {
+        put_unknown(emit, key);
+    }
+    else if (emit->to == PST_EMIT_HTML) {
         if (emit->cell) {
             put_cell(emit, key, metric, value);
         }

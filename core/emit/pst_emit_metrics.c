@@ -7,6 +7,7 @@
 #include <string.h>
 #include <apr_pools.h>
 #include "pst_emit.h"
+#include "pst_figure.h"
 #include "pst_format.h"
 
 #define RAW(emit, literal) pst_emit_raw(emit, literal, sizeof(literal) - 1)
@@ -166,6 +167,9 @@ void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_labels_t *f
     apr_size_t need = emit->family_len + strlen(suffix) + (first ? first->len : 0) + (more ? more->len : 0) + LINE_SLACK;
     char *begin, *to;
 
+    if (value == PST_UNKNOWN) {
+        return;
+    }
     if (need > PST_EMIT_BUFFER - emit->used) {
         pst_emit_flush(emit);
     }

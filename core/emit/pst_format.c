@@ -8,6 +8,7 @@
 #include <string.h>
 #include <apr_time.h>
 #include "pst_format.h"
+#include "pst_figure.h"
 
 #define USEC APR_INT64_C(1000000)
 
@@ -28,6 +29,13 @@ apr_size_t pst_format_digits(char *to, apr_uint64_t value)
     return length;
 }
 
+static apr_size_t put_unknown(char *to)
+{
+    to[0] = PST_FORMAT_UNKNOWN[0];
+    to[1] = '\0';
+    return 1;
+}
+
 /* Grows from the last digit to the first, in a place with as much room behind as before, and is copied with
  * what lies behind it: a copy of constant length is two moves, not a call. */
 #define MOST 26                 /* "18,446,744,073,709,551,615" */
@@ -37,6 +45,9 @@ apr_size_t pst_format_put_count(char *to, apr_uint64_t value)
 {
     char place[2 * MOST], *end = place + MOST, *out = end;
 
+    if (value == PST_UNKNOWN) {
+        return put_unknown(to);
+    }
     for (; value >= 1000; value /= 1000) {
         unsigned group = (unsigned)(value % 1000);
 
@@ -67,6 +78,9 @@ apr_size_t pst_format_put_size(char *to, apr_uint64_t bytes)
     apr_uint64_t tenths;
     apr_size_t n;
 
+    if (bytes == PST_UNKNOWN) {
+        return put_unknown(to);
+    }
     if (bytes < 1024) {
         n = pst_format_digits(to, bytes);
         to[n++] = ' ';

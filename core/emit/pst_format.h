@@ -11,6 +11,9 @@
 
 #define PST_FORMAT_LEN 40
 
+/** What stands for PST_UNKNOWN. */
+#define PST_FORMAT_UNKNOWN "-"
+
 /** Digits alone: "1048576". @return their number; a NUL follows them, and nothing is written behind it */
 apr_size_t pst_format_digits(char *to, apr_uint64_t value);
 

@@ -201,6 +201,7 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     row->used_bytes = pst_minus(slot->usage.reserved_bytes, slot->usage.slack_bytes);
     row->request_used_bytes = pst_minus(slot->request.reserved_bytes, slot->request.slack_bytes);
     row->pid = child->head.owner;
+    row->level = child->head.level;
     row->listed = 0;
     is_row = row != &take->store[take->room] && passes(take->filter, slot);
     if (is_row) {
@@ -257,6 +258,9 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
         return;
     }
     child->used_bytes = pst_minus(child->reserved_bytes, child->slack_bytes);
+    if (child->head.level != PST_LEVEL_FULL) {      /* as it was when the proof failed, if it ever was */
+        child->head.held_bytes = child->head.child_bucket_bytes = 0;
+    }
     child->retained_bytes = pst_minus(child->head.held_bytes,
                                   pst_plus(child->reserved_bytes, child->head.child_bucket_bytes));
     close_books(child);
@@ -266,6 +270,11 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
 static void add_child(pst_total_t *total, const pst_child_row_t *child)
 {
 #define ADD(member, value) total->member = pst_plus(total->member, (value))
+    if (!total->children || child->head.level < total->level) {
+        total->level = child->head.level;
+    }
+    total->weighed += child->head.books.books_time != 0;
+    total->asked += child->head.books.heap_time != 0;
     ADD(children, 1);
     ADD(connections, child->head.connections_open);
     ADD(pools, child->pools);

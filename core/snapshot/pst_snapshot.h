@@ -22,6 +22,7 @@ typedef struct pst_row_t {
     apr_uint64_t request_used_bytes;    /**< the same of the request */
     apr_uint32_t pid;                   /**< its child's */
     apr_uint32_t child;                 /**< its child: index in pst_snapshot_t.children */
+    unsigned     level;                 /**< its child's */
     int          listed;                /**< pst_snapshot_window() chose it */
     struct pst_row_t *next_growing;     /**< in pst_snapshot_t.growing */
 } pst_row_t;
@@ -120,6 +121,8 @@ typedef struct pst_total_t {
                  bucket_bytes, retained_bytes, held_bytes, pools_created, pools_destroyed, growths,
                  requests_finished, connections_opened, unslotted_connections,
                  pss_bytes, private_dirty_bytes, heap_in_use_bytes, heap_free_bytes;
+    unsigned level;                     /**< of the child that knows least */
+    apr_uint32_t weighed, asked;        /**< children whose RSS and its like, whose heap was taken */
 } pst_total_t;
 
 typedef enum {

@@ -38,6 +38,41 @@ static const pst_metric_e total_list[] = {
 };
 const pst_metric_list_t pst_total_metrics = { total_list, sizeof(total_list) / sizeof(total_list[0]) };
 
+int pst_level_tells(unsigned level, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_held_bytes: case PST_M_child_retained_bytes: case PST_M_child_bucket_bytes: case PST_M_bucket_bytes:
+    case PST_M_growths: case PST_M_child_reserved_bytes: case PST_M_child_peak_bytes: case PST_M_child_peak_time:
+    case PST_M_pools_created: case PST_M_pools_destroyed: case PST_M_pools_cleared: case PST_M_unattributed_bytes:
+    case PST_M_unexplained_bytes: case PST_M_not_resident_bytes:
+    case PST_M_allocators: case PST_M_allocators_kept_bytes:
+        return level == PST_LEVEL_FULL;
+    case PST_M_pools: case PST_M_reserved_bytes: case PST_M_used_bytes: case PST_M_slack_bytes: case PST_M_peak_bytes:
+    case PST_M_process_reserved_bytes: case PST_M_connections_reserved_bytes: case PST_M_requests_reserved_bytes:
+    case PST_M_retained_bytes: case PST_M_requests_peak_bytes:
+        return level != PST_LEVEL_PUBLIC;
+    default:
+        return 1;
+    }
+}
+
+/* Taken at all? */
+static int books_tell(const pst_shared_books_t *books, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_rss_bytes: case PST_M_pss_bytes: case PST_M_private_dirty_bytes: case PST_M_swap_bytes:
+        return books->books_time != 0;
+    case PST_M_heap_in_use_bytes: case PST_M_heap_free_bytes:
+        return books->heap_time != 0;
+    case PST_M_file_bytes: case PST_M_shmem_bytes: case PST_M_stack_bytes: case PST_M_data_bytes: case PST_M_other_bytes:
+        return books->maps_time != 0;
+    case PST_M_unexplained_bytes: case PST_M_not_resident_bytes:
+        return books->books_time && books->maps_time;
+    default:
+        return 1;
+    }
+}
+
 static apr_uint64_t used_of(const pst_shared_usage_t *usage)
 {
     return pst_minus(usage->reserved_bytes, usage->slack_bytes);
@@ -53,8 +88,16 @@ apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metr
     }
 }
 
+apr_uint64_t pst_request_figure(const pst_row_t *row, pst_metric_e metric)
+{
+    return pst_level_tells(row->level, metric) ? pst_usage_figure(&row->slot.request, metric) : PST_UNKNOWN;
+}
+
 apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric)
 {
+    if (!pst_level_tells(row->level, metric)) {
+        return PST_UNKNOWN;
+    }
     switch (metric) {
 #define PST_METRIC_USAGE(...) case PST_M(__VA_ARGS__): return row->slot.usage.PST_FIELD(__VA_ARGS__);
 #define PST_METRIC_CONNECTION(...) case PST_M(__VA_ARGS__): return row->slot.PST_FIELD(__VA_ARGS__);
@@ -66,6 +109,9 @@ apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric)
 
 apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
 {
+    if (!pst_level_tells(child->head.level, metric) || !books_tell(&child->head.books, metric)) {
+        return PST_UNKNOWN;
+    }
     switch (metric) {
     case PST_M_pools: return child->pools;
     case PST_M_reserved_bytes: return child->reserved_bytes;
@@ -149,8 +195,24 @@ apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metr
     }
 }
 
+/* A sum of which a part is missing is none. */
+static int total_tells(const pst_total_t *total, pst_metric_e metric)
+{
+    switch (metric) {
+    case PST_M_pss_bytes: case PST_M_private_dirty_bytes:
+        return total->weighed || !total->children;
+    case PST_M_heap_in_use_bytes: case PST_M_heap_free_bytes:
+        return total->asked || !total->children;
+    default:
+        return pst_level_tells(total->level, metric);
+    }
+}
+
 apr_uint64_t pst_total_figure(const pst_total_t *total, pst_metric_e metric)
 {
+    if (!total_tells(total, metric)) {
+        return PST_UNKNOWN;
+    }
     switch (metric) {
 #define TOTAL_CASE(metric, member) case PST_M_##metric: return total->member;
     TOTAL_FIGURES(TOTAL_CASE)

@@ -5,16 +5,22 @@
 #ifndef PST_SNAPSHOT_FIGURES_H
 #define PST_SNAPSHOT_FIGURES_H
 
+#include "pst_figure.h"
 #include "pst_metric.h"
 #include "pst_snapshot.h"
 
 extern const pst_metric_list_t pst_total_metrics;   /**< of all children shown */
 
+/** Is a figure of its scopes, connections and pools known of a child of this level? */
+int pst_level_tells(unsigned level, pst_metric_e metric);
+
 /**
  * The figure of one thing.  Any thread; pure.
- * @return 0 for a figure that the thing does not have
+ * @return 0 for a figure that the thing does not have; PST_UNKNOWN for one that nobody knows: its child is not
+ *         instrumented, the kernel or the heap was not asked yet
  */
 apr_uint64_t pst_usage_figure(const pst_shared_usage_t *usage, pst_metric_e metric);
+apr_uint64_t pst_request_figure(const pst_row_t *row, pst_metric_e metric);
 apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric);
 apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric);
 apr_uint64_t pst_class_figure(const pst_class_row_t *class, pst_metric_e metric);

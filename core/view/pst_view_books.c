@@ -35,7 +35,7 @@ static const pst_metric_e columns[] = {
 /* Sixteenths, so that the sum of all pieces cannot wrap: each is at most INT64_MAX. */
 static apr_uint64_t part_of(const pst_child_row_t *child, unsigned i)
 {
-    return pst_child_figure(child, pieces[i]) / 16;
+    return pst_known(pst_child_figure(child, pieces[i])) / 16;
 }
 
 static apr_uint64_t there(const pst_child_row_t *child)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Histories as JSON.  See pst_view_history.h.  Figures go by the names of the
- * metric table; held and retained are null where the child could not count them.
+ * metric table; buckets, held and retained are null where the child could not count them.
  */
 #include "pst_view_history.h"
 #include "pst_view_tree.h"
@@ -64,12 +64,13 @@ static void print_points(pst_emit_t *emit, const char *key, const pst_history_po
         print_figure(emit, PST_M_process_reserved_bytes, p->process);
         print_figure(emit, PST_M_connections_reserved_bytes, p->connections);
         print_figure(emit, PST_M_requests_reserved_bytes, p->requests);
-        print_figure(emit, PST_M_child_bucket_bytes, p->buckets);
         if (full) {
+            print_figure(emit, PST_M_child_bucket_bytes, p->buckets);
             print_figure(emit, PST_M_child_retained_bytes, p->retained);
             print_figure(emit, PST_M_held_bytes, p->held);
         }
         else {
+            pst_emit_null(emit, pst_metric_short_key(PST_M_child_bucket_bytes));
             pst_emit_null(emit, pst_metric_short_key(PST_M_child_retained_bytes));
             pst_emit_null(emit, pst_metric_short_key(PST_M_held_bytes));
         }

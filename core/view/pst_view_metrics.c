@@ -157,6 +157,9 @@ static void print_scopes(const metrics_t *m, apr_uint32_t i, pst_metric_e metric
     const pst_child_row_t *child = m->children[i];
     int verdict = metric == PST_M_growing;
 
+    if (!pst_level_tells(child->head.level, metric)) {
+        return;
+    }
     pst_emit_sample(m->emit, "", &m->blocks[i], &m->process,
                     verdict ? child->head.verdict.state == PST_TREND_GROWING
                             : pst_usage_figure(&child->head.process, metric));
@@ -183,7 +186,7 @@ static void print_connections(const metrics_t *m, pst_metric_e metric)
     }
     pst_emit_family(m->emit, metric);
     for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
-        for (unsigned kind = 0; kind < PST_KIND_COUNT; kind++) {
+        for (unsigned kind = 0; kind < PST_KIND_COUNT && pst_level_tells(m->children[i]->head.level, metric); kind++) {
             pst_emit_sample(m->emit, "", &m->blocks[i], &m->kinds[kind],
                             pst_kind_figure(&m->children[i]->kinds[kind], PST_SCOPE_CONNECTION, metric));
         }

@@ -110,7 +110,7 @@ static void print_top(pst_emit_t *emit, const pst_page_t *page)
     const char *text;
     char held[PST_FORMAT_LEN], time[PST_FORMAT_LEN];
 
-    PIECE(emit, &pst_web_top, TEXT("held", pst_format_size(held, snapshot->total.held_bytes)),
+    PIECE(emit, &pst_web_top, TEXT("held", pst_format_size(held, pst_total_figure(&snapshot->total, PST_M_held_bytes))),
           NUMBER("children", snapshot->total.children), TEXT("base", page->base),
           TEXT("server", snapshot->about.server), TEXT("mpm", snapshot->about.mpm),
           TEXT("module", snapshot->about.module), TEXT("time", pst_format_time(time, snapshot->taken)));
@@ -161,12 +161,12 @@ static void print_notes(pst_emit_t *emit, const pst_page_t *page)
 
 static apr_uint64_t figure_of_child(const void *of, pst_metric_e metric)
 {
-    return pst_child_figure(of, metric);
+    return pst_known(pst_child_figure(of, metric));
 }
 
 static apr_uint64_t figure_of_all(const void *of, pst_metric_e metric)
 {
-    return pst_total_figure(of, metric);
+    return pst_known(pst_total_figure(of, metric));
 }
 
 /* A bar's segments, one per scope, on a scale where `whole` is all of it: each ends where the sum so far ends. */
@@ -397,7 +397,7 @@ static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t 
         for (unsigned i = 0; i < COUNT(request_columns); i++) {
             pst_metric_e metric = request_columns[i];
 
-            pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_usage_figure(&row->slot.request, metric));
+            pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_request_figure(row, metric));
         }
     }
     else {

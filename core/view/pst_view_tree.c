@@ -204,13 +204,14 @@ static void print_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_end(emit);
 }
 
-static void print_usage(pst_emit_t *emit, const char *key, const pst_shared_usage_t *usage)
+static void print_usage(pst_emit_t *emit, const char *key, unsigned level, const pst_shared_usage_t *usage)
 {
     pst_emit_object(emit, key);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
         pst_metric_e metric = pst_usage_metrics.metrics[i];
 
-        pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_usage_figure(usage, metric));
+        pst_emit_figure(emit, pst_metrics[metric].key, metric,
+                        pst_level_tells(level, metric) ? pst_usage_figure(usage, metric) : PST_UNKNOWN);
     }
     pst_emit_end(emit);
 }
@@ -247,8 +248,10 @@ static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot
     pst_emit_end(emit);
 }
 
-static void print_request(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_slot_t *slot)
+static void print_request(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_row_t *row)
 {
+    const pst_shared_slot_t *slot = &row->slot;
+
     if (!slot->has_request) {
         pst_emit_null(emit, "request");
         return;
@@ -260,7 +263,7 @@ static void print_request(pst_emit_t *emit, const pst_snapshot_t *snapshot, cons
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
         pst_metric_e metric = pst_usage_metrics.metrics[i];
 
-        pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_usage_figure(&slot->request, metric));
+        pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_request_figure(row, metric));
     }
     pst_emit_end(emit);
 }
@@ -289,7 +292,7 @@ static void print_connection(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_row_figure(row, metric));
     }
     print_connection_verdict(emit, snapshot, &slot->verdict);
-    print_request(emit, snapshot, slot);
+    print_request(emit, snapshot, row);
     pst_emit_end(emit);
 }
 
@@ -328,8 +331,8 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
     }
     pst_emit_text(emit, "heap", pst_heap_word(child->head.books.heap_kind));
     pst_emit_text(emit, "heap_tells", pst_heap_tells_word(child->head.books.heap_tells));
-    print_usage(emit, "process", &child->head.process);
-    print_usage(emit, "unslotted", &child->head.unslotted);
+    print_usage(emit, "process", child->head.level, &child->head.process);
+    print_usage(emit, "unslotted", child->head.level, &child->head.unslotted);
     print_child_verdict(emit, snapshot, child);
     pst_view_limits(emit, child);
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);

@@ -17,7 +17,24 @@ my %level = map { ($_->{level} // '' => 1) } @{ $json->{children} };
 is(join(' ', keys %level), 'hooks', 'their level is hooks');
 is(scalar(grep { !length $_->{reason} } @{ $json->{children} }), 0, 'with a reason');
 like($s->fetch('/pool-status')->{body}, qr/not fully instrumented|PoolStatInstrument/, 'the page says so');
+
+# what nobody counts is not 0: null, a dash, no sample
+my @unknown = qw(held_bytes retained_bytes bucket_bytes growths pools_created child_reserved_bytes unexplained_bytes);
+is(join(' ', grep { defined $json->{total}{$_} } grep { exists $json->{total}{$_} } @unknown), '', 'in the total null');
+for my $c (@{ $json->{children} }) {
+    is(join(' ', grep { !exists $c->{$_} || defined $c->{$_} } @unknown), '', 'of a child null, and there');
+    ok($c->{reserved_bytes} > 0 && $c->{process}{reserved_bytes} > 0, 'what was walked is a figure');
+}
+my $auto = $s->fetch('/pool-status?auto')->{body};
+like($auto, qr/^TotalHeldBytes: -$/m, 'a dash in text');
+like($auto, qr/^Child\.\d+\.RetainedBytes: -$/m, 'of a child, too');
+unlike($s->fetch('/pool-status/metrics')->{body}, qr/^poolstat_(?:held|retained|bucket|child_reserved)_bytes\{/m, 'no sample in the metrics');
+my $page = $s->fetch('/pool-status')->{body};
+like($page, qr/title="[^"]*not known[^"]*"[^>]*>-</, 'a dash on the page') or diag($page =~ /(.{200}not known.{100})/s ? $1 : 'not known is not said');
+unlike($page, qr/<title>[^<]*0 B held/, 'and none in its title') if $page =~ /held<\/title>/;
+
 my $row = row_of($json, $p->name);
+is($row->{bucket_bytes}, undef, "a connection's buckets null");
 ok($row, 'connections and requests are listed all the same');
 is($row->{request}{handler}, 'poolprobe', 'with what they do');
 is($p->finish->{status}, 200, 'answered');

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "tap.h"
 #include "pst_emit.h"
+#include "pst_figure.h"
 #include "pst_web.h"
 
 static char out[1 << 20];
@@ -161,9 +162,11 @@ static void html(void)
     pst_emit_cell(&emit, &titled);
     pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, 0);
     pst_emit_figure(&emit, "pools", PST_M_pools, 1);
-    pst_emit_figure(&emit, "peak_bytes", PST_M_peak_bytes, APR_UINT64_MAX);
+    pst_emit_figure(&emit, "peak_bytes", PST_M_peak_bytes, APR_UINT64_MAX - 1);
+    pst_emit_figure(&emit, "held_bytes", PST_M_held_bytes, PST_UNKNOWN);
     printed("<td title=\"0 bytes\" class=\"reserved_bytes zero\">0 B<td title=\"1 pool\" class=\"pools\">1"
-            "<td title=\"18,446,744,073,709,551,615 bytes\" class=\"peak_bytes\">16.0 EiB", "for people, and exact");
+            "<td title=\"18,446,744,073,709,551,614 bytes\" class=\"peak_bytes\">16.0 EiB"
+            "<td title=\"not known\" class=\"held_bytes\">-", "for people, and exact");
     begin(PST_EMIT_HTML);
     pst_emit_piece(&emit, &odd, fields, 2);
     printed("5&lt;{{", "a name without a field is empty; names are texts, wherever they lie; braces are text");
@@ -211,10 +214,10 @@ static void buffer_end(void)
         begin(PST_EMIT_HTML);
         pst_emit_piece(&emit, &pst_web_refresh_off, fields, 2);
         pst_emit_cell(&emit, &pst_web_cell);
-        pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, APR_UINT64_MAX);
+        pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, APR_UINT64_MAX - 1);
         pst_emit_flush(&emit);
         wrong += !strstr(out, "x\">&lt;</a>\n<td class=\"n\" data-label=\"Reserved\" "
-                              "title=\"18,446,744,073,709,551,615 bytes\">16.0 EiB</td>\n")
+                              "title=\"18,446,744,073,709,551,614 bytes\">16.0 EiB</td>\n")
                  || sink_largest > PST_EMIT_BUFFER;
     }
     is_number(wrong, 0, "at any place of the buffer");

@@ -59,7 +59,7 @@ static void digits(void)
 int main(void)
 {
     char span[PST_FORMAT_LEN];
-    const apr_uint64_t s = 1000000, most = APR_UINT64_MAX;
+    const apr_uint64_t s = 1000000, most = APR_UINT64_MAX - 1;
     char to[PST_FORMAT_LEN];
 
     digits();
@@ -113,9 +113,11 @@ int main(void)
     is_text(pst_format_count(to, 999), "999", "count");
     is_text(pst_format_count(to, 1000), "1,000", "count");
     is_text(pst_format_count(to, 1048576), "1,048,576", "count");
-    is_text(pst_format_count(to, most), "18,446,744,073,709,551,615", "count");
+    is_text(pst_format_count(to, most), "18,446,744,073,709,551,614", "count");
+    is_text(pst_format_count(to, APR_UINT64_MAX), "-", "what is not known is a dash");
+    is_text(pst_format_size(to, APR_UINT64_MAX), "-", "of bytes, too");
     is_number(pst_format_digits(to, most), 20, "digits of the largest");
-    is_text(to, "18446744073709551615", "digits");
+    is_text(to, "18446744073709551614", "digits");
     pst_format_seconds(to, 12345678, 3);
     is_text(to, "12.345", "seconds with three decimals");
     is_number(pst_format_seconds(to, 12000001, 6), 9, "length of seconds");

@@ -177,6 +177,9 @@ static char *cell_text(char *to, apr_size_t size, unsigned column, const look_t 
 {
     apr_uint64_t is = now->figures[column], was = before->figures[column];
 
+    if (is == PST_UNKNOWN || was == PST_UNKNOWN) {
+        return pst_format_size(to, PST_UNKNOWN);
+    }
     if (columns[column].as == ITS_CHANGE) {
         return change(to, was, is);
     }

@@ -122,14 +122,14 @@ static int put_bar(int y, const pst_child_row_t *child)
     double all = 0;
 
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        all += (double)pst_child_figure(child, parts[i].metric);
+        all += (double)pst_known(pst_child_figure(child, parts[i].metric));
     }
     text[0] = '\0';
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         apr_uint64_t value = pst_child_figure(child, parts[i].metric);
-        unsigned wide = all > 0 ? (unsigned)((double)value / all * width) : 0;
+        unsigned wide = all > 0 ? (unsigned)((double)pst_known(value) / all * width) : 0;
 
-        for (wide += value && !wide; wide && at < width; wide--) {
+        for (wide += pst_known(value) && !wide; wide && at < width; wide--) {
             bar[at++] = parts[i].letter;
         }
         n += (apr_size_t)apr_snprintf(text + n, sizeof(text) - n, "%s%c", i ? "   " : "", parts[i].letter);
@@ -349,7 +349,7 @@ static int put_figures(int y, const pst_row_t *row)
         }
         apr_snprintf(text, sizeof(text), "%-12s %14s %14s", pst_metrics[metric].label,
                      format_figure(whole, metric, pst_row_figure(row, metric)),
-                     both ? format_figure(request, metric, pst_usage_figure(&row->slot.request, metric)) : "");
+                     both ? format_figure(request, metric, pst_request_figure(row, metric)) : "");
         put(y++, text, A_NORMAL);
     }
     return y;

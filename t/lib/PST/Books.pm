@@ -14,7 +14,7 @@ our @EXPORT = qw(explained law rollup stacks_of);
 sub explained {
     my ($c) = @_;
     my $sum = 0;
-    $sum += $c->{$_} for qw(held_bytes heap_in_use_bytes heap_free_bytes file_bytes shmem_bytes stack_bytes data_bytes other_bytes);
+    $sum += $c->{$_} // 0 for qw(held_bytes heap_in_use_bytes heap_free_bytes file_bytes shmem_bytes stack_bytes data_bytes other_bytes);
     return $sum;
 }
 
