@@ -121,6 +121,10 @@ static const char *const heaps[PST_HEAP_COUNT] = {
     [PST_HEAP_TCMALLOC] = "tcmalloc", [PST_HEAP_MIMALLOC] = "mimalloc"
 };
 
+static const char *const shows[PST_SHOW_COUNT] = {
+    [PST_SHOW_INFO] = "info", [PST_SHOW_DETAIL] = "detail", [PST_SHOW_DEBUG] = "debug"
+};
+
 static const char *const heap_tells[PST_HEAP_TELLS_COUNT] = {
     [PST_HEAP_TELLS_NOTHING] = "nothing", [PST_HEAP_TELLS_SUM] = "sum", [PST_HEAP_TELLS_BOTH] = "both"
 };
@@ -153,6 +157,21 @@ const char *pst_state_word(unsigned state)
 const char *pst_level_word(unsigned level)
 {
     return level <= PST_LEVEL_FULL ? levels[level] : "?";
+}
+
+const char *pst_show_word(unsigned level)
+{
+    return level < PST_SHOW_COUNT ? shows[level] : "?";
+}
+
+int pst_show_of(const char *word)
+{
+    for (int i = 0; i < PST_SHOW_COUNT; i++) {
+        if (!strcmp(word, shows[i])) {
+            return i;
+        }
+    }
+    return -1;
 }
 
 int pst_kind_of(const char *word)

@@ -60,7 +60,10 @@ const char *pst_scope_word(unsigned scope);
 const char *pst_heap_word(unsigned kind);
 const char *pst_heap_tells_word(unsigned tells);
 
-/** @return the pst_kind_e that word names, or -1. */
+const char *pst_show_word(unsigned level);
+
+/** @return the pst_kind_e, or the pst_metric_show_e, that word names, or -1. */
 int pst_kind_of(const char *word);
+int pst_show_of(const char *word);
 
 #endif /* PST_METRIC_H */

@@ -108,6 +108,18 @@ static const char *set_kind(pst_args_t *args, const char *value, apr_pool_t *poo
     return args->filter.kind >= 0 ? NULL : "client, secondary or backend";
 }
 
+static const char *set_level(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    int level = pst_show_of(value);
+
+    (void)pool;
+    if (level < 0) {
+        return "info, detail or debug";
+    }
+    args->level = (pst_metric_show_e)level;
+    return NULL;
+}
+
 static const char *set_vhost(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     args->filter.vhost = apr_pstrdup(pool, value);
@@ -154,6 +166,7 @@ static const struct {
     { "rows", set_rows, PAGE },
     { "from", set_from, PAGE },
     { "children_from", set_children_from, PAGE },
+    { "level", set_level, PAGE },
     { "sort", set_sort, PAGE | JSON },
     { "pid", set_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE },
     { "nonce", set_nonce, RELEASE },
@@ -303,6 +316,9 @@ const char *pst_args_query(const pst_args_t *args, apr_pool_t *pool)
     }
     if (filter->vhost) {
         q = apr_pstrcat(pool, q, "&vhost=", encoded(filter->vhost, pool), NULL);
+    }
+    if (args->level != PST_SHOW_INFO) {
+        q = apr_pstrcat(pool, q, "&level=", pst_show_word(args->level), NULL);
     }
     if (args->rows != PST_ARGS_ROWS) {
         q = apr_psprintf(pool, "%s&rows=%u", q, (unsigned)args->rows);

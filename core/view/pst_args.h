@@ -19,6 +19,7 @@ typedef struct pst_args_t {
     int as_text;                /**< ?auto */
     apr_uint32_t refresh;       /**< seconds, 1 to 3600; 0 = not asked for */
     pst_filter_t filter;        /**< sort, pid, kind, vhost */
+    pst_metric_show_e level;    /**< figures up to this level; PST_SHOW_INFO: the usual columns */
     apr_uint32_t rows;          /**< connections, and children, on one page: 1 to 1000 */
     apr_uint32_t from;          /**< connections to leave out before, in the order asked for */
     apr_uint32_t children_from; /**< the same of children */
@@ -31,7 +32,7 @@ typedef struct pst_args_t {
  * Parse a query string: name=value pairs joined by '&', %XX and '+' decoded.
  *
  *   page, JSON   sort=, pid=, kind=, vhost=
- *   page alone   auto (no value), refresh=, rows=, from=, children_from=
+ *   page alone   auto (no value), refresh=, rows=, from=, children_from=, level=
  *   history      pid=, since=
  *   release      pid=, nonce=
  *   metrics      classes=

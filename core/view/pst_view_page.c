@@ -257,6 +257,10 @@ static void print_filter(pst_emit_t *emit, const pst_page_t *page)
     for (unsigned i = 0; i < PST_SORT_COUNT; i++) {
         print_option(emit, pst_sort_word(i), i == (unsigned)filter->sort);
     }
+    pst_emit_piece(emit, &pst_web_filter_level, NULL, 0);
+    for (unsigned i = 0; i < PST_SHOW_COUNT; i++) {
+        print_option(emit, pst_show_word(i), i == (unsigned)page->args->level);
+    }
     pst_emit_piece(emit, &pst_web_filter_end, NULL, 0);
 }
 
@@ -299,6 +303,35 @@ static void print_pages(pst_emit_t *emit, const pst_page_t *page, const char *wh
     pst_emit_piece(emit, &pst_web_pages_end, NULL, 0);
 }
 
+/* What comes behind the usual columns where a level is asked for; times stand in the titles of what was taken then. */
+static int is_more(const pst_page_t *page, pst_metric_e metric)
+{
+    for (unsigned i = 0; i < COUNT(child_columns); i++) {
+        if (child_columns[i].metric == metric) {
+            return 0;
+        }
+    }
+    return page->args->level > PST_SHOW_INFO && pst_metrics[metric].show <= page->args->level
+           && pst_metrics[metric].kind != PST_TIME;
+}
+
+static void print_more(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child)
+{
+    for (unsigned i = 0; i < pst_child_metrics.count; i++) {
+        pst_metric_e metric = pst_child_metrics.metrics[i];
+
+        if (!is_more(page, metric)) {
+            continue;
+        }
+        if (child) {
+            pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_child_figure(child, metric));
+        }
+        else {
+            pst_emit_heading(emit, &pst_web_head_plain, metric, "");
+        }
+    }
+}
+
 static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, apr_uint64_t whole)
 {
     char age[PST_FORMAT_LEN];
@@ -315,6 +348,7 @@ static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_chil
 
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_child_figure(child, metric));
     }
+    print_more(emit, page, child);
     pst_format_age(age, pst_view_age(page->snapshot, child->head.started));
     PIECE(emit, &pst_web_child_close, TEXT("age", age));
 }
@@ -332,6 +366,7 @@ static void print_children(pst_emit_t *emit, const pst_page_t *page)
     for (unsigned i = 0; i < COUNT(child_columns); i++) {
         print_heading(emit, page, &child_columns[i]);
     }
+    print_more(emit, page, NULL);
     pst_emit_piece(emit, &pst_web_children_rows, NULL, 0);
     for (apr_uint32_t i = 0; i < count; i++) {
         apr_uint64_t sum = scopes_sum(figure_of_child, &snapshot->children[from + i]);

@@ -16,7 +16,7 @@ extern const pst_piece_t
     pst_web_suspects_more, pst_web_suspects_end,
     pst_web_total, pst_web_tile, pst_web_total_bar, pst_web_segment, pst_web_total_legend, pst_web_legend,
     pst_web_total_end, pst_web_live, pst_web_live_key, pst_web_live_end,
-    pst_web_filter, pst_web_option_on, pst_web_option_off, pst_web_filter_vhost, pst_web_filter_end,
+    pst_web_filter, pst_web_option_on, pst_web_option_off, pst_web_filter_vhost, pst_web_filter_level, pst_web_filter_end,
     pst_web_children, pst_web_head_plain, pst_web_head_link, pst_web_head_current, pst_web_children_rows,
     pst_web_child_open, pst_web_child_open_level, pst_web_child_figures, pst_web_cell, pst_web_child_close,
     pst_web_children_end, pst_web_children_none, pst_web_section_end,

@@ -85,7 +85,7 @@ subtest 'completion' => sub {
         is($complete->($c, '-'), "@{ $takes{$c} }", "options of $c");
     }
     my %none = map { $_ => 1 } split ' ', $complete->('--');
-    is(join(' ', grep !$all{$_} && !/^--(?:describe|version|help)$/, sort keys %none), '', 'those without a subcommand are options');
+    is(join(' ', grep !$all{$_} && !/^--(?:level|describe|version|help)$/, sort keys %none), '', 'those without a subcommand are options');
     is($complete->('doctor', '--severity', ''), 'critical info warning', 'severities');
     is($complete->('help', ''), join(' ', sort @commands), 'help completes subcommands');
     my %orders = map { $_ => 1 } poolstat('--sort', 'x')->{err} =~ /be (.*), not "x"/ ? split /, | or /, $1 : ();

@@ -42,7 +42,8 @@ static void accepted(void)
     is_number(args.refresh, 5, "refresh");
     good("refresh=1");
     good("refresh=3600");
-    good("sort=age&pid=2147483647&kind=backend&vhost=www.example.org&from=7&children_from=3&rows=1000");
+    good("level=debug&sort=age&pid=2147483647&kind=backend&vhost=www.example.org&from=7&children_from=3&rows=1000");
+    is_number(args.level, PST_SHOW_DEBUG, "level");
     is_number(args.filter.sort, PST_SORT_AGE, "sort");
     is_number(args.filter.pid, 2147483647, "pid");
     is_number((unsigned)args.filter.kind, PST_KIND_BACKEND, "kind");
@@ -58,7 +59,7 @@ static void accepted(void)
 
 static void refused(void)
 {
-    static const char *const words[] = { "refresh", "pid", "from", "rows", "children_from", "kind", "sort" };
+    static const char *const words[] = { "refresh", "pid", "from", "rows", "children_from", "kind", "sort", "level" };
     char *longest = malloc(70000);
 
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -66,8 +66,9 @@ $without{watch} = { %{ $without{doctor} }, findings => '*', total => [ grep !/^(
     child_bucket_bytes child_retained_bytes held_bytes child_peak_bytes pools_created pools_destroyed connections_opened requests_finished unslotted_connections
     pss_bytes private_dirty_bytes heap_in_use_bytes heap_free_bytes) ] };
 $without{'metrics of all'} = { %{ $without{metrics} }, %{ $without{'metrics of all'} } };
+$without{'page of all'} = { %{ $without{page} }, child => [qw(child_start_time child_instrumented child_peak_time books_time heap_time maps_time released_time)] };
 # of these a face shows some, the largest
-my %some = (page => { 'total class' => 15, 'total site' => 12 }, top => { connection => 1, request => 1 });
+my %some = (map({ ($_ => { 'total class' => 15, 'total site' => 12 }) } 'page', 'page of all'), top => { connection => 1, request => 1 });
 
 sub kind_of { my ($thing) = @_; return $thing =~ /^(findings|server|total(?: [a-z]+)?|[a-z]+)/ ? $1 : die "what is $thing?\n" }
 
@@ -216,6 +217,7 @@ sub of { my ($what) = @_; my $f = eval { $what->() }; is($@, '', 'a face of its 
 agrees('JSON', 'json', { %$true }, scalar PST::Figures::json($json));
 agrees('text', 'text', $true, of(sub { PST::Figures::text($s->fetch('/pool-status?auto&rows=1000')->{body}) }));
 agrees('page', 'page', $true, of(sub { PST::Figures::page($s->fetch('/pool-status?rows=1000')->{body}) }));
+agrees('page with ?level=debug', 'page of all', $true, of(sub { PST::Figures::page($s->fetch('/pool-status?rows=1000&level=debug')->{body}) }));
 my $as_metrics = PST::Figures::as_metrics($true, $names, $kinds);
 agrees(('metrics', 'OpenMetrics')[$_], 'metrics', $as_metrics, of(sub { PST::Figures::metrics($face{$_}, \%blocks) })) for 0, 1;
 for my $open (0, 1) {
@@ -231,6 +233,25 @@ agrees('poolstat metrics', 'metrics of all', $as_metrics, of(sub { PST::Figures:
 agrees('poolstat metrics --openmetrics', 'metrics of all', $as_metrics,
     of(sub { PST::Figures::metrics(PST::Metrics->parse(poolstat('metrics', @at, '--openmetrics')->{out}, 1), \%blocks) }));
 agrees('poolstat', 'command', $true, of(sub { PST::Figures::command(poolstat(@at, '--limit', 1000)->{out}) }));
+# of each level no figure less than there is, and none more
+for my $level (qw(detail debug)) {
+    my $table = PST::Metrics::table();
+    my %of_all = map { ($_->{pid} => $_) } @{ poolstat_json(@at)->{children} };
+    my ($said, $compared, @wrong) = (poolstat(@at, '--level', $level)->{out}, 0);
+    for my $pid (sort keys %of_all) {
+        my ($list) = $said =~ /^Child $pid: (.*)$/m or push @wrong, "nothing of $pid";
+        my %shown = map { /^(\w+) (\S+)$/ ? ($1, $2) : () } split /, /, $list // '';
+        for my $key (sort grep { $table->{$_}{group} =~ /^(?:child|books)$/ } keys %$table) {
+            my $short = $key eq 'child_reserved_bytes' ? $key : $key =~ s/^child_//r;
+            my $wanted = $level eq 'debug' || $table->{$key}{level} ne 'debug' ? $of_all{$pid}{$short} : undef;
+            $compared++;
+            push @wrong, "$pid $short: " . ($shown{$short} // 'nothing') . ', not ' . ($wanted // 'nothing')
+              if defined $wanted ? !defined $shown{$short} || $shown{$short} != $wanted : defined $shown{$short};
+        }
+    }
+    is(join("\n", @wrong), '', "poolstat --level $level: $compared figures");
+    cmp_ok($compared, '>=', 60, 'all of them');
+}
 agrees('poolstat doctor', 'doctor', $true, of(sub { PST::Figures::doctor(poolstat('doctor', @at)->{out}) }));
 {
     my $shown = of(sub { PST::Figures::watch(poolstat('watch', @at, '--count', 1, '--interval', 0.1)->{out}) });

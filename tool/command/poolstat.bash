@@ -37,13 +37,14 @@ _poolstat()
         ;;
     -s | --sort) COMPREPLY=($(compgen -W "$sorts" -- "$cur")) && return ;;
     -k | --kind) COMPREPLY=($(compgen -W 'client secondary backend' -- "$cur")) && return ;;
+    --level) COMPREPLY=($(compgen -W 'info detail debug' -- "$cur")) && return ;;
     --severity) COMPREPLY=($(compgen -W 'info warning critical' -- "$cur")) && return ;;
     --describe) COMPREPLY=($(compgen -W 'text markdown' -- "$cur")) && return ;;
     --vhost | -l | --limit | -i | --interval | -n | --count | --since | -m | --match | --min) return ;;
     esac
 
     case $command in
-    '') options='--file --pid --sort --kind --vhost --limit --gone --describe --version --help' ;;
+    '') options='--file --pid --sort --kind --vhost --limit --level --gone --describe --version --help' ;;
     top) options='--file --pid --sort --kind --vhost --gone --interval --count --help' ;;
     json) options='--file --pid --sort --kind --vhost --gone --help' ;;
     text) options='--file --pid --sort --kind --vhost --limit --gone --help' ;;

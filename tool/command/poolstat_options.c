@@ -171,6 +171,17 @@ static const char *set_severity(poolstat_options_t *options, const char *value)
     return "info, warning or critical";
 }
 
+static const char *set_level(poolstat_options_t *options, const char *value)
+{
+    int level = pst_show_of(value);
+
+    if (level < 0) {
+        return "info, detail or debug";
+    }
+    options->level = (pst_metric_show_e)level;
+    return NULL;
+}
+
 static const char *set_nothing(poolstat_options_t *options, const char *value)
 {
     (void)options, (void)value;
@@ -193,6 +204,7 @@ static const struct {
     { "kind", 'k', "KIND", "- top json text ", set_kind, "connections of this kind: client, secondary or backend" },
     { "vhost", 0, "NAME", "- top json text ", set_vhost, "connections of this vhost" },
     { "limit", 'l', "N", "- text ", set_limit, "so many connections at most: 10, text 100, unless given" },
+    { "level", 0, "WORD", "- ", set_level, "more figures of each child: info (unless given), detail, or debug for all there are" },
     { "gone", 'g', NULL, "- top json text metrics profile ", set_gone, "children that are gone, too, as far as the board still has them" },
     { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600; 1 unless given" },
     { "count", 'n', "N", "top watch ", set_count, "look so many times, then end; without it, on and on" },

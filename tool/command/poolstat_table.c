@@ -7,6 +7,8 @@
 #include "poolstat_foreign.h"
 #include "poolstat_grid.h"
 #include "poolstat_heads.h"
+#include "pst_format.h"
+#include "pst_snapshot_figures.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -98,6 +100,39 @@ static apr_uint32_t limit_of(const poolstat_options_t *options)
     return options->limit < MOST ? options->limit : MOST;
 }
 
+/* As JSON has it: times and spans in seconds. */
+static void write_value(char *to, pst_metric_e metric, apr_uint64_t value)
+{
+    if (pst_metrics[metric].kind == PST_TIME || pst_metrics[metric].unit == PST_SPAN) {
+        apr_snprintf(to, PST_FORMAT_LEN, "%" APR_UINT64_T_FMT ".%06u", value / 1000000, (unsigned)(value % 1000000));
+    }
+    else {
+        pst_format_digits(to, value);
+    }
+}
+
+/* Beyond the usual columns: the names are those of JSON and the manual. */
+static void print_more(const pst_child_row_t *child, pst_metric_show_e level, unsigned width)
+{
+    char text[LINE * 4], value[PST_FORMAT_LEN];
+    apr_size_t n = (apr_size_t)apr_snprintf(text, sizeof(text), "Child %u:", (unsigned)child->head.owner);
+    const char *between = "";
+
+    for (unsigned i = 0; i < pst_child_metrics.count; i++) {
+        pst_metric_e metric = pst_child_metrics.metrics[i];
+
+        if (pst_metrics[metric].show > level || n + PST_FORMAT_LEN + PST_METRIC_NAME_LEN + 4 > sizeof(text)) {
+            continue;
+        }
+        write_value(value, metric, pst_child_figure(child, metric));
+        n += (apr_size_t)apr_snprintf(text + n, sizeof(text) - n, "%s %s%c%s", between, pst_metric_short_key(metric),
+                                      POOLSTAT_TIE, value);
+        between = ",";
+    }
+    putchar('\n');
+    poolstat_print(text, 0, width);
+}
+
 static int print_table(const poolstat_board_t *board, const poolstat_options_t *options, apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
@@ -131,6 +166,9 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     }
     else {
         puts("No children.");
+    }
+    for (apr_uint32_t i = 0; options->level > PST_SHOW_INFO && i < snapshot.child_count; i++) {
+        print_more(&snapshot.children[i], options->level, width);
     }
     if (window.count) {
         printf("\n%u of %u connections\n", (unsigned)window.count, (unsigned)window.of);

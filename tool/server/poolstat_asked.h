@@ -36,6 +36,7 @@ typedef struct poolstat_options_t {
     int          json;
     const char  *match;         /**< a glob, or NULL */
     apr_uint64_t min;           /**< bytes */
+    pst_metric_show_e level;    /**< table: figures of each child up to this one; PST_SHOW_INFO: the usual columns */
     unsigned severity;          /**< pst_severity_e: the least that doctor tells */
 } poolstat_options_t;
 
