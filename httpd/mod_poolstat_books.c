@@ -27,6 +27,11 @@ void pst_own_books_sum(apr_uint64_t now)
     pst_books_sum(&g.keeper, g.block, now);
 }
 
+apr_uint64_t pst_own_books_pss(void)
+{
+    return g.keeper.pss;
+}
+
 void pst_own_books_refresh(void)
 {
     pst_books_refresh(&g.keeper);

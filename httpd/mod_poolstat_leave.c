@@ -13,6 +13,9 @@
  * (child_main() of server/mpm/{prefork,worker,event}, 2.4.63: the listener of worker and event
  * wakes it the same way.)
  *
+ * What decides is private to the process, but for two words on the board that can only make it wait, or not
+ * be told: whose turn it is, and what was said already.
+ *
  * Concurrency: all here runs on the child's watchdog thread, but for check_leaving().  httpd's
  * scoreboard is read, and one flag of this child's own written, without a lock, as httpd does.
  */
@@ -110,15 +113,16 @@ static const char *of_what(void)
 
 /* -- this child ------------------------------------------------------------ */
 
+/* By what no other process can write to: the block's figures are for showing. */
 static apr_uint64_t size_now(void)
 {
-    return pst_load(g.of_pss ? &g.block->books.pss_bytes : &g.block->child_reserved_bytes);
+    return g.of_pss ? pst_own_books_pss() : pst_child_reserved();
 }
 
 /* What it would have without having served. */
 static apr_uint64_t size_at_rest(void)
 {
-    apr_uint64_t rest = pst_account_at_rest(), all = pst_load(&g.block->child_reserved_bytes), pss = size_now();
+    apr_uint64_t rest = pst_account_at_rest(), all = pst_child_reserved(), pss = size_now();
 
     return !g.of_pss ? rest : all > rest && pss > all - rest ? pss - (all - rest) : pss;
 }
@@ -278,8 +282,7 @@ static void leave(const scene_t *scene, apr_uint64_t size, apr_uint64_t now)
                  "Reserved %" APR_UINT64_T_FMT ", held %" APR_UINT64_T_FMT ", PSS %" APR_UINT64_T_FMT "; it has lived %"
                  APR_UINT64_T_FMT " s, finished %" APR_UINT64_T_FMT " requests; %d workers are idle beside it.",
                  size, of_what(), g.limit, pst_load(&g.block->connections_open),
-                 pst_load(&g.block->child_reserved_bytes), pst_load(&g.block->held_bytes),
-                 pst_load(&g.block->books.pss_bytes), (now - g.started) / APR_USEC_PER_SEC,
+                 pst_child_reserved(), pst_load(&g.block->held_bytes), pst_own_books_pss(), (now - g.started) / APR_USEC_PER_SEC,
                  pst_load(&g.block->requests_finished), scene->idle);
     g.left = now;
     __atomic_store_n(&g.leaving, 1, __ATOMIC_RELEASE);

@@ -32,6 +32,7 @@ static struct {
     apr_uint64_t        serial;
     uint64_t            at_rest;    /* reserved by the child when its first connection was opened */
     pst_account_t       process;
+    pst_shared_child_t *shared;     /* the child's block while it counts apart from it */
 } g;
 
 static apr_status_t start_slots(apr_uint32_t slot_count)
@@ -66,6 +67,28 @@ apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *blo
     return start_slots(board->slot_count);
 }
 
+void pst_account_apart(void)
+{
+    static pst_shared_child_t alone;
+
+    memset(&alone, 0, sizeof(alone));
+    g.shared = pst_child.block;
+    pst_child.block = &alone;
+    g.process.usage = &alone.process;
+}
+
+void pst_account_together(void)
+{
+    const pst_shared_child_t *from = pst_child.block;
+    pst_shared_child_t *to = g.shared;
+
+#define PST_METRIC_CHILD(...) pst_add(&to->PST_FIELD(__VA_ARGS__), (apr_int64_t)from->PST_FIELD(__VA_ARGS__));
+#define PST_METRIC_USAGE(...) pst_add(&to->process.PST_FIELD(__VA_ARGS__), (apr_int64_t)from->process.PST_FIELD(__VA_ARGS__));
+#include "poolstat_metrics.def"
+    pst_child.block = to;
+    g.process.usage = &to->process;
+}
+
 pst_account_t *pst_account_process(void)
 {
     return &g.process;
@@ -75,7 +98,7 @@ apr_uint64_t pst_account_at_rest(void)
 {
     apr_uint64_t at_rest = pst_load(&g.at_rest);
 
-    return at_rest ? at_rest : pst_load(&pst_child.block->child_reserved_bytes);
+    return at_rest ? at_rest : pst_child_reserved();
 }
 
 static apr_uint64_t coarse_now(void)
@@ -142,7 +165,7 @@ static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsi
         }
     }
     if (exceeded & 1u << PST_WARN_CHILD) {
-        pst_crossing_note(PST_WARN_CHILD, account, pst_load(&pst_child.block->child_reserved_bytes), 1);
+        pst_crossing_note(PST_WARN_CHILD, account, pst_child_reserved(), 1);
     }
 }
 
@@ -164,7 +187,8 @@ void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_
     }
     exceeded = apply_all(account, reserved, slack, pools);
     if (reserved) {
-        now = pst_add(&pst_child.block->child_reserved_bytes, reserved);
+        now = pst_add(&pst_child.reserved, reserved);
+        pst_add(&pst_child.block->child_reserved_bytes, reserved);
         if (reserved > 0 && now > pst_load(&pst_child.block->child_peak_bytes)) {
             exceeded |= note_child_peak(now);
         }
@@ -299,7 +323,7 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
     account->id = __atomic_add_fetch(&g.serial, 1, __ATOMIC_RELAXED);
     account->master = info->master;
     if (account->id == 1) {
-        pst_store(&g.at_rest, pst_load(&pst_child.block->child_reserved_bytes));
+        pst_store(&g.at_rest, pst_child_reserved());
     }
     PST_COUNT(connections_opened, 1);
     PST_COUNT(connections_open, 1);

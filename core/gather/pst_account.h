@@ -63,6 +63,13 @@ static APR_INLINE void pst_account_copy(pst_account_t *to, const pst_account_t *
  */
 apr_status_t pst_account_start(const pst_board_t *board, pst_shared_child_t *block);
 
+/**
+ * Child, before other threads exist and before its first connection: count on a block that no other process can write
+ * to, until pst_account_together() adds what was counted to the child's own. Whatever proves by figures goes between.
+ */
+void pst_account_apart(void);
+void pst_account_together(void);
+
 /** The account of the process scope. */
 pst_account_t *pst_account_process(void);
 

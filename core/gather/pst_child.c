@@ -9,6 +9,7 @@ struct pst_child_t pst_child;
 void pst_child_start(pst_shared_child_t *block)
 {
     pst_child.block = block;
+    pst_child.reserved = 0;
     pst_child.muted = 0;
 }
 

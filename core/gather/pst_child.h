@@ -13,6 +13,7 @@ void pst_child_start(pst_shared_child_t *block);
 /** Read by the calls below, and by pst_account.c, which charges more often than it calls. */
 extern struct pst_child_t {
     pst_shared_child_t *block;
+    uint64_t            reserved;   /* atomic: as child_reserved_bytes of the block, which others can write to */
     int                 muted;
 } pst_child;
 
@@ -20,6 +21,12 @@ extern struct pst_child_t {
 static APR_INLINE pst_shared_child_t *pst_child_block(void)
 {
     return pst_child.block;
+}
+
+/** What the pools of this child reserve, for what is decided by it. Any thread. */
+static APR_INLINE apr_uint64_t pst_child_reserved(void)
+{
+    return pst_load(&pst_child.reserved);
 }
 
 /** From now on charges go nowhere: in a process forked from a child. Async-signal-safe. */

@@ -88,7 +88,7 @@ static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, cons
     crossing->when = (apr_uint64_t)apr_time_now();
     crossing->limit = pst_crossing_limits[what];
     crossing->reserved = reserved;
-    crossing->child = pst_load(&pst_child_block()->child_reserved_bytes);
+    crossing->child = pst_child_reserved();
     crossing->caller = grows ? pst_site_caller() : NULL;
     crossing->has_slot = slot != NULL;
     entry->slot = slot;

@@ -317,8 +317,10 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     start_secret();
     pst_hooks_prepare(&g.facts);
     pst_class_start(NULL, NULL);
+    pst_account_apart();
     open_books(root, 1);
     *reason = redirect(pool);
+    pst_account_together();
     g.started = *reason == NULL;
     return g.started ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
 }

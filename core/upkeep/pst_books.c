@@ -114,7 +114,8 @@ static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
         keeper->sum_clean = pst_minus(sum.rss, sum.private_dirty);
         keeper->rss = sum.rss + sum.swap;
         pst_store(&books->rss_bytes, sum.rss);
-        pst_store(&books->pss_bytes, sum.pss);
+        keeper->pss = sum.pss;
+        pst_store(&books->pss_bytes, keeper->pss);
         pst_store(&books->private_dirty_bytes, sum.private_dirty);
         pst_store(&books->swap_bytes, sum.swap);
         pst_store(&books->books_time, now);
@@ -135,7 +136,8 @@ static int count_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
     pst_store(&books->rss_bytes, sum.rss);
     pst_store(&books->swap_bytes, sum.swap);
     if (keeper->sum_rss) {
-        pst_store(&books->pss_bytes, pst_minus(sum.rss, keeper->sum_shared));
+        keeper->pss = pst_minus(sum.rss, keeper->sum_shared);
+        pst_store(&books->pss_bytes, keeper->pss);
         pst_store(&books->private_dirty_bytes, pst_minus(sum.rss, keeper->sum_clean));
     }
     return has_moved(sum.rss, keeper->sum_rss);

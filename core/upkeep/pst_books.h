@@ -35,6 +35,7 @@ typedef struct pst_books_keeper_t {
     apr_uint64_t maps_interval;     /**< the same, when maps were last taken */
     apr_uint64_t rss, maps_rss;     /**< with swap: as last counted; as it was when maps were taken */
     apr_uint64_t sum_rss, sum_shared, sum_clean;    /**< when the sum was taken: RSS; of it all but PSS, all but private dirty */
+    apr_uint64_t pss;               /**< as on the board, which others can write to: for what is decided by it */
     apr_uint64_t not_before[PST_BOOKS_SOURCES]; /**< microseconds of a clock that only goes forward */
     apr_uint64_t soonest[PST_BOOKS_SOURCES];    /**< the same, if there is reason to look again */
     apr_uint64_t heap_mapped, heap_in_use, heap_free;   /**< as the heap said */

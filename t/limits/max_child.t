@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use PST;
+use PST::Board;
 use PST::Server;
 use Digest::MD5 qw(md5_hex);
 use Test::More;
@@ -259,6 +260,22 @@ subtest 'of PSS' => sub {
     cmp_ok($left[0]{size}, '>', 60 * $MIB, 'which is above');
     ok(wait_for(sub { !-d "/proc/$pid" }, 15), 'and is gone');
     is($s->stop, 0, 'stops');
+};
+
+# A child may write to every block: nobody leaves for what it wrote.
+subtest 'figures that others wrote' => sub {
+    for (['reserved', '', 'child_reserved_bytes'], ['PSS', ' pss', 'pss_bytes']) {
+        my ($what, $of, $figure) = @$_;
+        my $s = server("wrote-$what", "PoolStatMaxChild 400M$of\n", limits => $room, @soon);
+        my ($pid) = sort map { $_->{pid} } @{ $s->json->{children} };
+        beats_pass($s, $pid, 3);    # no child is too young
+        my $board = PST::Board->new($s->board);
+        my $written = 0;
+        beats_pass($s, $pid, 4, sub { $written += $board->write($figure, 1 << 40) });
+        cmp_ok($written, '>', 0, "1 TB was written: $what");
+        is(scalar leaving($s), 0, 'and nobody leaves') or diag($s->log_text =~ /(.*PST0018.*)/);
+        is($s->stop, 0, 'stops');
+    }
 };
 
 subtest 'where it cannot work' => sub {
