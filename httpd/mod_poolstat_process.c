@@ -388,19 +388,18 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
     }
 }
 
-/* For children whose end nobody told of: a block whose owner does not exist is free.
- * The pid is checked by the system, not believed. */
+/* The pid is checked by the system, not believed. */
+static int is_gone(apr_uint32_t pid)
+{
+    return pid > INT_MAX || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+}
+
+/* For children whose end nobody told of: a block whose owner does not exist is free. */
 int pst_process_monitor(apr_pool_t *pool, server_rec *s)
 {
-    apr_uint32_t i;
-
     (void)pool, (void)s;
-    for (i = 0; pst_runtime.board && i < pst_runtime.board->child_count; i++) {
-        apr_uint32_t owner = __atomic_load_n(&pst_board_child(pst_runtime.board, i)->owner, __ATOMIC_RELAXED);
-
-        if (owner != 0 && (owner > INT_MAX || (kill((pid_t)owner, 0) != 0 && errno == ESRCH))) {
-            pst_generation_release(pst_runtime.board, owner);
-        }
+    if (pst_runtime.board) {
+        pst_generation_sweep(pst_runtime.board, is_gone);
     }
     pst_watch_monitor();
     return DECLINED;

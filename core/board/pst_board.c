@@ -474,23 +474,26 @@ void pst_board_farewell(pst_shared_child_t *child)
     __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ORDERLY, __ATOMIC_RELAXED);
 }
 
+int pst_board_release_block(pst_shared_child_t *child, apr_uint32_t pid)
+{
+    apr_uint32_t owner = pid;
+
+    if (pid == 0 || __atomic_load_n(&child->owner, __ATOMIC_RELAXED) != pid) {
+        return 0;
+    }
+    if (__atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
+        __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ABRUPT, __ATOMIC_RELAXED);
+    }
+    pst_store(&child->ended, (apr_uint64_t)apr_time_now());
+    return __atomic_compare_exchange_n(&child->owner, &owner, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
 {
-    apr_uint32_t i;
     int freed = 0;
 
-    for (i = 0; pid != 0 && i < board->child_count; i++) {
-        pst_shared_child_t *child = pst_board_child(board, i);
-        apr_uint32_t owner = pid;
-
-        if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) != pid) {
-            continue;
-        }
-        if (__atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
-            __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ABRUPT, __ATOMIC_RELAXED);
-        }
-        pst_store(&child->ended, (apr_uint64_t)apr_time_now());
-        freed += __atomic_compare_exchange_n(&child->owner, &owner, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        freed += pst_board_release_block(pst_board_child(board, i), pid);
     }
     return freed;
 }

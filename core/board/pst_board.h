@@ -137,6 +137,9 @@ pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, 
 /** Child: say goodbye, so that its end counts as orderly. Any thread. */
 void pst_board_farewell(pst_shared_child_t *child);
 
+/** Parent: free this block if pid owns it; its figures stay, with when and how it ended. @return whether it was freed */
+int pst_board_release_block(pst_shared_child_t *child, apr_uint32_t pid);
+
 /** Parent: free every block that pid owns; its figures stay, with when and how it ended. Never blocks.
  *  @return how many. */
 int pst_board_release(const pst_board_t *board, apr_uint32_t pid);

@@ -220,15 +220,36 @@ void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_
     }
 }
 
+static int release_block(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t pid)
+{
+    if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) == pid
+        && __atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
+        pst_generation_child_gone(board, child);
+    }
+    return pst_board_release_block(child, pid);
+}
+
 int pst_generation_release(const pst_board_t *board, apr_uint32_t pid)
 {
-    for (apr_uint32_t i = 0; pid != 0 && i < board->child_count; i++) {
-        const pst_shared_child_t *child = pst_board_child(board, i);
+    int freed = 0;
 
-        if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) == pid
-            && __atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
-            pst_generation_child_gone(board, child);
+    for (apr_uint32_t i = 0; pid != 0 && i < board->child_count; i++) {
+        freed += release_block(board, pst_board_child(board, i), pid);
+    }
+    return freed;
+}
+
+int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t pid))
+{
+    int freed = 0;
+
+    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+        pst_shared_child_t *child = pst_board_child(board, i);
+        apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_RELAXED);
+
+        if (owner && is_gone(owner)) {
+            freed += release_block(board, child, owner);
         }
     }
-    return pst_board_release(board, pid);
+    return freed;
 }

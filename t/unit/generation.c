@@ -13,6 +13,7 @@
 #include "pst_snapshot_generations.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #define KIB ((apr_uint64_t)1024)
 
@@ -279,6 +280,58 @@ static void memory(void)
     ok(pst_machine_memory(&kind) > 0, "this machine has some");
 }
 
+#define CROWD 3000u
+
+static unsigned asked;
+
+static int nobody_is_there(apr_uint32_t pid)
+{
+    (void)pid;
+    return ++asked > 0;
+}
+
+static double cpu(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* What the old sweep did for each of them: a look at every block. */
+static double one_look(const pst_board_t *crowd)
+{
+    volatile apr_uint32_t seen = 0;
+    double began = cpu();
+
+    for (apr_uint32_t i = 0; i < CROWD; i++) {
+        seen += pst_board_child(crowd, i)->owner;
+    }
+    return cpu() - began;
+}
+
+/* Every block names another process that does not exist: the parent looks at each once, not at all for each. */
+static void sweep(void)
+{
+    pst_board_t crowd;
+    double look, swept;
+
+    make_board(&crowd, CROWD, 1, pool);
+    for (apr_uint32_t i = 0; i < CROWD; i++) {
+        pst_board_child(&crowd, i)->owner = 0x40000000u + i;
+    }
+    look = one_look(&crowd);
+    look += one_look(&crowd);
+    swept = cpu();
+    is_number((unsigned)pst_generation_sweep(&crowd, nobody_is_there), CROWD, "a board of children that are no more is swept");
+    swept = cpu() - swept;
+    is_number(asked, CROWD, "each was asked for once");
+    ok(swept < CROWD / 50 * look, "at a cost that does not grow with their square");
+    printf("# swept in %.0f us, a look at all owners takes %.1f us\n", swept * 1e6, look / 2 * 1e6);
+    is_number((unsigned)pst_generation_sweep(&crowd, nobody_is_there), 0, "once");
+    pst_board_close(&crowd);
+}
+
 int main(void)
 {
     apr_initialize();
@@ -287,6 +340,7 @@ int main(void)
     is_number((unsigned)apart(measure, pool), 0, "the parent's pools are counted, exactly");
     make_board(&board, 4, 8, pool);
     records();
+    sweep();
     ring();
     is_number((unsigned)apart(hostile, NULL), 0, "hostile numbers and figures stay in their place");
     compare();
