@@ -11,6 +11,7 @@
  */
 #include "pst_account.h"
 #include "pst_figure.h"
+#include "pst_text.h"
 #include "pst_largest.h"
 #include "pst_crossing.h"
 
@@ -300,18 +301,6 @@ static apr_uint32_t make_tag(apr_uint32_t index)
     return index << 16 | turn;
 }
 
-/* Cut, always with a NUL; text may be NULL. Bytes are copied as they are:
- * escaping is the emitter's. */
-static void set_text(char *to, apr_size_t size, const char *text)
-{
-    apr_size_t length = text ? strnlen(text, size - 1) : 0;
-
-    if (length) {
-        memcpy(to, text, length);
-    }
-    to[length] = '\0';
-}
-
 void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const pst_connection_info_t *info)
 {
     apr_int32_t index = pst_child.muted ? -1 : take_slot();
@@ -344,9 +333,9 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
     slot->id = account->id;
     slot->master = info->master ? info->master->id : 0;
     slot->opened = info->now;
-    set_text(slot->client, sizeof(slot->client), info->client);
-    set_text(slot->protocol, sizeof(slot->protocol), info->protocol);
-    set_text(slot->vhost, sizeof(slot->vhost), info->vhost);
+    pst_cut(slot->client, sizeof(slot->client), info->client);
+    pst_cut(slot->protocol, sizeof(slot->protocol), info->protocol);
+    pst_cut(slot->vhost, sizeof(slot->vhost), info->vhost);
     slot->line[0] = slot->handler[0] = '\0';
     slot->in_use = 1;
     pst_slot_end(slot);
@@ -462,7 +451,7 @@ static void set_handler(pst_account_t *connection, const char *handler)
     pst_shared_slot_t *slot = connection->slot;
 
     memset(slot->handler, 0, sizeof(slot->handler));
-    set_text(slot->handler, sizeof(slot->handler), handler);
+    pst_cut(slot->handler, sizeof(slot->handler), handler);
     connection->handler_row = pst_largest_handler(connection->handler_row, slot->handler);
     connection->handled = 1;
 }
@@ -480,16 +469,16 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
         slot->request_started = started;
     }
     if (line) {
-        set_text(slot->line, sizeof(slot->line), line);
+        pst_cut(slot->line, sizeof(slot->line), line);
         slot->has_request = 1;
         connection->told = 1;
     }
     if (vhost) {
-        set_text(slot->vhost, sizeof(slot->vhost), vhost);
+        pst_cut(slot->vhost, sizeof(slot->vhost), vhost);
         connection->vhost_row = 0;
     }
     if (protocol) {
-        set_text(slot->protocol, sizeof(slot->protocol), protocol);
+        pst_cut(slot->protocol, sizeof(slot->protocol), protocol);
     }
     if (handler) {
         set_handler(connection, handler);

@@ -10,6 +10,7 @@
  * are filled in before they can be found, and stay.
  */
 #include "pst_class.h"
+#include "pst_text.h"
 #include "pst_flag.h"
 #include "pst_object.h"
 #include "pst_site.h"
@@ -65,16 +66,6 @@ typedef struct {
     char function[PST_FUNCTION_LEN];
 } place_t;
 
-static void cut(char *to, apr_size_t size, const char *text)
-{
-    apr_size_t length = text ? strnlen(text, size - 1) : 0;
-
-    if (length) {
-        memcpy(to, text, length);
-    }
-    to[length] = '\0';
-}
-
 static void find_place(place_t *place, const void *creator)
 {
     apr_uintptr_t at = (apr_uintptr_t)creator - 1;
@@ -88,7 +79,7 @@ static void find_place(place_t *place, const void *creator)
     object = pst_object_find((const void *)at);
     if (object) {
         place->frame = PST_FRAME(pst_board_module_add(g.board, object->id, object->name, object->kind), at - object->base);
-        cut(place->function, sizeof(place->function), pst_object_symbol(object->id, at - object->base, &into));
+        pst_cut(place->function, sizeof(place->function), pst_object_symbol(object->id, at - object->base, &into));
     }
     else {
         place->frame = PST_FRAME(0, at);
@@ -121,7 +112,7 @@ static void write_texts(pst_shared_class_t *row, const place_t *place, const cha
         row->creator = place->frame;
         memcpy(row->function, place->function, sizeof(row->function));
     }
-    cut(row->tag, sizeof(row->tag), tag);
+    pst_cut(row->tag, sizeof(row->tag), tag);
     row->in_use = 1;
     pst_seq_end(&row->seq);
 }

@@ -14,13 +14,13 @@
 #include "pst_instrument.h"
 #include "pst_object.h"
 #include "pst_wrap_heap.h"
+#include "pst_array.h"
 
 #include <apr_pools.h>
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 
 #define LEFT_ALONE 7
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct {
     pst_shared_child_t *block;
@@ -61,7 +61,7 @@ static void choose_objects(void)
     else {
         pst_wrap_heap_start(sizeof(size_t));    /* glibc's chunks have their size before them */
     }
-    for (apr_size_t i = 0; i < COUNT(both); i++) {
+    for (apr_size_t i = 0; i < PST_ITEMS(both); i++) {
         if (both[i]) {
             leave_alone(g.not_heap, both[i]);
             leave_alone(g.not_maps, both[i]);

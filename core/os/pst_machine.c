@@ -8,6 +8,7 @@
  * asked in any case.
  */
 #include "pst_machine.h"
+#include "pst_proc.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -23,19 +24,11 @@
 static int read_file(const char *root, const char *path, char *to, apr_size_t room)
 {
     char name[PATH_MAX];
-    ssize_t got = -1;
-    int fd;
 
     if ((apr_size_t)snprintf(name, sizeof(name), "%s%s", root, path) >= sizeof(name)) {
         return 0;
     }
-    fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0) {
-        got = read(fd, to, room - 1);
-        close(fd);
-    }
-    to[got > 0 ? got : 0] = '\0';
-    return got > 0;
+    return pst_proc_take(pst_proc_open(name), to, room) > 0;
 }
 
 /* @return a number of bytes; 0 for "max", for the huge ones that mean no limit, and for what is no number */

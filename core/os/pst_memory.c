@@ -20,6 +20,7 @@
  * dumpable: then mincore() tells what is resident, which needs no rights.
  */
 #include "pst_memory.h"
+#include "pst_proc.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -95,46 +96,10 @@ static apr_uint64_t page_size(void)
 
 /* -- files ------------------------------------------------------------------ */
 
-static int open_of(apr_uint32_t pid, const char *name)
-{
-    char path[64];
-
-    if (pid) {
-        snprintf(path, sizeof(path), "/proc/%u/%s", (unsigned)pid, name);
-    }
-    else {
-        snprintf(path, sizeof(path), "/proc/self/%s", name);
-    }
-    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-}
-
-static ssize_t read_some(int fd, char *to, apr_size_t size)
-{
-    ssize_t got;
-
-    do {
-        got = read(fd, to, size);
-    } while (got < 0 && errno == EINTR);
-    return got;
-}
-
 /* All of a small file, or as much as fits; a NUL follows. @return bytes, below 0 with errno set */
 static ssize_t read_file(apr_uint32_t pid, const char *name, char *to, apr_size_t size)
 {
-    int fd = open_of(pid, name), error;
-    ssize_t got, sum = 0;
-
-    if (fd < 0) {
-        return -1;
-    }
-    while ((got = read_some(fd, to + sum, size - 1 - (apr_size_t)sum)) > 0) {
-        sum += got;
-    }
-    error = errno;
-    close(fd);
-    errno = error;
-    to[sum] = '\0';
-    return got < 0 ? -1 : sum;
+    return pst_proc_take(pst_proc_open_of(pid, name), to, size);
 }
 
 /* -- the sum ---------------------------------------------------------------- */
@@ -213,7 +178,7 @@ int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size)
 static int by_pagemap(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
 {
     apr_uint64_t entries[512], page = page_size(), pages = (to - from) / page, at = from / page;
-    int fd = open_of(pid, "pagemap"), good = fd >= 0;
+    int fd = pst_proc_open_of(pid, "pagemap"), good = fd >= 0;
 
     *bytes = 0;
     while (good && pages) {
@@ -508,7 +473,7 @@ apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const ps
     pst_smaps_t smaps = { .maps = maps, .pid = pid, .rest = rest, .baton = baton };
     char text[READ_AT_ONCE];
     ssize_t got;
-    int fd = open_of(pid, "smaps");
+    int fd = pst_proc_open_of(pid, "smaps");
 
     memset(maps, 0, sizeof(*maps));
     if (fd < 0) {
@@ -518,7 +483,7 @@ apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const ps
     smaps.own_stack = pid || !stacks ? 0 : stacks->own;
     smaps.on_stack = (apr_uint64_t)(apr_uintptr_t)&smaps;
     /* the kernel lets go of the lock between two reads: small ones keep nobody waiting for long */
-    while ((got = read_some(fd, text, sizeof(text))) > 0 && maps->mappings < MOST_MAPS) {
+    while ((got = pst_proc_read(fd, text, sizeof(text))) > 0 && maps->mappings < MOST_MAPS) {
         pst_smaps_feed(&smaps, text, (apr_size_t)got);
     }
     pst_smaps_end(&smaps);

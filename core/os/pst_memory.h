@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The memory of a process as the kernel tells it: the one place that reads files of /proc.
+ * The memory of a process as the kernel tells it.
  *
  * Nothing here allocates; buffers are fixed and on the stack.  What is read is judged like any
  * input: a line that makes no sense is left out, a number too large is 0.

@@ -9,6 +9,7 @@
 #include "pst_generation.h"
 #include "pst_apr.h"
 #include "pst_figure.h"
+#include "pst_proc.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -24,16 +25,9 @@
 
 /* -- what a process has ------------------------------------------------------- */
 
-static int read_small(const char *path, char *to, size_t room)
+static int read_small(const char *name, char *to, size_t room)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, to, room - 1);
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    to[got > 0 ? got : 0] = '\0';
-    return got > 0;
+    return pst_proc_take(pst_proc_open_of(0, name), to, room) > 0;
 }
 
 /* /proc/self/statm: size, resident, shared, in pages. */
@@ -43,7 +37,7 @@ static apr_uint64_t resident(apr_uint64_t *own)
     unsigned long long pages[3] = { 0, 0, 0 };
     long page = sysconf(_SC_PAGESIZE);
 
-    if (read_small("/proc/self/statm", text, sizeof(text))) {
+    if (read_small("statm", text, sizeof(text))) {
         for (int i = 0; i < 3; i++) {
             pages[i] = strtoull(at, &at, 10);
         }
@@ -57,7 +51,7 @@ static unsigned long threads(void)
 {
     char text[1024], *at;
 
-    if (!read_small("/proc/self/stat", text, sizeof(text))) {
+    if (!read_small("stat", text, sizeof(text))) {
         return 0;
     }
     at = strrchr(text, ')');

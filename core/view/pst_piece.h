@@ -7,12 +7,12 @@
 #define PST_PIECE_H
 
 #include "pst_emit.h"
+#include "pst_array.h"
 
-#define COUNT(array) ((unsigned)(sizeof(array) / sizeof((array)[0])))
 #define PIECE(emit, piece, ...) \
     do { \
         const pst_field_t fields_[] = { __VA_ARGS__ }; \
-        pst_emit_piece((emit), (piece), fields_, COUNT(fields_)); \
+        pst_emit_piece((emit), (piece), fields_, PST_ITEMS(fields_)); \
     } while (0)
 #define TEXT(name, text) { name, text, 0 }
 #define NUMBER(name, value) { name, NULL, value }

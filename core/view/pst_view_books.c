@@ -12,6 +12,7 @@
 #include "pst_view_tree.h"
 #include "pst_web.h"
 #include "pst_snapshot_figures.h"
+#include "pst_array.h"
 
 #include <apr_strings.h>
 
@@ -47,7 +48,7 @@ static apr_uint64_t length(const pst_child_row_t *child)
 {
     apr_uint64_t sum = 0, least = there(child);
 
-    for (unsigned i = 0; i < COUNT(pieces); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(pieces); i++) {
         sum += part_of(child, i);
     }
     return sum > least ? sum : least;
@@ -66,7 +67,7 @@ static void print_bar(pst_emit_t *emit, const pst_page_t *page, const pst_child_
     char size[PST_FORMAT_LEN];
     unsigned x = 0;
 
-    for (unsigned i = 0; i < COUNT(pieces); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(pieces); i++) {
         apr_uint64_t value = pst_child_figure(child, pieces[i]);
         unsigned end;
 
@@ -94,7 +95,7 @@ static const char *when_text(const pst_page_t *page, const pst_shared_books_t *b
     const char *text = "";
     char age[PST_FORMAT_LEN], cost[PST_FORMAT_LEN];
 
-    for (unsigned i = 0; i < COUNT(groups); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(groups); i++) {
         text = groups[i].time
              ? apr_psprintf(page->pool, "%s%s %s ago, cost %s; ", text, groups[i].name,
                             pst_format_age(age, pst_view_age(page->snapshot, groups[i].time)),
@@ -141,14 +142,14 @@ static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_chil
     href = pst_args_query(&args, page->pool);
     if (!books->books_time) {
         PIECE(emit, &pst_web_books_none, TEXT("href", href), NUMBER("pid", child->head.owner),
-              NUMBER("columns", COUNT(columns) + 2));
+              NUMBER("columns", PST_ITEMS(columns) + 2));
         return;
     }
     PIECE(emit, &pst_web_books_open, TEXT("href", href), NUMBER("pid", child->head.owner), TEXT("heap", heap_text(books)));
     print_bar(emit, page, child, whole);
     pst_emit_piece(emit, &pst_web_books_figures, NULL, 0);
     pst_emit_cell(emit, &pst_web_cell);
-    for (unsigned i = 0; i < COUNT(columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         pst_emit_figure(emit, pst_metrics[columns[i]].key, columns[i], pst_child_figure(child, columns[i]));
     }
     pst_format_age(age, pst_view_age(page->snapshot, books->books_time));
@@ -170,11 +171,11 @@ void pst_view_books(pst_emit_t *emit, const pst_page_t *page)
     }
     pst_emit_piece(emit, &pst_web_books, NULL, 0);
     pst_emit_cell(emit, &pst_web_books_key);
-    for (unsigned i = 0; i < COUNT(pieces); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(pieces); i++) {
         pst_emit_figure(emit, pst_metrics[pieces[i]].key, pieces[i], 0);
     }
     pst_emit_piece(emit, &pst_web_books_table, NULL, 0);
-    for (unsigned i = 0; i < COUNT(columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         pst_emit_heading(emit, &pst_web_head_plain, columns[i], "");
     }
     pst_emit_piece(emit, &pst_web_books_rows, NULL, 0);

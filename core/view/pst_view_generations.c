@@ -8,6 +8,7 @@
 #include "pst_piece.h"
 #include "pst_web.h"
 #include "pst_snapshot_figures.h"
+#include "pst_array.h"
 
 #include <apr_strings.h>
 
@@ -39,7 +40,7 @@ static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_genera
     PIECE(emit, &pst_web_generation_open, NUMBER("number", row->number),
           TEXT("began", pst_format_time(began, row->generation_started)), TEXT("lasted", lasted));
     pst_emit_cell(emit, &pst_web_cell);
-    for (unsigned i = 0; i < COUNT(columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         pst_emit_figure(emit, pst_metrics[columns[i]].key, columns[i], pst_generation_figure(generation, columns[i]));
     }
     pst_emit_piece(emit, &pst_web_generation_close, NULL, 0);
@@ -71,7 +72,7 @@ void pst_view_generations(pst_emit_t *emit, const pst_page_t *page)
         return;
     }
     pst_emit_piece(emit, &pst_web_generations, NULL, 0);
-    for (unsigned i = 0; i < COUNT(columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         pst_emit_heading(emit, &pst_web_head_plain, columns[i], "");
     }
     pst_emit_piece(emit, &pst_web_generations_rows, NULL, 0);
@@ -83,7 +84,7 @@ void pst_view_generations(pst_emit_t *emit, const pst_page_t *page)
         return;
     }
     PIECE(emit, &pst_web_generation_growth, NUMBER("reloads", growth.steps));
-    for (unsigned i = 0; i < COUNT(columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         print_step(emit, page, columns[i]);
     }
     pst_emit_piece(emit, &pst_web_generation_growth_end, NULL, 0);
@@ -121,7 +122,7 @@ void pst_view_generations_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     }
     pst_emit_end(emit);
     pst_emit_object(emit, "generation_growth");
-    for (unsigned i = 0; i < COUNT(columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         if (compared(columns[i])) {
             print_growth(emit, snapshot, columns[i]);
         }

@@ -12,6 +12,7 @@
 #include "pst_view_tree.h"
 #include "pst_piece.h"
 #include "pst_web.h"
+#include "pst_array.h"
 
 #include <apr_strings.h>
 #include <stdlib.h>
@@ -249,7 +250,7 @@ static void print_process(pst_emit_t *emit, const pst_page_t *page, const pst_hi
     apr_uint64_t top = 0;
 
     for (apr_uint32_t i = 0; i < count; i++) {
-        for (unsigned l = 0; l < COUNT(lines); l++) {
+        for (unsigned l = 0; l < PST_ITEMS(lines); l++) {
             apr_uint64_t height = height_of(&points[i], lines[l].edge);
 
             top = height > top ? height : top;
@@ -261,7 +262,7 @@ static void print_process(pst_emit_t *emit, const pst_page_t *page, const pst_hi
     pst_format_age(age, last->time > points[0].time ? last->time - points[0].time : 0);
     PIECE(emit, &pst_web_chart_process, TEXT("top", pst_format_size(size, top)), TEXT("what", what), TEXT("span", age),
           TEXT("rss", pst_format_size(rss, last->rss)), TEXT("held", pst_format_size(held, last->held)));
-    for (unsigned l = 0; l < COUNT(lines); l++) {
+    for (unsigned l = 0; l < PST_ITEMS(lines); l++) {
         PIECE(emit, &pst_web_chart_process_line, TEXT("key", lines[l].key),
               TEXT("points", edge(page, points, count, lines[l].edge, top)));
     }
@@ -284,7 +285,7 @@ static void print_drawing(pst_emit_t *emit, const pst_page_t *page, const pst_hi
     pst_format_age(age, points[count - 1].time > points[0].time ? points[count - 1].time - points[0].time : 0);
     PIECE(emit, &pst_web_chart, TEXT("top", pst_format_size(size, top)), TEXT("what", what), TEXT("span", age),
           TEXT("low", pst_format_size(floor, low)));
-    for (unsigned a = 0; a < COUNT(areas); a++) {
+    for (unsigned a = 0; a < PST_ITEMS(areas); a++) {
         PIECE(emit, &pst_web_chart_area, TEXT("key", areas[a].key),
               TEXT("points", edge(page, points, count, areas[a].scopes, top)));
     }

@@ -8,6 +8,7 @@
 #include "pst_view_largest.h"
 #include "pst_piece.h"
 #include "pst_web.h"
+#include "pst_array.h"
 
 static const pst_metric_e large_columns[] = { PST_M_peak_bytes, PST_M_reserved_bytes, PST_M_used_bytes };
 
@@ -30,7 +31,7 @@ void pst_view_large_rows(pst_emit_t *emit, const pst_large_row_t *rows, apr_uint
         pst_emit_text(emit, "line", row->line);
         pst_emit_text(emit, "vhost", row->vhost);
         pst_emit_text(emit, "handler", row->handler);
-        for (unsigned m = 0; m < COUNT(large_columns); m++) {
+        for (unsigned m = 0; m < PST_ITEMS(large_columns); m++) {
             pst_emit_figure(emit, pst_metrics[large_columns[m]].key, large_columns[m],
                             large_figure(&rows[i], large_columns[m]));
         }
@@ -106,7 +107,7 @@ static void print_large(pst_emit_t *emit, const pst_page_t *page, const pst_larg
     PIECE(emit, &pst_web_largest_open, TEXT("line", row->line), TEXT("vhost", row->vhost),
           TEXT("handler", row->handler), NUMBER("pid", large->pid));
     pst_emit_share(emit, part(row->peak_bytes, largest, 1000));
-    for (unsigned i = 0; i < COUNT(large_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(large_columns); i++) {
         pst_emit_cell(emit, i ? &pst_web_cell : &pst_web_cell_share);
         pst_emit_figure(emit, pst_metrics[large_columns[i]].key, large_columns[i],
                         large_figure(large, large_columns[i]));
@@ -192,7 +193,7 @@ void pst_view_largest(pst_emit_t *emit, const pst_page_t *page)
     const pst_snapshot_t *snapshot = page->snapshot;
 
     PIECE(emit, &pst_web_largest, NUMBER("count", PST_LARGE_COUNT));
-    for (unsigned i = 0; i < COUNT(large_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(large_columns); i++) {
         pst_emit_heading(emit, &pst_web_head_plain, large_columns[i], "");
     }
     pst_emit_piece(emit, &pst_web_largest_rows, NULL, 0);

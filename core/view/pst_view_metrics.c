@@ -16,8 +16,8 @@
 #include "pst_metrics_class.h"
 #include "pst_trend.h"
 #include "pst_snapshot_figures.h"
+#include "pst_array.h"
 
-#define COUNT(array) (unsigned)(sizeof(array) / sizeof((array)[0]))
 
 /* What samples of scopes are told by. */
 typedef struct part_t {
@@ -38,7 +38,7 @@ typedef struct metrics_t {
     const pst_child_row_t **children;   /* by block: the order in which samples stay */
     pst_labels_t *blocks;               /* of each child */
     apr_uint32_t count;
-    pst_labels_t process, parts[COUNT(parts)], kinds[PST_KIND_COUNT], up_to[PST_SIZES_BUCKETS];
+    pst_labels_t process, parts[PST_ITEMS(parts)], kinds[PST_KIND_COUNT], up_to[PST_SIZES_BUCKETS];
     apr_status_t status;
 } metrics_t;
 
@@ -63,11 +63,11 @@ static void make_labels(metrics_t *m)
     const pst_field_t process = { "scope", pst_scope_word(PST_SCOPE_PROCESS), 0 };
 
     m->process = labels(m, &process, 1);
-    for (unsigned i = 0; i < COUNT(parts); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(parts); i++) {
         const pst_field_t fields[] = { { "scope", pst_scope_word(parts[i].scope), 0 },
                                        { "kind", kind_word(parts[i].kind), 0 } };
 
-        m->parts[i] = labels(m, fields, COUNT(fields));
+        m->parts[i] = labels(m, fields, PST_ITEMS(fields));
     }
     for (unsigned kind = 0; kind < PST_KIND_COUNT; kind++) {
         const pst_field_t field = { "kind", kind_word(kind), 0 };
@@ -109,7 +109,7 @@ static void print_server(metrics_t *m)
     const pst_shared_header_t *about = &m->snapshot->about;
     const pst_field_t fields[] = { { "version", about->server, 0 }, { "module", about->module, 0 },
                                    { "mpm", about->mpm, 0 } };
-    pst_labels_t info = labels(m, fields, COUNT(fields));
+    pst_labels_t info = labels(m, fields, PST_ITEMS(fields));
 
     if (!info.text) {
         return;
@@ -163,7 +163,7 @@ static void print_scopes(const metrics_t *m, apr_uint32_t i, pst_metric_e metric
     pst_emit_sample(m->emit, "", &m->blocks[i], &m->process,
                     verdict ? child->head.verdict.state == PST_TREND_GROWING
                             : pst_usage_figure(&child->head.process, metric));
-    for (unsigned p = 0; p < COUNT(parts) && pst_metrics[metric].kind == PST_GAUGE; p++) {
+    for (unsigned p = 0; p < PST_ITEMS(parts) && pst_metrics[metric].kind == PST_GAUGE; p++) {
         if (!verdict || parts[p].kind != PST_KIND_OTHER) {      /* without a slot there is no verdict */
             pst_emit_sample(m->emit, "", &m->blocks[i], &m->parts[p],
                             pst_kind_figure(&child->kinds[parts[p].kind], parts[p].scope, metric));
@@ -226,7 +226,7 @@ static void print_findings(metrics_t *m)
     for (unsigned i = 0; i < findings->count; i++) {
         const pst_finding_t *finding = &findings->findings[i];
         const pst_field_t fields[] = { { "id", finding->id, 0 }, { "severity", pst_severity_word(finding->severity), 0 } };
-        pst_labels_t which = labels(m, fields, COUNT(fields));
+        pst_labels_t which = labels(m, fields, PST_ITEMS(fields));
         apr_uint64_t sum = alike(findings, i);
 
         if (sum && which.text) {
@@ -286,7 +286,7 @@ static void name_classes(metrics_t *m, pst_metrics_classes_t *classes, const pst
         const pst_field_t fields[] = { { "class", classes->rows[c].name, 0 },
                                        { "tag", classes->rows[c].sum.row.tag, 0 } };
 
-        classes->rows[c].labels = labels(m, fields, COUNT(fields));
+        classes->rows[c].labels = labels(m, fields, PST_ITEMS(fields));
     }
 }
 

@@ -19,6 +19,7 @@
 #include "pst_piece.h"
 #include "pst_web.h"
 #include "pst_snapshot_figures.h"
+#include "pst_array.h"
 
 /* A column: its figure, and how to sort by it, or -1. */
 typedef struct column_t {
@@ -57,7 +58,7 @@ static const pst_metric_e request_columns[] = {
 };
 
 /* connection, state and age, request beside the figures */
-#define ROW_COLUMNS (3 + COUNT(row_columns) + COUNT(request_columns))
+#define ROW_COLUMNS (3 + PST_ITEMS(row_columns) + PST_ITEMS(request_columns))
 
 /* ---- links: the same page with one thing changed ---- */
 
@@ -93,7 +94,7 @@ static void print_refresh(pst_emit_t *emit, const pst_page_t *page)
 {
     static const apr_uint32_t choices[] = { 0, 2, 10, 60 };
 
-    for (unsigned i = 0; i < COUNT(choices); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(choices); i++) {
         int on = choices[i] == page->args->refresh;
 
         PIECE(emit, on ? &pst_web_refresh_on : &pst_web_refresh_off,
@@ -176,7 +177,7 @@ static void print_segments(pst_emit_t *emit, apr_uint64_t (*figure)(const void *
     apr_uint64_t eighths = 0;
     unsigned x = 0;
 
-    for (unsigned i = 0; i < COUNT(scopes); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(scopes); i++) {
         unsigned end;
 
         eighths += figure(of, scopes[i]) / 8;
@@ -193,7 +194,7 @@ static apr_uint64_t scopes_sum(apr_uint64_t (*figure)(const void *, pst_metric_e
 {
     apr_uint64_t sum = 0;
 
-    for (unsigned i = 0; i < COUNT(scopes); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(scopes); i++) {
         /* five figures of at most INT64_MAX: an eighth of each, and the sum cannot wrap */
         sum += figure(of, scopes[i]) / 8;
     }
@@ -206,14 +207,14 @@ static void print_total(pst_emit_t *emit, const pst_page_t *page)
 
     pst_emit_piece(emit, &pst_web_total, NULL, 0);
     pst_emit_cell(emit, &pst_web_tile);
-    for (unsigned i = 0; i < COUNT(tiles); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(tiles); i++) {
         pst_emit_figure(emit, pst_metrics[tiles[i]].key, tiles[i], pst_total_figure(total, tiles[i]));
     }
     pst_emit_piece(emit, &pst_web_total_bar, NULL, 0);
     print_segments(emit, figure_of_all, total, scopes_sum(figure_of_all, total));
     pst_emit_piece(emit, &pst_web_total_legend, NULL, 0);
     pst_emit_cell(emit, &pst_web_legend);
-    for (unsigned i = 0; i < COUNT(scopes); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(scopes); i++) {
         pst_emit_figure(emit, pst_metrics[scopes[i]].key, scopes[i], pst_total_figure(total, scopes[i]));
     }
     pst_emit_piece(emit, &pst_web_total_end, NULL, 0);
@@ -231,7 +232,7 @@ static void print_live(pst_emit_t *emit, const pst_page_t *page)
     PIECE(emit, &pst_web_live, TEXT("base", page->base),
           NUMBER("pid", wanted));
     pst_emit_cell(emit, &pst_web_live_key);
-    for (unsigned i = 0; i < COUNT(scopes); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(scopes); i++) {
         pst_emit_figure(emit, pst_metrics[scopes[i]].key, scopes[i], 0);
     }
     pst_emit_piece(emit, &pst_web_live_end, NULL, 0);
@@ -306,7 +307,7 @@ static void print_pages(pst_emit_t *emit, const pst_page_t *page, const char *wh
 /* What comes behind the usual columns where a level is asked for; times stand in the titles of what was taken then. */
 static int is_more(const pst_page_t *page, pst_metric_e metric)
 {
-    for (unsigned i = 0; i < COUNT(child_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(child_columns); i++) {
         if (child_columns[i].metric == metric) {
             return 0;
         }
@@ -343,7 +344,7 @@ static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_chil
     print_segments(emit, figure_of_child, child, whole);
     pst_emit_piece(emit, &pst_web_child_figures, NULL, 0);
     pst_emit_cell(emit, &pst_web_cell);
-    for (unsigned i = 0; i < COUNT(child_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(child_columns); i++) {
         pst_metric_e metric = child_columns[i].metric;
 
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_child_figure(child, metric));
@@ -363,7 +364,7 @@ static void print_children(pst_emit_t *emit, const pst_page_t *page)
     apr_uint64_t largest = 0;
 
     PIECE(emit, &pst_web_children, TEXT("href", sort_link(page, PST_SORT_PID)));
-    for (unsigned i = 0; i < COUNT(child_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(child_columns); i++) {
         print_heading(emit, page, &child_columns[i]);
     }
     print_more(emit, page, NULL);
@@ -393,10 +394,10 @@ typedef struct group_t {
 
 static void print_connection_headings(pst_emit_t *emit, const pst_page_t *page)
 {
-    for (unsigned i = 0; i < COUNT(row_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(row_columns); i++) {
         print_heading(emit, page, &row_columns[i]);
     }
-    for (unsigned i = 0; i < COUNT(request_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(request_columns); i++) {
         pst_emit_heading(emit, &pst_web_head_plain, request_columns[i], "");
     }
     pst_emit_piece(emit, &pst_web_connections_rows, NULL, 0);
@@ -421,7 +422,7 @@ static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t 
 {
     print_row_texts(emit, page, row);
     pst_emit_share(emit, pst_permille(row->slot.usage.reserved_bytes, largest));
-    for (unsigned i = 0; i < COUNT(row_columns); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(row_columns); i++) {
         pst_metric_e metric = row_columns[i].metric;
 
         pst_emit_cell(emit, metric == PST_M_reserved_bytes ? &pst_web_cell_bar : &pst_web_cell);
@@ -429,14 +430,14 @@ static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t 
     }
     if (row->slot.has_request) {
         pst_emit_cell(emit, &pst_web_cell_request);
-        for (unsigned i = 0; i < COUNT(request_columns); i++) {
+        for (unsigned i = 0; i < PST_ITEMS(request_columns); i++) {
             pst_metric_e metric = request_columns[i];
 
             pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_request_figure(row, metric));
         }
     }
     else {
-        PIECE(emit, &pst_web_request_none, NUMBER("figures", COUNT(request_columns)));
+        PIECE(emit, &pst_web_request_none, NUMBER("figures", PST_ITEMS(request_columns)));
     }
     pst_emit_piece(emit, &pst_web_row_close, NULL, 0);
 }
@@ -488,8 +489,8 @@ static void print_connections(pst_emit_t *emit, const pst_page_t *page)
     PIECE(emit, page->args->filter.sort == PST_SORT_RESERVED ? &pst_web_connections : &pst_web_connections_sorted,
           TEXT("sort", pst_sort_word(page->args->filter.sort)));
     PIECE(emit, &pst_web_connections_table, TEXT("client", sort_link(page, PST_SORT_CLIENT)),
-          TEXT("age", sort_link(page, PST_SORT_AGE)), NUMBER("figures", COUNT(row_columns)),
-          NUMBER("request_figures", COUNT(request_columns)));
+          TEXT("age", sort_link(page, PST_SORT_AGE)), NUMBER("figures", PST_ITEMS(row_columns)),
+          NUMBER("request_figures", PST_ITEMS(request_columns)));
     print_connection_headings(emit, page);
     for (apr_uint32_t i = 0; i < window->count; i++) {
         apr_uint64_t reserved = window->rows[i]->slot.usage.reserved_bytes;

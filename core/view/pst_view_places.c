@@ -12,6 +12,7 @@
 #include "pst_trend.h"
 #include "pst_web.h"
 #include "pst_snapshot_figures.h"
+#include "pst_array.h"
 
 static const pst_metric_e class_columns[] = {
     PST_M_class_reserved_bytes, PST_M_class_pools, PST_M_class_pools_created, PST_M_class_pools_destroyed,
@@ -85,7 +86,7 @@ static void print_class(pst_emit_t *emit, const pst_page_t *page, const pst_clas
     PIECE(emit, !class->index ? &pst_web_class_open_other
                 : class->row.tag[0] ? &pst_web_class_open : &pst_web_class_open_untagged,
           TEXT("tag", class->row.tag), TEXT("place", text), TEXT("growth", growth));
-    print_figures(emit, class_columns, COUNT(class_columns), class_figure, class,
+    print_figures(emit, class_columns, PST_ITEMS(class_columns), class_figure, class,
                   page->snapshot->total.reserved_bytes);
 }
 
@@ -95,7 +96,7 @@ static void print_classes(pst_emit_t *emit, const pst_page_t *page)
     apr_uint32_t count = snapshot->class_count < PST_VIEW_CLASSES ? snapshot->class_count : PST_VIEW_CLASSES;
 
     pst_emit_piece(emit, &pst_web_classes, NULL, 0);
-    print_headings(emit, class_columns, COUNT(class_columns));
+    print_headings(emit, class_columns, PST_ITEMS(class_columns));
     pst_emit_piece(emit, &pst_web_classes_rows, NULL, 0);
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
         print_class(emit, page, &snapshot->classes[i]);
@@ -124,7 +125,7 @@ static void print_site(pst_emit_t *emit, const pst_page_t *page, const pst_site_
         PIECE(emit, &pst_web_site_figures, TEXT("scope", pst_scope_word(site->row.scope)),
               TEXT("tag", site->of_class ? site->of_class->row.tag : ""));
     }
-    print_figures(emit, site_columns, COUNT(site_columns), site_figure, site, page->snapshot->total.reserved_bytes);
+    print_figures(emit, site_columns, PST_ITEMS(site_columns), site_figure, site, page->snapshot->total.reserved_bytes);
 }
 
 static void print_sites(pst_emit_t *emit, const pst_page_t *page)
@@ -138,7 +139,7 @@ static void print_sites(pst_emit_t *emit, const pst_page_t *page)
         return;
     }
     PIECE(emit, &pst_web_sites, TEXT("rate", pst_format_size(size, rate)));
-    print_headings(emit, site_columns, COUNT(site_columns));
+    print_headings(emit, site_columns, PST_ITEMS(site_columns));
     pst_emit_piece(emit, &pst_web_sites_rows, NULL, 0);
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
         print_site(emit, page, &snapshot->sites[i]);

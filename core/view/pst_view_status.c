@@ -6,6 +6,7 @@
 #include "pst_piece.h"
 #include "pst_web.h"
 #include "pst_snapshot_figures.h"
+#include "pst_array.h"
 
 /* The law of conservation, then what is more: all of them figures that a child's head has. */
 static const pst_metric_e figures[] = {
@@ -17,7 +18,7 @@ static const pst_metric_e figures[] = {
 
 static void print_figures(pst_emit_t *emit, const pst_total_t *total, int at_large)
 {
-    for (unsigned i = 0; i < (at_large ? COUNT(figures) : BALANCE); i++) {
+    for (unsigned i = 0; i < (at_large ? PST_ITEMS(figures) : BALANCE); i++) {
         pst_emit_figure(emit, pst_metric_short_key(figures[i]), figures[i], pst_total_figure(total, figures[i]));
     }
 }

@@ -7,6 +7,7 @@
  * copies are small.
  */
 #include "pst_remote.h"
+#include "pst_proc.h"
 
 #include <apr_strings.h>
 #include <errno.h>
@@ -27,19 +28,10 @@
 /* As much of a file of a process as there is room for. @return whether there is such a file */
 static int read_file(apr_uint32_t pid, const char *name, char *text, apr_size_t size)
 {
-    char path[64];
-    apr_ssize_t len;
-    int fd;
+    int fd = pst_proc_open_of(pid, name);
 
-    snprintf(path, sizeof(path), "/proc/%u/%s", (unsigned)pid, name);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    len = read(fd, text, size - 1);
-    close(fd);
-    text[len > 0 ? len : 0] = '\0';
-    return 1;
+    pst_proc_take(fd, text, size);
+    return fd >= 0;
 }
 
 const char *pst_remote_stat(apr_uint32_t pid, char *text, apr_size_t size)
