@@ -45,6 +45,7 @@
 static struct {
     pst_apr_facts_t facts;
     pst_got_loads_t right;      /* the loader's list when all slots were last known to be right */
+    apr_uint64_t    tried;      /* objects loaded when they were last walked over */
     unsigned        tries;
     apr_uint64_t    refreshed;  /* when somebody last looked */
     int             refreshing;
@@ -283,6 +284,49 @@ static const char *redirect(apr_pool_t *parent)
     return why;
 }
 
+/* New objects alone are walked over. All is right when a later walk finds nothing to do: before, the loader may have
+ * been at one. */
+static void patch_new(const pst_got_loads_t *now)
+{
+    pst_pages_t here;
+    apr_size_t stores = 0, skip = now->unloaded == g.right.unloaded ? g.right.objects : 0;
+    apr_status_t rv;
+    const char *why;
+
+    if (pst_pages_take(&here, &why) != APR_SUCCESS) {
+        return;                 /* the next time */
+    }
+    rv = pst_hooks_patch(PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip }, &stores);
+    if ((rv == APR_SUCCESS && !stores) || ++g.tries > TRIES_MOST) {
+        g.right = *now;
+        g.tries = 0;
+    }
+    pst_pages_drop(&here);
+}
+
+/* @param again  also if all that was loaded has been walked over, but was not right then */
+static void look_for(int again)
+{
+    pst_got_loads_t now;
+    apr_uint64_t loaded;
+
+    if (pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    loaded = pst_got_loads();
+    if (loaded != g.right.loaded && (again || loaded != g.tried)) {
+        pst_got_look(&now);
+        g.tried = now.loaded;
+        patch_new(&now);
+    }
+    __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
+}
+
+static void look_for_new(void)
+{
+    look_for(0);
+}
+
 static void start_secret(void)
 {
     apr_uint32_t secret = 0;
@@ -322,6 +366,9 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     *reason = redirect(pool);
     pst_account_together();
     g.started = *reason == NULL;
+    if (g.started) {
+        pst_wrap_look = look_for_new;
+    }
     return g.started ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
 }
 
@@ -355,47 +402,13 @@ void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shar
     pst_site_start(board, block, profile);
 }
 
-/* New objects alone are walked over. All is right when a later walk finds nothing to do: before, the loader may have
- * been at one. */
-static void patch_new(const pst_got_loads_t *now)
-{
-    pst_pages_t here;
-    apr_size_t stores = 0, skip = now->unloaded == g.right.unloaded ? g.right.objects : 0;
-    apr_status_t rv;
-    const char *why;
-
-    if (pst_pages_take(&here, &why) != APR_SUCCESS) {
-        return;                 /* the next time */
-    }
-    rv = pst_hooks_patch(PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip }, &stores);
-    if ((rv == APR_SUCCESS && !stores) || ++g.tries > TRIES_MOST) {
-        g.right = *now;
-        g.tries = 0;
-    }
-    pst_pages_drop(&here);
-}
-
-static void look_for_new(void)
-{
-    pst_got_loads_t now;
-
-    if (pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
-        return;
-    }
-    pst_got_look(&now);
-    if (now.loaded != g.right.loaded) {
-        patch_new(&now);
-    }
-    __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
-}
-
 void pst_instrument_refresh(apr_uint64_t now)
 {
     apr_uint64_t last = __atomic_load_n(&g.refreshed, __ATOMIC_RELAXED);
 
     if (now - last >= REFRESH_EVERY && g.started
         && __atomic_compare_exchange_n(&g.refreshed, &last, now, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        look_for_new();
+        look_for(1);
     }
 }
 
@@ -414,6 +427,7 @@ static int transfer(void *baton, apr_pool_t *pool)
     if (!record || record->account != t->from) {
         return 0;
     }
+    pst_wrap_compare(record, pool);
     pst_account_move(t->from, t->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     record->account = t->to;
     pst_novel_given_back(record, 0);
@@ -499,6 +513,7 @@ static int sample_pool(void *baton, apr_pool_t *pool)
     if (!record || record->account != sampling->account) {
         return 0;
     }
+    pst_wrap_compare(record, pool);
     sampling->slack += pst_wrap_publish(record, pool);
     return 1;
 }
@@ -542,6 +557,7 @@ static apr_int64_t sample_pools(const pst_account_t *account, int deep)
         pst_apr_walk(account->root, sample_pool, &sampling, &budget);
         return sampling.slack;
     }
+    pst_wrap_compare(account->record, account->root);
     return pst_wrap_publish(account->record, account->root);
 }
 

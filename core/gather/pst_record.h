@@ -18,6 +18,7 @@ typedef struct pst_record_t {
     apr_size_t     reserved;    /**< charged: bytes of its nodes */
     apr_size_t     left;        /**< slack of its nodes other than the active one */
     apr_size_t     published;   /**< charged: slack */
+    const apr_memnode_t *active; /**< of the pool when it was last seen: another one, and it was changed unseen */
     apr_uint64_t   born;        /**< by pst_ticks() */
     apr_uint16_t   of_class;    /**< pst_class.h; 0 = of none */
     apr_uint16_t   allocator;   /**< pst_allocator.h: of a transaction pool; 0 = of others */

@@ -43,6 +43,20 @@ pst_record_t *pst_wrap_record(apr_pool_t *pool);
 /** Fill in the record of a pool met as it stands: what it was found to hold. Charging is the caller's. */
 void pst_wrap_fill(pst_record_t *record, apr_pool_t *pool, const pst_apr_figures_t *figures);
 
+/** Called when a pool has grown, about once a millisecond at most: are there objects whose calls are not redirected? */
+extern void (*pst_wrap_look)(void);
+
+/** Within pst_wrap_compare(). */
+void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool);
+
+/** Before a pool is changed or sampled: was it changed by calls that nobody saw?  Then its nodes are counted. Whose pool it is. */
+static APR_INLINE void pst_wrap_compare(pst_record_t *record, apr_pool_t *pool)
+{
+    if (PST_UNLIKELY(record->active != pst_apr_pool(pool)->active)) {
+        pst_wrap_heal(record, pool);
+    }
+}
+
 /** Bring a record's published slack up to date. @return the change, to be charged */
 apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool);
 

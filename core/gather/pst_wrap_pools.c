@@ -23,6 +23,16 @@
 
 apr_uint64_t pst_wrap_loads_at_start;
 
+/* Ticks between two looks for new objects, by pools that grow: less than a millisecond. */
+#define LOOK_EVERY 1000000
+
+static void nobody_looks(void)
+{
+}
+
+void (*pst_wrap_look)(void) = nobody_looks;
+static apr_uint64_t looked;         /* pst_ticks() */
+
 /* Nodes looked at when a pool is taken in late. */
 #define WALK_NODES 4096
 
@@ -43,6 +53,7 @@ void pst_wrap_fill(pst_record_t *record, apr_pool_t *pool, const pst_apr_figures
 {
     record->reserved = figures->reserved;
     record->published = figures->slack;
+    record->active = pst_apr_pool(pool)->active;
     record->left = figures->slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
 }
 
@@ -88,6 +99,30 @@ apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool)
 }
 
 /*
+ * The pool got nodes, or was cleared, by calls that are not redirected: those of an object that was loaded just
+ * now, or through a pointer from dlsym().  Its nodes tell what it holds; a pool of too many is left until it is cleared.
+ */
+void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool)
+{
+    pst_apr_figures_t figures = { 0 };
+    apr_size_t budget = WALK_NODES, reserved = record->reserved, slack = record->published;
+    apr_int64_t change;
+
+    record->active = pst_apr_pool(pool)->active;
+    pst_apr_add_pool(&figures, pool, &budget);
+    if (figures.cut || pst_child_muted()) {
+        return;
+    }
+    pst_wrap_fill(record, pool, &figures);
+    change = (apr_int64_t)(figures.reserved - reserved);
+    pst_account_charge(record->account, change, (apr_int64_t)(figures.slack - slack), 0);
+    if (change) {
+        pst_class_changed(record, pool, change);
+        PST_COUNT(unattributed_bytes, change > 0 ? change : 0);
+    }
+}
+
+/*
  * The active node changed while m was handed out.  APR moves to an older node
  * with room as well as to a fresh one; only m at the very start of the node tells
  * a fresh one, since a node in the ring is never empty (apr_palloc() and
@@ -112,6 +147,7 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
         return;
     }
     record->left += pst_apr_node_slack(before);
+    record->active = now;
     if (pst_apr_opened(now, m)) {
         size = pst_apr_node_size(now);
         record->reserved += size;
@@ -120,6 +156,10 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
         pst_site_grow(record, size, 0);
         pst_novel_grown(record, size);
         look_into(record->account);
+        if (PST_UNLIKELY(pst_ticks() - __atomic_load_n(&looked, __ATOMIC_RELAXED) > LOOK_EVERY)) {
+            __atomic_store_n(&looked, pst_ticks(), __ATOMIC_RELAXED);
+            pst_wrap_look();
+        }
     }
     else {
         record->left -= (apr_size_t)(now->endp - (const char *)m);
@@ -130,10 +170,11 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
 /* A pool without a record is taken in before it changes, not after. */
 static APR_INLINE void about_to(apr_pool_t *pool)
 {
-    const pst_record_t *record = pst_wrap_record(pool);
+    pst_record_t *record = pst_wrap_record(pool);
 
     if (PST_LIKELY(record != NULL)) {
         pst_allocator_use(record, pool);
+        pst_wrap_compare(record, pool);
     }
 }
 
@@ -299,6 +340,7 @@ static __attribute__((always_inline)) inline void born(apr_pool_t *pool, const p
     record->account = above ? above->account : pst_account_process();
     record->reserved = pst_apr_node_size(self);
     record->published = pst_apr_node_slack(self);
+    record->active = self;
     note_below(record->account, 1);
     pst_account_charge(record->account, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
     PST_COUNT(pools_created, 1);
@@ -363,6 +405,7 @@ static void cleared(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
 
     PST_COUNT(pools_cleared, 1);
     record->left = 0;
+    record->active = pst_apr_pool(pool)->active;
     if (before != self) {
         record->reserved = self;
         pst_novel_given_back(record, self);

@@ -14,6 +14,7 @@
 #include "board_double.h"
 #include "pst_apr.h"
 #include "pst_instrument.h"
+#include "pst_wrap.h"
 
 #include <apr_buckets.h>
 #include <apr_mmap.h>
@@ -1207,6 +1208,107 @@ static int account_far_out(void *by_clear)
     return block->child_reserved_bytes != before ? 2 : block->connections_open || block->requests_finished != 1 ? 3 : 0;
 }
 
+/* What the nodes of a pool and those below it say, against what they are charged with. */
+static int is_right(apr_pool_t *pool, apr_uint64_t others)
+{
+    pst_apr_figures_t figures = { 0 };
+    apr_size_t budget = 100000;
+
+    pst_apr_add_pool(&figures, pool, &budget);
+    return block->child_reserved_bytes == others + figures.reserved;
+}
+
+/* Calls that go past the wrappers: the pool heals when it is touched, by growth, by a hook, by a clear, by its end. */
+static int unseen(void *unused)
+{
+    apr_pool_t *pool;
+    apr_uint64_t others;
+    int i;
+
+    (void)unused;
+    if (!start(PST_LEVEL_FULL)) {
+        return 1;
+    }
+    others = block->child_reserved_bytes;
+    pool = pool_of_its_own(base, 1);
+    for (i = 0; i < 20; i++) {
+        pst_real.palloc(pool, 50000);
+    }
+    if (is_right(pool, others)) {
+        return 2;
+    }
+    apr_palloc(pool, 100000);
+    if (!is_right(pool, others)) {
+        return 3;
+    }
+    pst_real.palloc(pool, 300000);
+    pst_real.pool_clear(pool);
+    apr_palloc(pool, 100000);
+    if (!is_right(pool, others)) {
+        return 4;
+    }
+    pst_real.palloc(pool, 300000);
+    apr_pool_clear(pool);
+    if (!is_right(pool, others)) {
+        return 5;
+    }
+    apr_palloc(pool, 100000);
+    pst_real.palloc(pool, 300000);
+    apr_pool_destroy(pool);
+    return block->child_reserved_bytes != others ? 6 : 0;
+}
+
+static const char late_code[] =
+    "void *apr_palloc(void *, unsigned long);\n"
+    "void *late_palloc(void *pool, unsigned long size) { return apr_palloc(pool, size); }\n"
+    "void *(*late_table[])(void *, unsigned long) = { apr_palloc };\n";
+
+/* An object loaded after the start: as soon as any pool grows its calls are seen, those through its tables too. */
+static int loaded_late(void *unused)
+{
+    char dir[] = "/tmp/poolstat-unit-XXXXXX", command[600];
+    void *(*palloc)(apr_pool_t *, apr_size_t), *(**table)(apr_pool_t *, apr_size_t), *late;
+    apr_pool_t *pool, *other;
+    apr_uint64_t others;
+    FILE *code;
+
+    (void)unused;
+    if (!mkdtemp(dir)) {
+        return 1;
+    }
+    apr_snprintf(command, sizeof(command), "%s/late.c", dir);
+    code = fopen(command, "w");
+    fputs(late_code, code);
+    fclose(code);
+    apr_snprintf(command, sizeof(command), "cc -shared -fPIC -o %s/late.so %s/late.c", dir, dir);
+    if (system(command) != 0 || !start(PST_LEVEL_FULL)) {
+        return 2;
+    }
+    other = pool_of_its_own(base, 1);
+    pool = pool_of_its_own(base, 1);
+    apr_snprintf(command, sizeof(command), "%s/late.so", dir);
+    late = dlopen(command, RTLD_NOW);
+    apr_snprintf(command, sizeof(command), "rm -r %s", dir);
+    if (!late || system(command) != 0) {
+        return 3;
+    }
+    palloc = (void *(*)(apr_pool_t *, apr_size_t))dlsym(late, "late_palloc");
+    table = (void *(**)(apr_pool_t *, apr_size_t))dlsym(late, "late_table");
+    usleep(20000);
+    apr_palloc(other, 100000);
+    others = block->child_reserved_bytes - 8192;
+    palloc(pool, 200000);
+    if (!is_right(pool, others)) {
+        return 4;
+    }
+    table[0](pool, 300000);
+    if (!is_right(pool, others)) {
+        return 5;
+    }
+    apr_pool_destroy(pool);
+    return block->child_reserved_bytes != others ? 6 : 0;
+}
+
 static void *allocate_in(void *pool)
 {
     apr_pool_t *deeper;
@@ -1440,6 +1542,8 @@ int main(int argc, char **argv)
     alone = apart(too_large, NULL);
     is_number((unsigned)apart(account_far_out, &alone), 0, "an account whose memory goes with a clear");
     is_number((unsigned)apart(account_far_out, NULL), 0, "or with a destroy");
+    is_number((unsigned)apart(unseen, NULL), 0, "calls that go past the wrappers: a pool heals when it is touched");
+    is_number((unsigned)apart(loaded_late, NULL), 0, "an object loaded late is seen when a pool grows");
     is_number((unsigned)apart(worker_in_dying_pool, NULL), 0, "a cleanup waits for a worker that uses the pool");
     is_number((unsigned)apart(worker_in_dying_pool, &alone), 0, "a pre-cleanup waits for one");
     is_number((unsigned)apart(unmanaged_before, NULL), 0, "an unmanaged pool born before the child was instrumented");
