@@ -21,6 +21,7 @@
  */
 #include "pst_memory.h"
 #include "pst_proc.h"
+#include "pst_stack.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -322,12 +323,15 @@ static int ends_in_guard(const pst_mapping_t *m, const pst_mapping_t *below)
     return !m->name[0] && !strncmp(m->perms, "---p", 4) && m->to - from <= GUARD_MOST && !is_reserve(m, below);
 }
 
-/* Of the stack that the mapping begins with. */
-static apr_uint64_t stack_size(const pst_smaps_t *smaps)
+/* Of the stack that the mapping begins with: as its thread has it, where that can be told; else as stacks are as a rule. */
+static apr_uint64_t stack_end(const pst_smaps_t *smaps)
 {
     const pst_mapping_t *m = &smaps->now;
+    int is_own = smaps->own_stack && smaps->on_stack >= m->from && smaps->on_stack < m->to;
+    apr_uint64_t size = is_own ? smaps->own_stack : smaps->stack_size;
+    apr_uint64_t end = smaps->pid || smaps->nobody || is_own ? 0 : pst_stack_end(m->from, m->to, size);
 
-    return smaps->own_stack && smaps->on_stack >= m->from && smaps->on_stack < m->to ? smaps->own_stack : smaps->stack_size;
+    return end ? end : m->from + size;
 }
 
 static void classify(pst_smaps_t *smaps)
@@ -355,7 +359,7 @@ static void classify(pst_smaps_t *smaps)
     }
     else if (!m->name[0] && guarded && writable) {
         maps->stack_count++;
-        split(smaps, m->from + stack_size(smaps), &maps->stacks);
+        split(smaps, stack_end(smaps), &maps->stacks);
     }
     else if (strcmp(m->name, "[heap]") && behind && writable && before->perms[1] == 'w' && !is_anonymous(before)
              && before->name[0] == '/' && before->perms[3] == 'p') {

@@ -300,6 +300,54 @@ static void threads(apr_size_t stack_size, const char *what)
     pthread_attr_destroy(&attr);
 }
 
+static void *deep_one(void *unused)
+{
+    volatile char room[300 * 1024];
+
+    for (unsigned i = 0; i < sizeof(room); i += 4096) {
+        room[i] = 1;
+    }
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return unused;
+}
+
+/* A thread whose stack has another size than stacks have as a rule: it fills what is its own from the far end.
+ * @return 0; 1: what it touched is no stack; 2: it is something else, too */
+static int of_size(void *size)
+{
+    const pst_memory_stacks_t stacks = { 256 * 1024, 0 };
+    pst_memory_maps_t before, after;
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, *(apr_size_t *)size);
+    pthread_barrier_init(&barrier, NULL, 2);
+    pst_memory_maps(&before, 0, &stacks, NULL, NULL);
+    pthread_create(&thread, &attr, deep_one, NULL);
+    pthread_barrier_wait(&barrier);
+    pst_memory_maps(&after, 0, &stacks, NULL, NULL);
+    pthread_barrier_wait(&barrier);
+    pthread_join(thread, NULL);
+    /* a block that ended threads left has a few of its pages already */
+    if (after.stacks - before.stacks < 268 * KB || after.stacks - before.stacks > 340 * KB) {
+        return 1;
+    }
+    return after.rest > before.rest + 40 * KB ? 2 : 0;
+}
+
+static void other_sizes(void)
+{
+    static apr_size_t sizes[] = { 320 * 1024, 512 * 1024, 1024 * 1024, 3 * 1024 * 1024, 16 * 1024 * 1024 };
+    char text[96];
+
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        snprintf(text, sizeof(text), "a stack of %u KB, where they have 256 as a rule, is one", (unsigned)(sizes[i] / 1024));
+        is_number((unsigned)apart(of_size, &sizes[i]), 0, text);
+    }
+}
+
 static void this_process(void)
 {
     pst_memory_maps_t maps, then;
@@ -774,13 +822,14 @@ int main(void)
     beside_arenas();
     noise();
     rollups();
+    pauses();
+    books();                    /* before threads leave stacks behind, mapped and hardly there */
     this_process();
     threads(0, "stacks of the usual size");
     threads(512 * 1024, "stacks of half a megabyte");
+    other_sizes();
     merged_stacks();
     merged_variables();
     heap();
-    pauses();
-    books();
     return done();
 }
