@@ -34,7 +34,10 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_child_status(pst_process_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(pst_process_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 
-    /* a child: before any other module makes threads or pools of its own */
+    /* a child: while it has its parent's rights */
+    ap_hook_drop_privileges(pst_process_drop_privileges, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* before any other module makes threads or pools of its own */
     ap_hook_child_init(pst_process_child_init, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(pst_process_child_ready, NULL, NULL, APR_HOOK_REALLY_LAST);
 

@@ -50,6 +50,7 @@ const char *pst_config_file(const pst_config_t *config, apr_pool_t *pool);
 
 int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+int pst_process_drop_privileges(apr_pool_t *pchild, server_rec *s);
 void pst_process_child_init(apr_pool_t *pchild, server_rec *s);
 void pst_process_child_ready(apr_pool_t *pchild, server_rec *s);
 void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,

@@ -32,7 +32,7 @@
 
 APLOG_USE_MODULE(poolstat);
 
-#define RETAINED_LAYOUT 1       /* of retained_t and what is in it: another meaning is another number */
+#define RETAINED_LAYOUT 2       /* of retained_t and what is in it: another meaning is another number */
 #define MODULE_VERSION "mod_poolstat/" PST_VERSION
 
 /* What the parent keeps across reloads. */
@@ -47,6 +47,9 @@ static struct {
     pid_t              parent;      /* who began the generation */
     apr_uint32_t       generation;
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
+    retained_t        *retained;
+    apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
+    int                told_moved;  /* parent: that the file is another's, or nobody's */
 } g;
 
 static int query(int code, int otherwise)
@@ -102,6 +105,12 @@ static apr_status_t make_board(retained_t *retained, const char *path, apr_uint3
     };
     apr_status_t rv = pst_board_create(&retained->board, path, blocks, slots, &about, ptemp);
 
+    if (rv == APR_SUCCESS) {
+        rv = pst_board_withhold(&retained->board);
+        if (rv != APR_SUCCESS) {
+            pst_board_close(&retained->board);
+        }
+    }
     retained->made = rv == APR_SUCCESS;
     if (retained->made) {
         apr_cpystrn(retained->path, path, sizeof(retained->path));
@@ -121,14 +130,15 @@ static int board_fits(const retained_t *retained, const char *path, apr_uint32_t
 {
     return retained->made && strcmp(retained->path, path) == 0 && retained->board.child_count == blocks
            && retained->board.slot_count == slots && retained->board.fine_count == config->history
-           && retained->board.interval == config->interval && access(path, F_OK) == 0 && pst_board_intact(&retained->board);
+           && retained->board.interval == config->interval && pst_board_is_at(&retained->board, path)
+           && pst_board_intact(&retained->board);
 }
 
 /* The old board goes, unless it fits; children of the old configuration keep
  * writing to theirs, unseen. */
 static void provide_board(retained_t *retained, const pst_config_t *config, apr_pool_t *ptemp, server_rec *s)
 {
-    apr_uint32_t blocks = wanted_blocks(), slots = wanted_slots(config);
+    apr_uint32_t blocks = wanted_blocks(), slots = wanted_slots(config), holder;
     const char *path = pst_config_file(config, ptemp);
     apr_status_t rv = APR_EBADPATH;
 
@@ -147,6 +157,15 @@ static void provide_board(retained_t *retained, const pst_config_t *config, apr_
         }
         retained->made = 0;
     }
+    holder = path ? pst_board_holder(path) : 0;
+    if (holder) {
+        pst_runtime.why_none = "The board is another server's; the error log says whose (PST0026).";
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "PST0026: %s is the board of the httpd with the process id %u, which runs: "
+                     "it is left alone, nothing is gathered here, pool-status answers 503. PoolStatFile or DefaultRuntimeDir "
+                     "names another place.", path, (unsigned)holder);
+        return;
+    }
+    pst_runtime.why_none = "The board could not be made; the error log says why (PST0002).";
     if (path && strlen(path) < sizeof(retained->path)) {
         rv = make_board(retained, path, blocks, slots, config, ptemp);
     }
@@ -188,8 +207,9 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     retained = pst_retained("board", RETAINED_LAYOUT, sizeof(*retained));
     provide_board(retained, config, ptemp, s);
     apr_pool_cleanup_register(pconf, NULL, drop_guard, apr_pool_cleanup_null);
+    g.retained = retained;
+    g.told_moved = 0;
     pst_runtime.board = retained->made ? &retained->board : NULL;
-    pst_runtime.why_none = "The board could not be made; the error log says why (PST0002).";
     announce(config, s);
     if (config->control) {
         pst_release_post_config(s);
@@ -218,6 +238,7 @@ static void publish_limits(pst_shared_header_t *header, const pst_config_t *conf
 static apr_status_t generation_ends(void *unused)
 {
     if (pst_runtime.board && g.parent == getpid()) {
+        pst_guard_set(pst_runtime.board);
         pst_generation_parent_ends(pst_runtime.board, g.generation);
     }
     (void)unused;
@@ -327,7 +348,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
     pst_level_e level = start_gathering(pchild, block, config, &reason);
 
     if (!block) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0006: no free block on the board: this child is not shown.");
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0006: no free block on the board, or no room for one: this child is not shown.");
     }
     block = pst_runtime.gathers ? pst_child_block() : block;
     if (block) {
@@ -345,10 +366,52 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
     pst_watch_child_init(pst_runtime.board, block, pchild, s);
 }
 
+/*
+ * A process that the parent forked has nothing of the board. The MPM's children get it back here; whoever else comes by,
+ * as mod_cgid's daemon does, goes without. MPMs call themselves starting in their children alone, once they run
+ * (child_main() of prefork, worker and event, 2.4.71).
+ */
+static int is_child_of_mpm(void)
+{
+    int state = -1;
+
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM && ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+           && state == AP_MPMQ_STARTING;
+}
+
+/* That the file is not ours any more is the parent's to tell, once. */
+static void join_board(server_rec *s)
+{
+    apr_status_t rv = pst_board_join(&g.retained->board, g.retained->path);
+
+    if (rv == APR_SUCCESS || g.retained->board.mapper == (apr_uint32_t)getpid()) {
+        g.joined = (apr_uint32_t)getpid();
+        return;
+    }
+    pst_runtime.board = NULL;
+    pst_runtime.why_none = "This child could not open the board: the error log says why (PST0024, PST0025).";
+    if (rv != APR_EMISMATCH && !APR_STATUS_IS_ENOENT(rv)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0025: the board cannot be opened: this child is not shown.");
+    }
+}
+
+/* The last hook that runs with the parent's rights. */
+int pst_process_drop_privileges(apr_pool_t *pchild, server_rec *s)
+{
+    (void)pchild;
+    if (pst_runtime.board && is_child_of_mpm()) {
+        join_board(s);
+    }
+    return DECLINED;
+}
+
 void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
 {
     apr_uint32_t pid = (apr_uint32_t)getpid();
 
+    if (pst_runtime.board && g.joined != pid) {       /* an MPM that keeps its rights */
+        join_board(s);
+    }
     if (!pst_runtime.board) {
         return;
     }
@@ -357,6 +420,8 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
         g.pid = pid;
         set_up_child(pchild, s, pst_config_get(s));
     }
+    pst_board_close_file(&g.retained->board);
+    pst_guard_set(pst_runtime.board);
 }
 
 /* apr_pool_pre_cleanup: the child's pools are all there still. */
@@ -377,7 +442,8 @@ void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
     }
 }
 
-/* The parent alone gets here: it outlives all others. */
+/* The parent alone gets here: it outlives all others. httpd sets handlers of its own in it, too: the guard is set anew wherever
+ * the parent touches the board. */
 void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,
                               mpm_child_status status)
 {
@@ -385,6 +451,17 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
     if (pst_runtime.board && status == MPM_CHILD_EXITED && pid > 0) {
         pst_guard_set(pst_runtime.board);
         pst_generation_release(pst_runtime.board, (apr_uint32_t)pid);
+    }
+}
+
+/* Said once: who comes from now on does not find it. */
+static void look_for_board(server_rec *s)
+{
+    if (!g.told_moved && !pst_board_is_at(pst_runtime.board, g.retained->path)) {
+        g.told_moved = 1;
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0024: %s is not the board of this server any more: it was removed, "
+                     "renamed, cut or replaced. Children that start from now on are not shown; a restart, graceful or not, makes "
+                     "the board anew.", g.retained->path);
     }
 }
 
@@ -397,8 +474,10 @@ static int is_gone(apr_uint32_t pid)
 /* For children whose end nobody told of: a block whose owner does not exist is free. */
 int pst_process_monitor(apr_pool_t *pool, server_rec *s)
 {
-    (void)pool, (void)s;
+    (void)pool;
     if (pst_runtime.board) {
+        pst_guard_set(pst_runtime.board);
+        look_for_board(s);
         pst_generation_sweep(pst_runtime.board, is_gone);
     }
     pst_watch_monitor();

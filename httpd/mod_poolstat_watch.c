@@ -147,7 +147,7 @@ void pst_watch_monitor(void)
     if (!g.keepers && g.by != PST_HISTORY_BY_MONITOR) {
         return;
     }
-    for (apr_uint32_t i = 0; i < g.board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(g.board); i < count; i++) {
         pst_shared_child_t *block = pst_board_child(g.board, i);
 
         if (__atomic_load_n(&block->owner, __ATOMIC_RELAXED) && __atomic_load_n(&block->ready, __ATOMIC_ACQUIRE)) {

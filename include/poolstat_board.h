@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    13
+#define PST_BOARD_VERSION    14
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -520,6 +520,7 @@ typedef struct pst_shared_header_t {
     uint32_t coarse_count;      /**< coarse points that a reader gets: one a minute */
     uint32_t interval;          /**< seconds between fine points */
     uint32_t history_by;        /**< pst_history_by_e */
+    uint32_t claimed;           /**< blocks from 0 up that were ever claimed (atomic): those beyond are holes of the file */
     char     server[PST_TEXT_LEN];    /**< httpd's version and build */
     char     module[PST_TEXT_LEN];    /**< mod_poolstat's and APR's version */
     char     mpm[PST_PROTOCOL_LEN];

@@ -10,16 +10,12 @@
  * number of times.  Whoever dies in mid-write leaves an odd counter and harms nobody.
  */
 #include "pst_board.h"
+#include "pst_board_parts.h"
 
 #include <apr_strings.h>
 #include <apr_time.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Bounds on the geometry: above any httpd (ServerLimit 20000, twice, has 40002 blocks), low enough to multiply
@@ -50,15 +46,15 @@ static const pst_shared_descriptor_t descriptors[] = {
 
 #define DESCRIPTOR_COUNT ((apr_uint32_t)(sizeof(descriptors) / sizeof(descriptors[0])))
 
-/* Histories lie behind all blocks, so that those never used cost nothing: see keep_room() in pst_history.c. */
+/* Histories lie behind all blocks, so that those never used cost nothing: pst_history_start() takes their room. */
 static apr_uint64_t history_size(apr_uint32_t fine, apr_uint32_t coarse)
 {
     return PST_ALIGN_UP(PST_HISTORY_HEAD + ((apr_uint64_t)fine + 1 + coarse + 1) * sizeof(pst_shared_point_t),
                         PST_BOARD_ALIGN);
 }
 
-static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, apr_uint32_t slot_count,
-                                 apr_uint32_t fine, apr_uint32_t interval)
+apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_uint32_t slot_count, apr_uint32_t fine,
+                             apr_uint32_t interval)
 {
     apr_uint64_t child_size, size;
 
@@ -95,11 +91,8 @@ static apr_status_t set_geometry(pst_board_t *board, apr_uint32_t child_count, a
     return APR_SUCCESS;
 }
 
-/* The magic goes in last, so that a reader never sees half a header. */
-static void write_header(const pst_board_t *board, const pst_board_about_t *about)
+void pst_board_fill_header(pst_shared_header_t *header, const pst_board_t *board, const pst_board_about_t *about)
 {
-    pst_shared_header_t *header = board->base;
-
     header->version = PST_BOARD_VERSION;
     header->header_size = board->header_size;
     header->child_size = board->child_size;
@@ -137,68 +130,11 @@ static void write_header(const pst_board_t *board, const pst_board_about_t *abou
     apr_cpystrn(header->server, about->server, sizeof(header->server));
     apr_cpystrn(header->module, about->module, sizeof(header->module));
     apr_cpystrn(header->mpm, about->mpm, sizeof(header->mpm));
-    memcpy((char *)board->base + header->descriptor_at, descriptors, sizeof(descriptors));
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    memcpy((char *)header + header->descriptor_at, descriptors, sizeof(descriptors));
     memcpy(header->magic, PST_BOARD_MAGIC, sizeof(header->magic));
 }
 
-/* A page of a sparse file on a full disk is a SIGBUS when first touched; asked for
- * now it is an error that can be told. Boards of unusual size stay sparse, and so
- * do histories until a child claims them. */
-#define PREALLOCATE_UP_TO ((apr_size_t)64 * 1024 * 1024)
-
-static apr_status_t fill_file(pst_board_t *board, const pst_board_about_t *about)
-{
-    int failed;
-
-    if (ftruncate(board->fd, (off_t)board->size) != 0) {
-        return errno;
-    }
-    if (board->history_at <= PREALLOCATE_UP_TO) {
-        failed = posix_fallocate(board->fd, 0, (off_t)board->history_at);
-        if (failed != 0 && failed != EINVAL && failed != EOPNOTSUPP) {
-            return failed;
-        }
-    }
-    board->base = mmap(NULL, board->size, PROT_READ | PROT_WRITE, MAP_SHARED, board->fd, 0);
-    if (board->base == MAP_FAILED) {
-        board->base = NULL;
-        return errno;
-    }
-    write_header(board, about);
-    return APR_SUCCESS;
-}
-
-apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t child_count,
-                              apr_uint32_t slot_count, const pst_board_about_t *about, apr_pool_t *scratch)
-{
-    const char *fresh = apr_psprintf(scratch, "%s.%ld.new", path, (long)getpid());
-    apr_status_t rv;
-
-    memset(board, 0, sizeof(*board));
-    board->fd = -1;
-    rv = set_geometry(board, child_count, slot_count, about->history, about->interval);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    unlink(fresh);
-    board->fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (board->fd < 0) {
-        return errno;
-    }
-    rv = fill_file(board, about);
-    if (rv == APR_SUCCESS && rename(fresh, path) != 0) {
-        rv = errno;
-    }
-    if (rv != APR_SUCCESS) {
-        unlink(fresh);
-        pst_board_close(board);
-    }
-    return rv;
-}
-
-/* Are the numbers of this header those of a board of this version and size? */
-static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *header, apr_uint64_t file_size)
+apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_t *header, apr_uint64_t file_size)
 {
     apr_status_t rv;
 
@@ -213,7 +149,7 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
         || header->generation_count != PST_GENERATION_COUNT) {
         return APR_EMISMATCH;
     }
-    rv = set_geometry(board, header->child_count, header->slot_count, header->fine_count, header->interval);
+    rv = pst_board_shape(board, header->child_count, header->slot_count, header->fine_count, header->interval);
     if (rv != APR_SUCCESS || header->header_size != board->header_size
         || header->child_size != board->child_size || header->history_at != board->history_at
         || header->history_size != board->history_size || header->point_size != sizeof(pst_shared_point_t)
@@ -224,62 +160,6 @@ static apr_status_t check_header(pst_board_t *board, const pst_shared_header_t *
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
-}
-
-apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);      /* a pipe must not hold us */
-
-    (void)scratch;
-    if (fd < 0) {
-        memset(board, 0, sizeof(*board));
-        board->fd = -1;
-        return errno;
-    }
-    return pst_board_open_file(board, fd);
-}
-
-apr_status_t pst_board_open_file(pst_board_t *board, int fd)
-{
-    pst_shared_header_t header;
-    struct stat st;
-    apr_status_t rv = APR_SUCCESS;
-
-    memset(board, 0, sizeof(*board));
-    board->fd = fd;
-    if (fstat(board->fd, &st) != 0) {
-        rv = errno;
-    }
-    else if (!S_ISREG(st.st_mode)
-             || pread(board->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header)) {
-        rv = APR_EMISMATCH;
-    }
-    else {
-        rv = check_header(board, &header, (apr_uint64_t)st.st_size);
-    }
-    if (rv == APR_SUCCESS) {
-        board->base = mmap(NULL, board->size, PROT_READ, MAP_SHARED, board->fd, 0);
-        if (board->base == MAP_FAILED) {
-            board->base = NULL;
-            rv = errno;
-        }
-    }
-    if (rv != APR_SUCCESS) {
-        pst_board_close(board);
-    }
-    return rv;
-}
-
-void pst_board_close(pst_board_t *board)
-{
-    if (board->base) {
-        munmap(board->base, board->size);
-        board->base = NULL;
-    }
-    if (board->fd >= 0) {
-        close(board->fd);
-        board->fd = -1;
-    }
 }
 
 int pst_board_intact(const pst_board_t *board)
@@ -293,29 +173,16 @@ int pst_board_intact(const pst_board_t *board)
            && header->fine_count == board->fine_count;
 }
 
-/* Less than that is looked through in no time, whatever it is. */
-#define HOLLOW_FROM  ((apr_uint64_t)64 * 1024 * 1024)
-/* File systems that compress keep zeros in little room, but not in that little. */
-#define HOLLOW_PART  64
-
-int pst_board_is_hollow(const pst_board_t *board)
-{
-    apr_uint64_t wanted = 0;
-    struct stat st;
-
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
-        const pst_shared_child_t *child = pst_board_child(board, i);
-
-        wanted += __atomic_load_n(&child->pid, __ATOMIC_RELAXED) || __atomic_load_n(&child->owner, __ATOMIC_RELAXED)
-                      ? board->child_size : 0;
-    }
-    return wanted > HOLLOW_FROM && board->fd >= 0 && fstat(board->fd, &st) == 0
-           && (apr_uint64_t)st.st_blocks * 512 < wanted / HOLLOW_PART;
-}
-
 pst_shared_header_t *pst_board_header(const pst_board_t *board)
 {
     return board->base;
+}
+
+apr_uint32_t pst_board_claimed(const pst_board_t *board)
+{
+    apr_uint32_t claimed = __atomic_load_n(&pst_board_header(board)->claimed, __ATOMIC_ACQUIRE);
+
+    return claimed < board->child_count ? claimed : board->child_count;
 }
 
 pst_shared_child_t *pst_board_child(const pst_board_t *board, apr_uint32_t i)
@@ -409,7 +276,7 @@ static pst_shared_child_t *longest_free(const pst_board_t *board)
     pst_shared_child_t *best = NULL;
     apr_uint64_t best_ended = 0;
 
-    for (apr_uint32_t i = 0; i < board->child_count && (!best || best_ended); i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && (!best || best_ended); i++) {
         pst_shared_child_t *child = pst_board_child(board, i);
         apr_uint64_t ended = pst_load(&child->ended);
 
@@ -423,6 +290,27 @@ static pst_shared_child_t *longest_free(const pst_board_t *board)
 
 /* Others may be faster: then look again. Each that is leaves one free block less. */
 #define CLAIM_TRIES 64
+
+/* The first block that nobody ever claimed. The mark may be anything: a block that is somebody's stays his. */
+static pst_shared_child_t *take_new(const pst_board_t *board, apr_uint32_t pid)
+{
+    uint32_t *mark = &pst_board_header(board)->claimed;
+
+    for (int i = 0; i < CLAIM_TRIES; i++) {
+        apr_uint32_t next = __atomic_load_n(mark, __ATOMIC_RELAXED), nobody = 0;
+
+        if (next >= board->child_count
+            || pst_board_room(board, board->header_size + (apr_uint64_t)next * board->child_size, board->child_size) != APR_SUCCESS) {
+            return NULL;
+        }
+        if (__atomic_compare_exchange_n(mark, &next, next + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
+            && __atomic_compare_exchange_n(&pst_board_child(board, next)->owner, &nobody, pid, 0, __ATOMIC_ACQ_REL,
+                                           __ATOMIC_RELAXED)) {
+            return pst_board_child(board, next);
+        }
+    }
+    return NULL;
+}
 
 static pst_shared_child_t *take_free(const pst_board_t *board, apr_uint32_t pid)
 {
@@ -440,8 +328,9 @@ static pst_shared_child_t *take_free(const pst_board_t *board, apr_uint32_t pid)
 
 pst_shared_child_t *pst_board_claim_unseen(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
 {
-    pst_shared_child_t *child = take_free(board, pid);
+    pst_shared_child_t *child = take_new(board, pid);
 
+    child = child ? child : take_free(board, pid);
     if (!child) {
         pst_add(&pst_board_header(board)->homeless, 1);
         return NULL;
@@ -492,7 +381,7 @@ int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
 {
     int freed = 0;
 
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         freed += pst_board_release_block(pst_board_child(board, i), pid);
     }
     return freed;

@@ -32,6 +32,8 @@ typedef struct pst_board_t {
     apr_uint32_t module_at;     /**< in the header's pages */
     apr_uint32_t generation_at; /**< in the header's pages */
     int          fd;            /**< the file, or -1 */
+    apr_uint64_t device, inode; /**< which file it is */
+    apr_uint32_t mapper;        /**< the process that mapped it */
 } pst_board_t;
 
 /** What the header says of the server; texts are cut to their fields. */
@@ -51,12 +53,43 @@ typedef struct pst_board_about_t {
 /**
  * Parent: make a board of child_count blocks with slot_count slots each in a
  * new file at path (mode 0600, made beside it and renamed over whatever is
- * there, so that nothing old is trusted), map it and initialise it.
+ * there, so that nothing old is trusted), initialise it and map it.
  * The mapping and the descriptor last until pst_board_close(); no pool owns them.
- * @return APR_SUCCESS, APR_EINVAL for a geometry out of range, else the system's error.
+ * @return APR_SUCCESS, APR_EINVAL for a geometry out of range, EFBIG beyond RLIMIT_FSIZE, else the system's error; no file is left then
  */
 apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t child_count,
                               apr_uint32_t slot_count, const pst_board_about_t *about, apr_pool_t *scratch);
+
+/**
+ * Parent: from now on what is forked from this process has neither the mapping nor a descriptor of the board.
+ * @return APR_SUCCESS, or the system's error
+ */
+apr_status_t pst_board_withhold(pst_board_t *board);
+
+/**
+ * A child forked since, while it may open the file: map it as its parent has it. In the process that made the board: let what it
+ * forks have the mapping. The descriptor stays open until pst_board_close_file(): as long, room can be taken.
+ * @return APR_SUCCESS; APR_EMISMATCH if another file lies there, or this one was cut; else the system's error
+ */
+apr_status_t pst_board_join(pst_board_t *board, const char *path);
+
+/** Close the descriptor. The mapping stays, with no room for more, and without it nobody can cut or lengthen the file. */
+void pst_board_close_file(pst_board_t *board);
+
+/** Is the file at path this board's and no other, and as long as it was? */
+int pst_board_is_at(const pst_board_t *board, const char *path);
+
+/**
+ * Parent, before it makes a board there: whose is the one that is there? @return the parent of another httpd that runs and has it
+ * mapped, or 0. Where /proc does not tell, a process of that number is taken for it.
+ */
+apr_uint32_t pst_board_holder(const char *path);
+
+/**
+ * Who is about to touch what nobody has touched before: take room for it in the file.
+ * @return APR_SUCCESS, also where there is no descriptor or the file system cannot tell; else why there is none
+ */
+apr_status_t pst_board_room(const pst_board_t *board, apr_uint64_t at, apr_uint64_t size);
 
 /**
  * Command and tests: map the file at path for reading only, after checking every
@@ -83,6 +116,12 @@ void pst_board_close(pst_board_t *board);
  * False after the file was truncated or overwritten under us.
  */
 int pst_board_intact(const pst_board_t *board);
+
+/**
+ * Blocks that were ever claimed: those from 0 up to it, at most child_count. Who looks through blocks looks no further: to read a
+ * page that nobody wrote is to take memory for it, in a file system in memory as well as in the process.
+ */
+apr_uint32_t pst_board_claimed(const pst_board_t *board);
 
 /** The header. @note hostile to readers. */
 pst_shared_header_t *pst_board_header(const pst_board_t *board);
@@ -121,7 +160,7 @@ pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint
 apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name, pst_code_e kind);
 
 /**
- * Child: claim a free block, zero it, fill in its head; a block never used if there is one, else the
+ * Child: claim a free block, zero it, fill in its head; a block never used if there is one and room for it, else the
  * one whose child died longest ago.  Readers do not see it before pst_board_show(): until then it says nothing that is true.
  * Never blocks: it looks at each block a few times at most.
  * @return the block, or NULL if none is free (counted in the header's homeless).

@@ -12,8 +12,6 @@
 #include "pst_history.h"
 #include "pst_figure.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #define USEC_MINUTE APR_UINT64_C(60000000)
@@ -23,20 +21,12 @@
 
 /* -- writing ---------------------------------------------------------------- */
 
-/* The file's room for this history; see PREALLOCATE_UP_TO in pst_board.c. */
-static apr_status_t keep_room(const pst_board_t *board, int index)
-{
-    int failed = board->fd < 0 ? 0 : posix_fallocate(board->fd, (off_t)(board->history_at
-                                         + (apr_uint64_t)index * board->history_size), board->history_size);
-
-    return failed == EINVAL || failed == EOPNOTSUPP ? 0 : failed;
-}
-
 apr_status_t pst_history_start(const pst_board_t *board, pst_shared_child_t *child)
 {
     int index = pst_board_index(board, child);
     pst_shared_history_t *ring = index < 0 ? NULL : pst_board_history(board, (apr_uint32_t)index);
-    apr_status_t rv = ring ? keep_room(board, index) : APR_ENOTIMPL;
+    apr_status_t rv = ring ? pst_board_room(board, board->history_at + (apr_uint64_t)index * board->history_size,
+                                            board->history_size) : APR_ENOTIMPL;
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -248,7 +238,7 @@ int pst_history_find(pst_history_about_t *about, const pst_board_t *board, apr_u
     pst_history_about_t one;
     int found = 0;
 
-    for (apr_uint32_t i = 0; pid && i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); pid && i < count; i++) {
         if (__atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED) != pid
             || !pst_history_about(&one, board, i) || one.pid != pid) {
             continue;

@@ -81,6 +81,15 @@ static apr_uint64_t kilobytes(const char *at)
     return strncmp(at, " kB", 3) ? 0 : value * KB;
 }
 
+static const char *decimal(const char *at, apr_uint64_t *value)
+{
+    *value = 0;
+    for (; *at >= '0' && *at <= '9' && *value < APR_UINT64_MAX / 10 - 1; at++) {
+        *value = *value * 10 + (apr_uint64_t)(*at - '0');
+    }
+    return at;
+}
+
 static const char *after(const char *line, const char *key)
 {
     apr_size_t len = strlen(key);
@@ -345,6 +354,11 @@ static void classify(pst_smaps_t *smaps)
 
     if (m->perms[3] == 's') {
         maps->shared += there;
+        if (smaps->inode && m->inode == smaps->inode) {
+            maps->apart_count++;
+            maps->apart += there;
+            maps->apart_pss += m->pss;
+        }
     }
     else if (!strcmp(m->name, "[stack]")) {
         maps->stacks += there;
@@ -401,17 +415,16 @@ static int parse_head(pst_mapping_t *m, const char *line)
     if (!(at = hex(at + 5, &m->offset)) || *at != ' ') {
         return 0;
     }
-    /* device and inode */
-    for (int i = 0; i < 2; i++) {
-        at += strspn(at, " ");
-        at += strcspn(at, " ");
-    }
+    /* device */
+    at += strspn(at, " ");
+    at += strcspn(at, " ");
+    at = decimal(at + strspn(at, " "), &m->inode);
     at += strspn(at, " ");
     len = strlen(at);
     len = len < sizeof(m->name) ? len : sizeof(m->name) - 1;
     memcpy(m->name, at, len);
     m->name[len] = '\0';
-    m->rss = m->anonymous = m->swap = 0;
+    m->rss = m->pss = m->anonymous = m->swap = 0;
     return 1;
 }
 
@@ -423,6 +436,9 @@ static void parse_line(pst_smaps_t *smaps, const char *line)
     if (*line >= 'A' && *line <= 'Z') {
         if ((value = after(line, "Rss:"))) {
             smaps->now.rss = kilobytes(value);
+        }
+        else if ((value = after(line, "Pss:"))) {
+            smaps->now.pss = kilobytes(value);
         }
         else if ((value = after(line, "Anonymous:"))) {
             smaps->now.anonymous = kilobytes(value);
@@ -471,10 +487,19 @@ static apr_uint64_t usual_stack(void)
     return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : STACK_USUAL;
 }
 
+/* Not among the zeros: to read a page of those that nobody wrote to makes it look as if it were there. */
+#define NO_INODE APR_UINT64_MAX
+static apr_uint64_t apart_inode = NO_INODE;
+
+void pst_memory_tell_apart(apr_uint64_t inode)
+{
+    apart_inode = inode ? inode : NO_INODE;
+}
+
 apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const pst_memory_stacks_t *stacks,
                              pst_memory_rest_fn rest, void *baton)
 {
-    pst_smaps_t smaps = { .maps = maps, .pid = pid, .rest = rest, .baton = baton };
+    pst_smaps_t smaps = { .maps = maps, .pid = pid, .rest = rest, .baton = baton, .inode = apart_inode };
     char text[READ_AT_ONCE];
     ssize_t got;
     int fd = pst_proc_open_of(pid, "smaps");
@@ -493,6 +518,57 @@ apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const ps
     pst_smaps_end(&smaps);
     close(fd);
     return got < 0 || !maps->mappings ? APR_EINCOMPLETE : APR_SUCCESS;
+}
+
+int pst_memory_shares(apr_uint32_t pid, apr_uint64_t inode)
+{
+    pst_memory_maps_t maps = { .file = 0 };
+    pst_smaps_t smaps = { .maps = &maps, .pid = pid, .nobody = 1, .inode = inode };
+    char text[READ_AT_ONCE];
+    ssize_t got;
+    int fd = pst_proc_open_of(pid, "maps");
+
+    if (fd < 0) {
+        return -1;
+    }
+    while ((got = pst_proc_read(fd, text, sizeof(text))) > 0 && maps.mappings < MOST_MAPS && !maps.apart_count) {
+        pst_smaps_feed(&smaps, text, (apr_size_t)got);
+    }
+    pst_smaps_end(&smaps);
+    close(fd);
+    if (maps.apart_count) {
+        return 1;
+    }
+    return got < 0 || !maps.mappings ? -1 : 0;
+}
+
+apr_uint64_t pst_memory_mapped(void)
+{
+    char text[256];
+    apr_uint64_t pages = 0;
+
+    if (read_file(0, "statm", text, sizeof(text)) > 0) {
+        decimal(text, &pages);
+    }
+    return pages * page_size();
+}
+
+apr_status_t pst_memory_user(apr_uint32_t pid, apr_uint32_t *user)
+{
+    char text[65536];
+    const char *at;
+
+    if (read_file(pid, "status", text, sizeof(text)) < 0) {
+        return errno;
+    }
+    /* Uid: real, effective, saved, of files */
+    at = strstr(text, "\nUid:\t");
+    at = at ? strchr(at + 6, '\t') : NULL;
+    if (!at) {
+        return APR_EINCOMPLETE;
+    }
+    *user = (apr_uint32_t)strtoul(at + 1, NULL, 10);
+    return APR_SUCCESS;
 }
 
 apr_uint32_t pst_memory_parent(apr_uint32_t pid)

@@ -28,7 +28,9 @@ typedef struct pst_memory_maps_t {
     apr_uint64_t data;          /**< loaded objects' variables, and pages of private file mappings that were written to */
     apr_uint64_t rest;          /**< other anonymous memory: APR's nodes, the heap, and what is neither */
     apr_uint64_t rest_mapped;   /**< the same, whether touched or not; what may not be accessed left out */
-    apr_uint32_t mappings, stack_count;
+    apr_uint64_t apart;         /**< of shared: of the file that pst_memory_tell_apart() named */
+    apr_uint64_t apart_pss;     /**< the same, resident alone, each page divided by those that share it */
+    apr_uint32_t mappings, stack_count, apart_count;
 } pst_memory_maps_t;
 
 /**
@@ -61,8 +63,23 @@ typedef struct pst_memory_stacks_t {
 apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const pst_memory_stacks_t *stacks,
                              pst_memory_rest_fn rest, void *baton);
 
+/** Before other threads exist: from now on pst_memory_maps() tells shared mappings of this file apart. @param inode  0: none */
+void pst_memory_tell_apart(apr_uint64_t inode);
+
 /** The parent of a process. @return 0 if there is no such process */
 apr_uint32_t pst_memory_parent(apr_uint32_t pid);
+
+/** All of this process's address space that is mapped; bytes. @return 0 where it cannot be told */
+apr_uint64_t pst_memory_mapped(void);
+
+/** Whose rights a process has: its effective user id. @return APR_SUCCESS, or why it could not be read */
+apr_status_t pst_memory_user(apr_uint32_t pid, apr_uint32_t *user);
+
+/**
+ * Has a process a shared mapping of this file? By the inode alone: some file systems give a device here that stat() does not know.
+ * @return 1, 0, or -1 where it cannot be told
+ */
+int pst_memory_shares(apr_uint32_t pid, apr_uint64_t inode);
 
 /**
  * Read this process's own memory without the risk of a fault.
@@ -86,13 +103,14 @@ typedef struct pst_mapping_t {
     apr_uint64_t from, to, offset;
     char         perms[4];
     char         name[64];      /**< cut; empty: anonymous */
-    apr_uint64_t rss, anonymous, swap;
+    apr_uint64_t inode, rss, pss, anonymous, swap;
 } pst_mapping_t;
 
 /** A reader of smaps, fed piece by piece. Zero it, set what is named, feed, end. */
 typedef struct pst_smaps_t {
     pst_memory_maps_t *maps;
     apr_uint64_t stack_size;
+    apr_uint64_t inode;         /**< of the file whose shared mappings are told apart; 0: none */
     apr_uint64_t own_stack, on_stack;   /**< size of the reader's own stack, 0: as the others'; an address on it */
     apr_uint32_t pid;           /**< whose pagemap splits mappings that the kernel merged; 0: one's own */
     int          nobody;        /**< no process stands behind the text: split by size alone */

@@ -95,7 +95,7 @@ apr_status_t pst_charts_take(pst_charts_t *charts, const pst_board_t *board, con
     for (apr_uint32_t i = from; rv == APR_SUCCESS && i < snapshot->child_count && charts->count < PST_CHARTS; i++) {
         rv = take(charts, board, snapshot->children[i].head.owner, i, &history, alone, pool);
     }
-    for (apr_uint32_t i = 0; rv == APR_SUCCESS && i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); rv == APR_SUCCESS && i < count; i++) {
         if (pst_history_about(&about, board, i) && !about.alive && about.points) {
             note_gone(charts, &about);
         }

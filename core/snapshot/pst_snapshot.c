@@ -310,7 +310,7 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
     if (!pst_board_intact(board)) {
         return APR_EINCOMPLETE;
     }
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         const pst_shared_child_t *from = pst_board_child(board, i);
 
         if (load_head(&child.head, from, 0) && pst_snapshot_whose(from, 0) == child.head.owner) {
@@ -329,7 +329,7 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
     const pst_board_t *board = take->board;
     apr_size_t children = 0, slots = 0;
 
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         pst_shared_child_t *child = pst_board_child(board, i);
         apr_uint32_t owner = pst_snapshot_whose(child, take->filter->gone);
 
@@ -381,7 +381,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    for (apr_uint32_t i = 0; i < board->child_count && snapshot->child_count < take.child_room; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && snapshot->child_count < take.child_room; i++) {
         take_child(&take, pst_board_child(board, i), i);
     }
     if (take.is_short) {

@@ -227,7 +227,7 @@ int pst_generation_release(const pst_board_t *board, apr_uint32_t pid)
 {
     int freed = 0;
 
-    for (apr_uint32_t i = 0; pid != 0 && i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); pid != 0 && i < count; i++) {
         freed += release_block(board, pst_board_child(board, i), pid);
     }
     return freed;
@@ -237,7 +237,7 @@ int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t p
 {
     int freed = 0;
 
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         pst_shared_child_t *child = pst_board_child(board, i);
         apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_RELAXED);
 

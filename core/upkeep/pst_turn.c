@@ -22,9 +22,9 @@ static apr_uint32_t pid_of(apr_uint64_t turn)
 /* The parent frees the blocks of children that are gone. */
 static int owns_a_block(const pst_board_t *board, apr_uint32_t pid)
 {
-    apr_uint32_t i;
+    apr_uint32_t i, count = pst_board_claimed(board);
 
-    for (i = 0; i < board->child_count; i++) {
+    for (i = 0; i < count; i++) {
         if (__atomic_load_n(&pst_board_child(board, i)->owner, __ATOMIC_RELAXED) == pid) {
             return 1;
         }

@@ -36,7 +36,7 @@ apr_status_t pst_release_ask(pst_release_asked_t *asked, const pst_board_t *boar
     if (!asked->rows) {
         return APR_ENOMEM;
     }
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         ask(asked, board, i, pid);
     }
     asked->pending = asked->count;

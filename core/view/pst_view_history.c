@@ -107,7 +107,7 @@ apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board, pst_
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
     print_board(emit, board);
     pst_emit_array(emit, "histories", "History");
-    for (apr_uint32_t i = 0; i < board->child_count && emit->status == APR_SUCCESS; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && emit->status == APR_SUCCESS; i++) {
         if (pst_history_about(&about, board, i)) {
             if (correct) {
                 correct(baton, &about);

@@ -28,6 +28,7 @@ static void wipe(void)
     pst_shared_header_t *header = pst_board_header(&board);
 
     memset(pst_board_child(&board, 0), 0, board.size - board.header_size);
+    pst_board_header(&board)->claimed = 0;
     memset(pst_board_generation(&board, 0), 0, PST_GENERATION_COUNT * sizeof(pst_shared_generation_t));
     header->homeless = 0;
     header->memory_limit_bytes = header->children_limit = header->threads_per_child = 0;

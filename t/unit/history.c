@@ -195,6 +195,7 @@ static void last_signs(void)
     is_number(pst_history_last_sign(&board, 3, now), 0, "a block never used gave none");
     child->books.maps_time = 0;
     memset(child, 0, sizeof(*child));
+    pst_board_header(&board)->claimed--;
 }
 
 static void deaths(void)

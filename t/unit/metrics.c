@@ -361,6 +361,7 @@ static void noise(void)
     int good = 0;
 
     srand(3);
+    pst_board_header(&board)->claimed = board.child_count;
     for (int round = 0; round < 60; round++) {
         for (char *c = (char *)pst_board_child(&board, 0); c < (char *)board.base + board.size; c++) {
             *c = (char)rand();

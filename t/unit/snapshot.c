@@ -390,6 +390,7 @@ static void noise(void)
     int taken = 0;
 
     srand(1);
+    pst_board_header(&board)->claimed = board.child_count;
     for (int round = 0; round < 200; round++) {
         pst_window_t window;
         pst_total_t total;

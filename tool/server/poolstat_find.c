@@ -153,7 +153,7 @@ static apr_uint64_t last_sign(const poolstat_board_t *board)
     apr_uint64_t now = (apr_uint64_t)apr_time_now(), latest = pst_load(&pst_board_header(&board->board)->created);
 
     latest = latest > now ? 0 : latest;
-    for (apr_uint32_t i = 0; i < board->board.child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(&board->board); i < count; i++) {
         apr_uint64_t sign = pst_history_last_sign(&board->board, i, now);
 
         latest = sign > latest ? sign : latest;
@@ -332,7 +332,7 @@ static int choose_pid(poolstat_board_t *to, const poolstat_servers_t *servers, c
 
 static int knows(const pst_board_t *board, apr_uint32_t pid)
 {
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         if (__atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED) == pid) {
             return 1;
         }

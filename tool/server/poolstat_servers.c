@@ -261,7 +261,7 @@ void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *boar
 
     begin(servers, pool);
     add_pid(&named, __atomic_load_n(&pst_board_header(board)->parent, __ATOMIC_RELAXED), 0, pool);
-    for (apr_uint32_t i = 0; i < board->child_count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         add_pid(&named, __atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED), 0, pool);
     }
     for (unsigned i = 0; i < known->count; i++) {
