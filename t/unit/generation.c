@@ -317,6 +317,7 @@ static void sweep(void)
     double look, swept;
 
     make_board(&crowd, CROWD, 1, pool);
+    pst_board_header(&crowd)->claimed = CROWD;
     for (apr_uint32_t i = 0; i < CROWD; i++) {
         pst_board_child(&crowd, i)->owner = 0x40000000u + i;
     }
