@@ -52,7 +52,8 @@ endif
 
 # name = command, run once, on first use
 once = $(eval $(1) := $$(shell $(2)))$($(1))
-HTTPD_FLAGS = $(call once,HTTPD_FLAGS,$(APXS) -q EXTRA_CPPFLAGS EXTRA_CFLAGS NOTEST_CPPFLAGS | tr ';' ' '; echo -I`$(APXS) -q INCLUDEDIR`)
+HTTPD_FLAGS = $(call once,HTTPD_FLAGS,$(APXS) -q EXTRA_CPPFLAGS EXTRA_CFLAGS NOTEST_CPPFLAGS | tr ';' ' '; \
+              echo -I`$(APXS) -q INCLUDEDIR` -DPST_BINDIR=`$(APXS) -q BINDIR`)
 APR_FLAGS   = $(call once,APR_FLAGS,$(APR) --cppflags --includes; $(APU) --includes)
 CURSES      = $(call once,CURSES,pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw -ltinfo)
 APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)

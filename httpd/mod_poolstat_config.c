@@ -9,6 +9,13 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 
+/* Where make install puts the command: PST_BINDIR is a path, not a string, so that no shell can get its quotes wrong. */
+#undef linux
+#undef unix
+#define TEXT_OF(path) #path
+#define TEXT(path) TEXT_OF(path)
+#define PST_COMMAND TEXT(PST_BINDIR) "/poolstat"
+
 #define DEFAULT_PROFILE (512 * 1024)
 #define MAX_SIZE        ((apr_int64_t)1 << 40)
 #define DEFAULT_FILE    "poolstat.board"
@@ -27,6 +34,7 @@ void *pst_config_create(apr_pool_t *pool, server_rec *s)
         .connections = 0,
         .profile = DEFAULT_PROFILE,
         .heap_profile = DEFAULT_PROFILE,
+        .symbols = PST_COMMAND,
         .file = NULL,
         .interval = 1,
         .history = 600,
@@ -286,6 +294,18 @@ static const char *set_release(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
+static const char *set_symbols(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    config_of(cmd)->symbols = ap_cstr_casecmp(arg, "Off") == 0 ? NULL : ap_server_root_relative(cmd->pool, arg);
+    return NULL;
+}
+
 const command_rec pst_config_directives[] = {
     AP_INIT_TAKE1("PoolStatInstrument", set_instrument, NULL, RSRC_CONF,
                   "On (default) to see every pool operation of a child, Off to look at pools at hooks only"),
@@ -295,6 +315,8 @@ const command_rec pst_config_directives[] = {
                   "bytes by which pools grow between two sampled call sites, on average, or Off; default: 512K"),
     AP_INIT_TAKE1("PoolStatHeapProfile", set_heap_profile, NULL, RSRC_CONF,
                   "bytes asked of the heap, or mapped, between two sampled call sites, on average, or Off; default: 512K"),
+    AP_INIT_TAKE1("PoolStatSymbols", set_symbols, NULL, RSRC_CONF,
+                  "the program poolstat, which looks up functions and lines for the page, or Off; default: " PST_COMMAND),
     AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
                   "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
     AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,

@@ -25,12 +25,15 @@
 #include "pst_runtime.h"
 #include "pst_view_history.h"
 #include "pst_view_metrics.h"
+#include "pst_place.h"
 #include "pst_view_page.h"
 #include "pst_view_profile.h"
 #include "pst_view_release.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
 
+/* How long a page waits for names and lines of code that were not looked up before. */
+#define RESOLVE_MS 1500
 #define POLICY "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; " \
                "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
@@ -288,6 +291,7 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     out_t out;
 
     if (rv == APR_SUCCESS && serve != SERVE_PROFILE) {
+        pst_place_resolve(snapshot, RESOLVE_MS, pool);
         rv = pst_doctor_take(snapshot, board, pool);
     }
     if (rv == APR_SUCCESS && serve == SERVE_PAGE) {

@@ -25,6 +25,7 @@ typedef struct pst_config_t {
     apr_uint32_t connections;   /**< PoolStatConnections: slots per child; 0 = by the MPM's limits */
     apr_uint64_t profile;       /**< PoolStatProfile: bytes of growth between samples; 0 = Off */
     apr_uint64_t heap_profile;  /**< PoolStatHeapProfile: bytes asked of the heap between samples; 0 = Off */
+    const char  *symbols;       /**< PoolStatSymbols: the program; NULL = Off */
     const char  *file;          /**< PoolStatFile as given; NULL = the default */
     apr_uint32_t interval;      /**< PoolStatInterval: seconds between points of the histories */
     apr_uint32_t history;       /**< PoolStatHistory: points of each history; 0 = Off */

@@ -16,6 +16,7 @@
 #include "pst_machine.h"
 #include "pst_object.h"
 #include "pst_release.h"
+#include "pst_resolver.h"
 #include "pst_runtime.h"
 #include "pst_profile.h"
 #include "pst_version.h"
@@ -211,6 +212,7 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     g.told_moved = 0;
     pst_runtime.board = retained->made ? &retained->board : NULL;
     announce(config, s);
+    pst_resolver_use(config->symbols && access(config->symbols, X_OK) == 0 ? config->symbols : NULL);
     if (config->control) {
         pst_release_post_config(s);
     }

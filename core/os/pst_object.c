@@ -274,6 +274,26 @@ int pst_object_base(apr_uint64_t id, apr_uintptr_t *base)
     return elsewhere ? elsewhere->base(elsewhere->baton, id, base) : base_here(id, base);
 }
 
+/* dladdr() names the program as it was called, which need be no path. */
+static const char *path_here(apr_uint64_t id)
+{
+    const list_t *list = look();
+    Dl_info info;
+
+    for (apr_size_t i = 0; list && i < list->count; i++) {
+        if (list->at[i].id == id) {
+            return list->at[i].is_main ? "/proc/self/exe"
+                 : dladdr((const void *)list->at[i].from, &info) ? info.dli_fname : NULL;
+        }
+    }
+    return NULL;
+}
+
+const char *pst_object_path(apr_uint64_t id)
+{
+    return elsewhere ? elsewhere->path(elsewhere->baton, id) : path_here(id);
+}
+
 const char *pst_object_symbol(apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into)
 {
     apr_uintptr_t base;

@@ -52,6 +52,9 @@ int pst_object_base(apr_uint64_t id, apr_uintptr_t *base);
  */
 const char *pst_object_symbol(apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into);
 
+/** Where the file of the object with this id is, for as long as it is loaded. Hostile text. @return NULL: not known */
+const char *pst_object_path(apr_uint64_t id);
+
 /** The id of an object with this build id. Pure. */
 apr_uint64_t pst_object_id(const void *build, apr_size_t size);
 
@@ -60,6 +63,7 @@ typedef struct pst_object_elsewhere_t {
     void *baton;
     int (*base)(void *baton, apr_uint64_t id, apr_uintptr_t *base);     /**< as pst_object_base() */
     const char *(*symbol)(void *baton, apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into);
+    const char *(*path)(void *baton, apr_uint64_t id);      /**< as pst_object_path() */
     const char *maps;           /**< the path of its /proc/.../maps */
 } pst_object_elsewhere_t;
 

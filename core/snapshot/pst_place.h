@@ -2,7 +2,7 @@
  *
  * A place in code, as people read it: "mod_x.so function+0x1f".  The board has
  * object and offset; the function is looked up in this process, which as a rule has the same
- * objects loaded.
+ * objects loaded, and what that does not know (static functions, file and line) is what pst_resolver.h was told.
  */
 #ifndef PST_PLACE_H
 #define PST_PLACE_H
@@ -13,7 +13,10 @@
 
 typedef struct pst_place_t {
     const char  *module;        /**< of the snapshot; "?" if it is not known */
-    const char  *function;      /**< NULL: static, stripped, or not loaded here */
+    const char  *function;      /**< NULL: not known */
+    const char  *file;          /**< of the source, as the compiler was told it; NULL: not known */
+    apr_uint32_t line;          /**< in it */
+    int          replaced;      /**< the object's file is of another build now: it tells nothing */
     apr_uint64_t offset;        /**< in the object, of the calling instruction */
     apr_uint64_t into;          /**< distance from the function's start, of the return address */
 } pst_place_t;
@@ -21,10 +24,16 @@ typedef struct pst_place_t {
 /** Any thread; takes the loader's lock. */
 void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared_frame_t frame);
 
-/** "module function+0x1f", or "module+0x1234". Cut at PST_PLACE_LEN. */
+/** "module function (file.c:12)", "module function+0x1f", or "module+0x1234". Cut at PST_PLACE_LEN. */
 char *pst_place_text(char *to, const pst_place_t *place);
 
 /** The code behind a growing verdict, as pst_place_text() says it. @return 0 if it is not known */
 int pst_place_of_verdict(char *to, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict);
+
+/**
+ * Have looked up what of a snapshot's places is not known. Starts a process if there is anything, and waits for it for so many
+ * milliseconds at most; places are as good as they can be afterwards.
+ */
+void pst_place_resolve(const pst_snapshot_t *snapshot, unsigned milliseconds, apr_pool_t *pool);
 
 #endif /* PST_PLACE_H */

@@ -69,6 +69,17 @@ static void print_place(pst_emit_t *emit, const pst_place_t *place)
     else {
         pst_emit_null(emit, "function");
     }
+    if (place->file) {
+        pst_emit_text(emit, "file", place->file);
+        pst_emit_number(emit, "line", place->line);
+    }
+    else {
+        pst_emit_null(emit, "file");
+        pst_emit_null(emit, "line");
+    }
+    if (place->replaced) {
+        pst_emit_text(emit, "note", "the object's file was replaced since it was loaded");
+    }
 }
 
 /* A class is told by its tag and its creator; "other" is what found no row. */

@@ -4,6 +4,7 @@
  */
 #include "poolstat.h"
 #include "poolstat_text.h"
+#include "pst_resolver.h"
 #include "pst_version.h"
 
 #include <apr_general.h>
@@ -51,6 +52,9 @@ static int answer_alone(int argc, const char *const *argv, int word)
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V")) {
             return print_version();
+        }
+        if (!strcmp(argv[i], "--resolve")) {
+            return poolstat_resolve();
         }
         if (!strncmp(argv[i], "--describe", 10) && (!argv[i][10] || argv[i][10] == '=')) {
             return poolstat_describe(argc - i, argv + i);
@@ -119,6 +123,7 @@ int main(int argc, const char *const *argv)
     if (apr_initialize() != APR_SUCCESS) {
         return POOLSTAT_FAILED;
     }
+    pst_resolver_use("/proc/self/exe");
     status = finish(run(argc, argv));
     apr_terminate();
     return status;

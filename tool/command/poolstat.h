@@ -64,6 +64,9 @@ int poolstat_no_command(const char *name);
 #define POOLSTAT_PROTOTYPE(name, operand, fn, help) int fn(poolstat_options_t *options);
 POOLSTAT_COMMANDS(POOLSTAT_PROTOTYPE)
 
+/** --resolve: what pst_resolver.c starts. @return a poolstat_exit_e */
+int poolstat_resolve(void);
+
 /** --describe: argv[0] is that word. */
 int poolstat_describe(int argc, const char *const *argv);
 

@@ -245,7 +245,7 @@ static int put_classes(const top_t *top, int y, const pst_child_row_t *child)
     put(y++, "Largest classes of pools", A_BOLD);
     for (unsigned i = 0; i < child->class_count && i < CLASSES; i++) {
         const pst_class_row_t *class = &child->classes[i];
-        pst_place_t place = { NULL, NULL, 0, 0 };
+        pst_place_t place = { .module = NULL };
 
         if (class->row.creator) {
             pst_place_of(&place, &top->session.snapshot, class->row.creator);

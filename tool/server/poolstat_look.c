@@ -6,9 +6,13 @@
 #include "poolstat_process.h"
 #include "poolstat_say.h"
 #include "pst_doctor.h"
+#include "pst_place.h"
 
 #include <apr_strings.h>
 #include <apr_time.h>
+
+/* How long a look waits for names and lines of code that were not looked up before. */
+#define RESOLVE_MS 5000
 
 /*
  * As the kernel has it: 0: there is no such process.  Whom we do not know in a container was started since its processes were
@@ -76,6 +80,9 @@ apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *boa
         return POOLSTAT_HOLLOW;
     }
     rv = pst_snapshot_take(snapshot, &board->board, filter, now, pool);
+    if (rv == APR_SUCCESS && board->objects) {
+        pst_place_resolve(snapshot, RESOLVE_MS, pool);
+    }
     if (rv == APR_SUCCESS) {
         snapshot->server_gone = board->is_gone;
         if (snapshot->gone) {

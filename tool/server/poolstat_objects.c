@@ -20,6 +20,7 @@
 typedef struct objects_t {
     pst_symbols_t *symbols;
     pst_remote_t *remote;
+    apr_pool_t *pool;
     apr_time_t left, ended;     /* time that reading may take; when it ended last */
     apr_size_t count;           /* ids that were made so far: files are opened as they are asked for */
     apr_uint64_t ids[KNOWN];
@@ -72,6 +73,17 @@ static int base_of(void *baton, apr_uint64_t id, apr_uintptr_t *base)
     end(baton, began);
     *base = loaded ? loaded->base : 0;
     return loaded != NULL;
+}
+
+/* By the process's own root: it may live in a container. */
+static const char *path_of(void *baton, apr_uint64_t id)
+{
+    objects_t *objects = baton;
+    apr_time_t began = begin(objects);
+    const pst_loaded_t *loaded = object_of(objects, id);
+
+    end(objects, began);
+    return loaded ? apr_psprintf(objects->pool, "/proc/%ld/root%s", (long)objects->remote->pid, loaded->path) : NULL;
 }
 
 static const char *symbol_of(void *baton, apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into)
@@ -127,12 +139,14 @@ void poolstat_objects(poolstat_board_t *board, apr_pool_t *pool)
         return;
     }
     objects->remote = remote;
+    objects->pool = pool;
     objects->left = AT_ONCE;
     objects->ended = apr_time_now();
     objects->symbols = symbols;
     objects->elsewhere.baton = objects;
     objects->elsewhere.base = base_of;
     objects->elsewhere.symbol = symbol_of;
+    objects->elsewhere.path = path_of;
     objects->elsewhere.maps = apr_psprintf(pool, "/proc/%ld/maps", (long)remote->pid);
     apr_pool_cleanup_register(pool, NULL, look_here, apr_pool_cleanup_null);
     pst_object_look_elsewhere(&objects->elsewhere);
