@@ -58,6 +58,7 @@ ErrorLog "$dir/error_log"
 LogLevel info
 ServerName 127.0.0.1:$self->{port}
 Listen 127.0.0.1:$self->{port}
+PoolStatSymbols Off
 TypesConfig /dev/null
 DocumentRoot "$stage->{top}/t/htdocs"
 EOT
