@@ -10,6 +10,7 @@
 #include "mod_poolstat_private.h"
 #include "pst_allocator.h"
 #include "pst_apr.h"
+#include "pst_clock.h"
 #include "pst_generation.h"
 #include "pst_guard.h"
 #include "pst_instrument.h"
@@ -254,6 +255,7 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
 
     (void)plog, (void)ptemp;
     if (pst_runtime.board && !pst_runtime.gathers) {            /* -X reads a configuration anew in the process that serves */
+        pst_clock_start();
         publish_limits(pst_board_header(pst_runtime.board), pst_config_get(s));
         pst_generation_measure(&begin, pconf, g.proven);
         g.generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);

@@ -20,6 +20,9 @@ void pst_clock_start(void)
 {
     apr_uint64_t ns = monotonic_ns(), ticks = pst_ticks(), now_ns, now_ticks;
 
+    if (pst_clock_scale) {
+        return;
+    }
     do {
         now_ns = monotonic_ns();
         now_ticks = pst_ticks();

@@ -26,7 +26,8 @@ static APR_INLINE apr_uint64_t pst_ticks(void)
 #endif
 }
 
-/** Once, before pst_ticks_usec(): compare the counter with the clock for a fifth of a millisecond. */
+/** Before pst_ticks_usec(): compare the counter with the clock for a fifth of a millisecond, unless that was done: by
+ *  the parent, whose children need not do it again. */
 void pst_clock_start(void);
 
 extern apr_uint64_t pst_clock_scale;    /* microseconds a tick, times 2^40 */

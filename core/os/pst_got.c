@@ -41,8 +41,11 @@
 #define IS_DATA(type) ((type) == R_AARCH64_ABS64)
 #endif
 
+#define NAMES 4096             /* bits: a power of two, many times the entries there are */
+
 typedef struct {
     const pst_got_job_t *what;
+    apr_uint64_t         names[NAMES / 64]; /* a bit for each entry's name, by its hash: nearly all symbols are none of them */
     apr_size_t           object;    /* how many have been met */
     apr_size_t           stores;
     apr_status_t         status;
@@ -82,12 +85,24 @@ static ElfW(Addr) address(const object_t *object, ElfW(Addr) at)
     return inside(object, at, 1) ? at : object->base + at;
 }
 
-/* Entries are few and nearly all named apr_*; most symbols fail on the first
- * four bytes. */
+static apr_uint32_t hash_of(const char *name)
+{
+    apr_uint32_t hash = 5381;
+
+    for (; *name; name++) {
+        hash = hash * 33 + (unsigned char)*name;
+    }
+    return hash % NAMES;
+}
+
 static pst_got_entry_t *find(const job_t *job, const object_t *object, const char *name)
 {
+    apr_uint32_t hash = hash_of(name);
     apr_size_t i;
 
+    if (!(job->names[hash / 64] >> hash % 64 & 1)) {
+        return NULL;
+    }
     for (i = 0; i < job->what->count; i++) {
         pst_got_entry_t *entry = &job->what->entries[i];
 
@@ -216,6 +231,21 @@ static void relocations(job_t *job, object_t *object, ElfW(Addr) at, apr_size_t 
     }
 }
 
+/* Is any entry for this object?  Those of libapr's own calls are for libapr alone. */
+static int is_wanted(const job_t *job, const object_t *object)
+{
+    apr_size_t i;
+
+    for (i = 0; i < job->what->count; i++) {
+        const void *only_in = job->what->entries[i].only_in;
+
+        if (!only_in || inside(object, (ElfW(Addr))only_in, 1)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int on_object(struct dl_phdr_info *info, size_t size, void *data)
 {
     job_t *job = data;
@@ -226,7 +256,7 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     int i;
 
     (void)size;
-    if (job->object++ < job->what->skip || is_left_alone(job, &object)) {
+    if (job->object++ < job->what->skip || !is_wanted(job, &object) || is_left_alone(job, &object)) {
         return 0;
     }
     for (i = 0; i < object.phnum; i++) {
@@ -273,6 +303,11 @@ apr_status_t pst_got_patch(const pst_got_job_t *what, apr_size_t *stores)
     job_t job = { .what = what, .status = APR_SUCCESS };
     apr_size_t i;
 
+    for (i = 0; i < what->count; i++) {
+        apr_uint32_t hash = hash_of(what->entries[i].name);
+
+        job.names[hash / 64] |= (apr_uint64_t)1 << hash % 64;
+    }
     for (i = 0; i < what->count && !what->skip; i++) {
         what->entries[i].slots = 0;
     }
