@@ -11,6 +11,7 @@
 #   make lint        warnings as errors, cppcheck, and what the documents promise
 #   make check-san   units and suite with AddressSanitizer and UBSan, on MPMS="event"
 #   make fuzz        each face over spoiled boards: 50,000 executions, ten minutes (FUZZ_SECONDS=600, FUZZ_FACES="json top")
+#   make storm       kills and restarts, 200 rounds on each MPM (STORM_ROUNDS=200, MPMS="event")
 #   make bench       what it costs, as ratios
 #   make docs        the pages of the manual that are made from the sources
 #   make install     module, command, headers, manual page and configuration where apxs says
@@ -125,7 +126,7 @@ EXAMPLE   = $(B)/mod_example_poolstat.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
-.PHONY: all release module command probe units deps deps-build run test unit lint check-san fuzz fuzzer bench docs install uninstall dist deb rpm deb-test fresh clean help
+.PHONY: all release module command probe units deps deps-build run test unit lint check-san fuzz fuzzer storm bench docs install uninstall dist deb rpm deb-test fresh clean help
 all: module command
 release:
 	@$(MAKE) --no-print-directory RELEASE=1 all
@@ -240,6 +241,11 @@ fuzz:
 	@$(MAKE) --no-print-directory module probe
 	@$(MAKE) --no-print-directory fuzzer FUZZ=1
 	@sh t/fuzz/run $(B) $(B)/fuzz/fuzz
+
+storm:
+	@sh make/deps build run
+	@$(MAKE) --no-print-directory module probe
+	@perl t/storm/run $(B)
 
 bench:
 	@sh make/deps build run
