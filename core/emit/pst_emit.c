@@ -141,39 +141,66 @@ static apr_size_t utf8_at(const unsigned char *s)
     return need;
 }
 
-/* Characters that would turn what a person reads around them, or hide in it: C1 controls, those that set direction. */
-static int misleads(const unsigned char *s, apr_size_t len)
+static unsigned code_of(const unsigned char *s, apr_size_t len)
 {
-    if (len == 2) {
-        return (s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xd8 && s[1] == 0x9c);     /* U+061C: the Arabic letter mark */
+    unsigned code = len == 2 ? s[0] & 0x1fu : len == 3 ? s[0] & 0xfu : s[0] & 0x7u;
+
+    for (apr_size_t i = 1; i < len; i++) {
+        code = code << 6 | (s[i] & 0x3fu);
     }
-    if (len == 3 && s[0] == 0xef) {
-        return s[1] == 0xbb && s[2] == 0xbf;    /* U+FEFF: nothing to see, a byte order to programs */
+    return code;
+}
+
+/*
+ * Characters that turn what a person reads around them, or that nobody sees, in order: C1 controls, all of Unicode's
+ * format characters (Cf: direction, zero width, tags), separators of lines, fillers, selectors of variants, and what is no
+ * character (Unicode 15, DerivedGeneralCategory and Default_Ignorable_Code_Point).
+ */
+static const struct {
+    unsigned first, last;
+} misleading[] = {
+    { 0x80, 0x9f }, { 0xad, 0xad }, { 0x34f, 0x34f }, { 0x600, 0x605 }, { 0x61c, 0x61c }, { 0x6dd, 0x6dd },
+    { 0x70f, 0x70f }, { 0x890, 0x891 }, { 0x8e2, 0x8e2 }, { 0x115f, 0x1160 }, { 0x17b4, 0x17b5 }, { 0x180b, 0x180f },
+    { 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0x3164, 0x3164 }, { 0xfdd0, 0xfdef },
+    { 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 }, { 0xfff0, 0xfffb }, { 0xfffe, 0xffff },
+    { 0x110bd, 0x110bd }, { 0x110cd, 0x110cd }, { 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a },
+    { 0xe0000, 0xe0fff }
+};
+
+static int misleads(unsigned code)
+{
+    unsigned i;
+
+    for (i = 0; i < sizeof(misleading) / sizeof(misleading[0]) - 1 && code > misleading[i].last; i++) { }
+    return (code >= misleading[i].first && code <= misleading[i].last) || (code & 0xfffe) == 0xfffe;
+}
+
+/* The same text to a parser, harmless in a terminal. */
+static void put_number(pst_emit_t *emit, unsigned code)
+{
+    char out[16];
+
+    if (code > 0xffff) {
+        snprintf(out, sizeof(out), "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
     }
-    if (len != 3 || s[0] != 0xe2) {
-        return 0;
+    else {
+        snprintf(out, sizeof(out), "\\u%04x", code);
     }
-    if (s[1] == 0x80) {
-        return s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae);
-    }
-    return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
+    put_string(emit, out);
 }
 
 static void put_high(pst_emit_t *emit, const unsigned char *s, apr_size_t len)
 {
-    char out[8];
+    unsigned code = len ? code_of(s, len) : 0;
 
-    if (len && emit->to == PST_EMIT_JSON && misleads(s, len)) {
-        /* the same text to a parser, harmless in a terminal */
-        snprintf(out, sizeof(out), "\\u%04x", len == 2 ? (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu)
-                 : (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu));
-        put_string(emit, out);
+    if (len && !misleads(code)) {
+        put(emit, (const char *)s, len);
     }
-    else if (!len || misleads(s, len)) {
-        put(emit, REPLACEMENT, 3);
+    else if (len && emit->to == PST_EMIT_JSON) {
+        put_number(emit, code);
     }
     else {
-        put(emit, (const char *)s, len);
+        put(emit, REPLACEMENT, 3);
     }
 }
 

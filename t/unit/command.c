@@ -645,6 +645,40 @@ static void test_other_version(void)
     write_board(whole, size);
 }
 
+/* Its header says that 4,000 blocks of 64 bytes each show a thousand figures, all in one place: 4 million lines. */
+static void test_endless_version(void)
+{
+    enum { BLOCKS = 4000, FIGURES = 1000, BLOCK = 64 };
+    apr_size_t head = 4096 + FIGURES * sizeof(pst_shared_descriptor_t), length = head + BLOCKS * BLOCK;
+    char *bytes = calloc(1, length);
+    pst_shared_header_t *header = (void *)bytes;
+    pst_shared_descriptor_t *descriptors = (void *)(bytes + 4096);
+    struct stat printed;
+
+    memcpy(bytes, whole, sizeof(*header));
+    header->version = PST_BOARD_VERSION + 1;
+    header->header_size = (apr_uint32_t)head;
+    header->child_size = header->child_head = BLOCK;
+    header->child_count = BLOCKS;
+    header->descriptor_at = 4096;
+    header->descriptor_count = FIGURES;
+    for (unsigned i = 0; i < FIGURES; i++) {
+        memcpy(descriptors[i].name, "figure", 7);
+        descriptors[i].at = PST_AT_CHILD;
+        descriptors[i].offset = 32;
+    }
+    memset(bytes + head, 1, BLOCKS * BLOCK);
+    write_board(bytes, length);
+    keep_out = 1;
+    is_number((unsigned long long)run(0, NULL, NULL), POOLSTAT_OK, "a board whose header describes figures without end");
+    keep_out = 0;
+    ok(!stat(out_path, &printed) && printed.st_size < 8 << 20, "is shown up to a bound");
+    printf("# %lld bytes\n", (long long)printed.st_size);
+    unlink(out_path);
+    free(bytes);
+    write_board(whole, size);
+}
+
 int main(int argc, const char *const *argv)
 {
     unsigned boards = argc > 2 ? (unsigned)atoi(argv[2]) : 1200;
@@ -664,6 +698,7 @@ int main(int argc, const char *const *argv)
     test_untouched();
     test_limit();
     test_other_version();
+    test_endless_version();
     test_of_the_past();
     test_renamed();
     is_number((unsigned)apart(cut_before_look, NULL), 0, "a board that is cut behind the heads of its children is not looked at");

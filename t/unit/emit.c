@@ -107,6 +107,65 @@ static void one_text(pst_emit_e to, const char *in, const char *expected, const 
 
 #define BAD "\xef\xbf\xbd"
 
+/* In UTF-8. @return a static text */
+static const char *character(unsigned code)
+{
+    static char text[5];
+
+    memset(text, 0, sizeof(text));
+    if (code < 0x800) {
+        text[0] = (char)(0xc0 | code >> 6);
+        text[1] = (char)(0x80 | (code & 0x3f));
+    }
+    else if (code < 0x10000) {
+        text[0] = (char)(0xe0 | code >> 12);
+        text[1] = (char)(0x80 | (code >> 6 & 0x3f));
+        text[2] = (char)(0x80 | (code & 0x3f));
+    }
+    else {
+        text[0] = (char)(0xf0 | code >> 18);
+        text[1] = (char)(0x80 | (code >> 12 & 0x3f));
+        text[2] = (char)(0x80 | (code >> 6 & 0x3f));
+        text[3] = (char)(0x80 | (code & 0x3f));
+    }
+    return text;
+}
+
+static int comes_out(unsigned code, const char *as)
+{
+    begin(PST_EMIT_TEXT);
+    pst_emit_sentence(&emit, character(code));
+    pst_emit_flush(&emit);
+    return !strcmp(out, as);
+}
+
+/* Nobody sees them, or they turn what is around them: each of a kind's ends, and the neighbours that are seen. */
+static void unseen(void)
+{
+    static const unsigned hidden[] = {
+        0x80, 0x9f, 0xad, 0x34f, 0x600, 0x61c, 0x115f, 0x180e, 0x200b, 0x200c, 0x200d, 0x200e, 0x200f, 0x2028, 0x2029,
+        0x202a, 0x202e, 0x2060, 0x2064, 0x2066, 0x2069, 0x206f, 0x3164, 0xfe00, 0xfe0f, 0xfeff, 0xfff9, 0xffff, 0x1d173,
+        0x1fffe, 0xe0001, 0xe0020, 0xe007f, 0xe0100, 0xe01ef, 0x10ffff
+    };
+    static const unsigned seen[] = { 0xa0, 0xac, 0xae, 0x34e, 0x200a, 0x2010, 0x2027, 0x202f, 0x205f, 0x2070, 0x3163,
+                                     0xfdff, 0xfe10, 0xfffd, 0x1f600, 0x1fffd, 0xe1000 };
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+        if (!comes_out(hidden[i], BAD "\n")) {
+            printf("# U+%04X passes\n", hidden[i]);
+            wrong++;
+        }
+    }
+    for (unsigned i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+        if (comes_out(seen[i], BAD "\n") && seen[i] != 0xfffd) {
+            printf("# U+%04X does not pass\n", seen[i]);
+            wrong++;
+        }
+    }
+    is_number(wrong, 0, "characters that nobody sees are replaced, their neighbours stay");
+}
+
 static void escaping(void)
 {
     one_text(PST_EMIT_HTML, "<a href=\"x\">&'", "&lt;a href=&quot;x&quot;&gt;&amp;&#39;", "HTML marks");
@@ -117,6 +176,8 @@ static void escaping(void)
     one_text(PST_EMIT_JSON, "\xd8\x9c\xef\xbb\xbf", "\"\\u061c\\ufeff\"", "JSON: both as numbers");
     one_text(PST_EMIT_TEXT, "\xd8\x9d\xef\xbb\xbe", "\xd8\x9d\xef\xbb\xbe\n", "but not their neighbours");
     one_text(PST_EMIT_JSON, "\"\\/\x01\n\x7f", "\"\\\"\\\\/\\u0001\\u000a\\u007f\"", "JSON marks and controls");
+    one_text(PST_EMIT_JSON, "\xf3\xa0\x81\x81", "\"\\udb40\\udc41\"", "JSON: a tag character as two numbers");
+    unseen();
     one_text(PST_EMIT_JSON, "\xe2\x80\xae", "\"\\u202e\"", "JSON: the same text, but a terminal shows no harm");
     one_text(PST_EMIT_JSON, "\xc2\x9b\x7f", "\"\\u009b\\u007f\"", "JSON: no C1 control as it is");
     one_text(PST_EMIT_TEXT, "a\nServerVersion: x\\", "a\\x0aServerVersion: x\\\\\n", "TEXT: no line of a client's own");

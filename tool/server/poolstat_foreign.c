@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #define MAX_BLOCKS      65536u
-#define MAX_DESCRIPTORS 4096u
+#define MAX_DESCRIPTORS 1024u
+#define MAX_LINES       100000u     /* of figures: what is more is no board that a person reads */
 
 /* As much of the header as all versions share. */
 #define SHARED_HEADER (offsetof(pst_shared_header_t, parent) + sizeof(apr_uint32_t))
@@ -33,13 +34,14 @@ static int bad(const char *what)
     return POOLSTAT_DAMAGED;
 }
 
-static void print_figure(const char *block, apr_uint32_t head, const pst_shared_descriptor_t *d)
+/* @return whether it is one of a child's head, and was printed */
+static int print_figure(const char *block, apr_uint32_t head, const pst_shared_descriptor_t *d)
 {
     char name[POOLSTAT_TEXT], text[PST_FORMAT_LEN], raw[PST_METRIC_NAME_LEN + 1];
     apr_uint64_t value;
 
     if (d->at != PST_AT_CHILD || d->offset > head - sizeof(value)) {
-        return;
+        return 0;
     }
     memcpy(raw, d->name, PST_METRIC_NAME_LEN);
     raw[PST_METRIC_NAME_LEN] = '\0';
@@ -54,11 +56,12 @@ static void print_figure(const char *block, apr_uint32_t head, const pst_shared_
         pst_format_count(text, value);
     }
     printf("  %-32s %s\n", poolstat_text(name, sizeof(name), raw), text);
+    return 1;
 }
 
 static int print_children(int fd, const pst_shared_header_t *header, const pst_shared_descriptor_t *descriptors, char *block)
 {
-    apr_uint32_t shown = 0;
+    apr_uint32_t shown = 0, lines = 0;
 
     for (apr_uint32_t i = 0; i < header->child_count && !ferror(stdout); i++) {
         apr_uint32_t first[5];      /* owner, generation, level, ready, pid */
@@ -70,9 +73,13 @@ static int print_children(int fd, const pst_shared_header_t *header, const pst_s
         if (!first[0] || !first[3]) {
             continue;
         }
+        if (lines > MAX_LINES) {
+            printf("\nThe board names more than %u figures: the rest is not shown.\n", MAX_LINES);
+            break;
+        }
         printf("%sChild %u, generation %u\n", shown++ ? "\n" : "", (unsigned)first[0], (unsigned)first[1]);
         for (apr_uint32_t d = 0; d < header->descriptor_count; d++) {
-            print_figure(block, header->child_head, &descriptors[d]);
+            lines += (apr_uint32_t)print_figure(block, header->child_head, &descriptors[d]);
         }
     }
     if (!shown && !ferror(stdout)) {
