@@ -9,7 +9,9 @@
  */
 #include "mod_poolstat_private.h"
 #include "pst_account.h"
-#include "pst_object.h"
+#include "pst_kept.h"
+#include "pst_site.h"
+#include "pst_who.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
@@ -19,26 +21,66 @@ APLOG_USE_MODULE(poolstat);
 #define TEXT_LEN 512
 
 static struct {
+    const pst_board_t *board;
+    pst_shared_child_t *block;
     server_rec *server;
     int         watched;        /* there is a watchdog */
 } g;
 
 /* -- what is told ---------------------------------------------------------- */
 
-/* "mod_x.so function+0x1f", the return address, as the page says it. */
-static const char *place(char *to, const void *caller)
+/* What grew, for the most part, of what crossed. */
+static unsigned scope_of(const pst_crossing_t *crossing)
 {
-    const pst_object_t *object = caller ? pst_object_find(caller) : NULL;
-    apr_uint64_t offset = object ? (apr_uint64_t)((apr_uintptr_t)caller - object->base) : 0, into;
-    const char *function = object ? pst_object_symbol(object->id, offset, &into) : NULL;
+    const pst_shared_slot_t *slot = &crossing->slot;
 
-    if (function) {
-        apr_snprintf(to, TEXT_LEN, "%s %s+0x%" APR_UINT64_T_HEX_FMT, object->name, function, into + 1);
+    if (crossing->what == PST_WARN_REQUEST) {
+        return PST_SCOPE_REQUEST;
     }
-    else if (object) {
-        apr_snprintf(to, TEXT_LEN, "%s+0x%" APR_UINT64_T_HEX_FMT, object->name, offset);
+    if (crossing->what == PST_WARN_CHILD && !crossing->has_slot) {
+        return PST_SCOPE_PROCESS;
     }
-    return object ? to : "code not known";
+    return slot->request.reserved_bytes > slot->usage.reserved_bytes / 2 ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION;
+}
+
+/* The stack of who is to blame, as the page has it: by what stays of this connection or request; or who made it grow, if the pool
+ * that grew is most of it; or by what stays of all that are like it. */
+static unsigned find_who(pst_shared_who_t *who, pst_shared_frame_t *frames, const pst_crossing_t *crossing)
+{
+    unsigned scope = scope_of(crossing);
+
+    who->site = 0;
+    who->share = 0;
+    if (crossing->at && crossing->what != PST_WARN_CHILD
+        && pst_kept_who(who, PST_KEPT_SLOT + scope, (apr_uint32_t)(crossing->at - pst_board_slot(g.board, g.block, 0)))) {
+        return pst_site_of(who->site, frames);
+    }
+    if (crossing->depth) {
+        memcpy(frames, crossing->frames, sizeof(crossing->frames));
+        return crossing->depth;
+    }
+    return pst_kept_who(who, PST_KEPT_SCOPE, scope) ? pst_site_of(who->site, frames) : 0;
+}
+
+/* "mod_x.so function+0x1f, 94 % of what stayed". */
+static const char *whose(char *to, const pst_crossing_t *crossing)
+{
+    pst_shared_module_t modules[PST_MODULE_COUNT];
+    pst_shared_frame_t frames[PST_SITE_FRAMES];
+    pst_shared_who_t found;
+    unsigned depth = find_who(&found, frames, crossing);
+    char text[PST_WHO_LEN];
+    pst_who_t who;
+
+    memcpy(modules, pst_board_module(g.board, 0), sizeof(modules));
+    for (unsigned i = 0; i < PST_MODULE_COUNT; i++) {
+        modules[i].name[PST_MODULE_LEN - 1] = '\0';
+    }
+    if (!pst_who_of_stack(&who, modules, frames, depth)) {
+        return "code not known";
+    }
+    apr_snprintf(to, TEXT_LEN, found.share ? "%s, %u %% of what stayed" : "%s", pst_who_text(text, &who), found.share / 10u);
+    return to;
 }
 
 /* Whose it is. */
@@ -68,7 +110,7 @@ static void tell(const pst_crossing_t *crossing)
                  " bytes, more than PoolStatWarn %s %" APR_UINT64_T_FMT " (%schild %" APR_UINT64_T_FMT
                  "): %s, grown by %s%s%s", names[crossing->what], crossing->reserved, names[crossing->what],
                  crossing->limit, sums, crossing->child,
-                 crossing->has_slot ? about(who, slot) : "memory of no connection", place(site, crossing->caller),
+                 crossing->has_slot ? about(who, slot) : "memory of no connection", whose(site, crossing),
                  crossing->has_slot ? ": " : "",
                  !crossing->has_slot ? "" : slot->line[0] ? slot->line : "no request line yet");
 }
@@ -142,6 +184,8 @@ void pst_limits_child_init(const pst_board_t *board, pst_shared_child_t *block, 
     const pst_config_t *config = pst_config_get(s);
 
     if (warns(config)) {
+        g.board = board;
+        g.block = block;
         g.server = s;
         pst_crossing_start(config->warn, on_end);
         apr_pool_cleanup_register(pchild, NULL, tell_rest, apr_pool_cleanup_null);

@@ -14,6 +14,7 @@
 #include "pst_memory.h"
 #include "pst_profile.h"
 #include "pst_release.h"
+#include "pst_suspicion.h"
 #include "pst_thread.h"
 
 #include <http_core.h>
@@ -65,6 +66,7 @@ static void on_watchdog(apr_uint64_t now)
     if (g.block) {
         beat(g.block, now);
     }
+    pst_suspicion_beat(g.board, g.own, now);
     pst_limits_beat(now);
     released = released_so_far();
     pst_release_beat(now);

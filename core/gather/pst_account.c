@@ -28,7 +28,6 @@ static struct {
     apr_uint64_t       *taken;      /* a bit per slot, bits beyond the last set for good */
     apr_uint32_t        words;
     apr_uint32_t        hint;       /* where a free slot was last seen */
-    apr_byte_t         *watch;      /* of each slot, and last of the process: 1 + the scope to look into, or 0 */
     apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
     apr_uint64_t        serial;
     uint64_t            at_rest;    /* reserved by the child when its first connection was opened */
@@ -44,8 +43,7 @@ static apr_status_t start_slots(apr_uint32_t slot_count)
     g.words = (slot_count + WORD_BITS - 1) / WORD_BITS;
     g.taken = calloc(g.words, sizeof(*g.taken));
     g.turns = calloc(slot_count, sizeof(*g.turns));
-    g.watch = calloc(slot_count + 1, sizeof(*g.watch));
-    if (!g.taken || !g.turns || !g.watch) {
+    if (!g.taken || !g.turns) {
         return APR_ENOMEM;
     }
     for (i = slot_count; i < g.words * WORD_BITS; i++) {
@@ -155,18 +153,18 @@ static APR_INLINE unsigned apply_all(const pst_account_t *account, apr_int64_t r
     return exceeded;
 }
 
-/* Once all figures are right. */
-static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsigned exceeded)
+/* Once all figures are right. @param held by the pool that grew */
+static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsigned exceeded, apr_uint64_t held)
 {
     pst_account_t *each;
 
     for (each = account; each; each = each->above) {
         if (exceeded & 1u << each->scope && each->usage) {
-            pst_crossing_note((pst_warn_e)each->scope, each, pst_load(&each->usage->reserved_bytes), 1);
+            pst_crossing_note((pst_warn_e)each->scope, each, pst_load(&each->usage->reserved_bytes), held);
         }
     }
     if (exceeded & 1u << PST_WARN_CHILD) {
-        pst_crossing_note(PST_WARN_CHILD, account, pst_child_reserved(), 1);
+        pst_crossing_note(PST_WARN_CHILD, account, pst_child_reserved(), held);
     }
 }
 
@@ -178,7 +176,8 @@ static __attribute__((noinline)) unsigned note_child_peak(apr_uint64_t reserved)
     return (unsigned)(reserved > pst_crossing_limits[PST_WARN_CHILD]) << PST_WARN_CHILD;
 }
 
-void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
+static APR_INLINE void charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools,
+                              apr_uint64_t held)
 {
     unsigned exceeded;
     apr_uint64_t now;
@@ -195,11 +194,16 @@ void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_
         }
     }
     if (__builtin_expect(exceeded, 0)) {
-        note_exceeded(account, exceeded);
+        note_exceeded(account, exceeded, held);
     }
 }
 
-void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack)
+void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
+{
+    charge(account, reserved, slack, pools, reserved > 0 ? (apr_uint64_t)reserved : 0);
+}
+
+void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_uint64_t held)
 {
     pst_account_t *each;
 
@@ -208,7 +212,7 @@ void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr
             pst_add(&each->usage->growths, 1);
         }
     }
-    pst_account_charge(account, reserved, slack, 0);
+    charge(account, reserved, slack, 0, held);
 }
 
 void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
@@ -243,7 +247,7 @@ void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserv
         apply_all(from, -reserved, -slack, -pools);
     }
     if (__builtin_expect(exceeded, 0)) {
-        note_exceeded(to, exceeded);
+        note_exceeded(to, exceeded, (apr_uint64_t)reserved);
     }
 }
 
@@ -487,29 +491,6 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
     if (__builtin_expect(connection->crossed || (connection->current && connection->current->crossed), 0)) {
         pst_crossing_described(slot);
     }
-}
-
-void pst_account_watch(const pst_shared_slot_t *slot, pst_scope_e scope)
-{
-    apr_size_t index = slot ? (apr_size_t)(slot - pst_board_slot(g.board, pst_child.block, 0)) : g.slot_count;
-
-    if (g.watch && index <= g.slot_count) {
-        __atomic_store_n(&g.watch[index], (apr_byte_t)(1 + scope), __ATOMIC_RELAXED);
-    }
-}
-
-uint64_t *pst_account_watched(const pst_account_t *account)
-{
-    apr_uint32_t tag = account->above ? account->above->tag : account->tag;
-    int is_process = account->scope == PST_SCOPE_PROCESS;
-    apr_uint32_t index = is_process ? g.slot_count : tag >> 16;
-
-    if ((!is_process && !tag) || pst_child.muted
-        || __atomic_load_n(&g.watch[index], __ATOMIC_RELAXED) != (apr_byte_t)(1 + account->scope)) {
-        return NULL;
-    }
-    __atomic_store_n(&g.watch[index], 0, __ATOMIC_RELAXED);
-    return is_process ? &pst_child.block->verdict.site : &pst_board_slot(g.board, pst_child.block, index)->verdict.site;
 }
 
 void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes)

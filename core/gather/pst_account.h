@@ -82,8 +82,8 @@ apr_uint64_t pst_account_at_rest(void);
  */
 void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools);
 
-/** The same for a pool that got one more node: a growth. Any thread. */
-void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack);
+/** The same for a pool that got one more node: a growth. Any thread. @param held what the pool reserves now */
+void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_uint64_t held);
 
 /** Slack published anew: own of a connection, and of its current request (NULL: none). Any thread. */
 void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
@@ -155,15 +155,6 @@ static APR_INLINE void pst_account_state(pst_account_t *connection, pst_state_e 
  * of a connection still open, the connection. Any thread.
  */
 void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes);
-
-/**
- * Look into the next growth of a scope that is found growing: of the connection in
- * this slot or its request, or of the process. The history's writer, in the child.
- */
-void pst_account_watch(const pst_shared_slot_t *slot, pst_scope_e scope);
-
-/** A growth: where to note the code that made it, once for each pst_account_watch(); as a rule NULL. Any thread. */
-uint64_t *pst_account_watched(const pst_account_t *account);
 
 /** Nodes got from (bytes > 0) or given back to (< 0) the operating system. Any thread. */
 void pst_account_held(apr_int64_t bytes);

@@ -80,7 +80,7 @@ static entry_t *claim(void)
 }
 
 static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, const pst_shared_slot_t *slot,
-                                           apr_uint64_t reserved, int grows)
+                                           apr_uint64_t reserved, apr_uint64_t held)
 {
     pst_crossing_t *crossing = &entry->crossing;
 
@@ -89,7 +89,8 @@ static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, cons
     crossing->limit = pst_crossing_limits[what];
     crossing->reserved = reserved;
     crossing->child = pst_child_reserved();
-    crossing->caller = grows ? pst_site_caller() : NULL;
+    /* who grows a pool that holds little of it may hold nothing tomorrow */
+    crossing->depth = held * 2 >= reserved ? (apr_uint32_t)pst_site_caller(crossing->frames) : 0;
     crossing->has_slot = slot != NULL;
     entry->slot = slot;
     if (slot) {
@@ -108,7 +109,7 @@ static int is_first(pst_warn_e what, pst_account_t *account)
     return account->slot && !account->crossed && !__atomic_exchange_n(&account->crossed, 1, __ATOMIC_RELAXED);
 }
 
-void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t reserved, int grows)
+void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t reserved, apr_uint64_t held)
 {
     const pst_shared_slot_t *slot = account->slot ? account->slot : account->above ? account->above->slot : NULL;
     entry_t *entry;
@@ -116,7 +117,7 @@ void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t res
     if (!pst_child_muted() && is_first(what, account)) {
         entry = claim();
         if (entry) {
-            note(entry, what, slot, reserved, grows);
+            note(entry, what, slot, reserved, held);
         }
     }
 }
@@ -172,8 +173,10 @@ int pst_crossing_take(pst_crossing_t *crossing)
     *crossing = entry->crossing;
     slot = entry->slot;
     __atomic_store_n(&entry->state, FREE, __ATOMIC_RELEASE);
+    crossing->at = NULL;
     if (slot) {
         complete(crossing, slot);
+        crossing->at = pst_load(&slot->id) == crossing->slot.id && slot->in_use ? slot : NULL;
     }
     return 1;
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define HOOKS_MOST 48
+#define HOOKS_MOST 56
 
 static struct {
     pst_got_entry_t entries[HOOKS_MOST];

@@ -10,6 +10,7 @@
 
 typedef enum {
     PST_HOOKS_CALLS = 0,    /**< calls of all objects */
+    PST_HOOKS_CLOSE,        /**< some of them, to other wrappers; the table above leads them back */
     PST_HOOKS_MMAP,         /**< libapr's to the system, where it maps its nodes */
     PST_HOOKS_MALLOC,       /**< the same where it takes them from the heap */
     PST_HOOKS_HEAP,         /**< malloc and its kin */

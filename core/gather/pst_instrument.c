@@ -412,6 +412,25 @@ void pst_instrument_refresh(apr_uint64_t now)
     }
 }
 
+int pst_instrument_look_closely(int on)
+{
+    pst_pages_t here;
+    apr_size_t stores = 0;
+    apr_status_t rv = APR_EAGAIN;
+    const char *why;
+
+    if (!g.started || !g.facts.plain || pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+        return 0;
+    }
+    if (pst_pages_take(&here, &why) == APR_SUCCESS) {
+        rv = pst_hooks_patch(on ? PST_HOOKS_CLOSE : PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE },
+                             &stores);
+        pst_pages_drop(&here);
+    }
+    __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
+    return rv == APR_SUCCESS || stores;
+}
+
 /* -- roots and hook points ------------------------------------------------ */
 
 typedef struct {

@@ -40,6 +40,13 @@ int pst_instrument_nodes_in_heap(void);
 void pst_instrument_refresh(apr_uint64_t now);
 
 /**
+ * Watchdog: have the allocations of all pools sampled by their bytes, of those that pst_kept.h wants, or no more. Costs each of them some
+ * instructions meanwhile. Takes the dynamic loader's lock for a walk.
+ * @return 0 if it cannot be, or not now
+ */
+int pst_instrument_look_closely(int on);
+
+/**
  * Open an account for a pool just made for a connection or request: what the
  * pool and those below it hold moves to it.  From now on it ends when the
  * pool is cleared or destroyed.  Owner thread.

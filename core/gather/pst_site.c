@@ -18,26 +18,35 @@
  */
 #include "pst_site.h"
 #include "pst_flag.h"
+#include "pst_kept.h"
 #include "pst_object.h"
+#include "pst_stack.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unwind.h>
 
 #define SAMPLES     65536u      /* live samples of a child, at most */
 #define TRACES      512u
 #define BUCKETS     256u
-#define RAW_DEPTH   40u         /* return addresses of a trace, ours and the allocator's included */
-#define MAX_FRAME   4096u       /* words of a stack frame searched for its return address */
+
+/* What a sample is for. */
+enum { FREE = 0, PROFILE, KEPT, RETIRED };
 
 typedef struct {
     apr_uint32_t next;          /* of the same pool, or of the free ones; 0 ends */
     apr_uint16_t site;
-    apr_uint16_t first;         /* the node that the pool lies in */
-    apr_uint64_t size;
+    apr_byte_t   first;         /* the node that the pool lies in */
+    apr_byte_t   is;
     apr_uint64_t weight;        /* bytes it stands for */
+    union {
+        apr_uint64_t size;      /* PROFILE */
+        struct {                /* KEPT */
+            apr_uint32_t when;  /* pst_kept_now() */
+            apr_uint32_t slot;  /* of its connection, plus 1; 0: none */
+        };
+    };
 } sample_t;
 
 typedef struct {
@@ -45,8 +54,8 @@ typedef struct {
     apr_uint32_t depth;
     apr_uint32_t of_class, scope;
     apr_uint32_t site, turn;
-    apr_uint32_t at[RAW_DEPTH]; /* bytes above the frame of pst_site_sample() */
-    apr_uintptr_t ip[RAW_DEPTH];
+    apr_uint32_t at[PST_STACK_DEPTH]; /* bytes above the frame of pst_site_sample() */
+    apr_uintptr_t ip[PST_STACK_DEPTH];
 } trace_t;
 
 /* What a site is of, beside its stack. */
@@ -61,8 +70,16 @@ typedef struct {
     apr_uint32_t depth;
     apr_uint32_t scope, of_class;
     apr_uint64_t live_samples, ever_samples, ever_bytes, ever_sampled_bytes;
+    pst_shared_frame_t blamed;  /* whose place; 0: nobody's */
     pst_shared_frame_t frames[PST_SITE_FRAMES];
 } site_t;
+
+/* Samples of two kinds, each with a share of the table that the other cannot take. */
+typedef struct {
+    apr_uint32_t first, end;    /* of the table */
+    apr_uint32_t count;         /* the next that was never used */
+    apr_uint32_t free;          /* those given back: a list; 0 ends */
+} share_t;
 
 static struct {
     const pst_board_t *board;
@@ -70,15 +87,19 @@ static struct {
     double rate;
     int busy;                   /* somebody is in */
     apr_uint32_t left;          /* samples released while somebody was: a list, atomic */
-    apr_uint32_t sample_count, free_samples, trace_count, site_count;
+    share_t profile, kept;
+    apr_uint32_t retired;       /* samples that wait for their pool to drop them */
+    apr_uint32_t trace_count, site_count;
     apr_uint32_t buckets[BUCKETS];
     trace_t traces[TRACES];     /* 0 is none */
     site_t sites[PST_SITE_COUNT];
-    sample_t samples[SAMPLES];  /* 0 is none */
+    sample_t samples[SAMPLES + PST_KEPT_SAMPLES];   /* 0 is none */
 } g;
 
 __thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec")));
+__thread apr_int64_t pst_site_close __attribute__((tls_model("initial-exec")));
 static __thread apr_uint64_t dice __attribute__((tls_model("initial-exec")));
+static __thread int begun __attribute__((tls_model("initial-exec")));   /* pst_site_left was drawn */
 static __thread apr_uintptr_t known_top __attribute__((tls_model("initial-exec")));
 
 void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uint64_t rate)
@@ -88,8 +109,10 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
     g.board = board;
     g.block = block;
     g.rate = (double)rate;
-    g.sample_count = g.trace_count = g.site_count = 1;
-    g.free_samples = 0;
+    g.trace_count = g.site_count = 1;
+    g.profile = (share_t){ 1, SAMPLES, 1, 0 };
+    g.kept = (share_t){ SAMPLES, SAMPLES + PST_KEPT_SAMPLES, SAMPLES, 0 };
+    g.retired = 0;
     memset(g.buckets, 0, sizeof(g.buckets));
     memset(g.sites, 0, sizeof(g.sites));
     for (i = 0; i < PST_SITE_COUNT; i++) {
@@ -99,6 +122,8 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
     block->profile_rate = rate;
     pst_site_left = 0;
     dice = 0;
+    begun = 0;
+    pst_kept_start(board, block);
 }
 
 /* -- chance --------------------------------------------------------------- */
@@ -119,7 +144,7 @@ static apr_int64_t draw(double rate)
     return (apr_int64_t)(-log(u) * rate);
 }
 
-static void begin_dice(void)
+static void shake(void)
 {
     struct timespec ts;
 
@@ -129,18 +154,10 @@ static void begin_dice(void)
     roll();
 }
 
-/* A thread's first growth. @return whether it is to be sampled */
-static int begin_thread(apr_size_t size)
-{
-    begin_dice();
-    pst_site_left = draw(g.rate) - (apr_int64_t)size;
-    return pst_site_left < 0;
-}
-
 apr_int64_t pst_site_draw(double rate)
 {
     if (!dice) {
-        begin_dice();
+        shake();
     }
     return draw(rate);
 }
@@ -150,98 +167,31 @@ apr_uint64_t pst_site_weight(apr_uint64_t size, double rate)
     return (apr_uint64_t)((double)size / -expm1(-(double)size / rate));
 }
 
-/* -- stacks --------------------------------------------------------------- */
-
-typedef struct {
-    apr_uintptr_t base;                 /* frame of pst_site_sample() */
-    apr_uintptr_t before;               /* the frame before the current one */
-    apr_uint32_t depth;
-    int cacheable;
-    apr_uint32_t at[RAW_DEPTH];
-    apr_uintptr_t ip[RAW_DEPTH];
-    apr_uint32_t frame_count;
-    pst_shared_frame_t frames[PST_SITE_FRAMES];
-} stack_walk_t;
-
-/* The word of a frame that holds its return address: the last one where calls push it. */
-static __attribute__((no_sanitize("address"))) int find_slot(stack_walk_t *stack, apr_uintptr_t end, apr_uintptr_t ip)
+/* A growth that may be the profile's: at a thread's first one it is not known yet how much is left. */
+static int is_due(apr_size_t size)
 {
-    apr_uintptr_t at = end - sizeof(ip), low = stack->before;
-    apr_uint32_t words;
-
-    for (words = 0; words < MAX_FRAME && at >= low; words++, at -= sizeof(ip)) {
-        if (*(const apr_uintptr_t *)at == ip) {
-            stack->at[stack->depth] = (apr_uint32_t)(at - stack->base);
-            return 1;
-        }
+    if (g.rate <= 0) {
+        pst_site_left = APR_INT64_MAX;
+        return 0;
     }
-    return 0;
+    if (!begun) {
+        begun = 1;
+        pst_site_left = pst_site_draw(g.rate) - (apr_int64_t)size;
+    }
+    if (pst_site_left >= 0) {
+        return 0;
+    }
+    pst_site_left = draw(g.rate);
+    return 1;
 }
 
-static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *baton)
+/* The same of what may be kept. @return the bytes it stands for; 0: it is not to be sampled */
+static apr_uint64_t is_close(const pst_record_t *record, apr_size_t size, int first)
 {
-    stack_walk_t *stack = baton;
-    apr_uintptr_t ip = (apr_uintptr_t)_Unwind_GetIP(context), end = (apr_uintptr_t)_Unwind_GetCFA(context);
-
-    if (!ip) {
-        return _URC_END_OF_STACK;
+    if (!dice) {
+        shake();
     }
-    if (end <= stack->base) {           /* inside of pst_site_sample() and what it calls */
-        return _URC_NO_REASON;
-    }
-    if (stack->cacheable && (end - stack->base > APR_UINT32_MAX || !find_slot(stack, end, ip))) {
-        stack->cacheable = 0;
-    }
-    stack->ip[stack->depth++] = ip;
-    stack->before = end;
-    return stack->depth < RAW_DEPTH ? _URC_NO_REASON : _URC_END_OF_STACK;
-}
-
-static __attribute__((noinline)) void unwind(stack_walk_t *stack)
-{
-    stack->before = stack->base;
-    stack->depth = stack->frame_count = 0;
-    stack->cacheable = 1;
-    _Unwind_Backtrace(on_frame, stack);
-    if (stack->before > known_top) {
-        known_top = stack->before;
-    }
-}
-
-/* pst_object_find() or, where the loader's lock must not be asked for, pst_object_known(). */
-typedef const pst_object_t *(*object_fn)(const void *address);
-
-/* Whose code is that, when frames are left out at the front? */
-static int leads(const pst_object_t *object)
-{
-    return !object || (object->kind != PST_CODE_SELF && object->kind != PST_CODE_APR);
-}
-
-/* The first frame outside of this module and APR; depth if there is none. */
-static apr_uint32_t first_led(const stack_walk_t *stack, object_fn object_of)
-{
-    apr_uint32_t first;
-
-    for (first = 0; first < stack->depth && !leads(object_of((const void *)(stack->ip[first] - 1))); first++) {
-    }
-    return first;
-}
-
-/* Addresses in the board's terms, from that one on. */
-static void name_frames(stack_walk_t *stack, object_fn object_of)
-{
-    apr_uint32_t i, first = first_led(stack, object_of);
-
-    first = first < stack->depth ? first : 0;
-    for (i = first; i < stack->depth && stack->frame_count < PST_SITE_FRAMES; i++) {
-        apr_uintptr_t at = stack->ip[i] - 1;
-        const pst_object_t *object = object_of((const void *)at);
-
-        stack->cacheable &= object != NULL;     /* the next time it may have a name */
-        stack->frames[stack->frame_count++] = object
-            ? PST_FRAME(pst_board_module_add(g.board, object->id, object->name, object->kind), at - object->base)
-            : PST_FRAME(0, at);
-    }
+    return pst_kept_weight(record, size, first, (double)(roll() >> 11) / 9007199254740992.0);
 }
 
 /* -- traces; inside ------------------------------------------------------- */
@@ -282,7 +232,7 @@ static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to
     return -1;
 }
 
-static void add_trace(const stack_walk_t *stack, apr_uintptr_t own, const charged_t *to, apr_uint32_t site)
+static void add_trace(const pst_stack_t *stack, apr_uintptr_t own, const charged_t *to, apr_uint32_t site)
 {
     apr_uint32_t *bucket = &g.buckets[bucket_of(to->of_class, to->scope, own)];
     trace_t *trace;
@@ -342,9 +292,16 @@ static void write_row(site_t *site)
     row->of_class = site->of_class;
     memcpy(row->frames, site->frames, sizeof(row->frames));
     row->site_live_bytes = row->site_ever_bytes = row->site_live_samples = row->site_ever_samples = 0;
-    row->site_live_sampled_bytes = row->site_ever_sampled_bytes = 0;
+    row->site_live_sampled_bytes = row->site_ever_sampled_bytes = row->site_kept_bytes = row->site_kept_samples = 0;
     row->in_use = 1;
     pst_seq_end(&row->seq);
+}
+
+static pst_shared_frame_t whose(const site_t *site)
+{
+    pst_blame_t blame;
+
+    return pst_blame(&blame, site->frames, site->depth, pst_blame_kind_on_board, g.board) ? site->frames[blame.of] : 0;
 }
 
 /* @return 0 if there is no row */
@@ -371,6 +328,7 @@ static apr_uint32_t find_site(const pst_shared_frame_t *frames, apr_uint32_t dep
         site->scope = scope;
         site->of_class = of_class;
         site->live_samples = site->ever_samples = site->ever_bytes = site->ever_sampled_bytes = 0;
+        site->blamed = whose(site);
         write_row(site);
     }
     return i;
@@ -389,7 +347,12 @@ static void charge_live(apr_uint32_t which, const sample_t *sample, int sign)
 {
     site_t *site = &g.sites[which];
 
-    change_live(site, sign, sign * (apr_int64_t)sample->size, sign * (apr_int64_t)sample->weight);
+    if (sample->is == PROFILE) {
+        change_live(site, sign, sign * (apr_int64_t)sample->size, sign * (apr_int64_t)sample->weight);
+    }
+    else {                              /* it keeps the row */
+        __atomic_add_fetch(&site->live_samples, (apr_uint64_t)(apr_int64_t)sign, __ATOMIC_RELEASE);
+    }
 }
 
 static void charge_ever(apr_uint32_t which, const sample_t *sample, int sign)
@@ -411,16 +374,26 @@ static int enter(void)
     return pst_flag_take(&g.busy);
 }
 
-/* Inside: a chain of samples is no more. */
+/* Inside: a sample is no more. */
+static void free_sample(apr_uint32_t i)
+{
+    sample_t *sample = &g.samples[i];
+    share_t *of = i < SAMPLES ? &g.profile : &g.kept;
+
+    charge_live(sample->site, sample, -1);
+    g.retired -= sample->is == RETIRED;
+    sample->is = FREE;
+    sample->next = of->free;
+    of->free = i;
+}
+
+/* Inside: the same of a chain. */
 static void free_chain(apr_uint32_t i)
 {
     while (i) {
-        sample_t *sample = &g.samples[i];
-        apr_uint32_t next = sample->next;
+        apr_uint32_t next = g.samples[i].next;
 
-        charge_live(sample->site, sample, -1);
-        sample->next = g.free_samples;
-        g.free_samples = i;
+        free_sample(i);
         i = next;
     }
 }
@@ -444,101 +417,295 @@ static void leave_chain(apr_uint32_t head)
     } while (!__atomic_compare_exchange_n(&g.left, &seen, head, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
+static apr_uint32_t take_sample(share_t *of)
+{
+    apr_uint32_t i = of->free;
+
+    if (i) {
+        of->free = g.samples[i].next;
+        return i;
+    }
+    return of->count < of->end ? of->count++ : 0;
+}
+
+static void hang_on(pst_record_t *record, apr_uint32_t i, sample_t *made)
+{
+    made->next = record->samples;
+    g.samples[i] = *made;
+    record->samples = i;
+    charge_live(made->site, made, 1);
+}
+
 static void add_sample(pst_record_t *record, apr_uint32_t site, apr_size_t size, int first)
 {
-    sample_t made = { .site = (apr_uint16_t)site, .first = (apr_uint16_t)first, .size = size };
-    apr_uint32_t i = g.free_samples;
+    sample_t made = { .site = (apr_uint16_t)site, .first = (apr_byte_t)first, .is = PROFILE, .size = size };
+    apr_uint32_t i = take_sample(&g.profile);
 
     made.weight = pst_site_weight(size, g.rate);
     charge_ever(site, &made, 1);
-    if (i) {
-        g.free_samples = g.samples[i].next;
-    }
-    else if (g.sample_count < SAMPLES) {
-        i = g.sample_count++;
-    }
-    else {
+    if (!i) {
         pst_add(&g.block->samples_lost, 1);
         return;
     }
-    made.next = record->samples;
-    g.samples[i] = made;
-    record->samples = i;
-    charge_live(site, &made, 1);
+    hang_on(record, i, &made);
+}
+
+/* The pool is the caller's, and so is its chain: what was retired goes. */
+static void prune(pst_record_t *record)
+{
+    apr_uint32_t *link = &record->samples;
+
+    while (*link) {
+        apr_uint32_t i = *link;
+
+        if (g.samples[i].is == RETIRED) {
+            *link = g.samples[i].next;
+            free_sample(i);
+        }
+        else {
+            link = &g.samples[i].next;
+        }
+    }
+}
+
+static apr_uint32_t slot_of(const pst_account_t *account)
+{
+    const pst_account_t *connection = account->above ? account->above : account;
+
+    return connection->tag ? (connection->tag >> 16) + 1 : 0;
+}
+
+static void add_kept(pst_record_t *record, apr_uint32_t site, apr_uint64_t weight, int first)
+{
+    sample_t made = { .site = (apr_uint16_t)site, .first = (apr_byte_t)first, .is = KEPT, .weight = weight };
+    apr_uint32_t i;
+
+    if (g.retired > PST_KEPT_SAMPLES / 4) {
+        prune(record);
+    }
+    i = take_sample(&g.kept);
+    if (i) {
+        made.when = pst_kept_now();
+        made.slot = slot_of(record->account);
+        hang_on(record, i, &made);
+    }
+}
+
+/* What is to be sampled of one growth. */
+typedef struct {
+    apr_size_t   size;
+    int          first;
+    int          due;           /* for the profile */
+    apr_uint64_t close;         /* what it stands for among what may be kept, or 0 */
+} wanted_t;
+
+/* Inside. */
+static void add_wanted(pst_record_t *record, apr_uint32_t site, const wanted_t *wanted)
+{
+    if (wanted->due) {
+        add_sample(record, site, wanted->size, wanted->first);
+    }
+    if (wanted->close) {
+        add_kept(record, site, wanted->close, wanted->first);
+    }
+}
+
+/* The next growth instead. */
+static void do_without(const wanted_t *wanted)
+{
+    if (wanted->due) {
+        pst_site_left = 0;
+    }
+}
+
+static void unwind(pst_stack_t *stack, apr_uintptr_t base)
+{
+    pst_stack_take(stack, base);
+    if (stack->top > known_top) {
+        known_top = stack->top;
+    }
 }
 
 /* A stack that no trace tells. */
-static __attribute__((noinline)) void sample_new(pst_record_t *record, apr_size_t size, int first,
-                                                 apr_uintptr_t base, apr_uintptr_t own)
+static __attribute__((noinline)) void sample_new(pst_record_t *record, const wanted_t *wanted, apr_uintptr_t base,
+                                                 apr_uintptr_t own)
 {
     const charged_t to = { record->of_class, record->account->scope };
-    stack_walk_t stack = { .base = base };
+    pst_stack_t stack;
     apr_uint32_t site;
 
-    unwind(&stack);
-    name_frames(&stack, pst_object_find);
+    unwind(&stack, base);
+    pst_stack_name(&stack, g.board, pst_object_find);
     if (!enter()) {
-        pst_site_left = 0;              /* the next growth instead */
+        do_without(wanted);
         return;
     }
     site = find_site(stack.frames, stack.frame_count, to.scope, to.of_class);
     add_trace(&stack, own, &to, site);
-    add_sample(record, site, size, first);
+    add_wanted(record, site, wanted);
     leave();
+}
+
+/* @param base frame address of the function that the wrapper called; own: where it returns to */
+static void sample(pst_record_t *record, const wanted_t *wanted, apr_uintptr_t base, apr_uintptr_t own)
+{
+    const charged_t to = { record->of_class, record->account->scope };
+    int site;
+
+    if (!enter()) {
+        do_without(wanted);
+        return;
+    }
+    site = find_trace(base, own, &to);
+    if (site >= 0) {
+        add_wanted(record, (apr_uint32_t)site, wanted);
+    }
+    leave();
+    if (site < 0) {
+        sample_new(record, wanted, base, own);
+    }
 }
 
 __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, apr_size_t size, int first)
 {
     apr_uintptr_t base = (apr_uintptr_t)__builtin_frame_address(0);
     apr_uintptr_t own = (apr_uintptr_t)__builtin_return_address(0);
-    charged_t to;
-    int site;
+    wanted_t wanted = { .size = size, .first = first };
 
-    if (g.rate <= 0 || pst_child_muted()) {
+    if (pst_child_muted()) {
         pst_site_left = APR_INT64_MAX;
         return;
     }
-    if (!dice) {
-        if (!begin_thread(size)) {
-            return;
-        }
+    wanted.due = pst_site_left < 0 && is_due(size);
+    wanted.close = pst_kept_scopes >> record->account->scope & 1 ? is_close(record, size, first) : 0;
+    if (wanted.due || wanted.close) {
+        sample(record, &wanted, base, own);
     }
-    pst_site_left = draw(g.rate);
-    if (!enter()) {
-        pst_site_left = 0;
+}
+
+__attribute__((noinline, noclone)) void pst_site_took(pst_record_t *record, apr_size_t size)
+{
+    apr_uintptr_t base = (apr_uintptr_t)__builtin_frame_address(0);
+    apr_uintptr_t own = (apr_uintptr_t)__builtin_return_address(0);
+    wanted_t wanted = { .size = size };
+    apr_uint32_t rate = pst_kept_rate();
+    static __thread int drawn __attribute__((tls_model("initial-exec")));
+    int fresh = !drawn;
+
+    drawn = 1;
+    pst_site_close = pst_site_draw(rate);
+    if (fresh || !record || pst_child_muted() || !(pst_kept_scopes >> record->account->scope & 1)) {
         return;
     }
-    to.of_class = record->of_class;
-    to.scope = record->account->scope;
-    site = find_trace(base, own, &to);
-    if (site >= 0) {
-        add_sample(record, (apr_uint32_t)site, size, first);
+    wanted.close = pst_kept_took(record, size, rate);
+    if (wanted.close) {
+        sample(record, &wanted, base, own);
+    }
+}
+
+__attribute__((noinline)) int pst_site_caller(pst_shared_frame_t *frames)
+{
+    pst_stack_t stack;
+
+    if (!g.board) {
+        return 0;
+    }
+    pst_stack_take(&stack, (apr_uintptr_t)__builtin_frame_address(0));
+    pst_stack_name(&stack, g.board, pst_object_find);
+    memcpy(frames, stack.frames, stack.frame_count * sizeof(*frames));
+    return (int)stack.frame_count;
+}
+
+unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames)
+{
+    const site_t *found = NULL;
+    apr_uint32_t i;
+
+    if (!enter()) {
+        return 0;
+    }
+    for (i = 1; i < g.site_count; i++) {
+        if (g.sites[i].blamed == blamed && (!found || g.sites[i].live_samples > found->live_samples)) {
+            found = &g.sites[i];
+        }
+    }
+    if (found) {
+        memcpy(frames, found->frames, sizeof(found->frames));
+    }
+    i = found ? found->depth : 0;
+    leave();
+    return i;
+}
+
+/* -- what is kept --------------------------------------------------------- */
+
+int pst_site_kept(pst_kept_sample_t *samples, pst_kept_site_t *sites)
+{
+    apr_uint32_t i;
+    int count = 0;
+
+    if (!enter()) {
+        return -1;
+    }
+    for (i = 0; i < PST_SITE_COUNT; i++) {
+        const site_t *site = &g.sites[i];
+
+        sites[i] = (pst_kept_site_t){ site->turn, site->scope, site->of_class, i ? site->blamed : 0 };
+    }
+    for (i = g.kept.first; i < g.kept.count; i++) {
+        const sample_t *sample = &g.samples[i];
+
+        if (sample->is == KEPT) {
+            samples[count++] = (pst_kept_sample_t){ i, sample->when, sample->slot, sample->site, sample->weight };
+        }
     }
     leave();
-    if (site < 0) {
-        sample_new(record, size, first, base, own);
-    }
+    return count;
 }
 
-__attribute__((noinline)) void pst_site_note(uint64_t *to)
+void pst_site_thin(const pst_kept_sample_t *samples, int count, apr_uint32_t until)
 {
-    stack_walk_t stack = { .base = (apr_uintptr_t)__builtin_frame_address(0) };
+    int i;
 
-    unwind(&stack);
-    name_frames(&stack, pst_object_find);
-    if (stack.frame_count) {
-        pst_store(to, stack.frames[0]);
+    if (!enter()) {
+        return;
     }
+    for (i = 0; i < count; i++) {
+        sample_t *sample = &g.samples[samples[i].at];
+
+        if (sample->is != KEPT || sample->when != samples[i].when || sample->when >= until) {
+            continue;
+        }
+        if (!dice) {
+            shake();
+        }
+        if (roll() >> 63) {
+            sample->is = RETIRED;
+            g.retired++;
+        }
+        else {
+            sample->weight *= 2;
+        }
+    }
+    leave();
 }
 
-__attribute__((noinline)) const void *pst_site_caller(void)
+void pst_site_publish_kept(const pst_kept_site_t *sites, const pst_kept_sum_t *sums)
 {
-    stack_walk_t stack = { .base = (apr_uintptr_t)__builtin_frame_address(0) };
-    apr_uint32_t first;
+    apr_uint32_t i;
 
-    unwind(&stack);
-    first = first_led(&stack, pst_object_find);
-    return first < stack.depth ? (const void *)(stack.ip[first] - 1) : NULL;
+    if (!enter()) {
+        return;
+    }
+    for (i = 0; i < PST_SITE_COUNT; i++) {
+        site_t *site = &g.sites[i];
+
+        if (site->turn == sites[i].turn && pst_load(&site->row->site_kept_bytes) != sums[i].bytes) {
+            pst_store(&site->row->site_kept_bytes, sums[i].bytes);
+            pst_store(&site->row->site_kept_samples, sums[i].samples);
+        }
+    }
+    leave();
 }
 
 void pst_site_release(pst_record_t *record, int all)
@@ -566,9 +733,22 @@ void pst_site_release(pst_record_t *record, int all)
     }
 }
 
+static void move_sample(sample_t *sample, apr_uint32_t to)
+{
+    apr_uint32_t from = sample->site;
+
+    sample->site = (apr_uint16_t)to;
+    charge_live(from, sample, -1);
+    charge_live(to, sample, 1);
+    if (sample->is == PROFILE) {
+        charge_ever(from, sample, -1);
+        charge_ever(to, sample, 1);
+    }
+}
+
 void pst_site_moved(pst_record_t *record)
 {
-    apr_uint32_t i, scope = record->account->scope;
+    apr_uint32_t i, scope = record->account->scope, slot = slot_of(record->account);
 
     if (pst_child_muted() || !enter()) {
         return;                         /* they stay where they are charged */
@@ -578,15 +758,14 @@ void pst_site_moved(pst_record_t *record)
         const site_t from = g.sites[sample->site];
         apr_uint32_t to;
 
+        if (sample->is != PROFILE) {
+            sample->slot = slot;
+        }
         if (!sample->site || (from.scope == scope && from.of_class == record->of_class)) {
             continue;
         }
         to = find_site(from.frames, from.depth, scope, record->of_class);
-        charge_live(sample->site, sample, -1);
-        charge_ever(sample->site, sample, -1);
-        sample->site = (apr_uint16_t)to;
-        charge_live(to, sample, 1);
-        charge_ever(to, sample, 1);
+        move_sample(sample, to);
     }
     leave();
 }
@@ -612,11 +791,11 @@ static int charge_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *
 static __attribute__((noinline)) int charge_new(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to,
                                                 const sample_t *sample)
 {
-    stack_walk_t stack = { .base = base };
+    pst_stack_t stack;
     apr_uint32_t site;
 
-    unwind(&stack);
-    name_frames(&stack, pst_object_known);
+    unwind(&stack, base);
+    pst_stack_name(&stack, g.board, pst_object_known);
     if (!enter()) {
         return -1;
     }
@@ -633,7 +812,7 @@ __attribute__((noinline, noclone)) int pst_site_charge(apr_uint32_t scope, apr_u
 {
     apr_uintptr_t base = (apr_uintptr_t)__builtin_frame_address(0);
     const charged_t to = { 0, scope };
-    const sample_t sample = { .size = size, .weight = weight };
+    const sample_t sample = { .is = PROFILE, .size = size, .weight = weight };
     int site = charge_trace(base, caller, &to, &sample);
 
     return site >= 0 ? site : charge_new(base, caller, &to, &sample);

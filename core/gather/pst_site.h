@@ -24,13 +24,22 @@ extern __thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec
 /** The slow half of pst_site_grow(). */
 void pst_site_sample(pst_record_t *record, apr_size_t size, int first);
 
+/* Scopes of which growth is looked into, a bit for each: pst_kept.h. */
+extern unsigned pst_kept_scopes;
+
 /** A pool got a node. @param first it is the one the pool lies in, which stays when it is cleared */
 static APR_INLINE void pst_site_grow(pst_record_t *record, apr_size_t size, int first)
 {
-    if (__builtin_expect((pst_site_left -= (apr_int64_t)size) < 0, 0)) {
+    if (__builtin_expect((pst_site_left -= (apr_int64_t)size) < 0 || pst_kept_scopes, 0)) {
         pst_site_sample(record, size, first);
     }
 }
+
+/* Bytes until this thread's next sample of an allocation. */
+extern __thread apr_int64_t pst_site_close __attribute__((tls_model("initial-exec")));
+
+/** Somebody takes so many bytes from a pool: the slow half, when pst_site_close went below 0. @param record may be NULL */
+void pst_site_took(pst_record_t *record, apr_size_t size);
 
 /** The samples of a pool that was cleared (all = 0: that of its first node stays) or destroyed (all = 1). */
 void pst_site_release(pst_record_t *record, int all);
@@ -45,11 +54,15 @@ static APR_INLINE void pst_site_drop(pst_record_t *record, int all)
 /** A pool with samples is now of another class or charged to another scope. */
 void pst_site_moved(pst_record_t *record);
 
-/** Note the code that is growing a pool now: the first frame outside of this module and APR. Unwinds the stack. */
-void pst_site_note(uint64_t *to);
+/**
+ * The stack of the code that runs now, from the first frame outside of this module and APR on. Any thread; unwinds it.
+ * @param frames room for PST_SITE_FRAMES
+ * @return how many
+ */
+int pst_site_caller(pst_shared_frame_t *frames);
 
-/** An address in that code: of the calling instruction, in this process. NULL: not found. Any thread; unwinds the stack. */
-const void *pst_site_caller(void);
+/** The stack of the call site that this place is blamed for, of the one that holds most. Any thread. @return frames, or 0 */
+unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames);
 
 /* Memory outside of pools: pst_profile.c decides what is sampled, and keeps it. Any thread, also inside of malloc: nobody
  * waits, nothing is allocated, the loader is not asked. */

@@ -128,15 +128,6 @@ void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool)
  * a fresh one, since a node in the ring is never empty (apr_palloc() and
  * apr_pvsprintf() link it together with the bytes it was asked for).
  */
-static APR_INLINE void look_into(const pst_account_t *account)
-{
-    uint64_t *to = pst_account_watched(account);
-
-    if (PST_UNLIKELY(to != NULL)) {
-        pst_site_note(to);
-    }
-}
-
 static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_t *before, const void *m)
 {
     const apr_memnode_t *now = pst_apr_pool(pool)->active;
@@ -151,11 +142,10 @@ static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_
     if (pst_apr_opened(now, m)) {
         size = pst_apr_node_size(now);
         record->reserved += size;
-        pst_account_charge_growth(record->account, (apr_int64_t)size, pst_wrap_publish(record, pool));
+        pst_account_charge_growth(record->account, (apr_int64_t)size, pst_wrap_publish(record, pool), record->reserved);
         pst_class_changed(record, pool, (apr_int64_t)size);
         pst_site_grow(record, size, 0);
         pst_novel_grown(record, size);
-        look_into(record->account);
         if (PST_UNLIKELY(pst_ticks() - __atomic_load_n(&looked, __ATOMIC_RELAXED) > LOOK_EVERY)) {
             __atomic_store_n(&looked, pst_ticks(), __ATOMIC_RELAXED);
             pst_wrap_look();
@@ -347,10 +337,6 @@ static __attribute__((always_inline)) inline void born(apr_pool_t *pool, const p
     pst_class_born(record, creator);
     pst_site_grow(record, record->reserved, 1);
     pst_novel_grown(record, record->reserved);
-    /* a pool of the connection made by a request, or by one whose streams have the requests; not a request's own */
-    if (record->account->current || (record->account->root && !record->account->served)) {
-        look_into(record->account);
-    }
 }
 
 apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
@@ -406,12 +392,12 @@ static void cleared(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     PST_COUNT(pools_cleared, 1);
     record->left = 0;
     record->active = pst_apr_pool(pool)->active;
+    pst_site_drop(record, 0);
     if (before != self) {
         record->reserved = self;
         pst_novel_given_back(record, self);
         pst_account_charge(account, (apr_int64_t)self - (apr_int64_t)before, pst_wrap_publish(record, pool), 0);
         pst_class_changed(record, pool, (apr_int64_t)self - (apr_int64_t)before);
-        pst_site_drop(record, 0);
         pst_allocator_recycled(record, pool);
     }
 }

@@ -5,7 +5,6 @@
 #include "pst_place.h"
 #include "pst_object.h"
 #include "pst_resolver.h"
-#include "pst_trend.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,11 +26,10 @@ static void add_resolved(pst_place_t *place, const pst_resolved_t *resolved)
     }
 }
 
-void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared_frame_t frame)
+void pst_place_in(pst_place_t *place, const pst_shared_module_t *modules, pst_shared_frame_t frame)
 {
     /* a verdict's frame comes from the board as it is; entry 0 is left empty */
-    const pst_shared_module_t *module = &snapshot->modules[PST_FRAME_MODULE(frame) < PST_MODULE_COUNT
-                                                           ? PST_FRAME_MODULE(frame) : 0];
+    const pst_shared_module_t *module = &modules[PST_FRAME_MODULE(frame) < PST_MODULE_COUNT ? PST_FRAME_MODULE(frame) : 0];
     apr_uint64_t into = 0;
 
     place->offset = PST_FRAME_OFFSET(frame);
@@ -54,6 +52,11 @@ static const char *without_folders(const char *file)
     return slash && slash[1] ? slash + 1 : file;
 }
 
+void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared_frame_t frame)
+{
+    pst_place_in(place, snapshot->modules, frame);
+}
+
 char *pst_place_text(char *to, const pst_place_t *place)
 {
     if (place->function && place->file) {
@@ -66,18 +69,6 @@ char *pst_place_text(char *to, const pst_place_t *place)
         snprintf(to, PST_PLACE_LEN, "%s+0x%llx", place->module, (unsigned long long)place->offset);
     }
     return to;
-}
-
-int pst_place_of_verdict(char *to, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict)
-{
-    pst_place_t place;
-
-    if (verdict->state != PST_TREND_GROWING || !verdict->site) {
-        return 0;
-    }
-    pst_place_of(&place, snapshot, verdict->site);
-    pst_place_text(to, &place);
-    return 1;
 }
 
 /* -- looking up ------------------------------------------------------------- */

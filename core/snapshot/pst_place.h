@@ -24,11 +24,11 @@ typedef struct pst_place_t {
 /** Any thread; takes the loader's lock. */
 void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared_frame_t frame);
 
+/** The same by the board's table of objects alone, names that end in a NUL. */
+void pst_place_in(pst_place_t *place, const pst_shared_module_t *modules, pst_shared_frame_t frame);
+
 /** "module function (file.c:12)", "module function+0x1f", or "module+0x1234". Cut at PST_PLACE_LEN. */
 char *pst_place_text(char *to, const pst_place_t *place);
-
-/** The code behind a growing verdict, as pst_place_text() says it. @return 0 if it is not known */
-int pst_place_of_verdict(char *to, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict);
 
 /**
  * Have looked up what of a snapshot's places is not known. Starts a process if there is anything, and waits for it for so many

@@ -17,6 +17,24 @@ void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
         memset(verdict, 0, sizeof(*verdict));
     }
     verdict->since = pst_sane(verdict->since);
+    if (verdict->share > 1000) {
+        verdict->share = verdict->samples = 0;
+    }
+}
+
+void pst_snapshot_take_blame(pst_shared_blame_t *to, const pst_shared_blame_t *from)
+{
+    if (!pst_seq_copy(to, from, sizeof(*to)) || to->known > 1) {
+        memset(to, 0, sizeof(*to));
+    }
+    to->since = pst_sane(to->since);
+    to->samples = pst_sane(to->samples);
+    to->bytes = pst_sane(to->bytes);
+    for (unsigned i = 0; i < PST_WHO_COUNT; i++) {
+        if (to->who[i].share > 1000) {
+            memset(&to->who[i], 0, sizeof(to->who[i]));
+        }
+    }
 }
 
 void pst_snapshot_check_share(pst_shared_share_t *share)

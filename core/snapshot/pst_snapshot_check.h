@@ -16,4 +16,7 @@ void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of);
 /** A share that is none becomes: not known. */
 void pst_snapshot_check_share(pst_shared_share_t *share);
 
+/** Copy it, of one moment; what is out of range, or written all the time, becomes: not looked into. */
+void pst_snapshot_take_blame(pst_shared_blame_t *to, const pst_shared_blame_t *from);
+
 #endif /* PST_SNAPSHOT_CHECK_H */

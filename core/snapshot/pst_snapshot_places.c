@@ -77,7 +77,7 @@ static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint
 #define PST_METRIC_SITE(...) row->PST_FIELD(__VA_ARGS__) = pst_sane(row->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     to->index = index;
-    return row->site_ever_samples != 0;
+    return row->site_ever_samples || row->site_kept_samples;
 }
 
 static int by_reserved(const void *one, const void *two)
@@ -96,9 +96,11 @@ static int by_reserved(const void *one, const void *two)
 static int by_live(const void *one, const void *two)
 {
     const pst_site_row_t *a = one, *b = two;
+    apr_uint64_t a_holds = larger(a->row.site_live_bytes, a->row.site_kept_bytes);
+    apr_uint64_t b_holds = larger(b->row.site_live_bytes, b->row.site_kept_bytes);
 
-    if (a->row.site_live_bytes != b->row.site_live_bytes) {
-        return a->row.site_live_bytes > b->row.site_live_bytes ? -1 : 1;
+    if (a_holds != b_holds) {
+        return a_holds > b_holds ? -1 : 1;
     }
     if (a->row.site_ever_bytes != b->row.site_ever_bytes) {
         return a->row.site_ever_bytes > b->row.site_ever_bytes ? -1 : 1;

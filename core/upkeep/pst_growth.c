@@ -136,31 +136,6 @@ static void judge_points(pst_told_t *told, const pst_history_point_t *points, ap
     pst_told_from(told, &trend, count ? points[0].time : 0);
 }
 
-/* A class: its creator is known, nobody need look. */
-#define NOBODY (-1)
-
-/* What grows is looked into: the next growth says whose it is. */
-static void publish(pst_shared_verdict_t *to, const pst_told_t *told, const pst_shared_slot_t *slot, int scope)
-{
-    double lasted = told->until > told->since ? (double)(told->until - told->since) / 1000 : 0;
-
-    if (told->state == PST_TREND_GROWING && scope != NOBODY) {
-        pst_account_watch(slot, (pst_scope_e)scope);
-    }
-    if ((told->state != PST_TREND_GROWING && told->state != PST_TREND_ENDED) || (scope != NOBODY && (int)to->scope != scope)) {
-        pst_store(&to->site, 0);
-    }
-    to->scope = (uint8_t)(scope == NOBODY ? PST_SCOPE_PROCESS : scope);
-    to->fit = (uint16_t)(told->fit * 1000 + 0.5);
-    to->per_minute = (float)told->per_minute;
-    to->per_request = (float)told->per_request;
-    to->gained = (float)told->gained;
-    to->lasted = lasted < APR_UINT32_MAX ? (apr_uint32_t)lasted : APR_UINT32_MAX;
-    pst_store(&to->since, told->since);
-    __atomic_store_n(&to->of, slot ? (apr_uint32_t)pst_load(&slot->id) : 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&to->state, (uint8_t)told->state, __ATOMIC_RELEASE);
-}
-
 /* The day, with the newest point at its end. */
 static void judge_day(pst_told_t *told, pst_history_t *history, of_e of)
 {
@@ -227,7 +202,7 @@ static void judge_process(pst_shared_child_t *child, pst_history_t *history, apr
         share.only_new &= repeated.state != PST_TREND_GROWING;
     }
     child->share = share;
-    publish(&child->verdict, &all, NULL, PST_SCOPE_PROCESS);
+    pst_told_publish(&child->verdict, &all, NULL, PST_SCOPE_PROCESS);
 }
 
 static void judge_heap(pst_shared_child_t *child, pst_history_t *history, apr_uint64_t now)
@@ -242,7 +217,7 @@ static void judge_heap(pst_shared_child_t *child, pst_history_t *history, apr_ui
                        told.since, told.until, told.gained);
     }
     child->heap_share = share;
-    publish(&child->heap_verdict, &told, NULL, NOBODY);
+    pst_told_publish(&child->heap_verdict, &told, NULL, PST_OF_NO_SCOPE);
 }
 
 void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse)
@@ -364,10 +339,10 @@ static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *
     add_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
     judge_series(&told, connection, now);
     if (told.state != PST_TREND_GROWING && of_requests.state == PST_TREND_GROWING) {
-        publish(&slot->verdict, &of_requests, slot, PST_SCOPE_REQUEST);
+        pst_told_publish(&slot->verdict, &of_requests, slot, PST_SCOPE_REQUEST);
     }
     else {
-        publish(&slot->verdict, &told, slot, PST_SCOPE_CONNECTION);
+        pst_told_publish(&slot->verdict, &told, slot, PST_SCOPE_CONNECTION);
     }
 }
 
@@ -420,6 +395,6 @@ void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr
         add_point(&classes[i], 1, now,
                   without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
         judge_series(&told, &classes[i], now);
-        publish(&row->verdict, &told, NULL, NOBODY);
+        pst_told_publish(&row->verdict, &told, NULL, PST_OF_NO_SCOPE);
     }
 }

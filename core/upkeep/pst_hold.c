@@ -71,3 +71,21 @@ void pst_hold(pst_hold_t *hold, pst_told_t *told, apr_uint64_t now)
     }
     hold->said = *told;
 }
+
+void pst_told_publish(pst_shared_verdict_t *to, const pst_told_t *told, const pst_shared_slot_t *slot, int scope)
+{
+    double lasted = told->until > told->since ? (double)(told->until - told->since) / 1000 : 0;
+
+    if ((told->state != PST_TREND_GROWING && told->state != PST_TREND_ENDED) || (scope != PST_OF_NO_SCOPE && (int)to->scope != scope)) {
+        pst_store(&to->site, 0);            /* who it is, pst_suspicion.c says */
+    }
+    to->scope = (uint8_t)(scope == PST_OF_NO_SCOPE ? PST_SCOPE_PROCESS : scope);
+    to->fit = (uint16_t)(told->fit * 1000 + 0.5);
+    to->per_minute = (float)told->per_minute;
+    to->per_request = (float)told->per_request;
+    to->gained = (float)told->gained;
+    to->lasted = lasted < APR_UINT32_MAX ? (apr_uint32_t)lasted : APR_UINT32_MAX;
+    pst_store(&to->since, told->since);
+    __atomic_store_n(&to->of, slot ? (apr_uint32_t)pst_load(&slot->id) : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->state, (uint8_t)told->state, __ATOMIC_RELEASE);
+}

@@ -10,6 +10,7 @@
 #ifndef PST_HOLD_H
 #define PST_HOLD_H
 
+#include "pst_board.h"
 #include "pst_trend.h"
 
 /** A verdict, its times in microseconds since the epoch. */
@@ -32,5 +33,15 @@ void pst_told_from(pst_told_t *told, const pst_trend_t *trend, apr_uint64_t begi
 
 /** A look found this, now; what is said of it is put in its place. */
 void pst_hold(pst_hold_t *hold, pst_told_t *told, apr_uint64_t now);
+
+/** Of a class, of the heap. */
+#define PST_OF_NO_SCOPE (-1)
+
+/**
+ * Onto the board. Who it is stays for as long as it grows, and once that has ended; pst_suspicion.c says it.
+ * @param slot  whose, or NULL
+ * @param scope pst_scope_e: what grows; or PST_OF_NO_SCOPE
+ */
+void pst_told_publish(pst_shared_verdict_t *to, const pst_told_t *told, const pst_shared_slot_t *slot, int scope);
 
 #endif /* PST_HOLD_H */

@@ -7,7 +7,7 @@
  */
 #include "pst_view_growth.h"
 #include "pst_format.h"
-#include "pst_place.h"
+#include "pst_who.h"
 #include "pst_trend.h"
 #include "pst_view_tree.h"
 #include "pst_piece.h"
@@ -95,8 +95,13 @@ static void print_suspect(pst_emit_t *emit, const pst_page_t *page, const suspec
     const char *href = pid_link(page, suspect->child->head.owner), *growth = growth_text(page, suspect->verdict);
     const char *fit = apr_psprintf(page->pool, "%.2f", suspect->verdict->fit / 1000.0);
     const pst_row_t *row = suspect->row;
-    char place[PST_PLACE_LEN];
-    const char *site = pst_place_of_verdict(place, page->snapshot, suspect->verdict) ? place : "code not seen yet";
+    const char *site = "who is not known yet";
+    char text[PST_WHO_LEN];
+    pst_who_t who;
+
+    if (pst_who_of_verdict(&who, page->snapshot, suspect->child, suspect->verdict)) {
+        site = apr_psprintf(page->pool, "%s, %u %% of what stayed", pst_who_text(text, &who), who.share / 10);
+    }
 
     if (!row) {
         PIECE(emit, &pst_web_suspect_process, TEXT("href", href), NUMBER("pid", suspect->child->head.owner),

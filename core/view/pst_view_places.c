@@ -5,7 +5,7 @@
  */
 #include <apr_strings.h>
 #include "pst_format.h"
-#include "pst_place.h"
+#include "pst_who.h"
 #include "pst_view_places.h"
 #include "pst_view_profile.h"
 #include "pst_piece.h"
@@ -21,7 +21,7 @@ static const pst_metric_e class_columns[] = {
 };
 
 static const pst_metric_e site_columns[] = {
-    PST_M_site_live_bytes, PST_M_site_ever_bytes, PST_M_site_live_samples, PST_M_site_ever_samples
+    PST_M_site_live_bytes, PST_M_site_kept_bytes, PST_M_site_ever_bytes, PST_M_site_live_samples, PST_M_site_ever_samples
 };
 
 static void print_headings(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count)
@@ -108,19 +108,25 @@ static void print_classes(pst_emit_t *emit, const pst_page_t *page)
 
 static void print_site(pst_emit_t *emit, const pst_page_t *page, const pst_site_row_t *site)
 {
-    char text[PST_PLACE_LEN] = "?";
+    char text[PST_WHO_LEN] = "?";
     pst_place_t place;
+    pst_who_t who;
 
     if (!site->index) {
         pst_emit_piece(emit, &pst_web_site_open_other, NULL, 0);
     }
     else {
+        if (pst_who_of_site(&who, page->snapshot, site)) {
+            pst_who_text(text, &who);
+        }
+        else if (site->row.depth) {
+            pst_place_of(&place, page->snapshot, site->row.frames[0]);
+            pst_place_text(text, &place);
+        }
+        PIECE(emit, &pst_web_site_open, TEXT("place", text));
         for (unsigned i = 0; i < site->row.depth; i++) {
             pst_place_of(&place, page->snapshot, site->row.frames[i]);
-            PIECE(emit, i ? &pst_web_site_frame : &pst_web_site_open, TEXT("place", pst_place_text(text, &place)));
-        }
-        if (!site->row.depth) {
-            PIECE(emit, &pst_web_site_open, TEXT("place", text));
+            PIECE(emit, &pst_web_site_frame, TEXT("place", pst_place_text(text, &place)));
         }
         PIECE(emit, &pst_web_site_figures, TEXT("scope", pst_scope_word(site->row.scope)),
               TEXT("tag", site->of_class ? site->of_class->row.tag : ""));

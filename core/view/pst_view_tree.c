@@ -14,6 +14,7 @@
 #include "pst_trend.h"
 #include "pst_snapshot_figures.h"
 #include "pst_place.h"
+#include "pst_view_who.h"
 
 int pst_view_instrumented(const pst_snapshot_t *snapshot)
 {
@@ -84,9 +85,10 @@ static void print_place(pst_emit_t *emit, const pst_place_t *place)
 
 /* A class is told by its tag and its creator; "other" is what found no row. */
 /* What every verdict says; the caller opens and closes its object. */
-static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_verdict_t *verdict)
+static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                          const pst_shared_verdict_t *verdict)
 {
-    char place[PST_PLACE_LEN];
+    pst_who_t who;
 
     pst_emit_text(emit, "state", pst_trend_word(verdict->state));
     if (verdict->state == PST_TREND_STEADY || verdict->state == PST_TREND_LITTLE) {
@@ -108,15 +110,11 @@ static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, cons
     }
     pst_emit_signed(emit, "gained_bytes", verdict->gained);
     pst_emit_decimal(emit, "lasted_seconds", verdict->lasted / 1000.0);
-    if (pst_place_of_verdict(place, snapshot, verdict)) {
-        pst_emit_text(emit, "site", place);
-    }
-    else {
-        pst_emit_null(emit, "site");
-    }
+    pst_view_who(emit, pst_who_of_verdict(&who, snapshot, child, verdict) ? &who : NULL);
 }
 
-static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_class_row_t *class, apr_uint32_t nth)
+static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                        const pst_class_row_t *class, apr_uint32_t nth)
 {
     pst_emit_element(emit, nth);
     pst_emit_text(emit, "tag", class->row.tag);
@@ -142,17 +140,17 @@ static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_class_figure(class, metric));
     }
     pst_emit_object(emit, "verdict");
-    print_verdict(emit, snapshot, &class->row.verdict);
+    print_verdict(emit, snapshot, child, &class->row.verdict);
     pst_emit_end(emit);
     pst_emit_end(emit);
 }
 
-static void print_classes(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_class_row_t *classes,
-                          apr_uint32_t count)
+static void print_classes(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                          const pst_class_row_t *classes, apr_uint32_t count)
 {
     pst_emit_array(emit, "classes", "Class");
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
-        print_class(emit, snapshot, &classes[i], i + 1);
+        print_class(emit, snapshot, child, &classes[i], i + 1);
     }
     pst_emit_end(emit);
 }
@@ -173,6 +171,7 @@ static void print_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const p
 
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_site_figure(site, metric));
     }
+    pst_view_who_of_site(emit, snapshot, site);
     pst_emit_array(emit, "frames", "Frame");
     for (unsigned i = 0; i < site->row.depth; i++) {
         pst_place_t place;
@@ -208,7 +207,7 @@ static void print_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_total_figure(&snapshot->total, metric));
     }
-    print_classes(emit, snapshot, snapshot->classes, snapshot->class_count);
+    print_classes(emit, snapshot, NULL, snapshot->classes, snapshot->class_count);
     print_sites(emit, snapshot, snapshot->sites, snapshot->site_count);
     pst_view_large_rows(emit, snapshot->large, snapshot->large_count);
     pst_view_sizes(emit, &snapshot->sizes);
@@ -228,7 +227,7 @@ static void print_usage(pst_emit_t *emit, const char *key, unsigned level, const
 }
 
 /* Most connections are too young for one. */
-static void print_connection_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot,
+static void print_connection_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                                      const pst_shared_verdict_t *verdict)
 {
     if (verdict->state == PST_TREND_LITTLE) {
@@ -239,7 +238,7 @@ static void print_connection_verdict(pst_emit_t *emit, const pst_snapshot_t *sna
     if (verdict->state != PST_TREND_STEADY) {
         pst_emit_text(emit, "scope", verdict->scope == PST_SCOPE_REQUEST ? "request" : "connection");
     }
-    print_verdict(emit, snapshot, verdict);
+    print_verdict(emit, snapshot, child, verdict);
     pst_emit_end(emit);
 }
 
@@ -251,12 +250,19 @@ static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot
     }
     pst_emit_object(emit, "verdict");
     pst_emit_object(emit, "process");
-    print_verdict(emit, snapshot, &child->head.verdict);
+    print_verdict(emit, snapshot, child, &child->head.verdict);
     pst_emit_end(emit);
     pst_emit_object(emit, "heap");
-    print_verdict(emit, snapshot, &child->head.heap_verdict);
+    print_verdict(emit, snapshot, child, &child->head.heap_verdict);
+    pst_emit_end(emit);
+    pst_emit_object(emit, "connections");
+    print_verdict(emit, snapshot, child, &child->head.sum_verdicts[PST_SCOPE_CONNECTION]);
+    pst_emit_end(emit);
+    pst_emit_object(emit, "requests");
+    print_verdict(emit, snapshot, child, &child->head.sum_verdicts[PST_SCOPE_REQUEST]);
     pst_emit_end(emit);
     pst_emit_end(emit);
+    pst_view_blame(emit, snapshot, child);
 }
 
 static void print_request(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_row_t *row)
@@ -302,7 +308,7 @@ static void print_connection(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
 
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_row_figure(row, metric));
     }
-    print_connection_verdict(emit, snapshot, &slot->verdict);
+    print_connection_verdict(emit, snapshot, &snapshot->children[row->child], &slot->verdict);
     print_request(emit, snapshot, row);
     pst_emit_end(emit);
 }
@@ -347,7 +353,7 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
     print_child_verdict(emit, snapshot, child);
     pst_view_limits(emit, child);
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
-    print_classes(emit, snapshot, child->classes, child->class_count);
+    print_classes(emit, snapshot, child, child->classes, child->class_count);
     print_sites(emit, snapshot, child->sites, child->site_count);
     pst_view_large_rows(emit, child->large, child->large_count);
     pst_view_sizes(emit, &child->sizes);

@@ -65,8 +65,8 @@ static void once_and_exact(void)
     open_both(&connection, &request);
     pst_account_charge(&request, 100000, 0, 1);
     ok(!pst_crossing_take(&c), "at its limit is not above it");
-    pst_account_charge_growth(&request, 8192, 0);
-    pst_account_charge_growth(&request, 8192, 0);
+    pst_account_charge_growth(&request, 8192, 0, 8192);
+    pst_account_charge_growth(&request, 8192, 0, 8192);
     ok(pst_crossing_take(&c) && c.what == PST_WARN_REQUEST, "a request crosses");
     ok(c.reserved == 108192 && c.limit == 100000, "with what it had then");
     ok(c.has_slot && c.slot.id == connection.id && c.slot.usage.reserved_bytes == 108192

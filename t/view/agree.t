@@ -34,7 +34,7 @@ my %without = (
         connection    => [qw(growths growing)],
         request       => [qw(used_bytes slack_bytes growths growing)],
         'total class' => [qw(class_lifetime_seconds class_growing)],
-        'total site'  => [qw(site_live_sampled_bytes site_ever_sampled_bytes site_kept_bytes site_kept_samples)],
+        'total site'  => [qw(site_live_sampled_bytes site_ever_sampled_bytes site_kept_samples)],
         generation    => [ map "generation_$_", qw(started ended children_ended children_lost process_start_first_bytes process_start_sum_bytes
             process_start_max_bytes process_end_sum_bytes process_end_max_bytes private_start_first_bytes private_start_sum_bytes
             private_start_max_bytes private_end_sum_bytes private_end_max_bytes children_measured rss_start_sum_bytes rss_start_max_bytes

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is kept: see the header.
+ *
+ * Place in the flow: call sites -> KEPT -> board.
+ *
+ * Concurrency: rates and the clock are relaxed atomics that growths read; all that judges belongs to the watchdog's thread.
+ */
+#include "pst_kept.h"
+#include "pst_clock.h"
+#include "pst_figure.h"
+#include "pst_site.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Samples a second and child that are worth their cost, some 1,000 instructions each. */
+#define ENOUGH      100u
+/* Young pools: at first one growth in so many bytes. */
+#define YOUNG_RATE  65536u
+/* A pool that has lived so long is not young. Microseconds. */
+#define OLD         1000000u
+/* While each allocation is seen: bytes a sample, at least and to begin with. */
+#define CLOSE_RATE  512u
+/* What stays is what is still there after so many seconds; less of a shorter look, so that it comes to something. */
+#define STAYS       10.0
+/* The time judged by is the shortest of LOOK, twice LOOK and so on that has so many samples. */
+#define LOOK        40.0
+#define PLENTY      48u
+/* Who was named goes on being named while so much of what stays is its own. */
+#define STILL       (1.0 / 3)
+/* Parts judged on their own: connections, requests, classes. Those beyond are judged by their scope. */
+#define POLLS       1024u
+
+enum { TIER_OLD = 0, TIER_YOUNG, TIERS };
+
+typedef struct {
+    apr_uint32_t rate[TIERS];   /* bytes a sample; 0: each growth (atomic) */
+    apr_uint32_t taken[TIERS];  /* since the last beat (atomic) */
+    double since;               /* seconds */
+    apr_uint64_t since_time;
+    double stays;               /* seconds after which memory counts as kept, as last judged */
+    apr_uint32_t named;         /* object that was named last, or 0 */
+    pst_shared_frame_t place;   /* of it, or of who would be */
+    pst_shared_who_t who;       /* as named; site 0: nobody is */
+} scope_t;
+
+/* A part of a scope: who holds more than half, if anybody does. */
+typedef struct {
+    apr_uint32_t key;           /* 0: free */
+    apr_uint32_t object;        /* who may have the majority; 0: nobody */
+    pst_shared_frame_t site;    /* and at which place */
+    double lead, site_lead;
+    double mass, own;           /* of all, of object */
+    apr_uint32_t samples, own_samples;
+} poll_t;
+
+/* What a site has of what stayed: in the older half of the time judged by, and in the younger. */
+typedef struct {
+    double mass[2];
+    apr_uint32_t samples[2];
+} halves_t;
+
+typedef struct {
+    apr_uint32_t object;
+    pst_shared_frame_t site;    /* that holds most of it */
+    double site_mass, mass;
+    double samples;
+} holder_t;
+
+static struct {
+    const pst_board_t *board;
+    pst_shared_child_t *block;
+    apr_uint64_t started;       /* time */
+    apr_uint32_t now;           /* seconds (atomic) */
+    int closely;                /* each allocation is seen (atomic) */
+    apr_uint32_t close_rate, close_taken; /* (atomic) */
+    scope_t scopes[PST_SCOPE_COUNT];
+    int count;
+    pst_kept_sample_t samples[PST_KEPT_SAMPLES];
+    pst_kept_site_t sites[PST_SITE_COUNT];
+    pst_kept_sum_t sums[PST_SITE_COUNT];
+    halves_t halves[PST_SITE_COUNT];
+    holder_t holders[PST_SITE_COUNT];
+    unsigned holder_count;
+    poll_t polls[POLLS];
+    int polled;                 /* polls has something in it */
+} g;
+
+unsigned pst_kept_scopes;
+
+void pst_kept_start(const pst_board_t *board, pst_shared_child_t *block)
+{
+    g.board = board;
+    g.block = block;
+    g.started = 0;
+    g.now = 0;
+    pst_kept_scopes = 0;
+    memset(g.scopes, 0, sizeof(g.scopes));
+}
+
+apr_uint32_t pst_kept_now(void)
+{
+    return __atomic_load_n(&g.now, __ATOMIC_RELAXED);
+}
+
+static int is_old(const pst_record_t *record)
+{
+    return pst_ticks_usec((apr_int64_t)(pst_ticks() - record->born)) >= OLD;
+}
+
+apr_uint64_t pst_kept_weight(const pst_record_t *record, apr_size_t size, int first, double chance)
+{
+    scope_t *scope = &g.scopes[record->account->scope];
+    int tier = !first && is_old(record) ? TIER_OLD : TIER_YOUNG;
+    apr_uint32_t rate = __atomic_load_n(&scope->rate[tier], __ATOMIC_RELAXED);
+    double wanted = rate ? -expm1(-(double)size / rate) : 1;
+
+    if (chance >= wanted || (tier == TIER_OLD && __atomic_load_n(&g.closely, __ATOMIC_RELAXED))) {
+        return 0;
+    }
+    __atomic_add_fetch(&scope->taken[tier], 1, __ATOMIC_RELAXED);
+    return (apr_uint64_t)((double)size / wanted);
+}
+
+apr_uint32_t pst_kept_rate(void)
+{
+    return __atomic_load_n(&g.close_rate, __ATOMIC_RELAXED);
+}
+
+apr_uint64_t pst_kept_took(const pst_record_t *record, apr_size_t size, apr_uint32_t rate)
+{
+    if (!rate || !is_old(record)) {
+        return 0;
+    }
+    __atomic_add_fetch(&g.close_taken, 1, __ATOMIC_RELAXED);
+    return (apr_uint64_t)((double)size / -expm1(-(double)size / rate));
+}
+
+void pst_kept_closely(int on)
+{
+    __atomic_store_n(&g.close_rate, CLOSE_RATE, __ATOMIC_RELAXED);
+    __atomic_store_n(&g.closely, on, __ATOMIC_RELAXED);
+}
+
+/* -- what is looked into -------------------------------------------------- */
+
+static double seconds(apr_uint64_t now)
+{
+    if (!g.started || now < g.started) {
+        g.started = now;
+    }
+    return (double)(now - g.started) / 1e6;
+}
+
+void pst_kept_look_into(unsigned which, int on, apr_uint64_t now)
+{
+    scope_t *scope = &g.scopes[which];
+    unsigned bit = 1u << which;
+
+    if (!(pst_kept_scopes & bit) == !on) {
+        return;
+    }
+    if (on) {
+        memset(scope, 0, sizeof(*scope));
+        scope->rate[TIER_YOUNG] = YOUNG_RATE;
+        scope->since = seconds(now);
+        scope->since_time = now;
+    }
+    __atomic_store_n(&pst_kept_scopes, pst_kept_scopes ^ bit, __ATOMIC_RELEASE);
+}
+
+/* As many samples a second as are enough, fewer the fewer there is room for. */
+static void adapt(scope_t *scope)
+{
+    double target = ENOUGH * (1 - (double)g.count / PST_KEPT_SAMPLES) + 1;
+
+    for (int tier = 0; tier < TIERS; tier++) {
+        double taken = __atomic_exchange_n(&scope->taken[tier], 0, __ATOMIC_RELAXED);
+        double rate = __atomic_load_n(&scope->rate[tier], __ATOMIC_RELAXED);
+
+        if (taken > target) {
+            rate = fmin((rate > 4096 ? rate : 4096) * fmin(taken / target, 64), 1e9);
+        }
+        else if (taken < target / 2) {
+            rate = rate > 4096 ? rate / 2 : 0;
+        }
+        __atomic_store_n(&scope->rate[tier], (apr_uint32_t)rate, __ATOMIC_RELAXED);
+    }
+}
+
+static void adapt_close(void)
+{
+    double taken = __atomic_exchange_n(&g.close_taken, 0, __ATOMIC_RELAXED);
+    double target = ENOUGH * (1 - (double)g.count / PST_KEPT_SAMPLES) + 1;
+    double rate = __atomic_load_n(&g.close_rate, __ATOMIC_RELAXED);
+
+    rate = taken > target ? fmin(rate * taken / target, 1e9) : taken < target / 2 ? fmax(rate / 2, CLOSE_RATE) : rate;
+    __atomic_store_n(&g.close_rate, (apr_uint32_t)rate, __ATOMIC_RELAXED);
+}
+
+/* A leak that goes on is sampled for ever: of the older half of what there is half is enough. */
+static void make_room(void)
+{
+    apr_uint32_t oldest = APR_UINT32_MAX, newest = 0;
+
+    if (g.count <= (int)PST_KEPT_SAMPLES / 2) {
+        return;
+    }
+    for (int i = 0; i < g.count; i++) {
+        oldest = g.samples[i].when < oldest ? g.samples[i].when : oldest;
+        newest = g.samples[i].when > newest ? g.samples[i].when : newest;
+    }
+    pst_site_thin(g.samples, g.count, oldest + (newest - oldest) / 2 + 1);
+}
+
+/* -- judging -------------------------------------------------------------- */
+
+/* Wilson's interval, two standard deviations wide: its lower end. */
+int pst_kept_is_sure(double share, double samples)
+{
+    const double z = 2;
+
+    return samples >= PST_KEPT_LEAST
+           && share + z * z / (2 * samples) - z * sqrt(share * (1 - share) / samples + z * z / (4 * samples * samples))
+                  > 0.5 * (1 + z * z / samples);
+}
+
+/* httpd's own growth has the object of the program, which no module is. */
+static apr_uint32_t object_of(const pst_kept_site_t *site)
+{
+    return PST_FRAME_MODULE(site->blamed);
+}
+
+static double age_of(const pst_kept_sample_t *sample, double now)
+{
+    return now - sample->when;
+}
+
+/* Of one scope, in seconds: what is judged is what was taken between `from` and `to` ago. */
+typedef struct {
+    double from, middle, to;
+} span_t;
+
+static int is_of(const pst_kept_sample_t *sample, unsigned scope)
+{
+    return g.sites[sample->site].scope == scope && sample->when + 1.0 > g.scopes[scope].since;
+}
+
+static span_t span_of(unsigned which, double now)
+{
+    double looked = now - g.scopes[which].since;
+    span_t span = { fmin(STAYS, looked / 4), 0, LOOK };
+    unsigned count = 0;
+
+    while (span.to < looked && count < PLENTY) {
+        count = 0;
+        for (int i = 0; i < g.count; i++) {
+            double age = age_of(&g.samples[i], now);
+
+            count += is_of(&g.samples[i], which) && age >= span.from && age < span.to;
+        }
+        span.to *= count < PLENTY ? 2 : 1;
+    }
+    span.to = fmin(span.to, looked + 1);
+    span.middle = (span.from + span.to) / 2;
+    return span;
+}
+
+/* A poll of a part; made if there is room for it and it is wanted. */
+static poll_t *find_poll(unsigned part, apr_uint32_t which, int make)
+{
+    apr_uint32_t key = (part + 1) << 24 | which, i = key * 0x9e3779b1u >> 16;
+
+    for (unsigned tries = 0; tries < 16; tries++, i++) {
+        poll_t *poll = &g.polls[i % POLLS];
+
+        if (poll->key == key) {
+            return poll;
+        }
+        if (!poll->key) {
+            if (!make) {
+                return NULL;
+            }
+            poll->key = key;
+            return poll;
+        }
+    }
+    return NULL;
+}
+
+/* By weight, whoever has more than half is left over in the end; and so is the place within. */
+static void vote(poll_t *poll, const pst_kept_sample_t *sample)
+{
+    const pst_kept_site_t *site = &g.sites[sample->site];
+    apr_uint32_t object = object_of(site);
+    double weight = (double)sample->weight;
+
+    if (poll->object != object && poll->lead < weight) {
+        poll->object = object;
+        poll->lead = weight - poll->lead;
+        poll->site = site->blamed;
+        poll->site_lead = poll->lead;
+        return;
+    }
+    poll->lead += poll->object == object ? weight : -weight;
+    if (poll->object == object) {
+        if (poll->site != site->blamed && poll->site_lead < weight) {
+            poll->site = site->blamed;
+            poll->site_lead = weight - poll->site_lead;
+        }
+        else {
+            poll->site_lead += poll->site == site->blamed ? weight : -weight;
+        }
+    }
+}
+
+static void count_vote(poll_t *poll, const pst_kept_sample_t *sample)
+{
+    int own = poll->object == object_of(&g.sites[sample->site]);
+
+    poll->mass += (double)sample->weight;
+    poll->samples++;
+    poll->own += own ? (double)sample->weight : 0;
+    poll->own_samples += (apr_uint32_t)own;
+}
+
+static void poll_parts(const pst_kept_sample_t *sample, unsigned scope, void (*fn)(poll_t *, const pst_kept_sample_t *))
+{
+    poll_t *of_class = find_poll(PST_KEPT_CLASS, g.sites[sample->site].of_class, 1);
+    poll_t *of_slot = sample->slot ? find_poll(PST_KEPT_SLOT + scope, sample->slot - 1, 1) : NULL;
+
+    if (of_class) {
+        fn(of_class, sample);
+    }
+    if (of_slot) {
+        fn(of_slot, sample);
+    }
+}
+
+/* All parts of a scope, by what stayed. */
+static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const pst_kept_sample_t *))
+{
+    for (int i = 0; i < g.count; i++) {
+        if (is_of(&g.samples[i], which) && age_of(&g.samples[i], now) >= g.scopes[which].stays) {
+            poll_parts(&g.samples[i], which, fn);
+        }
+    }
+    g.polled = 1;
+}
+
+/* -- a scope as a whole ---------------------------------------------------- */
+
+/* What stayed by site: all of it, and that of the time judged by. @return the number of samples its weights are worth */
+static double add_halves(unsigned which, const span_t *span, double now)
+{
+    double sum = 0, squares = 0;
+
+    memset(g.halves, 0, sizeof(g.halves));
+    for (int i = 0; i < g.count; i++) {
+        const pst_kept_sample_t *sample = &g.samples[i];
+        double age = age_of(sample, now), weight = (double)sample->weight;
+        halves_t *halves = &g.halves[sample->site];
+        int half = age < span->middle;
+
+        if (!is_of(sample, which) || age < span->from) {
+            continue;
+        }
+        g.sums[sample->site].bytes += sample->weight;
+        g.sums[sample->site].samples++;
+        if (age < span->to) {
+            halves->mass[half] += weight;
+            halves->samples[half]++;
+            sum += weight;
+            squares += weight * weight;
+        }
+    }
+    return squares > 0 ? sum * sum / squares : 0;
+}
+
+static holder_t *holder_of(apr_uint32_t object)
+{
+    unsigned i;
+
+    for (i = 0; i < g.holder_count; i++) {
+        if (g.holders[i].object == object) {
+            return &g.holders[i];
+        }
+    }
+    g.holders[g.holder_count] = (holder_t){ .object = object };
+    return &g.holders[g.holder_count++];
+}
+
+/*
+ * By module.  What grows is there in both halves: memory that is taken for a while and given back is only in the younger one, what
+ * filled up once only in the older.
+ */
+static void add_holders(pst_shared_frame_t kept_place)
+{
+    halves_t of[PST_SITE_COUNT];
+
+    memset(of, 0, sizeof(of));
+    g.holder_count = 0;
+    for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
+        const halves_t *halves = &g.halves[i];
+        double mass = halves->mass[0] + halves->mass[1];
+        holder_t *holder;
+
+        if (mass <= 0) {
+            continue;
+        }
+        holder = holder_of(object_of(&g.sites[i]));
+        for (int half = 0; half < 2; half++) {
+            of[holder - g.holders].mass[half] += halves->mass[half];
+            of[holder - g.holders].samples[half] += halves->samples[half];
+        }
+        /* of two places that hold about as much, the one told before goes on being told */
+        mass *= g.sites[i].blamed == kept_place ? 2 : 1;
+        if (mass > holder->site_mass) {
+            holder->site_mass = mass;
+            holder->site = g.sites[i].blamed;
+        }
+    }
+    for (unsigned i = 0; i < g.holder_count; i++) {
+        g.holders[i].mass = 2 * fmin(of[i].mass[0], of[i].mass[1]);
+        g.holders[i].samples = 2 * fmin(of[i].samples[0], of[i].samples[1]);
+    }
+}
+
+static void sort_holders(void)
+{
+    for (unsigned i = 1; i < g.holder_count; i++) {
+        holder_t holder = g.holders[i];
+        unsigned at = i;
+
+        for (; at > 0 && g.holders[at - 1].mass < holder.mass; at--) {
+            g.holders[at] = g.holders[at - 1];
+        }
+        g.holders[at] = holder;
+    }
+}
+
+static pst_shared_who_t who_of(const holder_t *holder, double mass)
+{
+    pst_shared_who_t who = { .site = holder->site };
+
+    who.share = mass > 0 ? (uint16_t)(1000 * holder->mass / mass + 0.5) : 0;
+    who.samples = (uint16_t)fmin(holder->samples, 65535);
+    return who;
+}
+
+/* Named is who certainly has the most, and then as long as it has a good part. @return -1: nobody is */
+static int choose(scope_t *scope, double mass, double worth)
+{
+    int before = -1;
+
+    for (unsigned i = 0; i < g.holder_count; i++) {
+        const holder_t *holder = &g.holders[i];
+        double share = mass > 0 ? holder->mass / mass : 0;
+
+        if (holder->site && pst_kept_is_sure(share, worth)) {
+            return (int)i;
+        }
+        if (scope->named && holder->object == scope->named && share >= STILL) {
+            before = (int)i;
+        }
+    }
+    return before;
+}
+
+static void publish_blame(unsigned which, int named, double mass, double samples)
+{
+    pst_shared_blame_t *blame = &g.block->blame[which];
+    unsigned n = 0;
+
+    pst_seq_begin(&blame->seq);
+    memset(blame->who, 0, sizeof(blame->who));
+    blame->known = named >= 0;
+    blame->since = g.scopes[which].since_time;
+    blame->samples = (uint64_t)samples;
+    blame->bytes = (uint64_t)mass;
+    if (named >= 0) {
+        blame->who[n++] = who_of(&g.holders[named], mass);
+    }
+    for (unsigned i = 0; i < g.holder_count && n < PST_WHO_COUNT; i++) {
+        if ((int)i != named && g.holders[i].mass > 0) {
+            blame->who[n++] = who_of(&g.holders[i], mass);
+        }
+    }
+    pst_seq_end(&blame->seq);
+}
+
+static void judge_scope(unsigned which, double now)
+{
+    scope_t *scope = &g.scopes[which];
+    span_t span = span_of(which, now);
+    double mass = 0, samples = 0, all = 0, worth = add_halves(which, &span, now);
+    int named;
+
+    add_holders(scope->place);
+    sort_holders();
+    for (unsigned i = 0; i < g.holder_count; i++) {
+        mass += g.holders[i].mass;
+        samples += g.holders[i].samples;
+    }
+    for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
+        all += g.halves[i].mass[0] + g.halves[i].mass[1];
+    }
+    scope->stays = span.from;
+    if (samples < PST_KEPT_LEAST && scope->named) {
+        return;                         /* too few to say anything else */
+    }
+    worth = all > 0 ? fmin(samples, worth * mass / all) : 0;
+    named = choose(scope, mass, worth);
+    scope->named = named >= 0 ? g.holders[named].object : 0;
+    scope->place = named >= 0 ? g.holders[named].site : 0;
+    memset(&scope->who, 0, sizeof(scope->who));
+    if (named >= 0) {
+        scope->who = who_of(&g.holders[named], mass);
+    }
+    publish_blame(which, named, mass, samples);
+}
+
+/* Parts that lie in several scopes, classes, are asked once. */
+static void judge_parts(double now)
+{
+    for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+        if (pst_kept_scopes >> scope & 1) {
+            poll_scope(scope, now, vote);
+        }
+    }
+    for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+        if (pst_kept_scopes >> scope & 1) {
+            poll_scope(scope, now, count_vote);
+        }
+    }
+}
+
+static void forget_scope(unsigned which)
+{
+    pst_shared_blame_t *blame = &g.block->blame[which];
+
+    if (blame->since) {
+        pst_seq_begin(&blame->seq);
+        memset((char *)blame + sizeof(blame->seq), 0, sizeof(*blame) - sizeof(blame->seq));
+        pst_seq_end(&blame->seq);
+    }
+    g.scopes[which].named = 0;
+    memset(&g.scopes[which].who, 0, sizeof(g.scopes[which].who));
+}
+
+void pst_kept_judge(apr_uint64_t time)
+{
+    double now = seconds(time);
+
+    __atomic_store_n(&g.now, (apr_uint32_t)now, __ATOMIC_RELAXED);
+    if (!g.block || (!pst_kept_scopes && !g.polled)) {
+        return;
+    }
+    g.count = pst_site_kept(g.samples, g.sites);
+    if (g.count < 0) {
+        g.count = 0;
+        return;                         /* what was judged last stands */
+    }
+    adapt_close();
+    memset(g.sums, 0, sizeof(g.sums));
+    if (g.polled) {
+        memset(g.polls, 0, sizeof(g.polls));
+        g.polled = 0;
+    }
+    for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+        if (pst_kept_scopes >> scope & 1) {
+            adapt(&g.scopes[scope]);
+            judge_scope(scope, now);
+        }
+        else {
+            forget_scope(scope);
+        }
+    }
+    judge_parts(now);
+    pst_site_publish_kept(g.sites, g.sums);
+    make_room();
+}
+
+int pst_kept_who(pst_shared_who_t *who, unsigned part, apr_uint32_t which)
+{
+    apr_uint32_t before = PST_FRAME_MODULE(who->site);
+    const poll_t *poll;
+    double share;
+
+    if (part == PST_KEPT_SCOPE) {
+        *who = g.scopes[which].who;
+        return who->site != 0;
+    }
+    poll = find_poll(part, which, 0);
+    share = poll && poll->mass > 0 ? poll->own / poll->mass : 0;
+    if (!poll || !poll->site
+        || !(pst_kept_is_sure(share, poll->samples) || (before == poll->object && before && share >= STILL))) {
+        return 0;
+    }
+    *who = (pst_shared_who_t){ .site = poll->site, .share = (uint16_t)(1000 * share + 0.5),
+                               .samples = (uint16_t)(poll->own_samples < 65535 ? poll->own_samples : 65535) };
+    return 1;
+}

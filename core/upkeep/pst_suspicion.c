@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Suspicion: see the header.
+ *
+ * Place in the flow: board, samples of growth -> SUSPICION -> the verdicts' who.
+ *
+ * A scope's sum is suspicious when its floor rises: the least of the last seconds lies above the least of those before. That says
+ * little, and is forgotten when nothing more comes of it; it costs some samples a second.
+ *
+ * One thread: the child's watchdog.
+ */
+#include "pst_suspicion.h"
+#include "pst_alike.h"
+#include "pst_figure.h"
+#include "pst_instrument.h"
+#include "pst_kept.h"
+#include "pst_trend.h"
+
+#include <string.h>
+
+#define HALF   4u               /* seconds of which the floor is compared with as many before */
+#define PATIENCE 60000000u      /* microseconds after the last rise: it has ended */
+
+typedef struct {
+    apr_uint64_t sums[2 * HALF];    /* a ring */
+    apr_uint32_t count;             /* ever */
+    apr_uint64_t rose;              /* time; 0: never, or forgotten */
+    apr_uint32_t rises;             /* a bit for each of the last looks, the newest lowest */
+} watched_t;
+
+static watched_t watched[PST_SCOPE_COUNT];
+
+/* Each allocation is seen for CLOSELY, if who makes something grow is not known; then not before a PAUSE is over, which gets longer each
+ * time. */
+#define STEADILY 5u             /* rises seen in so many looks, of the last 2 * HALF */
+#define CLOSELY  30000000u
+#define PAUSE    60000000u
+#define PAUSES   16u            /* PAUSE at most times this */
+
+static struct {
+    int          on;
+    apr_uint64_t until;         /* on: the end; off: the earliest beginning; time */
+    apr_uint32_t pauses;
+} close_look;
+
+static apr_uint64_t least_of(const watched_t *w, apr_uint32_t from, apr_uint32_t to)
+{
+    apr_uint64_t least = APR_UINT64_MAX;
+
+    for (; from < to; from++) {
+        apr_uint64_t sum = w->sums[from % (2 * HALF)];
+
+        least = sum < least ? sum : least;
+    }
+    return least;
+}
+
+/* Does the floor rise? */
+static int rises(watched_t *w, apr_uint64_t sum)
+{
+    w->sums[w->count++ % (2 * HALF)] = sum;
+    return w->count >= 2 * HALF && least_of(w, w->count - HALF, w->count) > least_of(w, w->count - 2 * HALF, w->count - HALF);
+}
+
+/* What was handed out moves with each request; nodes come in steps, and where many are alike all at once. */
+static apr_uint64_t used(const pst_shared_usage_t *usage)
+{
+    return pst_minus(pst_load(&usage->reserved_bytes), pst_load(&usage->slack_bytes));
+}
+
+/* What connections hold themselves, and their current requests; does one of them grow by a verdict? */
+static void add_slots(apr_uint64_t *sums, apr_uint32_t *counts, int *judged, const pst_board_t *board, pst_shared_child_t *child)
+{
+    for (apr_uint32_t s = 0; s < board->slot_count; s++) {
+        const pst_shared_slot_t *slot = pst_board_slot(board, child, s);
+        apr_uint64_t request;
+
+        if (!__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
+            continue;
+        }
+        request = used(&slot->request);
+        counts[PST_SCOPE_CONNECTION]++;
+        counts[PST_SCOPE_REQUEST] += __atomic_load_n(&slot->has_request, __ATOMIC_RELAXED) != 0;
+        sums[PST_SCOPE_REQUEST] += request;
+        sums[PST_SCOPE_CONNECTION] += pst_minus(used(&slot->usage), request);
+        if (slot->verdict.state == PST_TREND_GROWING) {
+            judged[slot->verdict.scope == PST_SCOPE_REQUEST ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION] = 1;
+        }
+    }
+}
+
+static int steadily(const watched_t *w)
+{
+    return __builtin_popcount(w->rises & ((1u << 2 * HALF) - 1)) >= (int)STEADILY;
+}
+
+static void look_closely(int wanted, apr_uint64_t now)
+{
+    if (close_look.on && now >= close_look.until && pst_instrument_look_closely(0)) {
+        pst_kept_closely(0);
+        close_look.on = 0;
+        close_look.pauses = close_look.pauses < PAUSES ? 2 * close_look.pauses : PAUSES;
+        close_look.until = now + close_look.pauses * (apr_uint64_t)PAUSE;
+    }
+    else if (!close_look.on && wanted && now >= close_look.until && pst_instrument_look_closely(1)) {
+        pst_kept_closely(1);
+        close_look.on = 1;
+        close_look.pauses = close_look.pauses ? close_look.pauses : 1;
+        close_look.until = now + CLOSELY;
+    }
+}
+
+static void suspect(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
+{
+    apr_uint64_t sums[PST_SCOPE_COUNT] = { used(&child->process) };
+    int judged[PST_SCOPE_COUNT] = { child->verdict.state == PST_TREND_GROWING };
+    apr_uint32_t counts[PST_SCOPE_COUNT] = { 0 };
+    pst_shared_who_t who;
+    int wanted = 0;
+
+    add_slots(sums, counts, judged, board, child);
+    for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
+        pst_alike_add(&child->sum_verdicts[scope], scope, sums[scope], counts[scope], pst_load(&child->requests_finished), now);
+    }
+    for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+        watched_t *w = &watched[scope];
+
+        judged[scope] |= child->sum_verdicts[scope].state == PST_TREND_GROWING;
+        w->rises = w->rises << 1 | (apr_uint32_t)rises(w, sums[scope]);
+        if (w->rises & 1 || judged[scope]) {
+            w->rose = now;
+        }
+        else if (now - w->rose > PATIENCE) {
+            w->rose = 0;
+        }
+        pst_kept_look_into(scope, w->rose != 0, now);
+        wanted |= (judged[scope] || steadily(w)) && !pst_kept_who(&who, PST_KEPT_SCOPE, scope);
+    }
+    look_closely(wanted, now);
+}
+
+/* -- who ------------------------------------------------------------------- */
+
+static void say(pst_shared_verdict_t *verdict, const pst_shared_who_t *who)
+{
+    pst_store(&verdict->site, who->site);
+    verdict->share = who->share;
+    verdict->samples = who->samples;
+}
+
+/* By what stayed of this very thing, or else of all that are like it. What was said stands as long as it grows. */
+static void say_who(pst_shared_verdict_t *verdict, unsigned part, apr_uint32_t which, int scope)
+{
+    pst_shared_who_t own = { .site = verdict->site }, of_all = { .site = 0 };
+
+    if (verdict->state != PST_TREND_GROWING) {
+        return;
+    }
+    if (pst_kept_who(&own, part, which)) {
+        say(verdict, &own);
+    }
+    else if (scope >= 0 && pst_kept_who(&of_all, PST_KEPT_SCOPE, (apr_uint32_t)scope)) {
+        say(verdict, &of_all);
+    }
+}
+
+static void say_all(const pst_board_t *board, pst_shared_child_t *child)
+{
+    say_who(&child->verdict, PST_KEPT_SCOPE, PST_SCOPE_PROCESS, -1);
+    for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+        say_who(&child->sum_verdicts[scope], PST_KEPT_SCOPE, scope, -1);
+    }
+    for (apr_uint32_t i = 0; i < PST_CLASS_COUNT; i++) {
+        say_who(&pst_board_class(board, child, i)->verdict, PST_KEPT_CLASS, i, -1);
+    }
+    for (apr_uint32_t s = 0; s < board->slot_count; s++) {
+        pst_shared_slot_t *slot = pst_board_slot(board, child, s);
+        int scope = slot->verdict.scope == PST_SCOPE_REQUEST ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION;
+
+        if (__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
+            say_who(&slot->verdict, (unsigned)(PST_KEPT_SLOT + scope), s, scope);
+        }
+    }
+}
+
+void pst_suspicion_beat(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
+{
+    suspect(board, child, now);
+    pst_kept_judge(now);
+    say_all(board, child);
+}
