@@ -15,6 +15,7 @@
 #include "pst_class.h"
 #include "pst_largest.h"
 #include "pst_novel.h"
+#include "pst_kept.h"
 #include "pst_site.h"
 #include "pst_wrap.h"
 
@@ -400,6 +401,7 @@ void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shar
     pst_class_start(board, block);
     pst_apr_walk(pst_apr_root(pool), open_class, NULL, &budget);
     pst_site_start(board, block, profile);
+    pst_kept_start(board, block);
 }
 
 void pst_instrument_refresh(apr_uint64_t now)

@@ -40,7 +40,7 @@ int pst_instrument_nodes_in_heap(void);
 void pst_instrument_refresh(apr_uint64_t now);
 
 /**
- * Watchdog: have the allocations of all pools sampled by their bytes, of those that pst_kept.h wants, or no more. Costs each of them some
+ * Watchdog: have the allocations of all pools sampled by their bytes, of those that pst_close.h wants, or no more. Costs each of them some
  * instructions meanwhile. Takes the dynamic loader's lock for a walk.
  * @return 0 if it cannot be, or not now
  */

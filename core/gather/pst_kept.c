@@ -4,24 +4,16 @@
  *
  * Place in the flow: call sites -> KEPT -> board.
  *
- * Concurrency: rates and the clock are relaxed atomics that growths read; all that judges belongs to the watchdog's thread.
+ * One thread: the child's watchdog.
  */
 #include "pst_kept.h"
-#include "pst_clock.h"
+#include "pst_close.h"
 #include "pst_figure.h"
 #include "pst_site.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Samples a second and child that are worth their cost, some 1,000 instructions each. */
-#define ENOUGH      100u
-/* Young pools: at first one growth in so many bytes. */
-#define YOUNG_RATE  65536u
-/* A pool that has lived so long is not young. Microseconds. */
-#define OLD         1000000u
-/* While each allocation is seen: bytes a sample, at least and to begin with. */
-#define CLOSE_RATE  512u
 /* What stays is what is still there after so many seconds; less of a shorter look, so that it comes to something. */
 #define STAYS       10.0
 /* The time judged by is the shortest of LOOK, twice LOOK and so on that has so many samples. */
@@ -32,12 +24,8 @@
 /* Parts judged on their own: connections, requests, classes. Those beyond are judged by their scope. */
 #define POLLS       1024u
 
-enum { TIER_OLD = 0, TIER_YOUNG, TIERS };
-
 typedef struct {
-    apr_uint32_t rate[TIERS];   /* bytes a sample; 0: each growth (atomic) */
-    apr_uint32_t taken[TIERS];  /* since the last beat (atomic) */
-    double since;               /* seconds */
+    double since;               /* seconds, as pst_close_since() has it */
     apr_uint64_t since_time;
     double stays;               /* seconds after which memory counts as kept, as last judged */
     apr_uint32_t named;         /* object that was named last, or 0 */
@@ -71,15 +59,11 @@ typedef struct {
 static struct {
     const pst_board_t *board;
     pst_shared_child_t *block;
-    apr_uint64_t started;       /* time */
-    apr_uint32_t now;           /* seconds (atomic) */
-    int closely;                /* each allocation is seen (atomic) */
-    apr_uint32_t close_rate, close_taken; /* (atomic) */
     scope_t scopes[PST_SCOPE_COUNT];
     int count;
-    pst_kept_sample_t samples[PST_KEPT_SAMPLES];
-    pst_kept_site_t sites[PST_SITE_COUNT];
-    pst_kept_sum_t sums[PST_SITE_COUNT];
+    pst_site_kept_t samples[PST_CLOSE_SAMPLES];
+    pst_site_of_t sites[PST_SITE_COUNT];
+    pst_site_sum_t sums[PST_SITE_COUNT];
     halves_t halves[PST_SITE_COUNT];
     holder_t holders[PST_SITE_COUNT];
     unsigned holder_count;
@@ -87,116 +71,12 @@ static struct {
     int polled;                 /* polls has something in it */
 } g;
 
-unsigned pst_kept_scopes;
-
 void pst_kept_start(const pst_board_t *board, pst_shared_child_t *block)
 {
     g.board = board;
     g.block = block;
-    g.started = 0;
-    g.now = 0;
-    pst_kept_scopes = 0;
     memset(g.scopes, 0, sizeof(g.scopes));
-}
-
-apr_uint32_t pst_kept_now(void)
-{
-    return __atomic_load_n(&g.now, __ATOMIC_RELAXED);
-}
-
-static int is_old(const pst_record_t *record)
-{
-    return pst_ticks_usec((apr_int64_t)(pst_ticks() - record->born)) >= OLD;
-}
-
-apr_uint64_t pst_kept_weight(const pst_record_t *record, apr_size_t size, int first, double chance)
-{
-    scope_t *scope = &g.scopes[record->account->scope];
-    int tier = !first && is_old(record) ? TIER_OLD : TIER_YOUNG;
-    apr_uint32_t rate = __atomic_load_n(&scope->rate[tier], __ATOMIC_RELAXED);
-    double wanted = rate ? -expm1(-(double)size / rate) : 1;
-
-    if (chance >= wanted || (tier == TIER_OLD && __atomic_load_n(&g.closely, __ATOMIC_RELAXED))) {
-        return 0;
-    }
-    __atomic_add_fetch(&scope->taken[tier], 1, __ATOMIC_RELAXED);
-    return (apr_uint64_t)((double)size / wanted);
-}
-
-apr_uint32_t pst_kept_rate(void)
-{
-    return __atomic_load_n(&g.close_rate, __ATOMIC_RELAXED);
-}
-
-apr_uint64_t pst_kept_took(const pst_record_t *record, apr_size_t size, apr_uint32_t rate)
-{
-    if (!rate || !is_old(record)) {
-        return 0;
-    }
-    __atomic_add_fetch(&g.close_taken, 1, __ATOMIC_RELAXED);
-    return (apr_uint64_t)((double)size / -expm1(-(double)size / rate));
-}
-
-void pst_kept_closely(int on)
-{
-    __atomic_store_n(&g.close_rate, CLOSE_RATE, __ATOMIC_RELAXED);
-    __atomic_store_n(&g.closely, on, __ATOMIC_RELAXED);
-}
-
-/* -- what is looked into -------------------------------------------------- */
-
-static double seconds(apr_uint64_t now)
-{
-    if (!g.started || now < g.started) {
-        g.started = now;
-    }
-    return (double)(now - g.started) / 1e6;
-}
-
-void pst_kept_look_into(unsigned which, int on, apr_uint64_t now)
-{
-    scope_t *scope = &g.scopes[which];
-    unsigned bit = 1u << which;
-
-    if (!(pst_kept_scopes & bit) == !on) {
-        return;
-    }
-    if (on) {
-        memset(scope, 0, sizeof(*scope));
-        scope->rate[TIER_YOUNG] = YOUNG_RATE;
-        scope->since = seconds(now);
-        scope->since_time = now;
-    }
-    __atomic_store_n(&pst_kept_scopes, pst_kept_scopes ^ bit, __ATOMIC_RELEASE);
-}
-
-/* As many samples a second as are enough, fewer the fewer there is room for. */
-static void adapt(scope_t *scope)
-{
-    double target = ENOUGH * (1 - (double)g.count / PST_KEPT_SAMPLES) + 1;
-
-    for (int tier = 0; tier < TIERS; tier++) {
-        double taken = __atomic_exchange_n(&scope->taken[tier], 0, __ATOMIC_RELAXED);
-        double rate = __atomic_load_n(&scope->rate[tier], __ATOMIC_RELAXED);
-
-        if (taken > target) {
-            rate = fmin((rate > 4096 ? rate : 4096) * fmin(taken / target, 64), 1e9);
-        }
-        else if (taken < target / 2) {
-            rate = rate > 4096 ? rate / 2 : 0;
-        }
-        __atomic_store_n(&scope->rate[tier], (apr_uint32_t)rate, __ATOMIC_RELAXED);
-    }
-}
-
-static void adapt_close(void)
-{
-    double taken = __atomic_exchange_n(&g.close_taken, 0, __ATOMIC_RELAXED);
-    double target = ENOUGH * (1 - (double)g.count / PST_KEPT_SAMPLES) + 1;
-    double rate = __atomic_load_n(&g.close_rate, __ATOMIC_RELAXED);
-
-    rate = taken > target ? fmin(rate * taken / target, 1e9) : taken < target / 2 ? fmax(rate / 2, CLOSE_RATE) : rate;
-    __atomic_store_n(&g.close_rate, (apr_uint32_t)rate, __ATOMIC_RELAXED);
+    g.polled = 0;
 }
 
 /* A leak that goes on is sampled for ever: of the older half of what there is half is enough. */
@@ -204,7 +84,7 @@ static void make_room(void)
 {
     apr_uint32_t oldest = APR_UINT32_MAX, newest = 0;
 
-    if (g.count <= (int)PST_KEPT_SAMPLES / 2) {
+    if (g.count <= (int)PST_CLOSE_SAMPLES / 2) {
         return;
     }
     for (int i = 0; i < g.count; i++) {
@@ -227,12 +107,12 @@ int pst_kept_is_sure(double share, double samples)
 }
 
 /* httpd's own growth has the object of the program, which no module is. */
-static apr_uint32_t object_of(const pst_kept_site_t *site)
+static apr_uint32_t object_of(const pst_site_of_t *site)
 {
     return PST_FRAME_MODULE(site->blamed);
 }
 
-static double age_of(const pst_kept_sample_t *sample, double now)
+static double age_of(const pst_site_kept_t *sample, double now)
 {
     return now - sample->when;
 }
@@ -242,7 +122,7 @@ typedef struct {
     double from, middle, to;
 } span_t;
 
-static int is_of(const pst_kept_sample_t *sample, unsigned scope)
+static int is_of(const pst_site_kept_t *sample, unsigned scope)
 {
     return g.sites[sample->site].scope == scope && sample->when + 1.0 > g.scopes[scope].since;
 }
@@ -290,9 +170,9 @@ static poll_t *find_poll(unsigned part, apr_uint32_t which, int make)
 }
 
 /* By weight, whoever has more than half is left over in the end; and so is the place within. */
-static void vote(poll_t *poll, const pst_kept_sample_t *sample)
+static void vote(poll_t *poll, const pst_site_kept_t *sample)
 {
-    const pst_kept_site_t *site = &g.sites[sample->site];
+    const pst_site_of_t *site = &g.sites[sample->site];
     apr_uint32_t object = object_of(site);
     double weight = (double)sample->weight;
 
@@ -315,7 +195,7 @@ static void vote(poll_t *poll, const pst_kept_sample_t *sample)
     }
 }
 
-static void count_vote(poll_t *poll, const pst_kept_sample_t *sample)
+static void count_vote(poll_t *poll, const pst_site_kept_t *sample)
 {
     int own = poll->object == object_of(&g.sites[sample->site]);
 
@@ -325,7 +205,7 @@ static void count_vote(poll_t *poll, const pst_kept_sample_t *sample)
     poll->own_samples += (apr_uint32_t)own;
 }
 
-static void poll_parts(const pst_kept_sample_t *sample, unsigned scope, void (*fn)(poll_t *, const pst_kept_sample_t *))
+static void poll_parts(const pst_site_kept_t *sample, unsigned scope, void (*fn)(poll_t *, const pst_site_kept_t *))
 {
     poll_t *of_class = find_poll(PST_KEPT_CLASS, g.sites[sample->site].of_class, 1);
     poll_t *of_slot = sample->slot ? find_poll(PST_KEPT_SLOT + scope, sample->slot - 1, 1) : NULL;
@@ -339,7 +219,7 @@ static void poll_parts(const pst_kept_sample_t *sample, unsigned scope, void (*f
 }
 
 /* All parts of a scope, by what stayed. */
-static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const pst_kept_sample_t *))
+static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const pst_site_kept_t *))
 {
     for (int i = 0; i < g.count; i++) {
         if (is_of(&g.samples[i], which) && age_of(&g.samples[i], now) >= g.scopes[which].stays) {
@@ -358,7 +238,7 @@ static double add_halves(unsigned which, const span_t *span, double now)
 
     memset(g.halves, 0, sizeof(g.halves));
     for (int i = 0; i < g.count; i++) {
-        const pst_kept_sample_t *sample = &g.samples[i];
+        const pst_site_kept_t *sample = &g.samples[i];
         double age = age_of(sample, now), weight = (double)sample->weight;
         halves_t *halves = &g.halves[sample->site];
         int half = age < span->middle;
@@ -525,12 +405,12 @@ static void judge_scope(unsigned which, double now)
 static void judge_parts(double now)
 {
     for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
-        if (pst_kept_scopes >> scope & 1) {
+        if (pst_close_scopes >> scope & 1) {
             poll_scope(scope, now, vote);
         }
     }
     for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
-        if (pst_kept_scopes >> scope & 1) {
+        if (pst_close_scopes >> scope & 1) {
             poll_scope(scope, now, count_vote);
         }
     }
@@ -551,10 +431,9 @@ static void forget_scope(unsigned which)
 
 void pst_kept_judge(apr_uint64_t time)
 {
-    double now = seconds(time);
+    double now = pst_close_beat(time);
 
-    __atomic_store_n(&g.now, (apr_uint32_t)now, __ATOMIC_RELAXED);
-    if (!g.block || (!pst_kept_scopes && !g.polled)) {
+    if (!g.block || (!pst_close_scopes && !g.polled)) {
         return;
     }
     g.count = pst_site_kept(g.samples, g.sites);
@@ -562,15 +441,15 @@ void pst_kept_judge(apr_uint64_t time)
         g.count = 0;
         return;                         /* what was judged last stands */
     }
-    adapt_close();
+    pst_close_adapt(g.count);
     memset(g.sums, 0, sizeof(g.sums));
     if (g.polled) {
         memset(g.polls, 0, sizeof(g.polls));
         g.polled = 0;
     }
     for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
-        if (pst_kept_scopes >> scope & 1) {
-            adapt(&g.scopes[scope]);
+        if (pst_close_scopes >> scope & 1) {
+            g.scopes[scope].since = pst_close_since(scope, &g.scopes[scope].since_time);
             judge_scope(scope, now);
         }
         else {

@@ -18,7 +18,6 @@
  */
 #include "pst_site.h"
 #include "pst_flag.h"
-#include "pst_kept.h"
 #include "pst_object.h"
 #include "pst_stack.h"
 
@@ -43,7 +42,7 @@ typedef struct {
     union {
         apr_uint64_t size;      /* PROFILE */
         struct {                /* KEPT */
-            apr_uint32_t when;  /* pst_kept_now() */
+            apr_uint32_t when;  /* pst_close_now() */
             apr_uint32_t slot;  /* of its connection, plus 1; 0: none */
         };
     };
@@ -93,7 +92,7 @@ static struct {
     apr_uint32_t buckets[BUCKETS];
     trace_t traces[TRACES];     /* 0 is none */
     site_t sites[PST_SITE_COUNT];
-    sample_t samples[SAMPLES + PST_KEPT_SAMPLES];   /* 0 is none */
+    sample_t samples[SAMPLES + PST_CLOSE_SAMPLES];   /* 0 is none */
 } g;
 
 __thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec")));
@@ -111,7 +110,7 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
     g.rate = (double)rate;
     g.trace_count = g.site_count = 1;
     g.profile = (share_t){ 1, SAMPLES, 1, 0 };
-    g.kept = (share_t){ SAMPLES, SAMPLES + PST_KEPT_SAMPLES, SAMPLES, 0 };
+    g.kept = (share_t){ SAMPLES, SAMPLES + PST_CLOSE_SAMPLES, SAMPLES, 0 };
     g.retired = 0;
     memset(g.buckets, 0, sizeof(g.buckets));
     memset(g.sites, 0, sizeof(g.sites));
@@ -123,7 +122,7 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
     pst_site_left = 0;
     dice = 0;
     begun = 0;
-    pst_kept_start(board, block);
+    pst_close_start();
 }
 
 /* -- chance --------------------------------------------------------------- */
@@ -191,7 +190,7 @@ static apr_uint64_t is_close(const pst_record_t *record, apr_size_t size, int fi
     if (!dice) {
         shake();
     }
-    return pst_kept_weight(record, size, first, (double)(roll() >> 11) / 9007199254740992.0);
+    return pst_close_weight(record, size, first, (double)(roll() >> 11) / 9007199254740992.0);
 }
 
 /* -- traces; inside ------------------------------------------------------- */
@@ -480,12 +479,12 @@ static void add_kept(pst_record_t *record, apr_uint32_t site, apr_uint64_t weigh
     sample_t made = { .site = (apr_uint16_t)site, .first = (apr_byte_t)first, .is = KEPT, .weight = weight };
     apr_uint32_t i;
 
-    if (g.retired > PST_KEPT_SAMPLES / 4) {
+    if (g.retired > PST_CLOSE_SAMPLES / 4) {
         prune(record);
     }
     i = take_sample(&g.kept);
     if (i) {
-        made.when = pst_kept_now();
+        made.when = pst_close_now();
         made.slot = slot_of(record->account);
         hang_on(record, i, &made);
     }
@@ -577,7 +576,7 @@ __attribute__((noinline, noclone)) void pst_site_sample(pst_record_t *record, ap
         return;
     }
     wanted.due = pst_site_left < 0 && is_due(size);
-    wanted.close = pst_kept_scopes >> record->account->scope & 1 ? is_close(record, size, first) : 0;
+    wanted.close = pst_close_scopes >> record->account->scope & 1 ? is_close(record, size, first) : 0;
     if (wanted.due || wanted.close) {
         sample(record, &wanted, base, own);
     }
@@ -588,16 +587,16 @@ __attribute__((noinline, noclone)) void pst_site_took(pst_record_t *record, apr_
     apr_uintptr_t base = (apr_uintptr_t)__builtin_frame_address(0);
     apr_uintptr_t own = (apr_uintptr_t)__builtin_return_address(0);
     wanted_t wanted = { .size = size };
-    apr_uint32_t rate = pst_kept_rate();
+    apr_uint32_t rate = pst_close_rate();
     static __thread int drawn __attribute__((tls_model("initial-exec")));
     int fresh = !drawn;
 
     drawn = 1;
     pst_site_close = pst_site_draw(rate);
-    if (fresh || !record || pst_child_muted() || !(pst_kept_scopes >> record->account->scope & 1)) {
+    if (fresh || !record || pst_child_muted() || !(pst_close_scopes >> record->account->scope & 1)) {
         return;
     }
-    wanted.close = pst_kept_took(record, size, rate);
+    wanted.close = pst_close_took(record, size, rate);
     if (wanted.close) {
         sample(record, &wanted, base, own);
     }
@@ -639,7 +638,7 @@ unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames)
 
 /* -- what is kept --------------------------------------------------------- */
 
-int pst_site_kept(pst_kept_sample_t *samples, pst_kept_site_t *sites)
+int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
 {
     apr_uint32_t i;
     int count = 0;
@@ -650,20 +649,20 @@ int pst_site_kept(pst_kept_sample_t *samples, pst_kept_site_t *sites)
     for (i = 0; i < PST_SITE_COUNT; i++) {
         const site_t *site = &g.sites[i];
 
-        sites[i] = (pst_kept_site_t){ site->turn, site->scope, site->of_class, i ? site->blamed : 0 };
+        sites[i] = (pst_site_of_t){ site->turn, site->scope, site->of_class, i ? site->blamed : 0 };
     }
     for (i = g.kept.first; i < g.kept.count; i++) {
         const sample_t *sample = &g.samples[i];
 
         if (sample->is == KEPT) {
-            samples[count++] = (pst_kept_sample_t){ i, sample->when, sample->slot, sample->site, sample->weight };
+            samples[count++] = (pst_site_kept_t){ i, sample->when, sample->slot, sample->site, sample->weight };
         }
     }
     leave();
     return count;
 }
 
-void pst_site_thin(const pst_kept_sample_t *samples, int count, apr_uint32_t until)
+void pst_site_thin(const pst_site_kept_t *samples, int count, apr_uint32_t until)
 {
     int i;
 
@@ -690,7 +689,7 @@ void pst_site_thin(const pst_kept_sample_t *samples, int count, apr_uint32_t unt
     leave();
 }
 
-void pst_site_publish_kept(const pst_kept_site_t *sites, const pst_kept_sum_t *sums)
+void pst_site_publish_kept(const pst_site_of_t *sites, const pst_site_sum_t *sums)
 {
     apr_uint32_t i;
 

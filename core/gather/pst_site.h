@@ -13,6 +13,7 @@
 #define PST_SITE_H
 
 #include "pst_account.h"
+#include "pst_close.h"
 #include "pst_record.h"
 
 /** Child, once: sample into the sites of this block. @param rate bytes, 0 = never */
@@ -24,13 +25,10 @@ extern __thread apr_int64_t pst_site_left __attribute__((tls_model("initial-exec
 /** The slow half of pst_site_grow(). */
 void pst_site_sample(pst_record_t *record, apr_size_t size, int first);
 
-/* Scopes of which growth is looked into, a bit for each: pst_kept.h. */
-extern unsigned pst_kept_scopes;
-
 /** A pool got a node. @param first it is the one the pool lies in, which stays when it is cleared */
 static APR_INLINE void pst_site_grow(pst_record_t *record, apr_size_t size, int first)
 {
-    if (__builtin_expect((pst_site_left -= (apr_int64_t)size) < 0 || pst_kept_scopes, 0)) {
+    if (__builtin_expect((pst_site_left -= (apr_int64_t)size) < 0 || pst_close_scopes, 0)) {
         pst_site_sample(record, size, first);
     }
 }
@@ -79,5 +77,34 @@ int pst_site_charge(apr_uint32_t scope, apr_uint64_t size, apr_uint64_t weight, 
 
 /** What a site holds changes. */
 void pst_site_change(apr_uint32_t site, int samples, apr_int64_t size, apr_int64_t weight);
+
+/* Samples of a close look, for pst_kept.c. The watchdog's thread. */
+
+typedef struct pst_site_kept_t {
+    apr_uint32_t at;            /**< in the table of samples */
+    apr_uint32_t when;
+    apr_uint32_t slot;          /**< plus 1; 0: none */
+    apr_uint32_t site;
+    apr_uint64_t weight;
+} pst_site_kept_t;
+
+typedef struct pst_site_of_t {
+    apr_uint64_t turn;          /**< tells what the row was given to meanwhile */
+    apr_uint32_t scope, of_class;
+    pst_shared_frame_t blamed;  /**< 0: nobody */
+} pst_site_of_t;
+
+typedef struct pst_site_sum_t {
+    apr_uint64_t bytes, samples;
+} pst_site_sum_t;
+
+/** Copy. @param samples room for PST_CLOSE_SAMPLES @param sites for PST_SITE_COUNT @return how many samples; -1: another time */
+int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites);
+
+/** Of those that were taken before `until`, let one of two go, by chance, the others count double. */
+void pst_site_thin(const pst_site_kept_t *samples, int count, apr_uint32_t until);
+
+/** Onto the board, of sites that are still what they were. */
+void pst_site_publish_kept(const pst_site_of_t *sites, const pst_site_sum_t *sums);
 
 #endif /* PST_SITE_H */

@@ -11,6 +11,7 @@
  */
 #include "pst_suspicion.h"
 #include "pst_alike.h"
+#include "pst_close.h"
 #include "pst_figure.h"
 #include "pst_instrument.h"
 #include "pst_kept.h"
@@ -97,13 +98,13 @@ static int steadily(const watched_t *w)
 static void look_closely(int wanted, apr_uint64_t now)
 {
     if (close_look.on && now >= close_look.until && pst_instrument_look_closely(0)) {
-        pst_kept_closely(0);
+        pst_close_each(0);
         close_look.on = 0;
         close_look.pauses = close_look.pauses < PAUSES ? 2 * close_look.pauses : PAUSES;
         close_look.until = now + close_look.pauses * (apr_uint64_t)PAUSE;
     }
     else if (!close_look.on && wanted && now >= close_look.until && pst_instrument_look_closely(1)) {
-        pst_kept_closely(1);
+        pst_close_each(1);
         close_look.on = 1;
         close_look.pauses = close_look.pauses ? close_look.pauses : 1;
         close_look.until = now + CLOSELY;
@@ -115,7 +116,7 @@ static void suspect(const pst_board_t *board, pst_shared_child_t *child, apr_uin
     apr_uint64_t sums[PST_SCOPE_COUNT] = { used(&child->process) };
     int judged[PST_SCOPE_COUNT] = { child->verdict.state == PST_TREND_GROWING };
     apr_uint32_t counts[PST_SCOPE_COUNT] = { 0 };
-    pst_shared_who_t who;
+    pst_shared_who_t who = { .site = 0 };
     int wanted = 0;
 
     add_slots(sums, counts, judged, board, child);
@@ -133,7 +134,7 @@ static void suspect(const pst_board_t *board, pst_shared_child_t *child, apr_uin
         else if (now - w->rose > PATIENCE) {
             w->rose = 0;
         }
-        pst_kept_look_into(scope, w->rose != 0, now);
+        pst_close_look_into(scope, w->rose != 0, now);
         wanted |= (judged[scope] || steadily(w)) && !pst_kept_who(&who, PST_KEPT_SCOPE, scope);
     }
     look_closely(wanted, now);
