@@ -86,6 +86,13 @@ static int make_room(const pst_board_t *board)
     return 1;
 }
 
+/* A copy of the history and what is made of it serve one judgement: kept, they would fill page by page as the history does, and
+ * look like a leak of the child. */
+static void give_room_back(void)
+{
+    madvise(own.all, own.all_size, MADV_DONTNEED);
+}
+
 static apr_uint64_t pools_on_demand(const pst_board_t *board)
 {
     apr_uint64_t threads = pst_load(&pst_board_header(board)->threads_per_child);
@@ -229,14 +236,14 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
         || (history->about.points > SHORT && !coarse && history->about.written % FINE_EVERY)) {
         return;
     }
-    if (!pst_history_read(history, board) || !history->fine_count) {
-        return;
+    if (pst_history_read(history, board) && history->fine_count) {
+        own.on_demand = pools_on_demand(board);
+        judge_process(child, history, history->fine[history->fine_count - 1].time);
+        if (pst_load(&child->books.heap_time)) {
+            judge_heap(child, history, history->fine[history->fine_count - 1].time);
+        }
     }
-    own.on_demand = pools_on_demand(board);
-    judge_process(child, history, history->fine[history->fine_count - 1].time);
-    if (pst_load(&child->books.heap_time)) {
-        judge_heap(child, history, history->fine[history->fine_count - 1].time);
-    }
+    give_room_back();
 }
 
 /* -- connections and their requests ----------------------------------------- */

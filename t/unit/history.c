@@ -405,6 +405,37 @@ static void geometry(void)
     pst_board_close(&board);
 }
 
+static unsigned long own_kilobytes(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    unsigned long kilobytes = 0;
+    char line[256];
+
+    while (status && fgets(line, sizeof(line), status) && sscanf(line, "RssAnon: %lu", &kilobytes) != 1) { }
+    if (status) {
+        fclose(status);
+    }
+    return kilobytes;
+}
+
+/* A child's memory does not rise while its history fills. */
+static void flat(void)
+{
+    pst_shared_child_t *child = claim(500);
+    unsigned long before = 0, most = 0, now;
+
+    for (unsigned n = 0; n < 700; n++) {
+        figures(child, 3);
+        pst_history_beat(&board, child, NOW + n * SECOND);
+        pst_growth_process(&board, child, 0);
+        now = own_kilobytes();
+        before = n == 70 ? now : before;
+        most = n > 70 && now > most ? now : most;
+    }
+    printf("# from %lu to %lu KiB\n", before, most);
+    ok(before && most <= before + 16, "judging a history that fills costs no memory of the child's own");
+}
+
 int main(void)
 {
     apr_initialize();
@@ -417,6 +448,9 @@ int main(void)
     verdicts();
     on_demand();
     lies();
+    pst_board_close(&board);
+    make(1, 600, 1);
+    flat();
     pst_board_close(&board);
     make(3, 600, 1);
     race();
