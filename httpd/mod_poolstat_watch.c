@@ -12,6 +12,7 @@
 #include "pst_growth.h"
 #include "pst_history.h"
 #include "pst_memory.h"
+#include "pst_outside.h"
 #include "pst_profile.h"
 #include "pst_release.h"
 #include "pst_suspicion.h"
@@ -67,6 +68,7 @@ static void on_watchdog(apr_uint64_t now)
         beat(g.block, now);
     }
     pst_suspicion_beat(g.board, g.own, now);
+    pst_outside_beat(g.own, now);
     pst_limits_beat(now);
     released = released_so_far();
     pst_release_beat(now);

@@ -393,12 +393,14 @@ typedef struct pst_shared_child_t {
     pst_shared_usage_t process;     /**< process scope */
     pst_shared_usage_t unslotted;   /**< connections that found no slot, requests included */
     pst_shared_verdict_t verdict;   /**< on the process scope */
-    pst_shared_verdict_t heap_verdict;  /**< on the heap's bytes in use; its scope and site say nothing */
+    pst_shared_verdict_t heap_verdict;  /**< on the heap's bytes in use; its scope says nothing */
+    pst_shared_verdict_t mapped_verdict;    /**< on other_bytes: mappings that are neither heap, stacks, nor APR's */
+    pst_shared_verdict_t stack_verdict;     /**< on stack_bytes */
     pst_shared_share_t share;       /**< of verdict */
     pst_shared_share_t heap_share;  /**< of heap_verdict */
     pst_shared_verdict_t sum_verdicts[PST_SCOPE_COUNT]; /**< on what all connections, and all requests, hold in sum, while there
                                              are as many of them; that of the process scope is unused */
-    pst_shared_blame_t blame[PST_SCOPE_COUNT];
+    pst_shared_blame_t blame[PST_SCOPE_OF_SITES];
     pst_shared_books_t books;
     pst_shared_limits_t limits;     /**< what other values of MaxMemFree would have kept */
 } pst_shared_child_t;

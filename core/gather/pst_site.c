@@ -638,6 +638,11 @@ unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames)
 
 /* -- what is kept --------------------------------------------------------- */
 
+static pst_site_of_t what(const site_t *site)
+{
+    return (pst_site_of_t){ site->turn, site->scope, site->of_class, site == g.sites ? 0 : site->blamed };
+}
+
 int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
 {
     apr_uint32_t i;
@@ -647,9 +652,7 @@ int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
         return -1;
     }
     for (i = 0; i < PST_SITE_COUNT; i++) {
-        const site_t *site = &g.sites[i];
-
-        sites[i] = (pst_site_of_t){ site->turn, site->scope, site->of_class, i ? site->blamed : 0 };
+        sites[i] = what(&g.sites[i]);
     }
     for (i = g.kept.first; i < g.kept.count; i++) {
         const sample_t *sample = &g.samples[i];
@@ -660,6 +663,23 @@ int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
     }
     leave();
     return count;
+}
+
+int pst_site_live(pst_site_of_t *sites, pst_site_sum_t *sums)
+{
+    if (!enter()) {
+        return 0;
+    }
+    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
+        const site_t *site = &g.sites[i];
+        int counts = i && i < g.site_count && site->scope >= PST_SCOPE_COUNT;
+
+        sites[i] = what(site);
+        sums[i].bytes = counts ? pst_load(&site->row->site_live_bytes) : 0;
+        sums[i].samples = counts ? pst_load(&site->row->site_live_samples) : 0;
+    }
+    leave();
+    return 1;
 }
 
 void pst_site_thin(const pst_site_kept_t *samples, int count, apr_uint32_t until)

@@ -78,16 +78,6 @@ int pst_site_charge(apr_uint32_t scope, apr_uint64_t size, apr_uint64_t weight, 
 /** What a site holds changes. */
 void pst_site_change(apr_uint32_t site, int samples, apr_int64_t size, apr_int64_t weight);
 
-/* Samples of a close look, for pst_kept.c. The watchdog's thread. */
-
-typedef struct pst_site_kept_t {
-    apr_uint32_t at;            /**< in the table of samples */
-    apr_uint32_t when;
-    apr_uint32_t slot;          /**< plus 1; 0: none */
-    apr_uint32_t site;
-    apr_uint64_t weight;
-} pst_site_kept_t;
-
 typedef struct pst_site_of_t {
     apr_uint64_t turn;          /**< tells what the row was given to meanwhile */
     apr_uint32_t scope, of_class;
@@ -97,6 +87,20 @@ typedef struct pst_site_of_t {
 typedef struct pst_site_sum_t {
     apr_uint64_t bytes, samples;
 } pst_site_sum_t;
+
+/** What sites of memory outside of pools hold now: the sums of others are 0. The watchdog's thread.
+ *  @param sites room for PST_SITE_COUNT @param sums the same @return 0: another time */
+int pst_site_live(pst_site_of_t *sites, pst_site_sum_t *sums);
+
+/* Samples of a close look, for pst_kept.c. The watchdog's thread. */
+
+typedef struct pst_site_kept_t {
+    apr_uint32_t at;            /**< in the table of samples */
+    apr_uint32_t when;
+    apr_uint32_t slot;          /**< plus 1; 0: none */
+    apr_uint32_t site;
+    apr_uint64_t weight;
+} pst_site_kept_t;
 
 /** Copy. @param samples room for PST_CLOSE_SAMPLES @param sites for PST_SITE_COUNT @return how many samples; -1: another time */
 int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites);

@@ -110,6 +110,10 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     pst_snapshot_check_verdict(&to->verdict, 0);
     to->heap_verdict = from->heap_verdict;
     pst_snapshot_check_verdict(&to->heap_verdict, 0);
+    to->mapped_verdict = from->mapped_verdict;
+    pst_snapshot_check_verdict(&to->mapped_verdict, 0);
+    to->stack_verdict = from->stack_verdict;
+    pst_snapshot_check_verdict(&to->stack_verdict, 0);
     to->share = from->share;
     to->heap_share = from->heap_share;
     pst_snapshot_check_share(&to->share);

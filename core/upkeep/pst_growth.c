@@ -110,8 +110,8 @@ static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools,
     return pst_minus(reserved, more * EMPTY_POOL);
 }
 
-/* What is judged of a point: the process scope, what came of it with no new request, the heap. */
-typedef enum { OF_PROCESS, OF_REPEATED, OF_HEAP, OF_COUNT } of_e;
+/* What is judged of a point: the process scope, what came of it with no new request, and the parts outside of pools. */
+typedef enum { OF_PROCESS, OF_REPEATED, OF_HEAP, OF_MAPPED, OF_STACKS, OF_COUNT } of_e;
 
 /* A figure that was not taken yet is none. */
 static double size_of(const pst_history_point_t *point, apr_uint64_t least_pools, of_e of)
@@ -120,6 +120,9 @@ static double size_of(const pst_history_point_t *point, apr_uint64_t least_pools
 
     if (of == OF_HEAP) {
         return point->heap_in_use ? (double)point->heap_in_use : (double)NAN;
+    }
+    if (of == OF_MAPPED || of == OF_STACKS) {       /* taken together with the data of loaded objects, which is never 0 */
+        return !point->data ? (double)NAN : (double)(of == OF_MAPPED ? point->other : point->stacks);
     }
     size = without_on_demand(point->process, point->process_pools, least_pools, own.on_demand);
     return (double)(of == OF_REPEATED ? pst_minus(size, point->process_new) : size);
@@ -227,6 +230,15 @@ static void judge_heap(pst_shared_child_t *child, pst_history_t *history, apr_ui
     pst_told_publish(&child->heap_verdict, &told, NULL, PST_OF_NO_SCOPE);
 }
 
+static void judge_part(pst_shared_verdict_t *verdict, pst_history_t *history, of_e of, apr_uint64_t now)
+{
+    pst_told_t told;
+
+    judge_both(&told, history, of);
+    pst_hold(&held[of], &told, now);
+    pst_told_publish(verdict, &told, NULL, PST_OF_NO_SCOPE);
+}
+
 void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse)
 {
     pst_history_t *history = &own.history;
@@ -241,6 +253,10 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
         judge_process(child, history, history->fine[history->fine_count - 1].time);
         if (pst_load(&child->books.heap_time)) {
             judge_heap(child, history, history->fine[history->fine_count - 1].time);
+        }
+        if (pst_load(&child->books.maps_time)) {
+            judge_part(&child->mapped_verdict, history, OF_MAPPED, history->fine[history->fine_count - 1].time);
+            judge_part(&child->stack_verdict, history, OF_STACKS, history->fine[history->fine_count - 1].time);
         }
     }
     give_room_back();

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who holds what grows outside of pools.  See pst_outside.h.
+ *
+ * Sums of live bytes are kept by who is to blame for them (pst_blame.h), each as a short series.  Of a part that grows those
+ * count that hold more now than when it began to: one is named when with all but certainty more than half of what they gained is
+ * its own; once named it stays until another one is, or it has less than a third.  What the profile has not seen is nobody's: if it saw
+ * much less than the part grew by, nobody is named.
+ *
+ * One thread: the child's watchdog.
+ */
+#include "pst_outside.h"
+#include "pst_figure.h"
+#include "pst_kept.h"
+#include "pst_site.h"
+#include "pst_trend.h"
+
+#include <string.h>
+
+#define SCOPES  (PST_SCOPE_OF_SITES - PST_SCOPE_COUNT)
+#define HOLDERS 96u
+#define POINTS  32u             /* of a series; when it is full every two become one */
+#define STILL   (1.0 / 3)
+#define SEEN    0.25            /* of what the part grew by, the profile must have seen so much */
+
+typedef struct {
+    apr_uint64_t time, bytes, samples;
+} point_t;
+
+typedef struct {
+    apr_uint32_t scope, object; /* object 0: free */
+    pst_shared_frame_t site;    /* that holds most of it */
+    apr_uint64_t site_bytes;
+    point_t now;
+    apr_uint32_t count, each, beats;
+    point_t points[POINTS];
+} holder_t;
+
+static struct {
+    apr_uint64_t looked;        /* when first: what was held then was not gained */
+    apr_uint32_t named[SCOPES]; /* objects; 0: nobody */
+    holder_t holders[HOLDERS];
+    pst_site_of_t sites[PST_SITE_COUNT];
+    pst_site_sum_t sums[PST_SITE_COUNT];
+} g;
+
+/* -- what everybody holds --------------------------------------------------- */
+
+static holder_t *holder_of(apr_uint32_t scope, apr_uint32_t object)
+{
+    holder_t *spare = NULL;
+
+    for (unsigned i = 0; i < HOLDERS; i++) {
+        holder_t *holder = &g.holders[i];
+
+        if (holder->object == object && holder->scope == scope) {
+            return holder;
+        }
+        spare = !spare && !holder->object ? holder : spare;
+    }
+    if (spare) {
+        memset(spare, 0, sizeof(*spare));
+        spare->scope = scope;
+        spare->object = object;
+        spare->each = 1;
+    }
+    return spare;
+}
+
+static void sum_up(void)
+{
+    for (unsigned i = 0; i < HOLDERS; i++) {
+        g.holders[i].now = (point_t){ 0, 0, 0 };
+        g.holders[i].site_bytes = 0;
+    }
+    for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
+        apr_uint32_t object = PST_FRAME_MODULE(g.sites[i].blamed);
+        holder_t *holder = g.sums[i].bytes && object ? holder_of(g.sites[i].scope, object) : NULL;
+
+        if (!holder) {
+            continue;
+        }
+        holder->now.bytes += g.sums[i].bytes;
+        holder->now.samples += g.sums[i].samples;
+        if (g.sums[i].bytes > holder->site_bytes) {
+            holder->site_bytes = g.sums[i].bytes;
+            holder->site = g.sites[i].blamed;
+        }
+    }
+}
+
+static void add_point(holder_t *holder, apr_uint64_t now)
+{
+    holder->now.time = now;
+    if (holder->count && ++holder->beats < holder->each) {
+        return;
+    }
+    if (holder->count == POINTS) {
+        for (unsigned i = 0; i < POINTS / 2; i++) {
+            holder->points[i] = holder->points[2 * i];
+        }
+        holder->count = POINTS / 2;
+        holder->each *= 2;
+    }
+    holder->points[holder->count++] = holder->now;
+    holder->beats = 0;
+}
+
+/* -- who gained ------------------------------------------------------------- */
+
+/* What it held then. Who came later held nothing, unless that was before the first look. */
+static point_t held_at(const holder_t *holder, apr_uint64_t time)
+{
+    point_t found = { time, 0, 0 };
+
+    for (unsigned i = 0; i < holder->count && (holder->points[i].time <= time || holder->points[i].time == g.looked); i++) {
+        found = holder->points[i];
+    }
+    return found;
+}
+
+static void who_of(pst_shared_who_t *who, const holder_t *holder, double share, apr_uint64_t samples)
+{
+    who->site = holder->site;
+    who->share = (uint16_t)(share * 1000 + 0.5);
+    who->samples = (uint16_t)(samples < APR_UINT16_MAX ? samples : APR_UINT16_MAX);
+}
+
+typedef struct {
+    const holder_t *of[PST_WHO_COUNT];
+    double gained[PST_WHO_COUNT];
+    apr_uint64_t samples[PST_WHO_COUNT];
+    double all;                 /* by all that gained */
+    apr_uint64_t all_samples;
+} gainers_t;
+
+/* The first few, largest first. */
+static void rank(gainers_t *gainers, const holder_t *holder, double gained, apr_uint64_t samples)
+{
+    unsigned at = PST_WHO_COUNT;
+
+    while (at > 0 && (!gainers->of[at - 1] || gainers->gained[at - 1] < gained)) {
+        at--;
+    }
+    for (unsigned i = PST_WHO_COUNT - 1; i > at; i--) {
+        gainers->of[i] = gainers->of[i - 1];
+        gainers->gained[i] = gainers->gained[i - 1];
+        gainers->samples[i] = gainers->samples[i - 1];
+    }
+    if (at < PST_WHO_COUNT) {
+        gainers->of[at] = holder;
+        gainers->gained[at] = gained;
+        gainers->samples[at] = samples;
+    }
+    gainers->all += gained;
+    gainers->all_samples += samples;
+}
+
+static void find_gainers(gainers_t *gainers, apr_uint32_t scope, apr_uint64_t since)
+{
+    memset(gainers, 0, sizeof(*gainers));
+    for (unsigned i = 0; i < HOLDERS; i++) {
+        const holder_t *holder = &g.holders[i];
+        point_t then;
+
+        if (!holder->object || holder->scope != scope) {
+            continue;
+        }
+        then = held_at(holder, since);
+        if (holder->now.bytes > then.bytes) {
+            rank(gainers, holder, (double)(holder->now.bytes - then.bytes), pst_minus(holder->now.samples, then.samples));
+        }
+    }
+}
+
+/* @return which of the gainers is named; -1: nobody */
+static int name(const gainers_t *gainers, apr_uint32_t *named, double grown)
+{
+    if (gainers->all < SEEN * grown || gainers->all <= 0) {
+        *named = 0;
+        return -1;
+    }
+    if (gainers->of[0] && pst_kept_is_sure(gainers->gained[0] / gainers->all, (double)gainers->all_samples)) {
+        *named = gainers->of[0]->object;
+        return 0;
+    }
+    for (int i = 0; i < PST_WHO_COUNT && gainers->of[i]; i++) {
+        if (gainers->of[i]->object == *named && gainers->gained[i] >= STILL * gainers->all) {
+            return i;
+        }
+    }
+    *named = 0;
+    return -1;
+}
+
+static void publish(pst_shared_blame_t *blame, const gainers_t *gainers, int named, apr_uint64_t since)
+{
+    unsigned n = 0;
+
+    pst_seq_begin(&blame->seq);
+    memset(blame->who, 0, sizeof(blame->who));
+    blame->known = named >= 0;
+    blame->since = since;
+    blame->samples = gainers->all_samples;
+    blame->bytes = (uint64_t)gainers->all;
+    if (named >= 0) {
+        who_of(&blame->who[n++], gainers->of[named], gainers->gained[named] / gainers->all, gainers->samples[named]);
+    }
+    for (int i = 0; i < PST_WHO_COUNT && gainers->of[i] && n < PST_WHO_COUNT; i++) {
+        if (i != named) {
+            who_of(&blame->who[n++], gainers->of[i], gainers->gained[i] / gainers->all, gainers->samples[i]);
+        }
+    }
+    pst_seq_end(&blame->seq);
+}
+
+static void forget(pst_shared_blame_t *blame)
+{
+    if (blame->since) {
+        pst_seq_begin(&blame->seq);
+        memset((char *)blame + sizeof(blame->seq), 0, sizeof(*blame) - sizeof(blame->seq));
+        pst_seq_end(&blame->seq);
+    }
+}
+
+static void blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, apr_uint32_t scope)
+{
+    apr_uint64_t since = pst_load(&verdict->since);
+    apr_uint32_t *named = &g.named[scope - PST_SCOPE_COUNT];
+    gainers_t gainers;
+    int who;
+
+    if (verdict->state != PST_TREND_GROWING) {
+        if (verdict->state != PST_TREND_ENDED) {
+            *named = 0;
+            forget(&child->blame[scope]);
+        }
+        return;
+    }
+    find_gainers(&gainers, scope, since);
+    who = name(&gainers, named, (double)verdict->gained);
+    publish(&child->blame[scope], &gainers, who, since);
+    verdict->share = child->blame[scope].known ? child->blame[scope].who[0].share : 0;
+    verdict->samples = child->blame[scope].known ? child->blame[scope].who[0].samples : 0;
+    pst_store(&verdict->site, who >= 0 ? gainers.of[who]->site : 0);
+}
+
+void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
+{
+    if (!pst_load(&child->heap_profile_rate) || !pst_site_live(g.sites, g.sums)) {
+        return;
+    }
+    g.looked = g.looked ? g.looked : now;
+    sum_up();
+    for (unsigned i = 0; i < HOLDERS; i++) {
+        if (g.holders[i].object) {
+            add_point(&g.holders[i], now);
+        }
+    }
+    blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP);
+    blame_part(child, &child->mapped_verdict, PST_SCOPE_MAPPED);
+    blame_part(child, &child->stack_verdict, PST_SCOPE_STACK);
+}
