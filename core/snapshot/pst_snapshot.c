@@ -121,6 +121,8 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
         to->sum_verdicts[scope] = from->sum_verdicts[scope];
         pst_snapshot_check_verdict(&to->sum_verdicts[scope], 0);
+    }
+    for (unsigned scope = 0; scope < PST_SCOPE_OF_SITES; scope++) {
         pst_snapshot_take_blame(&to->blame[scope], &from->blame[scope]);
     }
     return 1;

@@ -255,6 +255,12 @@ static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot
     pst_emit_object(emit, "heap");
     print_verdict(emit, snapshot, child, &child->head.heap_verdict);
     pst_emit_end(emit);
+    pst_emit_object(emit, "mapped");
+    print_verdict(emit, snapshot, child, &child->head.mapped_verdict);
+    pst_emit_end(emit);
+    pst_emit_object(emit, "stack");
+    print_verdict(emit, snapshot, child, &child->head.stack_verdict);
+    pst_emit_end(emit);
     pst_emit_object(emit, "connections");
     print_verdict(emit, snapshot, child, &child->head.sum_verdicts[PST_SCOPE_CONNECTION]);
     pst_emit_end(emit);

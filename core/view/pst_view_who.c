@@ -79,7 +79,7 @@ static void print_scope(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
 void pst_view_blame(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
     pst_emit_object(emit, "blame");
-    for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+    for (unsigned scope = 0; scope < PST_SCOPE_OF_SITES; scope++) {
         if (child->head.blame[scope].since) {
             print_scope(emit, snapshot, child, scope);
         }
