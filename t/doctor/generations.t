@@ -65,6 +65,7 @@ subtest 'a child that is killed' => sub {
     ok(wait_for(sub { ($child) = grep { $_->{pid} == $pid } @{ $s->json->{children} }; $child->{rss_bytes} > 50e6 && $child->{maps_time} }, 15),
         'a large child');
     kill KILL => $pid;
+    ok(wait_for(sub { !kill 0, $pid }, 20), 'killed');    # until then it may still take a connection, which goes with it
     ok(wait_for(sub { generation($s->json, $n)->{children_lost} == $before->{children_lost} + 1 }, 15), 'counts as lost');
     my $after = generation($s->json, $n);
     is($after->{children_measured}, $before->{children_measured} + 1, 'but is measured');

@@ -117,6 +117,7 @@ subtest 'what the face refuses' => sub {
 subtest 'ends' => sub {
     my $before = history($s, $pids[0]);
     kill KILL => $pids[0];
+    ok(wait_for(sub { !kill 0, $pids[0] }, 20), 'one is killed');
     my $h;
     ok(wait_for(sub { $h = one_of($s, $pids[0]); $h && !$h->{alive} }, 15), 'killed: its history says so');
     is($h->{ended_how}, 'abrupt', 'abruptly');

@@ -33,7 +33,7 @@ sub lacks {
 # wait_for(sub {...}, seconds): the first true value, or the last false one.
 sub wait_for {
     my ($condition, $seconds) = @_;
-    my $until = time + ($seconds // 10) * (stage()->{san} ? 3 : 1);
+    my $until = time + ($seconds // 30) * (stage()->{san} ? 3 : 1);
     my $pause = 0.005;
     while (1) {
         my $value = $condition->();

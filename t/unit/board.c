@@ -614,12 +614,12 @@ static void *writer(void *unused)
     (void)unused;
     for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n++) {
         write_moment(written, n * 0x9e3779b97f4a7c15u >> 20);
+        __atomic_store_n(&writes, n, __ATOMIC_RELAXED);
         if (n % 16 == 0) {
             for (volatile int pause = 0; pause < 2000; pause++) {
             }
         }
     }
-    writes = n;
     return NULL;
 }
 
@@ -651,7 +651,11 @@ static void racing_readers(pst_board_t *board)
     for (int i = 0; i < 4; i++) {
         pthread_create(&threads[i], NULL, i ? reader : writer, NULL);
     }
-    nanosleep(&a_second, NULL);
+    /* a second, and on a busy machine until all had their turns */
+    for (int seconds = 0; seconds < 60 && (!seconds || __atomic_load_n(&writes, __ATOMIC_RELAXED) <= 1000
+                                           || __atomic_load_n(&good, __ATOMIC_RELAXED) <= 1000); seconds++) {
+        nanosleep(&a_second, NULL);
+    }
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);

@@ -103,7 +103,7 @@ sub resize { my ($self, $columns, $lines) = @_; $self->_tmux('resize-window', '-
 sub shows {
     my ($self, $what, $seconds) = @_;
     my $text = '';
-    return $text if PST::wait_for(sub { $text = $self->text; $text =~ $what }, $seconds // 10);
+    return $text if PST::wait_for(sub { $text = $self->text; $text =~ $what }, $seconds // 30);
     Test::More::diag("the terminal shows:\n$text");
     return;
 }
@@ -138,7 +138,7 @@ sub pid { $_[0]{pid} }
 # Read what comes until it matches; with nothing to match, until the end. True if it did.
 sub shows {
     my ($self, $what, $seconds) = @_;
-    my $until = time + ($seconds // 10);
+    my $until = time + ($seconds // 30);
     while (!$what || $self->{out} !~ $what) {
         my $ready = '';
         vec($ready, fileno $self->{master}, 1) = 1;
