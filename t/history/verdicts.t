@@ -173,14 +173,14 @@ subtest 'a subpool of the connection made by each request and never destroyed' =
         $conn->get('/poolprobe?pool=connsub&bytes=100&free=keep') && $conn->response;
         my ($found) = grep { $_->{pid} == $row->{pid} && $_->{id} == $row->{id} } rows($s->json);
         $found && $found->{verdict} && ($found->{verdict}{site} // '') =~ /^mod_poolprobe\.so/;
-    }, 10), 'and the code that makes them');
+    }, 40), 'and the code that makes them');
     my ($class, $child);
     ok(wait_for(sub {
         $conn->get('/poolprobe?pool=connsub&bytes=100&free=keep') && $conn->response;
         ($child) = grep { $_->{pid} == $row->{pid} } @{ $s->json->{children} };
         ($class) = grep { $_->{verdict}{state} eq 'growing' && JSON::PP::encode_json($_) =~ /mod_poolprobe\.so/ } @{ $child->{classes} };
         return $class;
-    }, 15), 'their class grows') or diag(JSON::PP::encode_json($child->{classes}));
+    }, 60), 'their class grows') or diag(JSON::PP::encode_json($child->{classes}));
     $conn->close;
 };
 
