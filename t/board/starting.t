@@ -15,17 +15,18 @@ ok($s->start, 'a server') or BAIL_OUT($s->start_text . $s->log_text);
 my ($looks, %false, %seen) = (0);
 for my $round (1 .. 12) {
     $s->signal('USR1');
-    my $until = time + 1;
-    while (time < $until) {
+    my ($until, $most, $here) = (time + 1, time + 10, 0);
+    while (time < $until || ($here < 3 && time < $most)) {     # on a busy machine a look may take its time
         my $json = eval { $s->json } or next;
         $looks++;
+        $here++;
         for my $c (@{ $json->{children} }) {
-            $seen{"$c->{pid} $c->{started}"} = 1;
+            $seen{"$c->{pid} $c->{generation}"} = 1;
             $false{"$c->{pid}: $c->{level}"} = 1 if $c->{level} ne 'full';
         }
     }
 }
-ok($looks > 20, "$looks looks");
+ok($looks >= 30, "$looks looks");
 ok(keys %seen > 24, keys(%seen) . ' children were seen');
 is(join(', ', sort keys %false), '', 'each of them fully instrumented whenever it was');
 is($s->stop, 0, 'stops');
