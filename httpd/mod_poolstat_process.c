@@ -29,6 +29,7 @@
 #include <http_core.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@ static struct {
     pid_t              parent;      /* who began the generation */
     apr_uint32_t       generation;
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
+    int                ended;       /* child: its end was counted */
     retained_t        *retained;
     apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
     int                told_moved;  /* parent: that the file is another's, or nobody's */
@@ -432,8 +434,28 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
 static apr_status_t add_end(void *unused)
 {
     (void)unused;
+    g.ended = 1;
     pst_generation_child_ends(pst_runtime.board, pst_child_block());
     return APR_SUCCESS;
+}
+
+/*
+ * exit() was called: by httpd at an end in order, when all has been said already, or by a module that ends its child, as mod_perl's
+ * child_terminate() does in a pool's cleanup.  Then no pool's cleanup says so, and connections are not closed, they are gone.
+ * What was forked from the child has this handler, too: it is another process, and says nothing.
+ */
+static void at_exit(void)
+{
+    pst_shared_child_t *block = pst_child_block();
+
+    if ((pid_t)g.pid != getpid() || pst_child_muted() || pst_board_index(pst_runtime.board, block) < 0) {
+        return;
+    }
+    if (!g.ended) {
+        add_end(NULL);
+    }
+    pst_board_farewell(block);
+    pst_account_gone();
 }
 
 /* After all other modules: what they take for each child is taken. */
@@ -443,6 +465,7 @@ void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
     if (pst_runtime.gathers) {
         pst_generation_child_starts(pst_runtime.board, pst_child_block());
         apr_pool_pre_cleanup_register(pchild, NULL, add_end);
+        atexit(at_exit);
     }
 }
 

@@ -37,6 +37,7 @@
  *                    what becomes of a new pool, or of buckets (keep: until the child ends)
  *   complain=1       write what it was asked for to the error log
  *   hold2=TOKEN      wait, after that
+ *   leave=1          the child ends itself with the request's pool: by exit(0) in a cleanup, as mod_perl's child_terminate()
  *   output=report|none|N
  *                    answer with the report (JSON), nothing, or N bytes
  *
@@ -136,6 +137,7 @@ typedef struct plan_t {
     const char *hold0, *hold, *hold2, *subreq, *redirect, *pool, *free, *leak, *output;
     apr_size_t bytes, chunk, print;
     long leak_here, many, brigades;
+    long leave;
     const char *tag, *heap_free;
     apr_size_t heap_bytes;
     long heap;
@@ -162,6 +164,12 @@ static const char *text(request_rec *r, apr_table_t *args, const char *key, cons
     return ap_unescape_url(copy) == OK ? copy : otherwise;
 }
 
+static apr_status_t leave(void *unused)
+{
+    (void)unused;
+    exit(0);
+}
+
 static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
 {
     plan->hold0 = text(r, args, "hold0", NULL);
@@ -178,6 +186,7 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->print = (apr_size_t)number(args, "printf", 0, 64 * 1024 * 1024);
     plan->pieces = (long)number(args, "pieces", 1, LIMIT_PIECES);
     plan->leak_here = (long)number(args, "leak_here", 0, LIMIT_PIECES);
+    plan->leave = (long)number(args, "leave", 0, 1);
     plan->many = (long)number(args, "many", 0, 10000);
     plan->brigades = (long)number(args, "brigades", 0, 10000);
     plan->heap = (long)number(args, "heap", 0, LIMIT_PIECES);
@@ -817,6 +826,9 @@ static int probe_handler(request_rec *r)
         ap_log_rerror(__FILE__, __LINE__, APLOG_NO_MODULE, APLOG_ERR, 0, r, "poolprobe was asked for %s", r->args);
     }
     wait_for(&w, plan.hold2);
+    if (plan.leave) {
+        apr_pool_cleanup_register(r->pool, NULL, leave, apr_pool_cleanup_null);
+    }
     answer(&w);
     return OK;
 }

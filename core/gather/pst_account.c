@@ -449,6 +449,21 @@ void pst_account_close(pst_account_t *account, const pst_account_t *original)
     }
 }
 
+void pst_account_gone(void)
+{
+    for (apr_uint32_t i = 0; i < g.slot_count; i++) {
+        pst_shared_slot_t *slot = pst_board_slot(g.board, pst_child.block, i);
+
+        if (slot->in_use) {
+            pst_slot_begin(slot);
+            slot->in_use = slot->has_request = 0;
+            pst_slot_end(slot);
+        }
+    }
+    pst_store(&pst_child.block->connections_open, 0);
+    pst_store(&pst_child.block->unslotted_connections, 0);
+}
+
 /* Compared as a whole with the request's before: zeros up to the end. */
 static void set_handler(pst_account_t *connection, const char *handler)
 {

@@ -138,6 +138,9 @@ static APR_INLINE void pst_account_came(pst_account_t *request)
  */
 void pst_account_close(pst_account_t *account, const pst_account_t *original);
 
+/** The process is about to end: whatever was open is gone with it. Any thread; others may go on for a moment. */
+void pst_account_gone(void);
+
 /** Of the request that a slot shows: when it began, its texts. Owner thread; 0 and NULL leave things as they are. */
 void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const char *line, const char *vhost,
                           const char *protocol, const char *handler);
