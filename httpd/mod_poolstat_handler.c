@@ -311,7 +311,7 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     }
     else if (serve == SERVE_PROFILE) {
         pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
-        pst_view_profile(emit, snapshot);
+        pst_view_profile(emit, snapshot, (pst_profile_of_e)args->of);
     }
     else if (args->as_text) {
         pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);

@@ -8,6 +8,7 @@
 #include "pst_args.h"
 #include "pst_metric.h"
 #include "pst_view_metrics.h"
+#include "pst_view_profile.h"
 
 /* Longest value that can mean anything: a vhost's name. */
 #define VALUE_MAX 255
@@ -101,6 +102,17 @@ static const char *set_nonce(pst_args_t *args, const char *value, apr_pool_t *po
     return NULL;
 }
 
+static const char *set_of(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    args->of = pst_view_profile_of(value);
+    if (args->of < 0) {
+        args->of = PST_PROFILE_POOLS;
+        return "pools, heap, mapped, stack or all";
+    }
+    return NULL;
+}
+
 static const char *set_kind(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
@@ -168,6 +180,7 @@ static const struct {
     { "children_from", set_children_from, PAGE },
     { "level", set_level, PAGE },
     { "sort", set_sort, PAGE | JSON },
+    { "of", set_of, PROFILE },
     { "pid", set_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE },
     { "nonce", set_nonce, RELEASE },
     { "since", set_since, HISTORY },

@@ -24,6 +24,7 @@ typedef struct pst_args_t {
     apr_uint32_t from;          /**< connections to leave out before, in the order asked for */
     apr_uint32_t children_from; /**< the same of children */
     int classes;                /**< metrics: pst_classes_e */
+    int of;                     /**< profile: pst_profile_of_e */
     const char *nonce;          /**< release: as given; NULL: not given */
     apr_uint64_t since;         /**< history: points after this time alone; 0: all */
 } pst_args_t;
@@ -36,6 +37,7 @@ typedef struct pst_args_t {
  *   history      pid=, since=
  *   release      pid=, nonce=
  *   metrics      classes=
+ *   profile      pid=, of=
  *
  * An empty value of these means that the argument was not given, as a form with
  * empty fields sends it.  A name that is unknown, or unknown to this face, given

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "pst_array.h"
 #include "pst_object.h"
 #include "pst_view_profile.h"
 
@@ -47,17 +48,38 @@ static int address_of(apr_uint64_t *address, pst_shared_frame_t frame, const pst
     return base->known > 0;
 }
 
-static int print_counts(char *line, const char *head, const pst_shared_site_t *row)
+/* What a site stands for: estimates, which pprof takes as they are. It would scale samples by their mean size, and be off where a
+ * site mixes sizes. */
+typedef struct {
+    apr_uint64_t live, live_bytes, ever, ever_bytes;
+} counts_t;
+
+/* How many there are, by the mean size of the samples. */
+static apr_uint64_t pieces(apr_uint64_t bytes, apr_uint64_t samples, apr_uint64_t sampled)
 {
-    return snprintf(line, LINE, "%s%6llu: %8llu [%6llu: %8llu] @", head,
-                    (unsigned long long)row->site_live_samples, (unsigned long long)row->site_live_sampled_bytes,
-                    (unsigned long long)row->site_ever_samples, (unsigned long long)row->site_ever_sampled_bytes);
+    return sampled ? (apr_uint64_t)((double)bytes * (double)samples / (double)sampled + 0.5) : 0;
+}
+
+static counts_t counts_of(const pst_shared_site_t *row)
+{
+    counts_t counts = { pieces(row->site_live_bytes, row->site_live_samples, row->site_live_sampled_bytes), row->site_live_bytes,
+                        pieces(row->site_ever_bytes, row->site_ever_samples, row->site_ever_sampled_bytes), row->site_ever_bytes };
+
+    return counts;
+}
+
+static int print_counts(char *line, const char *head, const counts_t *counts)
+{
+    return snprintf(line, LINE, "%s%6llu: %8llu [%6llu: %8llu] @", head, (unsigned long long)counts->live,
+                    (unsigned long long)counts->live_bytes, (unsigned long long)counts->ever,
+                    (unsigned long long)counts->ever_bytes);
 }
 
 static void print_site(pst_emit_t *emit, const pst_site_row_t *site, const pst_snapshot_t *snapshot, base_t *bases)
 {
+    counts_t counts = counts_of(&site->row);
     char line[LINE];
-    int n = print_counts(line, "", &site->row), written = 0;
+    int n = print_counts(line, "", &counts), written = 0;
 
     for (unsigned i = 0; i < site->row.depth && n < LINE - 24; i++) {
         apr_uint64_t address;
@@ -73,24 +95,39 @@ static void print_site(pst_emit_t *emit, const pst_site_row_t *site, const pst_s
     pst_emit_sentence(emit, line);
 }
 
-static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, apr_uint64_t rate)
+static int is_of(const pst_site_row_t *site, pst_profile_of_e of)
 {
-    pst_shared_site_t sum;
+    switch (of) {
+    case PST_PROFILE_POOLS:  return site->row.scope < PST_SCOPE_COUNT;
+    case PST_PROFILE_HEAP:   return site->row.scope == PST_SCOPE_HEAP;
+    case PST_PROFILE_MAPPED: return site->row.scope == PST_SCOPE_MAPPED;
+    case PST_PROFILE_STACK:  return site->row.scope == PST_SCOPE_STACK;
+    default: return 1;
+    }
+}
+
+static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_profile_of_e of)
+{
+    counts_t sum = { 0, 0, 0, 0 };
     char line[LINE];
     int n;
 
-    memset(&sum, 0, sizeof(sum));
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
 
-        for (apr_uint32_t s = 0; child->head.profile_rate == rate && s < child->site_count; s++) {
-            /* figures of at most INT64_MAX: two add up, many may wrap, which harms nobody here */
-#define PST_METRIC_SITE(...) sum.PST_FIELD(__VA_ARGS__) += child->sites[s].row.PST_FIELD(__VA_ARGS__);
-#include "poolstat_metrics.def"
+        for (apr_uint32_t s = 0; s < child->site_count; s++) {
+            if (is_of(&child->sites[s], of)) {  /* figures of at most INT64_MAX: many may wrap, which harms nobody here */
+                counts_t one = counts_of(&child->sites[s].row);
+
+                sum.live += one.live;
+                sum.live_bytes += one.live_bytes;
+                sum.ever += one.ever;
+                sum.ever_bytes += one.ever_bytes;
+            }
         }
     }
     n = print_counts(line, "heap profile: ", &sum);
-    snprintf(line + n, (size_t)(LINE - n), " heap_v2/%llu", (unsigned long long)(rate ? rate : 1));
+    snprintf(line + n, (size_t)(LINE - n), " heapprofile");
     pst_emit_sentence(emit, line);
 }
 
@@ -117,18 +154,34 @@ static void print_maps(pst_emit_t *emit)
     }
 }
 
-apr_status_t pst_view_profile(pst_emit_t *emit, const pst_snapshot_t *snapshot)
+static const char *const words[] = {
+    [PST_PROFILE_POOLS] = "pools", [PST_PROFILE_HEAP] = "heap", [PST_PROFILE_MAPPED] = "mapped", [PST_PROFILE_STACK] = "stack",
+    [PST_PROFILE_ALL] = "all"
+};
+
+int pst_view_profile_of(const char *word)
 {
-    apr_uint64_t rate = pst_view_rate(snapshot);
+    for (unsigned i = 0; i < PST_ITEMS(words); i++) {
+        if (!strcmp(word, words[i])) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+apr_status_t pst_view_profile(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_profile_of_e of)
+{
     base_t bases[PST_MODULE_COUNT];
 
     memset(bases, 0, sizeof(bases));
-    print_head(emit, snapshot, rate);
+    print_head(emit, snapshot, of);
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
 
-        for (apr_uint32_t s = 0; child->head.profile_rate == rate && s < child->site_count; s++) {
-            print_site(emit, &child->sites[s], snapshot, bases);
+        for (apr_uint32_t s = 0; s < child->site_count; s++) {
+            if (is_of(&child->sites[s], of)) {
+                print_site(emit, &child->sites[s], snapshot, bases);
+            }
         }
     }
     print_maps(emit);

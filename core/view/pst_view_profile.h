@@ -9,17 +9,29 @@
 #include "pst_emit.h"
 #include "pst_snapshot.h"
 
+/** What memory a profile is of. */
+typedef enum {
+    PST_PROFILE_POOLS = 0,
+    PST_PROFILE_HEAP,
+    PST_PROFILE_MAPPED,
+    PST_PROFILE_STACK,
+    PST_PROFILE_ALL,
+    PST_PROFILE_COUNT
+} pst_profile_of_e;
+
+/** By its word: pools, heap, mapped, stack, all. @return -1: there is none */
+int pst_view_profile_of(const char *word);
+
 /**
- * A line per call site of each child shown: sampled growths and their bytes, live and
- * ever, and the stack; then the objects mapped here.  pprof itself scales samples up, by the
- * rate in the first line, so these are the raw ones; children that sample at another rate than the
- * finest are left out.
+ * A line per call site of each child shown: how many growths or blocks and how many bytes, live and
+ * ever, and the stack; then the objects mapped here.  These are estimates, the same as JSON has: pprof is told to take them as they are
+ * (it would scale samples by their mean size).
  *
  * Addresses are those of this process, or of the one that pst_object_look_elsewhere() named: an object of a child stands where the same build of it is
  * loaded here; frames in an object that is not are left out.
  * @param emit of PST_EMIT_TEXT
  */
-apr_status_t pst_view_profile(pst_emit_t *emit, const pst_snapshot_t *snapshot);
+apr_status_t pst_view_profile(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_profile_of_e of);
 
 /** The finest rate at which the children shown sample; 0: none does. */
 apr_uint64_t pst_view_rate(const pst_snapshot_t *snapshot);

@@ -222,7 +222,7 @@ static void face_profile(const pst_board_t *board, const fuzz_head_t *head)
 
     if (take(&snapshot, board, head)) {
         begin(PST_EMIT_TEXT);
-        pst_view_profile(&emit, &snapshot);
+        pst_view_profile(&emit, &snapshot, PST_PROFILE_ALL);
         check(PST_EMIT_TEXT);
     }
 }

@@ -16,12 +16,12 @@ my ($site) = grep { ($_->{frames}[0]{function} // '') eq 'poolprobe_leak' } @{ c
 my $r = $s->fetch('/pool-status/profile');
 is($r->{status}, 200, 'a profile');
 like($r->{headers}{'content-type'} // '', qr{^text/plain\b}, 'as plain text');
-like($r->{body}, qr{\Aheap profile:\s+\d+:\s+\d+ \[\s*\d+:\s+\d+\] @ heap_v2/65536\n}, 'with the first line that pprof knows it by');
+like($r->{body}, qr{\Aheap profile:\s+\d+:\s+\d+ \[\s*\d+:\s+\d+\] @ heapprofile\n}, 'with the first line that pprof knows it by');
 like($r->{body}, qr{\n\nMAPPED_LIBRARIES:\n}, 'and the mapped objects');
 like($r->{body}, qr{^[0-9a-f]+-[0-9a-f]+ r-xp .*/mod_poolprobe\.so$}m, 'the probe among them');
 my @line = $r->{body} =~ /^\s*(\d+:\s+\d+ \[\s*\d+:\s+\d+\] @(?: 0x[0-9a-f]+)+)$/mg;
 cmp_ok(scalar @line, '>=', 2, 'a line for each stack');
-is(scalar(grep /^$site->{live_samples}:\s+$site->{live_sampled_bytes} \[/, @line), 1, 'the leak with its raw samples');
+is(scalar(grep /^\d+:\s+$site->{live_bytes} \[\s*\d+:\s+$site->{ever_bytes}\]/, @line), 1, 'the leak with the bytes that JSON has');
 
 sub pprof {
     my ($body, @args) = @_;
@@ -49,6 +49,13 @@ SKIP: {
     }
 }
 
+for my $of (qw(pools heap mapped stack all)) {
+    my $b = $s->fetch("/pool-status/profile?of=$of");
+    is($b->{status}, 200, "of=$of");
+    my $leaks = grep /^\s*\d+:\s+$site->{live_bytes} \[/, split /\n/, $b->{body};
+    is($leaks, $of eq 'pools' || $of eq 'all' ? 1 : 0, 'has the leak in pools where it belongs');
+}
+is($s->fetch('/pool-status/profile?of=nothing')->{status}, 400, 'of=nothing is refused');
 is($s->fetch('/pool-status/profile?pid=1')->{status}, 200, 'of a process that is none of ours: an empty one');
 for my $bad (qw(pid=x sort=age kind=client vhost=a rows=5 auto refresh=5 nothing=1)) {
     my $b = $s->fetch("/pool-status/profile?$bad");

@@ -272,7 +272,7 @@ static void view_profile(void)
         pst_guard_set(&board);
         if (pst_snapshot_take(&snapshot, &board, &filter, NOW, pool) == APR_SUCCESS) {
             pst_emit_init(&emit, PST_EMIT_TEXT, to_nowhere, NULL);
-            pst_view_profile(&emit, &snapshot);
+            pst_view_profile(&emit, &snapshot, PST_PROFILE_ALL);
             pst_emit_flush(&emit);
         }
         pst_guard_unset();

@@ -372,9 +372,9 @@ static void profile(void)
     grow_here(&a, 8192, 0);
     pst_snapshot_take(&snap, &board, &all, NOW, pool);
     pst_emit_init(&emit, PST_EMIT_TEXT, gather, NULL);
-    pst_view_profile(&emit, &snap);
+    pst_view_profile(&emit, &snap, PST_PROFILE_POOLS);
     pst_emit_flush(&emit);
-    ok(strncmp(text, "heap profile:      2:    16384 [     2:    16384] @ heap_v2/1\n", 61) == 0, "a profile begins with its sum");
+    ok(strncmp(text, "heap profile:      2:    16384 [     2:    16384] @ heapprofile\n", 63) == 0, "a profile begins with its sum");
     ok(strstr(text, "\n     2:    16384 [     2:    16384] @ 0x") || strstr(text, "\n     1:     8192 [     1:     8192] @ 0x"), "has lines of stacks");
     ok(strstr(text, "\nMAPPED_LIBRARIES:\n") && strstr(text, "r-xp"), "and the mapped objects");
     pst_site_drop(&a, 1);

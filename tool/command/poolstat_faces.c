@@ -141,7 +141,7 @@ static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const 
     }
     status = take(&snapshot, board, &options->filter, pool);
     if (status == POOLSTAT_OK) {
-        pst_view_profile(emit, &snapshot);
+        pst_view_profile(emit, &snapshot, options->of);
     }
     return status;
 }

@@ -182,6 +182,17 @@ static const char *set_level(poolstat_options_t *options, const char *value)
     return NULL;
 }
 
+static const char *set_of(poolstat_options_t *options, const char *value)
+{
+    int of = pst_view_profile_of(value);
+
+    if (of < 0) {
+        return "pools, heap, mapped, stack or all";
+    }
+    options->of = (pst_profile_of_e)of;
+    return NULL;
+}
+
 static const char *set_nothing(poolstat_options_t *options, const char *value)
 {
     (void)options, (void)value;
@@ -205,6 +216,7 @@ static const struct {
     { "vhost", 0, "NAME", "- top json text ", set_vhost, "connections of this vhost" },
     { "limit", 'l', "N", "- text ", set_limit, "so many connections at most: 10, text 100, unless given" },
     { "level", 0, "WORD", "- ", set_level, "more figures of each child: info (unless given), detail, or debug for all there are" },
+    { "of", 0, "WORD", "profile ", set_of, "of pools (unless given), heap, mapped, stack or all" },
     { "gone", 'g', NULL, "- top json text metrics profile ", set_gone, "children that are gone, too, as far as the board still has them" },
     { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600; 1 unless given" },
     { "count", 'n', "N", "top watch ", set_count, "look so many times, then end; without it, on and on" },

@@ -5,6 +5,7 @@
 #ifndef POOLSTAT_ASKED_H
 #define POOLSTAT_ASKED_H
 
+#include "pst_view_profile.h"
 #include "pst_snapshot.h"
 
 /** What the command tells its caller; docs/poolstat.1 has the same list. */
@@ -36,6 +37,7 @@ typedef struct poolstat_options_t {
     int          json;
     const char  *match;         /**< a glob, or NULL */
     apr_uint64_t min;           /**< bytes */
+    pst_profile_of_e of;        /**< profile: of what memory */
     pst_metric_show_e level;    /**< table: figures of each child up to this one; PST_SHOW_INFO: the usual columns */
     unsigned severity;          /**< pst_severity_e: the least that doctor tells */
 } poolstat_options_t;
