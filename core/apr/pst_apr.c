@@ -392,7 +392,7 @@ apr_size_t pst_apr_retained(apr_allocator_t *allocator, int quick, apr_size_t bu
 }
 
 /* A limit in nodes' pages that no allocator reaches, and whose arithmetic cannot wrap. */
-#define NEVER_REACHED ((apr_size_t)1 << 40)
+#define NEVER_REACHED ((apr_size_t)1 << sizeof(apr_size_t) * 5)
 
 int pst_apr_make_countable(apr_allocator_t *allocator, apr_size_t budget)
 {

@@ -272,6 +272,9 @@ static const char *redirect(apr_pool_t *parent)
 {
     const char *why;
 
+    if (!pst_got_able()) {
+        return "this processor's calls cannot be redirected, those of x86-64 and aarch64 alone";
+    }
     if (!pst_got_pin((const void *)redirect)) {
         return "this module could not be pinned in memory";
     }

@@ -8,6 +8,7 @@
 
 apr_uint64_t pst_clock_scale;
 
+#if defined(__SIZEOF_INT128__)
 static apr_uint64_t monotonic_ns(void)
 {
     struct timespec ts;
@@ -31,3 +32,10 @@ void pst_clock_start(void)
         pst_clock_scale = (apr_uint64_t)(((unsigned __int128)(now_ns - ns) << 40) / 1000u / (now_ticks - ticks));
     }
 }
+#else
+/* 32 bits: no counter of the processor's is read there, ticks are the clock's nanoseconds. */
+void pst_clock_start(void)
+{
+    pst_clock_scale = ((apr_uint64_t)1 << 40) / 1000u;
+}
+#endif

@@ -35,7 +35,14 @@ extern apr_uint64_t pst_clock_scale;    /* microseconds a tick, times 2^40 */
 /** A difference of ticks in microseconds; negative ones (another core's counter) are 0. */
 static APR_INLINE apr_uint64_t pst_ticks_usec(apr_int64_t ticks)
 {
+#if defined(__SIZEOF_INT128__)
     return ticks <= 0 ? 0 : (apr_uint64_t)((unsigned __int128)(apr_uint64_t)ticks * pst_clock_scale >> 40);
+#else
+    /* in halves; ticks are nanoseconds there, so the scale has 31 bits */
+    apr_uint64_t t = ticks <= 0 ? 0 : (apr_uint64_t)ticks;
+
+    return ((t >> 32) * pst_clock_scale + ((t & 0xffffffffu) * pst_clock_scale >> 32)) >> 8;
+#endif
 }
 
 #endif /* PST_CLOCK_H */

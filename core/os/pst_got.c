@@ -350,6 +350,11 @@ apr_uint64_t pst_got_loads(void)
     return loads;
 }
 
+int pst_got_able(void)
+{
+    return 1;
+}
+
 int pst_got_pin(const void *address)
 {
     struct link_map *program = dlopen(NULL, RTLD_LAZY);
@@ -379,6 +384,11 @@ void pst_got_look(pst_got_loads_t *loads)
 }
 
 apr_uint64_t pst_got_loads(void)
+{
+    return 0;
+}
+
+int pst_got_able(void)
 {
     return 0;
 }

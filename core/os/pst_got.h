@@ -57,6 +57,9 @@ typedef struct pst_got_loads_t {
 
 void pst_got_look(pst_got_loads_t *loads);
 
+/** Can calls be redirected at all: is this ELF, and a processor whose relocations are known? */
+int pst_got_able(void);
+
 /**
  * How many objects have been loaded since the process began (dlpi_adds); it
  * moves when there may be something new to patch. 0 if unknown.

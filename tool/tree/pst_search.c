@@ -147,6 +147,12 @@ static void leave_out_dead(pst_search_t *search)
     search->count = kept;
 }
 
+/* All are, where an address has 32 bits. */
+static int is_searched(apr_uint64_t size)
+{
+    return size <= MAX_RANGE;
+}
+
 void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search)
 {
     look_t look = { .remote = remote, .search = search, .until = apr_time_now() + TIME };
@@ -165,7 +171,7 @@ void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search)
 
         /* of no file; named ones are stacks and the kernel's, but for the heap and what prctl() named "[anon:" */
         if (range->readable && range->writable && !range->shared && !range->inode
-            && range->to - range->from <= MAX_RANGE
+            && is_searched(range->to - range->from)
             && (!range->path[0] || strcmp(range->path, "[heap]") == 0 || strncmp(range->path, "[anon", 5) == 0)) {
             ranges[count].from = range->from;
             ranges[count++].to = range->to;
