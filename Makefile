@@ -21,7 +21,8 @@
 #   make deb         a Debian package in build/deb, checked by lintian; make rpm: one for Fedora and RHEL in build/rpm
 #   make deb-test    install, enable, ask, remove and purge that package in a Debian made for it (root)
 #   make fresh       both commands of README on bare machines, as root and as a user (root; make/fresh;
-#                    SUITES="bookworm trixie", MPMS, TESTS, REV=commit)
+#                    SUITES="bookworm trixie", MPMS, TESTS, REV=commit, ARCH=arm64)
+#   make matrix      the module under APRs built in other ways than Debian's (make/matrix)
 #   make deps        install the Debian packages that are missing; the others call it (others
 #                    than root are told which)
 #   make clean       remove build/
@@ -126,7 +127,7 @@ EXAMPLE   = $(B)/mod_example_poolstat.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
-.PHONY: all release module command probe units deps deps-build run test unit lint check-san fuzz fuzzer storm bench docs install uninstall dist deb rpm deb-test fresh clean help
+.PHONY: all release module command probe units deps deps-build run test unit lint check-san fuzz fuzzer storm bench docs install uninstall dist deb rpm deb-test fresh matrix clean help
 all: module command
 release:
 	@$(MAKE) --no-print-directory RELEASE=1 all
@@ -279,8 +280,14 @@ deb-test: deb
 
 # on machines that have nothing of ours: what is committed, not what lies here
 fresh:
-	@sh make/deps fresh
+	@ARCH='$(ARCH)' sh make/deps fresh
 	@PORT='$(PORT)' SUITES='$(SUITES)' ARCH='$(ARCH)' MPMS='$(MPMS)' TESTS='$(TESTS)' REV='$(REV)' sh make/fresh build
+
+# sources by apt-get source, with a libapr built of them in place of the system's
+matrix:
+	@sh make/deps build run matrix
+	@$(MAKE) --no-print-directory module probe
+	@PORT='$(PORT)' MPM='$(MPM)' sh make/matrix $(B)
 
 clean:
 	rm -rf build
