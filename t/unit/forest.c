@@ -589,7 +589,7 @@ static void at_random(site_t *site)
     values[10] = 0;
     values[11] = (uintptr_t)site->page;
     values[12] = (uintptr_t)site->page + 4088;
-    values[13] = 0xffff800000000000u;
+    values[13] = (uintptr_t)0xffff800000000000u;
     values[14] = (uintptr_t)site->allocator;
     for (i = 0; i < 3; i++) {
         uintptr_t *words;

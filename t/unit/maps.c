@@ -14,7 +14,7 @@
 
 static const void *page(uintptr_t n)
 {
-    return (const void *)(0x7f0000000000 + (n << 12));
+    return (const void *)(uintptr_t)(0x7f0000000000u + ((uint64_t)n << 12));
 }
 
 static void few(void)

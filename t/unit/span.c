@@ -115,7 +115,7 @@ static void more_than_there_is_room_for(void)
 /* Maps and unmaps in addresses that no other thread has. */
 static void *churn(void *baton)
 {
-    apr_uintptr_t base = BASE + ((apr_uintptr_t)baton << 32);
+    apr_uintptr_t base = BASE + ((apr_uintptr_t)baton << sizeof(baton) * 4);
     apr_uint32_t site = (apr_uint32_t)(apr_uintptr_t)baton;
 
     for (unsigned i = 0; i < MANY; i++) {
