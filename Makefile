@@ -56,9 +56,10 @@ endif
 once = $(eval $(1) := $$(shell $(2)))$($(1))
 HTTPD_FLAGS = $(call once,HTTPD_FLAGS,$(APXS) -q EXTRA_CPPFLAGS EXTRA_CFLAGS NOTEST_CPPFLAGS | tr ';' ' '; \
               echo -I`$(APXS) -q INCLUDEDIR` -DPST_BINDIR=`$(APXS) -q BINDIR`)
-APR_FLAGS   = $(call once,APR_FLAGS,$(APR) --cppflags --includes; $(APU) --includes)
+# APR 2 has APR-util in it, and apxs knows of none
+APR_FLAGS   = $(call once,APR_FLAGS,$(APR) --cppflags --includes; u="$(APU)"; $$$${u:-true} --includes)
 CURSES      = $(call once,CURSES,pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw -ltinfo)
-APR_LIBS    = $(call once,APR_LIBS,$(APU) --link-ld; $(APR) --link-ld --libs)
+APR_LIBS    = $(call once,APR_LIBS,u="$(APU)"; $$$${u:-true} --link-ld; $(APR) --link-ld --libs)
 
 # three builds, each in a folder of its own: to work with, to hand out, to look for faults
 ifneq ($(FUZZ),)
