@@ -4,6 +4,7 @@
  */
 #include "mod_poolstat_private.h"
 #include "pst_books.h"
+#include "pst_runtime.h"
 #include "pst_instrument.h"
 
 static struct {
@@ -24,6 +25,7 @@ void pst_own_books_beat(apr_uint64_t now, apr_uint32_t interval)
 
 void pst_own_books_sum(apr_uint64_t now)
 {
+    pst_runtime_give_back();
     pst_books_sum(&g.keeper, g.block, now);
 }
 

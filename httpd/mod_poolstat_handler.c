@@ -513,5 +513,6 @@ int pst_handler(request_rec *r)
     }
     status = method == M_POST ? serve_release(r, pool) : serve_face(r, address->serve, pool);
     apr_pool_destroy(pool);
+    pst_runtime_give_back();
     return status;
 }

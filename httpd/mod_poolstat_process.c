@@ -15,6 +15,7 @@
 #include "pst_guard.h"
 #include "pst_instrument.h"
 #include "pst_machine.h"
+#include "pst_memory.h"
 #include "pst_object.h"
 #include "pst_release.h"
 #include "pst_resolver.h"
@@ -55,6 +56,13 @@ static struct {
     apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
     int                told_moved;  /* parent: that the file is another's, or nobody's */
 } g;
+
+void pst_runtime_give_back(void)
+{
+    if (pst_runtime.board) {
+        pst_board_give_back(pst_runtime.board, pst_child_block());
+    }
+}
 
 static int query(int code, int otherwise)
 {
@@ -214,6 +222,7 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     g.retained = retained;
     g.told_moved = 0;
     pst_runtime.board = retained->made ? &retained->board : NULL;
+    pst_memory_tell_apart(pst_runtime.board ? pst_runtime.board->inode : 0);
     announce(config, s);
     pst_resolver_use(config->symbols && access(config->symbols, X_OK) == 0 ? config->symbols : NULL);
     if (config->control) {
@@ -428,6 +437,7 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
     }
     pst_board_close_file(&g.retained->board);
     pst_guard_set(pst_runtime.board);
+    pst_runtime_give_back();                /* claiming looked for a free block */
 }
 
 /* apr_pool_pre_cleanup: the child's pools are all there still. */

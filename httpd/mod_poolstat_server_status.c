@@ -32,6 +32,7 @@ static int print_section(request_rec *r, int flags)
         location = pst_handler_location(r);
         location = location ? ap_os_escape_path(r->pool, location, 1) : NULL;
     }
+    pst_runtime_give_back();
     pst_emit_init(emit, as == PST_STATUS_TEXT ? PST_EMIT_TEXT : PST_EMIT_HTML, sink, r);
     pst_view_status(emit, known ? &total : NULL, as, flags & AP_STATUS_EXTENDED, location);
     return pst_emit_flush(emit) == APR_SUCCESS ? OK : DECLINED;

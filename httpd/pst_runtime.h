@@ -32,4 +32,7 @@ static APR_INLINE int pst_runtime_gathers(void)
     return pst_runtime.gathers;
 }
 
+/** After a look at other children's part of the board: let go of their pages. Any thread, never blocks. */
+void pst_runtime_give_back(void);
+
 #endif /* PST_RUNTIME_H */

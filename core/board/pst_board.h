@@ -123,6 +123,12 @@ int pst_board_intact(const pst_board_t *board);
  */
 apr_uint32_t pst_board_claimed(const pst_board_t *board);
 
+/**
+ * Whoever has looked at other children's blocks and histories: let this process have them mapped no longer, but for the header and
+ * what is `own`. Takes nothing from anybody; who touches them again gets them again. @param own  a block, or NULL
+ */
+void pst_board_give_back(const pst_board_t *board, const pst_shared_child_t *own);
+
 /** The header. @note hostile to readers. */
 pst_shared_header_t *pst_board_header(const pst_board_t *board);
 

@@ -267,6 +267,29 @@ apr_uint32_t pst_board_holder(const char *path)
     return pid && holds(pid, (apr_uint64_t)st.st_ino) ? pid : 0;
 }
 
+static void let_go(const pst_board_t *board, apr_uint64_t from, apr_uint64_t to)
+{
+    if (from < to) {
+        madvise((char *)board->base + from, (apr_size_t)(to - from), MADV_DONTNEED);
+    }
+}
+
+void pst_board_give_back(const pst_board_t *board, const pst_shared_child_t *own)
+{
+    int index = own ? pst_board_index(board, own) : -1;
+    apr_uint64_t block, history;
+
+    if (index < 0) {
+        let_go(board, board->header_size, board->size);
+        return;
+    }
+    block = board->header_size + (apr_uint64_t)index * board->child_size;
+    history = board->history_at + (apr_uint64_t)index * board->history_size;
+    let_go(board, board->header_size, block);
+    let_go(board, block + board->child_size, history);
+    let_go(board, history + board->history_size, board->size);
+}
+
 /* -- read ------------------------------------------------------------------- */
 
 apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch)

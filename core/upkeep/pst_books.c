@@ -109,6 +109,7 @@ static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
 
     begin(&taking);
     if (pst_memory_sum(&sum, pid) == APR_SUCCESS) {
+        sum.pss = pst_minus(sum.pss, keeper->board_pss);
         keeper->sum_rss = sum.rss;
         keeper->sum_shared = pst_minus(sum.rss, sum.pss);
         keeper->sum_clean = pst_minus(sum.rss, sum.private_dirty);
@@ -204,6 +205,18 @@ static apr_uint64_t others(const pst_books_keeper_t *keeper, const pst_memory_ma
     return other < most ? other : most;
 }
 
+/* What the board has of PSS.  The sum was taken with what was known of it then. */
+static void tell_board(pst_books_keeper_t *keeper, pst_shared_books_t *books, const pst_memory_maps_t *maps)
+{
+    if (keeper->sum_rss) {
+        keeper->sum_shared = pst_minus(keeper->sum_shared + maps->apart_pss, keeper->board_pss);
+        keeper->pss = pst_minus(keeper->pss + keeper->board_pss, maps->apart_pss);
+        pst_store(&books->pss_bytes, keeper->pss);
+    }
+    keeper->board_pss = maps->apart_pss;
+    pst_store(&books->board_bytes, maps->apart);
+}
+
 static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now, int hurry)
 {
     pst_shared_books_t *books = &child->books;
@@ -221,6 +234,7 @@ static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
         keeper->heap_absent = arenas.absent;
         pst_store(&books->file_bytes, maps.file);
         pst_store(&books->shmem_bytes, maps.shared);
+        tell_board(keeper, books, &maps);
         pst_store(&books->stack_bytes, maps.stacks);
         pst_store(&books->data_bytes, maps.data);
         pst_store(&books->other_bytes, others(keeper, &maps, pst_load(&child->held_bytes)));

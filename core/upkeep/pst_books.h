@@ -11,6 +11,9 @@
  * Between two takings of the sum RSS and swap come from the kernel's own counters, and PSS and private dirty move as
  * RSS does: what moves is nearly always the child's own.  They are bounded by RSS; books_time tells their age.
  *
+ * The board is nobody's memory: who reads it maps pages of others, and its own are there for who looks.  What of PSS
+ * is the board's, as the mappings told last, is taken off.
+ *
  * What of the heap is free comes from two of them: the heap says what is free, mappings what of its arenas is
  * not there.  The difference is free and there, or less than that where memory that is in use was never touched.
  *
@@ -38,6 +41,7 @@ typedef struct pst_books_keeper_t {
     apr_uint64_t pss;               /**< as on the board, which others can write to: for what is decided by it */
     apr_uint64_t not_before[PST_BOOKS_SOURCES]; /**< microseconds of a clock that only goes forward */
     apr_uint64_t soonest[PST_BOOKS_SOURCES];    /**< the same, if there is reason to look again */
+    apr_uint64_t board_pss;     /**< the board's part of PSS, as mappings told */
     apr_uint64_t heap_mapped, heap_in_use, heap_free;   /**< as the heap said */
     int          heap_mapped_is_least;
     apr_uint64_t heap_beyond, heap_absent;      /**< as mappings told */

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/prctl.h>
 
 #define KB 1024ull
@@ -494,6 +495,38 @@ static void merged_stacks(void)
     own_stack();
 }
 
+/* A shared mapping of one file, told apart from others. */
+static void told_apart(void)
+{
+    char name[] = "/tmp/poolstat-unit-XXXXXX";
+    int fd = mkstemp(name);
+    pst_memory_maps_t maps;
+    struct stat st;
+    char *m;
+
+    unlink(name);
+    if (fd < 0 || ftruncate(fd, 64 * 4096) != 0 || fstat(fd, &st) != 0
+        || (m = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED) {
+        ok(0, "a file to be mapped");
+        return;
+    }
+    memset(m, 1, 10 * 4096);
+    is_number((unsigned)pst_memory_shares((apr_uint32_t)getpid(), st.st_ino), 1, "who maps a file is known to");
+    is_number((unsigned)pst_memory_shares((apr_uint32_t)getpid(), st.st_ino + 100000), 0, "and not to map another");
+    ok(pst_memory_shares(0x7fffffff, st.st_ino) < 0, "of nobody it cannot be told");
+    pst_memory_tell_apart(st.st_ino);
+    pst_memory_maps(&maps, 0, NULL, NULL, NULL);
+    is_number(maps.apart, 10 * 4 * KB, "the file's pages are told apart");
+    is_number(maps.apart_pss, 10 * 4 * KB, "with their share");
+    ok(maps.shared >= maps.apart, "as a part of what is shared");
+    madvise(m, 64 * 4096, MADV_DONTNEED);
+    pst_memory_maps(&maps, 0, NULL, NULL, NULL);
+    ok(!maps.apart && m[5 * 4096] == 1, "given back they are not here, and not lost");
+    pst_memory_tell_apart(0);
+    munmap(m, 64 * 4096);
+    close(fd);
+}
+
 static void merged_variables(void)
 {
     extern char end;
@@ -829,6 +862,7 @@ int main(void)
     threads(512 * 1024, "stacks of half a megabyte");
     other_sizes();
     merged_stacks();
+    told_apart();
     merged_variables();
     heap();
     return done();
