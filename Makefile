@@ -221,9 +221,12 @@ run:
 # of the units those that TESTS asks for, by parts of their names as t/suite does
 TEST_UNITS = $(if $(TESTS),$(foreach u,$(UNITS),$(if $(strip \
     $(foreach t,$(TESTS),$(findstring $(t),t/unit/$(notdir $(u))))),$(u))),$(UNITS))
+# what t/package installs is built before: a test has its time, and link-time optimisation takes most of a minute
+TEST_INSTALLS = $(if $(TESTS),$(strip $(foreach t,$(TESTS),$(findstring $(t),t/package/install.t))),yes)
 test:
 	@sh make/deps build run test
 	@$(MAKE) --no-print-directory module command probe $(TEST_UNITS)
+	@$(if $(TEST_INSTALLS),$(MAKE) --no-print-directory RELEASE=1 all)
 	@perl t/suite $(B)
 
 unit:
