@@ -35,6 +35,8 @@ typedef struct pst_finding_t {
     const char    *what;        /**< one sentence: what is wrong */
     const char    *evidence;    /**< the figures, in words */
     const char    *advice;      /**< what to do: directive and value, or whom to write to */
+    const char    *blamed;      /**< the module that holds most of what stayed, or httpd's program; NULL: not known */
+    const char    *site;        /**< its code; NULL: not known */
     apr_uint64_t   more;        /**< others like it that are not listed */
     unsigned       figure_count;
     pst_finding_figure_t figures[PST_FINDING_FIGURES];

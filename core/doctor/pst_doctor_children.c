@@ -201,40 +201,29 @@ static const char *now(const pst_doctor_t *doctor, const alike_t *alike, of_e of
                           pst_doctor_size(doctor, (double)head->books.heap_free_bytes), pst_doctor_size(doctor, (double)head->held_bytes));
 }
 
-static const char *author_of_process(const pst_doctor_t *doctor, const pst_child_row_t *child)
+/* Of the scope, or of its class that grows. */
+static const char *author_of_process(pst_doctor_t *doctor, pst_finding_t *finding, const pst_child_row_t *child)
 {
     const pst_class_row_t *class = child->head.verdict.site ? NULL : pst_doctor_growing_class(child);
-    char text[PST_PLACE_LEN];
-    pst_place_t place;
+    const pst_shared_verdict_t *verdict = class && class->row.verdict.site ? &class->row.verdict : &child->head.verdict;
+    const char *who = pst_doctor_author(doctor, finding, child, verdict, PST_SCOPE_PROCESS);
 
-    if (!class) {
-        return pst_doctor_author(doctor, child->head.verdict.site);
-    }
-    pst_place_of(&place, doctor->snapshot, class->row.creator);
-    return pst_doctor_say(doctor, "Its pools of the class %s grow, made by %s: write to the author of %s.",
-                          class->row.tag[0] ? class->row.tag : "(no tag)", pst_place_text(text, &place), place.module);
+    return class ? pst_doctor_say(doctor, "Its pools of the class %s grow. %s", class->row.tag[0] ? class->row.tag : "(no tag)", who) : who;
 }
 
 /* Whose code it is, where nobody is to be blamed for it. */
 static const char *code_of(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
 {
     const pst_class_row_t *class = of == OF_POOLS && !child->head.verdict.site ? pst_doctor_growing_class(child) : NULL;
-    pst_shared_frame_t site = class ? class->row.creator : verdict_of(child, of)->site;
-    char text[PST_PLACE_LEN];
-    pst_place_t place;
 
-    if (!site) {
-        return "";
-    }
-    pst_place_of(&place, doctor->snapshot, site);
-    return pst_doctor_say(doctor, " The code behind it is %s.", pst_place_text(text, &place));
+    return pst_doctor_code(doctor, child, class ? &class->row.verdict : verdict_of(child, of));
 }
 
-static const char *what_to_do(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
+static const char *what_to_do(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
     if (of == OF_POOLS) {
         return pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too large, "
-                              "gracefully; MaxConnectionsPerChild one that has served so much.", author_of_process(doctor, alike->worst));
+                              "gracefully; MaxConnectionsPerChild one that has served so much.", author_of_process(doctor, finding, alike->worst));
     }
     return "No pool has it, so no module that keeps to pools: suspect the libraries that modules bring along (scripting "
            "languages, TLS, XML, databases). heaptrack or a heap profiler on one child names the caller. Until it is "
@@ -242,7 +231,7 @@ static const char *what_to_do(const pst_doctor_t *doctor, const alike_t *alike, 
            "has served so much.";
 }
 
-static void say_grows(const pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
+static void say_grows(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
     const pst_shared_verdict_t *verdict = verdict_of(alike->worst, of);
     const pst_shared_share_t *share = share_of(alike->worst, of);
@@ -252,7 +241,7 @@ static void say_grows(const pst_doctor_t *doctor, pst_finding_t *finding, const 
                                                                             : "somebody calls malloc and not free");
     finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict), share->requests_new ? shares(doctor, share) : "",
                                        now(doctor, alike, of));
-    finding->advice = what_to_do(doctor, alike, of);
+    finding->advice = what_to_do(doctor, finding, alike, of);
 }
 
 static void say_grows_with_new(const pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)

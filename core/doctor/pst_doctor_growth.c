@@ -24,6 +24,18 @@ static const char *comes_back(const pst_shared_slot_t *slot)
     return "The memory comes back when the connection ends; as long as one request or stream lasts, no directive bounds that.";
 }
 
+static const pst_child_row_t *child_of(const pst_doctor_t *doctor, const pst_row_t *row)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        if (snapshot->children[i].head.owner == row->pid) {
+            return &snapshot->children[i];
+        }
+    }
+    return NULL;
+}
+
 static void find_connection(pst_doctor_t *doctor, const pst_row_t *row)
 {
     const pst_shared_slot_t *slot = &row->slot;
@@ -40,7 +52,7 @@ static void find_connection(pst_doctor_t *doctor, const pst_row_t *row)
                                        pst_doctor_size(doctor, (double)slot->usage.reserved_bytes),
                                        pst_kind_word(slot->kind), slot->client, slot->vhost,
                                        slot->has_request ? ": " : "", slot->has_request ? slot->line : "");
-    finding->advice = pst_doctor_say(doctor, "%s %s", pst_doctor_author(doctor, verdict->site), comes_back(slot));
+    finding->advice = pst_doctor_say(doctor, "%s %s", pst_doctor_author(doctor, finding, child_of(doctor, row), verdict, verdict->scope), comes_back(slot));
     pst_doctor_rate_figures(finding, verdict);
     pst_doctor_figure(finding, "reserved_bytes", (double)slot->usage.reserved_bytes);
     pst_doctor_figure(finding, "requests", (double)slot->requests);
@@ -102,23 +114,21 @@ static void find_class(pst_doctor_t *doctor, const of_class_t *of)
     const pst_class_row_t *class = of->class;
     const pst_shared_verdict_t *verdict = &class->row.verdict;
     pst_finding_t *finding = pst_doctor_find(doctor, "growing-class", pst_doctor_severity(doctor, verdict, 1));
-    const char *tag = class->row.tag[0] ? class->row.tag : "(no tag)", *who = "Who makes them is not known: they were "
-                      "there before the child, or their maker is not instrumented.";
+    const char *tag = class->row.tag[0] ? class->row.tag : "(no tag)", *maker = "";
     char text[PST_PLACE_LEN];
     pst_place_t place;
 
-    if (class->row.creator) {
+    if (class->row.creator) {               /* who makes them need not be who fills them */
         pst_place_of(&place, doctor->snapshot, class->row.creator);
-        who = pst_doctor_say(doctor, "They are made by %s: write to the author of %s.", pst_place_text(text, &place),
-                             place.module);
+        maker = pst_doctor_say(doctor, " They are made by %s.", pst_place_text(text, &place));
     }
     finding->pid = of->child->head.owner;
     finding->tag = class->row.tag;
     finding->what = pst_doctor_say(doctor, "Pools of the class %s in child %u grow by %s, and not since there were more "
                                    "connections.", tag, (unsigned)finding->pid, pst_doctor_rate(doctor, verdict));
-    finding->evidence = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of them reserve %s now.", pst_doctor_since(doctor, verdict),
-                                       class->pools, pst_doctor_size(doctor, (double)class->row.class_reserved_bytes));
-    finding->advice = who;
+    finding->evidence = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of them reserve %s now.%s", pst_doctor_since(doctor, verdict),
+                                       class->pools, pst_doctor_size(doctor, (double)class->row.class_reserved_bytes), maker);
+    finding->advice = pst_doctor_author(doctor, finding, of->child, verdict, -1);
     pst_doctor_rate_figures(finding, verdict);
     pst_doctor_figure(finding, "reserved_bytes", (double)class->row.class_reserved_bytes);
     pst_doctor_figure(finding, "pools", (double)class->pools);
@@ -135,6 +145,9 @@ static int said_otherwise(const pst_child_row_t *child)
         for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
             grow |= child->kinds[kind].growing[scope];
         }
+    }
+    for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
+        grow |= child->head.sum_verdicts[scope].state == PST_TREND_GROWING || child->head.sum_verdicts[scope].state == PST_TREND_ENDED;
     }
     return grow != 0;
 }
@@ -206,6 +219,9 @@ static void connections(pst_doctor_t *doctor)
     for (const pst_row_t *row = doctor->snapshot->growing; row; row = row->next_growing) {
         const pst_shared_verdict_t *verdict = &row->slot.verdict;
 
+        if (pst_doctor_is_in_sum(doctor, row)) {
+            continue;
+        }
         if (pst_doctor_grown(doctor, verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS)) {
             pst_top_add(&top, pst_doctor_weight(verdict), row);
         }
@@ -223,6 +239,7 @@ static void connections(pst_doctor_t *doctor)
 void pst_doctor_growing(pst_doctor_t *doctor)
 {
     pst_doctor_processes(doctor);
+    pst_doctor_sums(doctor);
     connections(doctor);
     classes(doctor);
     pst_doctor_heaps(doctor);

@@ -19,6 +19,7 @@ typedef struct pst_doctor_t {
     pst_history_t history;      /**< of the child last asked for */
     int has_room;               /**< history has room for points */
     apr_uint32_t history_of;    /**< pid; 0: none yet */
+    struct apr_hash_t *sums;    /**< pst_doctor_sums.c: by pid, what is told in sum; NULL: not looked at yet */
 } pst_doctor_t;
 
 /** The largest of many, largest first; and how many there were. */
@@ -61,6 +62,10 @@ void pst_doctor_stretch(pst_stretch_t *stretch, pst_doctor_t *doctor, const pst_
 
 /** pst_doctor_growth.c */
 void pst_doctor_growing(pst_doctor_t *doctor);
+/** pst_doctor_sums.c */
+void pst_doctor_sums(pst_doctor_t *doctor);
+/** Is that connection, or its request, told with all that are alike? After pst_doctor_sums(). */
+int pst_doctor_is_in_sum(const pst_doctor_t *doctor, const pst_row_t *row);
 /** pst_doctor_children.c */
 void pst_doctor_processes(pst_doctor_t *doctor);
 void pst_doctor_heaps(pst_doctor_t *doctor);

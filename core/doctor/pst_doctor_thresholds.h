@@ -26,6 +26,12 @@
  * thread at least: each may have to fill up one that is kept for it. */
 #define PST_DOCTOR_GROWN          65536
 #define PST_DOCTOR_GROWN_THREAD   8192
+/* Fewer connections than that are told one by one. */
+#define PST_DOCTOR_ALIKE          8
+/* Connections that are alike, in sum: each may have to warm up by so much. */
+#define PST_DOCTOR_GROWN_EACH     2048
+/* With so many samples that stayed, more would not tell who: several hold it. */
+#define PST_DOCTOR_SHARED         48
 /* The heap moves more than pools do: caches, and what a thread keeps in its own, 100 KB at most with glibc. */
 #define PST_DOCTOR_HEAP_GROWN     262144
 #define PST_DOCTOR_HEAP_THREAD    102400

@@ -97,19 +97,6 @@ void pst_doctor_rate_figures(pst_finding_t *finding, const pst_shared_verdict_t 
     pst_doctor_figure(finding, "growing_seconds", (double)pst_doctor_lasted(verdict) / 1e6);
 }
 
-const char *pst_doctor_author(const pst_doctor_t *doctor, pst_shared_frame_t site)
-{
-    char text[PST_PLACE_LEN];
-    pst_place_t place;
-
-    if (!site) {
-        return "Which code it is was not seen yet: look again when it has grown some more.";
-    }
-    pst_place_of(&place, doctor->snapshot, site);
-    return pst_doctor_say(doctor, "The code behind its latest growth is %s: write to the author of %s.",
-                          pst_place_text(text, &place), place.module);
-}
-
 double pst_doctor_weight(const pst_shared_verdict_t *verdict)
 {
     return verdict->gained > 1 ? floor(log2((double)verdict->gained)) : 0;
@@ -129,7 +116,7 @@ const pst_class_row_t *pst_doctor_growing_class(const pst_child_row_t *child)
     for (apr_uint32_t c = 0; c < child->class_count; c++) {
         const pst_class_row_t *class = &child->classes[c];
 
-        if (class->index && class->row.creator && class->row.verdict.state == PST_TREND_GROWING
+        if (class->index && (class->row.creator || class->row.verdict.site) && class->row.verdict.state == PST_TREND_GROWING
             && (!found || class->row.verdict.per_minute > found->row.verdict.per_minute)) {
             found = class;
         }

@@ -31,8 +31,16 @@ const char *pst_doctor_since(const pst_doctor_t *doctor, const pst_shared_verdic
 
 void pst_doctor_rate_figures(pst_finding_t *finding, const pst_shared_verdict_t *verdict);
 
-/** Whom to write to. */
-const char *pst_doctor_author(const pst_doctor_t *doctor, pst_shared_frame_t site);
+/**
+ * Whom to write to; or that it is not known, and who holds how much so far. pst_doctor_who.c
+ * @param finding is told, too
+ * @param scope   pst_scope_e: of whose blame the candidates are; below 0: there are none
+ */
+const char *pst_doctor_author(pst_doctor_t *doctor, pst_finding_t *finding, const pst_child_row_t *child,
+                              const pst_shared_verdict_t *verdict, int scope);
+
+/** " The code behind it is ...", where nobody is to be blamed; empty if it is not known. */
+const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *child, const pst_shared_verdict_t *verdict);
 
 /** How a growth ranks among its like: by what it gained, in powers of two, so that five of a kind keep their places. */
 double pst_doctor_weight(const pst_shared_verdict_t *verdict);

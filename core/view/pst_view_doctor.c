@@ -39,6 +39,16 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
     pst_emit_piece(emit, &pst_web_doctor_end, NULL, 0);
 }
 
+static void print_text(pst_emit_t *emit, const char *key, const char *text)
+{
+    if (text) {
+        pst_emit_text(emit, key, text);
+    }
+    else {
+        pst_emit_null(emit, key);
+    }
+}
+
 static void print_finding(pst_emit_t *emit, const pst_finding_t *finding)
 {
     pst_emit_text(emit, "id", finding->id);
@@ -61,6 +71,8 @@ static void print_finding(pst_emit_t *emit, const pst_finding_t *finding)
     else {
         pst_emit_null(emit, "tag");
     }
+    print_text(emit, "blamed", finding->blamed);
+    print_text(emit, "site", finding->site);
     pst_emit_text(emit, "what", finding->what);
     pst_emit_text(emit, "evidence", finding->evidence);
     pst_emit_text(emit, "advice", finding->advice);

@@ -170,14 +170,37 @@ static void process(void)
     class->creator = PST_FRAME(1, 0x4321);
     grow(&class->verdict, 300000, 30);
     finding = found("growing-process");
-    ok(finding && strstr(finding->advice, "of the class kept-for-ever grow, made by mod_leaky.so+0x4321: write to the author of mod_leaky.so"),
-       "a class of its pools does");
+    ok(finding && strstr(finding->advice, "of the class kept-for-ever grow. Who holds it is not known yet"),
+       "a class of its pools does, though who makes them need not be who fills them");
+    class->verdict.site = PST_FRAME(1, 0x4321);
+    class->verdict.share = 876;
+    finding = found("growing-process");
+    ok(finding && strstr(finding->advice, "grow. Of what stayed, 87 % is held by mod_leaky.so+0x4321: write to the author of mod_leaky.so"),
+       "who fills them is named, with the share");
+    ok(finding && finding->blamed && !strcmp(finding->blamed, "mod_leaky.so") && figure(finding, "share_percent") == 87.6, "for programs, too");
     class->verdict.state = PST_TREND_STEADY;
     grow(&child->verdict, 200000, 299);
     ok(none(), "not in five minutes less a second");
     grow(&child->verdict, 200000, 300);
     finding = found("growing-process");
-    ok(finding && strstr(finding->advice, "not seen yet"), "in five minutes it is one anyway");
+    ok(finding && strstr(finding->advice, "not known yet") && !finding->blamed, "in five minutes it is one anyway");
+    pst_board_module_add(&board, 78, "mod_other.so", PST_CODE_MODULE);
+    pst_board_module_add(&board, 79, "httpd", PST_CODE_HTTPD);
+    child->blame[0] = (pst_shared_blame_t){ .since = 1, .samples = 6,
+        .who = { { .site = PST_FRAME(2, 0x10), .share = 520 }, { .site = PST_FRAME(1, 0x20), .share = 480 } } };
+    finding = found("growing-process");
+    ok(finding && strstr(finding->advice, "Who holds it is not known yet: 6 samples that stayed are too few. So far: mod_other.so 52 %, "
+                         "mod_leaky.so 48 %."), "candidates are shown as such");
+    child->blame[0].samples = 60;
+    finding = found("growing-process");
+    ok(finding && strstr(finding->advice, "No one module holds most of what stayed, several do: mod_other.so 52 %, mod_leaky.so 48 %."),
+       "by many samples that is the answer");
+    child->verdict.site = PST_FRAME(3, 0x30);
+    child->verdict.share = 1000;
+    finding = found("growing-process");
+    ok(finding && strstr(finding->advice, "is held by httpd itself, httpd+0x30: no module is on its stack.")
+           && !strstr(finding->advice, "write to"), "httpd's own is nobody's to write to");
+    memset(&child->blame[0], 0, sizeof(child->blame[0]));
 
     pst_board_header(&board)->memory_limit_bytes = 1000 * MIB;
     child->verdict.site = PST_FRAME(1, 0x1234);
@@ -846,6 +869,58 @@ static int noise(void *unused)
     return 0;
 }
 
+/* Connections that are alike: in sum, unless one of them is most of it. */
+static void in_sum(void)
+{
+    pst_shared_child_t *child;
+    pst_shared_slot_t *slot = NULL;
+    pst_shared_verdict_t *sum;
+    const pst_finding_t *finding;
+
+    wipe();
+    child = healthy(100);
+    pst_board_module_add(&board, 77, "mod_leaky.so", PST_CODE_MODULE);
+    for (apr_uint32_t i = 0; i < 7; i++) {
+        slot = add_connection(&board, child, i, 30000, PST_KIND_CLIENT, "www.example.org");
+    }
+    sum = &child->sum_verdicts[PST_SCOPE_CONNECTION];
+    sum->scope = PST_SCOPE_CONNECTION;
+    grow(sum, 500000, 60);
+    ok(none(), "seven connections are told one by one");
+    slot = add_connection(&board, child, 7, 30000, PST_KIND_CLIENT, "www.example.org");
+    finding = found("growing-connections");
+    ok(finding && finding->pid == 100 && strstr(finding->what, "The connections of child 100 grow by 488 KiB a minute together"), "eight in sum");
+    ok(finding && figure(finding, "connections") == 8 && strstr(finding->advice, "not known yet"), "how many they are; not yet by whom");
+    sum->site = PST_FRAME(1, 0x1234);
+    sum->share = 960;
+    finding = found("growing-connections");
+    ok(finding && strstr(finding->advice, "Of what stayed, 96 % is held by mod_leaky.so+0x1234: write to the author of mod_leaky.so."), "by whom");
+    grow(sum, 65535, 60);
+    ok(none(), "by less than eight nodes, none");
+    grow(sum, 500000, 19);
+    ok(none(), "nor in 19 seconds");
+    grow(sum, 500000, 60);
+    slot->verdict.of = 8;
+    slot->verdict.scope = PST_SCOPE_CONNECTION;
+    grow(&slot->verdict, 250000, 60);
+    finding = found("growing-connections");
+    ok(finding && snapshot.findings->count == 1, "one that makes up half of it is told with the others");
+    grow(&slot->verdict, 250001, 60);
+    finding = found("growing-connection");
+    ok(finding && finding->connection == 8 && snapshot.findings->count == 1, "one that makes up more is told instead");
+    slot->verdict.state = PST_TREND_STEADY;
+    child = healthy(101);
+    for (apr_uint32_t i = 0; i < 8; i++) {
+        add_connection(&board, child, i, 30000, PST_KIND_CLIENT, "www.example.org");
+    }
+    child->sum_verdicts[PST_SCOPE_CONNECTION].scope = PST_SCOPE_CONNECTION;
+    child->sum_verdicts[PST_SCOPE_CONNECTION].site = PST_FRAME(1, 0x4321);
+    grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 600000, 60);
+    finding = found("growing-connections");
+    ok(finding && snapshot.findings->count == 1 && figure(finding, "children") == 2 && figure(finding, "connections") == 16 && finding->pid == 101,
+       "children that are alike are one finding");
+}
+
 int main(void)
 {
     apr_pool_t *top;
@@ -858,6 +933,7 @@ int main(void)
     process();
     new_or_again();
     connection();
+    in_sum();
     of_class();
     filters();
     heap_grows();
