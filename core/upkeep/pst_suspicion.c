@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define HALF   4u               /* seconds of which the floor is compared with as many before */
+#define NEW    5000000u         /* a connection or request so young is like no other: it warms up. Microseconds */
 #define PATIENCE 60000000u      /* microseconds after the last rise: it has ended */
 
 typedef struct {
@@ -69,8 +70,24 @@ static apr_uint64_t used(const pst_shared_usage_t *usage)
     return pst_minus(pst_load(&usage->reserved_bytes), pst_load(&usage->slack_bytes));
 }
 
-/* What connections hold themselves, and their current requests; does one of them grow by a verdict? */
-static void add_slots(apr_uint64_t *sums, apr_uint32_t *counts, int *judged, const pst_board_t *board, pst_shared_child_t *child)
+/* All of a scope, and those that are not new: these are alike. */
+typedef struct {
+    apr_uint64_t sum, alike;
+    apr_uint32_t count;             /* of those that are alike */
+    int judged;                     /* one of them grows by a verdict */
+} scope_sum_t;
+
+static void add_one(scope_sum_t *to, apr_uint64_t bytes, int is_new)
+{
+    to->sum += bytes;
+    if (!is_new) {
+        to->alike += bytes;
+        to->count++;
+    }
+}
+
+/* What connections hold themselves, and their current requests. */
+static void add_slots(scope_sum_t *scopes, const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
 {
     for (apr_uint32_t s = 0; s < board->slot_count; s++) {
         const pst_shared_slot_t *slot = pst_board_slot(board, child, s);
@@ -80,12 +97,12 @@ static void add_slots(apr_uint64_t *sums, apr_uint32_t *counts, int *judged, con
             continue;
         }
         request = used(&slot->request);
-        counts[PST_SCOPE_CONNECTION]++;
-        counts[PST_SCOPE_REQUEST] += __atomic_load_n(&slot->has_request, __ATOMIC_RELAXED) != 0;
-        sums[PST_SCOPE_REQUEST] += request;
-        sums[PST_SCOPE_CONNECTION] += pst_minus(used(&slot->usage), request);
+        add_one(&scopes[PST_SCOPE_CONNECTION], pst_minus(used(&slot->usage), request), now - pst_load(&slot->opened) < NEW);
+        if (__atomic_load_n(&slot->has_request, __ATOMIC_RELAXED)) {
+            add_one(&scopes[PST_SCOPE_REQUEST], request, now - pst_load(&slot->request_started) < NEW);
+        }
         if (slot->verdict.state == PST_TREND_GROWING) {
-            judged[slot->verdict.scope == PST_SCOPE_REQUEST ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION] = 1;
+            scopes[slot->verdict.scope == PST_SCOPE_REQUEST ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION].judged = 1;
         }
     }
 }
@@ -113,29 +130,28 @@ static void look_closely(int wanted, apr_uint64_t now)
 
 static void suspect(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
 {
-    apr_uint64_t sums[PST_SCOPE_COUNT] = { used(&child->process) };
-    int judged[PST_SCOPE_COUNT] = { child->verdict.state == PST_TREND_GROWING };
-    apr_uint32_t counts[PST_SCOPE_COUNT] = { 0 };
+    scope_sum_t scopes[PST_SCOPE_COUNT] = { { .sum = used(&child->process), .judged = child->verdict.state == PST_TREND_GROWING } };
     pst_shared_who_t who = { .site = 0 };
     int wanted = 0;
 
-    add_slots(sums, counts, judged, board, child);
+    add_slots(scopes, board, child, now);
     for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        pst_alike_add(&child->sum_verdicts[scope], scope, sums[scope], counts[scope], pst_load(&child->requests_finished), now);
+        pst_alike_add(&child->sum_verdicts[scope], scope, scopes[scope].alike, scopes[scope].count,
+                      pst_load(&child->requests_finished), now);
     }
     for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
         watched_t *w = &watched[scope];
+        int judged = scopes[scope].judged || child->sum_verdicts[scope].state == PST_TREND_GROWING;
 
-        judged[scope] |= child->sum_verdicts[scope].state == PST_TREND_GROWING;
-        w->rises = w->rises << 1 | (apr_uint32_t)rises(w, sums[scope]);
-        if (w->rises & 1 || judged[scope]) {
+        w->rises = w->rises << 1 | (apr_uint32_t)rises(w, scopes[scope].sum);
+        if (w->rises & 1 || judged) {
             w->rose = now;
         }
         else if (now - w->rose > PATIENCE) {
             w->rose = 0;
         }
         pst_close_look_into(scope, w->rose != 0, now);
-        wanted |= (judged[scope] || steadily(w)) && !pst_kept_who(&who, PST_KEPT_SCOPE, scope);
+        wanted |= (judged || steadily(w)) && !pst_kept_who(&who, PST_KEPT_SCOPE, scope);
     }
     look_closely(wanted, now);
 }
