@@ -9,7 +9,8 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 
-/* Where make install puts the command: PST_BINDIR is a path, not a string, so that no shell can get its quotes wrong. */
+/* Where make install puts the command: PST_BINDIR is a path, not a string, so that no shell can get its quotes
+ * wrong. */
 #undef linux
 #undef unix
 #define TEXT_OF(path) #path
@@ -126,8 +127,10 @@ static const char *set_rate(cmd_parms *cmd, apr_uint64_t *to, const char *arg, c
         return misplaced;
     }
     if (n < 0 || (n == 0 && apr_isdigit(arg[0]))) {
-        return apr_psprintf(cmd->pool, "%s is '%s', but must be Off or a size from 1 to 1024G, such as 64K or 1M: the bytes "
-                            "%s between two samples, on average.", cmd->cmd->name, arg, of);
+        return apr_psprintf(cmd->pool,
+                            "%s is '%s', but must be Off or a size from 1 to 1024G, such as 64K or 1M: the bytes "
+                            "%s between two samples, on average.",
+                            cmd->cmd->name, arg, of);
     }
     *to = (apr_uint64_t)n;
     return NULL;
@@ -314,9 +317,11 @@ const command_rec pst_config_directives[] = {
     AP_INIT_TAKE1("PoolStatProfile", set_profile, NULL, RSRC_CONF,
                   "bytes by which pools grow between two sampled call sites, on average, or Off; default: 512K"),
     AP_INIT_TAKE1("PoolStatHeapProfile", set_heap_profile, NULL, RSRC_CONF,
-                  "bytes asked of the heap, or mapped, between two sampled call sites, on average, or Off; default: 512K"),
+                  "bytes asked of the heap, or mapped, between two sampled call sites, on average, or Off; default: "
+                  "512K"),
     AP_INIT_TAKE1("PoolStatSymbols", set_symbols, NULL, RSRC_CONF,
-                  "the program poolstat, which looks up functions and lines for the page, or Off; default: " PST_COMMAND),
+                  "the program poolstat, which looks up functions and lines for the page, or Off; default: "
+                  PST_COMMAND),
     AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
                   "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
     AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,
@@ -326,12 +331,14 @@ const command_rec pst_config_directives[] = {
     AP_INIT_TAKE1("PoolStatHistory", set_history, NULL, RSRC_CONF,
                   "points of a child's history, 60 to 86400, or Off; default: 600"),
     AP_INIT_TAKE2("PoolStatWarn", set_warn, NULL, RSRC_CONF,
-                  "request, connection or child, and the size in bytes reserved above which it is logged, or Off (default)"),
+                  "request, connection or child, and the size in bytes reserved above which it is logged, or Off "
+                  "(default)"),
     AP_INIT_TAKE1("PoolStatControl", set_control, NULL, RSRC_CONF,
                   "On to let the page act on children (release memory), Off (default) to let it show only"),
     AP_INIT_TAKE1("PoolStatRelease", set_release, NULL, RSRC_CONF,
                   "bytes a second that each child gives back from allocators that nobody uses, or Off (default)"),
     AP_INIT_TAKE12("PoolStatMaxChild", set_max_child, NULL, RSRC_CONF,
-                   "size above which a child is replaced gracefully, or Off (default); of what: reserved (default) or pss"),
+                   "size above which a child is replaced gracefully, or Off (default); of what: reserved (default) or "
+                   "pss"),
     { NULL }
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The environment of a request: POOLSTAT_REQUEST_RESERVED_BYTES and the like, for CGI, expressions
- * and %{...}e in log formats; and the same as notes, %{...}n in both kinds of logs.  Only where PoolStatEnv is On; where it is On nowhere, no hook of it runs.
+ * and %{...}e in log formats; and the same as notes, %{...}n in both kinds of logs.  Only where PoolStatEnv is On;
+ * where it is On nowhere, no hook of it runs.
  */
 #ifndef MOD_POOLSTAT_ENV_H
 #define MOD_POOLSTAT_ENV_H

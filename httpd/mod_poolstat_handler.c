@@ -179,7 +179,16 @@ static int ends_with(const char *text, const char *end)
     return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
-typedef enum { SERVE_PAGE, SERVE_JSON, SERVE_HISTORY, SERVE_PROFILE, SERVE_METRICS, SERVE_RELEASE, SERVE_FILE, SERVE_NOTHING } serve_e;
+typedef enum {
+    SERVE_PAGE,
+    SERVE_JSON,
+    SERVE_HISTORY,
+    SERVE_PROFILE,
+    SERVE_METRICS,
+    SERVE_RELEASE,
+    SERVE_FILE,
+    SERVE_NOTHING
+} serve_e;
 
 /* What lies below the page, by its last segment. */
 typedef struct address_t {
@@ -458,8 +467,9 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
     if (serve == SERVE_METRICS) {
         return serve_metrics(r, board, &args, pool);
     }
-    ap_set_content_type(r, serve == SERVE_JSON ? "application/json"
-                           : args.as_text || serve == SERVE_PROFILE ? "text/plain; charset=utf-8" : "text/html; charset=utf-8");
+    ap_set_content_type(r, serve == SERVE_JSON                      ? "application/json"
+                           : args.as_text || serve == SERVE_PROFILE ? "text/plain; charset=utf-8"
+                                                                    : "text/html; charset=utf-8");
     if (args.refresh) {
         apr_table_setn(r->headers_out, "Refresh", apr_psprintf(r->pool, "%u", (unsigned)args.refresh));
     }

@@ -86,7 +86,10 @@ static mpm_e which_mpm(void)
 {
     const char *name = ap_show_mpm();
 
-    return !strcmp(name, "prefork") ? PREFORK : !strcmp(name, "worker") ? WORKER : !strcmp(name, "event") ? EVENT : OTHER;
+    return !strcmp(name, "prefork")  ? PREFORK
+           : !strcmp(name, "worker") ? WORKER
+           : !strcmp(name, "event")  ? EVENT
+                                     : OTHER;
 }
 
 /* -- what is said ---------------------------------------------------------- */
@@ -139,7 +142,8 @@ static int weigh(apr_uint64_t now)
         return g.weighed = 1;
     }
     if (first_to_tell(g.board, TOLD_FUTILE)) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0017: PoolStatMaxChild is %" APR_UINT64_T_FMT " bytes %s, but a "
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server,
+                     "PST0017: PoolStatMaxChild is %" APR_UINT64_T_FMT " bytes %s, but a "
                      "child has %" APR_UINT64_T_FMT " right after its start: those that do are not replaced. Raise it.",
                      g.limit, of_what(), rest);
     }
@@ -277,12 +281,15 @@ static void wake_main_thread(void)
 
 static void leave(const scene_t *scene, apr_uint64_t size, apr_uint64_t now)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server, "PST0018: this child has %" APR_UINT64_T_FMT " bytes %s, more than "
-                 "PoolStatMaxChild %" APR_UINT64_T_FMT ": it finishes its work (%" APR_UINT64_T_FMT " connections) and is replaced. "
-                 "Reserved %" APR_UINT64_T_FMT ", held %" APR_UINT64_T_FMT ", PSS %" APR_UINT64_T_FMT "; it has lived %"
-                 APR_UINT64_T_FMT " s, finished %" APR_UINT64_T_FMT " requests; %d workers are idle beside it.",
-                 size, of_what(), g.limit, pst_load(&g.block->connections_open),
-                 pst_child_reserved(), pst_load(&g.block->held_bytes), pst_own_books_pss(), (now - g.started) / APR_USEC_PER_SEC,
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server,
+                 "PST0018: this child has %" APR_UINT64_T_FMT " bytes %s, more than "
+                 "PoolStatMaxChild %" APR_UINT64_T_FMT ": it finishes its work (%" APR_UINT64_T_FMT
+                 " connections) and is replaced. "
+                 "Reserved %" APR_UINT64_T_FMT ", held %" APR_UINT64_T_FMT ", PSS %" APR_UINT64_T_FMT
+                 "; it has lived %" APR_UINT64_T_FMT " s, finished %" APR_UINT64_T_FMT
+                 " requests; %d workers are idle beside it.",
+                 size, of_what(), g.limit, pst_load(&g.block->connections_open), pst_child_reserved(),
+                 pst_load(&g.block->held_bytes), pst_own_books_pss(), (now - g.started) / APR_USEC_PER_SEC,
                  pst_load(&g.block->requests_finished), scene->idle);
     g.left = now;
     __atomic_store_n(&g.leaving, 1, __ATOMIC_RELEASE);
@@ -294,9 +301,12 @@ static void tell_if_long(apr_uint64_t now)
     apr_uint64_t most = ap_exists_config_define(DEFINE_SOON) ? LONG_SOON : LONG;
 
     if (g.left && now > g.left && now - g.left > most) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0021: child %u has been leaving for %" APR_UINT64_T_FMT " s, being "
-                     "above PoolStatMaxChild: %" APR_UINT64_T_FMT " connections still keep it. No other child is replaced "
-                     "until they have ended.", g.pid, (now - g.left) / APR_USEC_PER_SEC, pst_load(&g.block->connections_open));
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server,
+                     "PST0021: child %u has been leaving for %" APR_UINT64_T_FMT " s, being "
+                     "above PoolStatMaxChild: %" APR_UINT64_T_FMT
+                     " connections still keep it. No other child is replaced "
+                     "until they have ended.",
+                     g.pid, (now - g.left) / APR_USEC_PER_SEC, pst_load(&g.block->connections_open));
         g.left = 0;
     }
 }
@@ -316,9 +326,11 @@ static void ask(const scene_t *scene, apr_uint64_t now)
 {
     if (scene->free == 0 || scene->processes + 1 >= query(AP_MPMQ_MAX_DAEMONS)) {
         if (first_to_tell(g.board, TOLD_NO_ROOM)) {
-            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server, "PST0019: a child is above PoolStatMaxChild and stays for now: %d "
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server,
+                         "PST0019: a child is above PoolStatMaxChild and stays for now: %d "
                          "workers are idle beside it, MinSpare asks for %d, and MaxRequestWorkers leaves no room for "
-                         "another child first.", scene->idle, spare_wanted());
+                         "another child first.",
+                         scene->idle, spare_wanted());
         }
         stay(scene);
         return;

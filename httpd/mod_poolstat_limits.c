@@ -43,8 +43,8 @@ static unsigned scope_of(const pst_crossing_t *crossing)
     return slot->request.reserved_bytes > slot->usage.reserved_bytes / 2 ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION;
 }
 
-/* The stack of who is to blame, as the page has it: by what stays of this connection or request; or who made it grow, if the pool
- * that grew is most of it; or by what stays of all that are like it. */
+/* The stack of who is to blame, as the page has it: by what stays of this connection or request; or who made it grow,
+ * if the pool that grew is most of it; or by what stays of all that are like it. */
 static unsigned find_who(pst_shared_who_t *who, pst_shared_frame_t *frames, const pst_crossing_t *crossing)
 {
     unsigned scope = scope_of(crossing);
@@ -52,7 +52,8 @@ static unsigned find_who(pst_shared_who_t *who, pst_shared_frame_t *frames, cons
     who->site = 0;
     who->share = 0;
     if (crossing->at && crossing->what != PST_WARN_CHILD
-        && pst_kept_who(who, PST_KEPT_SLOT + scope, (apr_uint32_t)(crossing->at - pst_board_slot(g.board, g.block, 0)))) {
+        && pst_kept_who(who, PST_KEPT_SLOT + scope,
+                        (apr_uint32_t)(crossing->at - pst_board_slot(g.board, g.block, 0)))) {
         return pst_site_of(who->site, frames);
     }
     if (crossing->depth) {
@@ -79,7 +80,8 @@ static const char *whose(char *to, const pst_crossing_t *crossing)
     if (!pst_who_of_stack(&who, modules, frames, depth)) {
         return "code not known";
     }
-    apr_snprintf(to, TEXT_LEN, found.share ? "%s, %u %% of what stayed" : "%s", pst_who_text(text, &who), found.share / 10u);
+    apr_snprintf(to, TEXT_LEN, found.share ? "%s, %u %% of what stayed" : "%s", pst_who_text(text, &who),
+                 found.share / 10u);
     return to;
 }
 
@@ -118,8 +120,10 @@ static void tell(const pst_crossing_t *crossing)
 static void tell_untold(apr_uint64_t count)
 {
     if (count) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server, "PST0014: %" APR_UINT64_T_FMT " more have crossed a limit of "
-                     "PoolStatWarn; a child tells %d of them a minute.", count, PST_WARN_A_MINUTE);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server,
+                     "PST0014: %" APR_UINT64_T_FMT " more have crossed a limit of "
+                     "PoolStatWarn; a child tells %d of them a minute.",
+                     count, PST_WARN_A_MINUTE);
     }
 }
 
@@ -171,7 +175,8 @@ static int warns(const pst_config_t *config)
 void pst_limits_post_config(const pst_board_t *board, server_rec *main_server, int watchdog)
 {
     if (warns(pst_config_get(main_server)) && !watchdog) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server, "PST0015: children have no watchdog: what crosses a limit "
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "PST0015: children have no watchdog: what crosses a limit "
                      "of PoolStatWarn is told when it ends.");
     }
     if (pst_config_get(main_server)->max_child) {

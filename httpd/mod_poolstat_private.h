@@ -93,7 +93,8 @@ void pst_own_books_beat(apr_uint64_t now, apr_uint32_t interval);
 /** The same thread: take RSS, PSS and their like now, whatever it costs. */
 void pst_own_books_sum(apr_uint64_t now);
 
-/** The same thread: the block's PSS as it was last taken or estimated, which nobody else can have written. 0: not yet. */
+/** The same thread: the block's PSS as it was last taken or estimated, which nobody else can have written. 0: not
+ *  yet. */
 apr_uint64_t pst_own_books_pss(void);
 
 /** The same thread: memory was given back, so take all as soon as may be. */

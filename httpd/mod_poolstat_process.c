@@ -97,7 +97,8 @@ static apr_uint32_t wanted_slots_of_one(const pst_config_t *config)
     return (apr_uint32_t)(threads < 16000 ? threads * each + 28 : 64000);
 }
 
-/* Limits far above what runs must not cost the board: then each child has fewer rows, and counts the rest without one. */
+/* Limits far above what runs must not cost the board: then each child has fewer rows, and counts the rest without
+ * one. */
 static apr_uint32_t wanted_slots(const pst_config_t *config)
 {
     apr_uint32_t wanted = wanted_slots_of_one(config), most = PST_SLOTS_MOST / wanted_blocks();
@@ -172,9 +173,12 @@ static void provide_board(retained_t *retained, const pst_config_t *config, apr_
     holder = path ? pst_board_holder(path) : 0;
     if (holder) {
         pst_runtime.why_none = "The board is another server's; the error log says whose (PST0026).";
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "PST0026: %s is the board of the httpd with the process id %u, which runs: "
-                     "it is left alone, nothing is gathered here, pool-status answers 503. PoolStatFile or DefaultRuntimeDir "
-                     "names another place.", path, (unsigned)holder);
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, 0, s,
+            "PST0026: %s is the board of the httpd with the process id %u, which runs: "
+            "it is left alone, nothing is gathered here, pool-status answers 503. PoolStatFile or DefaultRuntimeDir "
+            "names another place.",
+            path, (unsigned)holder);
         return;
     }
     pst_runtime.why_none = "The board could not be made; the error log says why (PST0002).";
@@ -265,7 +269,8 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
     pst_generation_begin_t begin;
 
     (void)plog, (void)ptemp;
-    if (pst_runtime.board && !pst_runtime.gathers) {            /* -X reads a configuration anew in the process that serves */
+    if (pst_runtime.board && !pst_runtime.gathers) {            /* -X reads a configuration anew in the process that
+                                                                   serves */
         pst_clock_start();
         publish_limits(pst_board_header(pst_runtime.board), pst_config_get(s));
         pst_generation_measure(&begin, pconf, g.proven);
@@ -300,7 +305,8 @@ static void prepare_release(pst_shared_child_t *block, apr_pool_t *pchild, const
     pst_release_start(block, config->control, full, config->release);
 }
 
-/* What LoadModule loaded is to blame, nothing else: pst_blame.h. httpd knows the MPM by the name of its file without "mod_mpm_". */
+/* What LoadModule loaded is to blame, nothing else: pst_blame.h. httpd knows the MPM by the name of its file without
+ * "mod_mpm_". */
 static void tell_modules(apr_pool_t *pool)
 {
     apr_array_header_t *records = apr_array_make(pool, 64, sizeof(void *));
@@ -363,7 +369,8 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
     pst_level_e level = start_gathering(pchild, block, config, &reason);
 
     if (!block) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0006: no free block on the board, or no room for one: this child is not shown.");
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "PST0006: no free block on the board, or no room for one: this child is not shown.");
     }
     block = pst_runtime.gathers ? pst_child_block() : block;
     if (block) {
@@ -382,16 +389,16 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
 }
 
 /*
- * A process that the parent forked has nothing of the board. The MPM's children get it back here; whoever else comes by,
- * as mod_cgid's daemon does, goes without. MPMs call themselves starting in their children alone, once they run
+ * A process that the parent forked has nothing of the board. The MPM's children get it back here; whoever else comes
+ * by, as mod_cgid's daemon does, goes without. MPMs call themselves starting in their children alone, once they run
  * (child_main() of prefork, worker and event, 2.4.71).
  */
 static int is_child_of_mpm(void)
 {
     int state = -1;
 
-    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM && ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-           && state == AP_MPMQ_STARTING;
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM
+           && ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STARTING;
 }
 
 /* That the file is not ours any more is the parent's to tell, once. */
@@ -450,9 +457,9 @@ static apr_status_t add_end(void *unused)
 }
 
 /*
- * exit() was called: by httpd at an end in order, when all has been said already, or by a module that ends its child, as mod_perl's
- * child_terminate() does in a pool's cleanup.  Then no pool's cleanup says so, and connections are not closed, they are gone.
- * What was forked from the child has this handler, too: it is another process, and says nothing.
+ * exit() was called: by httpd at an end in order, when all has been said already, or by a module that ends its child,
+ * as mod_perl's child_terminate() does in a pool's cleanup.  Then no pool's cleanup says so, and connections are not
+ * closed, they are gone. What was forked from the child has this handler, too: it is another process, and says nothing.
  */
 static void at_exit(void)
 {
@@ -479,8 +486,8 @@ void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
     }
 }
 
-/* The parent alone gets here: it outlives all others. httpd sets handlers of its own in it, too: the guard is set anew wherever
- * the parent touches the board. */
+/* The parent alone gets here: it outlives all others. httpd sets handlers of its own in it, too: the guard is set anew
+ * wherever the parent touches the board. */
 void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,
                               mpm_child_status status)
 {
@@ -496,9 +503,13 @@ static void look_for_board(server_rec *s)
 {
     if (!g.told_moved && !pst_board_is_at(pst_runtime.board, g.retained->path)) {
         g.told_moved = 1;
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "PST0024: %s is not the board of this server any more: it was removed, "
-                     "renamed, cut or replaced. Children that start from now on are not shown; a restart, graceful or not, makes "
-                     "the board anew.", g.retained->path);
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, s,
+            "PST0024: %s is not the board of this server any more: it was removed, "
+            "renamed, cut or replaced. Children that start from now on are not shown; a restart, graceful or not, "
+            "makes "
+            "the board anew.",
+            g.retained->path);
     }
 }
 

@@ -4,8 +4,8 @@
  *
  * A browser does what any page tells it, so a request must come from our own page: by the
  * headers that browsers set and scripts cannot (Sec-Fetch-Site, Origin, Referer), and by a nonce that
- * only who can read the page or the JSON has; and by a name of this server's own.  The nonce is a time and its SipHash under a key that
- * the parent makes and its children inherit.
+ * only who can read the page or the JSON has; and by a name of this server's own.  The nonce is a time and its SipHash
+ * under a key that the parent makes and its children inherit.
  */
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_release.h"
@@ -49,7 +49,8 @@ void pst_release_post_config(server_rec *s)
     }
     key = kept->made ? kept->bytes : NULL;
     if (!key) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "PST0022: no nonces for POST /pool-status/release: the system gives no "
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     "PST0022: no nonces for POST /pool-status/release: the system gives no "
                      "random bytes. It is refused until a reload finds some.");
     }
 }
@@ -107,10 +108,13 @@ static const char *wrong_nonce(const char *given)
     for (int i = 0; i < NONCE_LEN; i++) {
         differs |= (unsigned char)given[i] ^ (unsigned char)expected[i];
     }
-    return differs ? "its nonce is none of this server's" : time > now || now - time > GOOD_FOR ? "its nonce is too old" : NULL;
+    return differs                               ? "its nonce is none of this server's"
+           : time > now || now - time > GOOD_FOR ? "its nonce is too old"
+                                                 : NULL;
 }
 
-/* Of an authority, without the port that goes without saying: proxies add it to Host, browsers leave it out of Origin. */
+/* Of an authority, without the port that goes without saying: proxies add it to Host, browsers leave it out of
+ * Origin. */
 static apr_size_t length_of(const char *authority)
 {
     apr_size_t len = strcspn(authority, "/?#");
@@ -267,11 +271,13 @@ int pst_release_serve(request_rec *r, const pst_board_t *board, pst_release_aske
         return HTTP_NOT_FOUND;
     }
     wait_for_all(r, asked, board);
-    ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "PST0012: memory was released on request, user %s: of %u children %u did, %u "
-                  "are at it, %u ended; %" APR_UINT64_T_FMT " bytes from allocators, %" APR_UINT64_T_FMT " from the heap, RSS "
-                  "%" APR_UINT64_T_FMT " before, %" APR_UINT64_T_FMT " after",
-                  r->user ? ap_escape_logitem(r->pool, r->user) : "-", (unsigned)asked->count,
-                  (unsigned)(asked->count - asked->pending - asked->gone), (unsigned)asked->pending, (unsigned)asked->gone,
-                  asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
+    ap_log_rerror(
+        APLOG_MARK, APLOG_NOTICE, 0, r,
+        "PST0012: memory was released on request, user %s: of %u children %u did, %u "
+        "are at it, %u ended; %" APR_UINT64_T_FMT " bytes from allocators, %" APR_UINT64_T_FMT " from the heap, RSS "
+        "%" APR_UINT64_T_FMT " before, %" APR_UINT64_T_FMT " after",
+        r->user ? ap_escape_logitem(r->pool, r->user) : "-", (unsigned)asked->count,
+        (unsigned)(asked->count - asked->pending - asked->gone), (unsigned)asked->pending, (unsigned)asked->gone,
+        asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
     return OK;
 }

@@ -18,8 +18,8 @@ void *pst_retained(const char *what, unsigned layout, apr_size_t size)
     char key[KEY_LEN];
     void *kept;
 
-    apr_snprintf(key, sizeof(key), "mod_poolstat " PST_VERSION " %s: board %d, layout %u, %" APR_SIZE_T_FMT " bytes", what,
-                 PST_BOARD_VERSION, layout, size);
+    apr_snprintf(key, sizeof(key), "mod_poolstat " PST_VERSION " %s: board %d, layout %u, %" APR_SIZE_T_FMT " bytes",
+                 what, PST_BOARD_VERSION, layout, size);
     kept = ap_retained_data_get(key);
     return kept ? kept : ap_retained_data_create(key, size);
 }

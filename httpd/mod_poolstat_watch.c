@@ -47,8 +47,8 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
     }
 }
 
-/* Goes up with each release that was asked for, and with what the heap gave back unasked. What allocators give back by and by
- * moves RSS, which the books see. */
+/* Goes up with each release that was asked for, and with what the heap gave back unasked. What allocators give back by
+ * and by moves RSS, which the books see. */
 static apr_uint64_t released_so_far(void)
 {
     return pst_load(&g.own->releases) + pst_load(&g.own->release_heap_bytes);
@@ -97,7 +97,8 @@ void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_r
     g.by = !board->history_size ? PST_HISTORY_OFF
          : ap_exists_config_define(DEFINE_WITHOUT) ? PST_HISTORY_BY_MONITOR : PST_HISTORY_BY_WATCHDOG;
     if (g.by == PST_HISTORY_BY_MONITOR) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "PST0008: children have no watchdog (-D " DEFINE_WITHOUT "): histories "
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "PST0008: children have no watchdog (-D " DEFINE_WITHOUT "): histories "
                      "are written by the parent, a point every ten seconds or so, and connections get no verdict.");
     }
     pst_limits_post_config(board, s, !ap_exists_config_define(DEFINE_WITHOUT));

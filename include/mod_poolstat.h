@@ -37,7 +37,8 @@ extern "C" {
  * moved: size tells which there are.
  */
 typedef struct poolstat_usage_t {
-    apr_size_t   size;              /**< in: sizeof(poolstat_usage_t) as the caller knows it; out: how much was filled in */
+    apr_size_t   size;              /**< in: sizeof(poolstat_usage_t) as the caller knows it; out: how much was filled
+                                         in */
     apr_uint64_t pools;
     apr_uint64_t reserved_bytes;
     apr_uint64_t used_bytes;
@@ -66,8 +67,8 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, poolstat_connection_usage, (const conn_rec
 
 /**
  * Name the class of a pool: from now on it is counted with the pools of that name made at the same place, as if it had
- * been given this tag.  As apr_pool_tag(), but the name need not outlive the call: a copy is kept for as long as the child lives.
- * Name kinds of pools, not pools: after POOLSTAT_NAMES different ones there is no room.
+ * been given this tag.  As apr_pool_tag(), but the name need not outlive the call: a copy is kept for as long as the
+ * child lives. Name kinds of pools, not pools: after POOLSTAT_NAMES different ones there is no room.
  * @param name  printable ASCII; other bytes become '?'
  * @return APR_SUCCESS; APR_EINVAL for an empty name; APR_NOTFOUND if nothing is gathered in this process;
  *         APR_ENOSPC if there is no room: the pool keeps its tag

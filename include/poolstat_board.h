@@ -135,16 +135,18 @@ typedef struct pst_shared_verdict_t {
     uint64_t since;             /**< time */
     float    per_minute;        /**< bytes; below 0 where it shrinks */
     float    per_request;       /**< bytes; 0 where it does not grow by requests */
-    float    gained;            /**< bytes: what it came to from since on; never less than the rate makes of that time */
+    float    gained;            /**< bytes: what it came to from since on; never less than the rate makes of that time
+                                     */
     uint32_t lasted;            /**< milliseconds from since to when that was taken or, of what ended, to its end */
-    uint64_t site;              /**< pst_shared_frame_t: the code that holds most of what stayed of its growth, by pst_blame.h;
-                                     0: not known, or not known yet */
+    uint64_t site;              /**< pst_shared_frame_t: the code that holds most of what stayed of its growth, by
+                                     pst_blame.h; 0: not known, or not known yet */
     uint16_t share;             /**< of what stayed, in thousandths, that is held by the object (module) of site */
     uint16_t samples;           /**< by which that is known */
     uint32_t unused;
 } pst_shared_verdict_t;
 
-/** What a growth came with: requests for what the child had not served before, or others. As a verdict, field by field. */
+/** What a growth came with: requests for what the child had not served before, or others. As a verdict, field by
+ *  field. */
 typedef struct pst_shared_share_t {
     uint32_t known;             /**< 0 or 1: what follows says something */
     uint32_t only_new;          /**< 0 or 1: what came with requests new to it explains the growth */
@@ -261,7 +263,8 @@ typedef struct pst_shared_class_t {
     pst_shared_verdict_t verdict;   /**< on its reserved bytes */
 } pst_shared_class_t;
 
-/** A stack at which pools grow, of one scope and class, or at which memory outside of pools was asked for. Row 0 is for those that found no row. */
+/** A stack at which pools grow, of one scope and class, or at which memory outside of pools was asked for. Row 0 is for
+ *  those that found no row. */
 #define PST_SITE_COUNT  193
 #define PST_SITE_FRAMES 24
 
@@ -277,9 +280,9 @@ typedef struct pst_shared_site_t {
 } pst_shared_site_t;
 
 /**
- * Who holds what stays of a scope's growth, over all of the child's accounts of that scope: its connections, say.  Judged once a
- * second by the child's watchdog thread while the scope grows, from samples of that growth which are still there some
- * seconds later.
+ * Who holds what stays of a scope's growth, over all of the child's accounts of that scope: its connections, say.
+ * Judged once a second by the child's watchdog thread while the scope grows, from samples of that growth which are
+ * still there some seconds later.
  */
 #define PST_WHO_COUNT 3
 
@@ -398,8 +401,9 @@ typedef struct pst_shared_child_t {
     pst_shared_verdict_t stack_verdict;     /**< on stack_bytes */
     pst_shared_share_t share;       /**< of verdict */
     pst_shared_share_t heap_share;  /**< of heap_verdict */
-    pst_shared_verdict_t sum_verdicts[PST_SCOPE_COUNT]; /**< on what all connections, and all requests, hold in sum, while there
-                                             are as many of them; that of the process scope is unused */
+    /** on what all connections, and all requests, hold in sum, while there are as many of them; that of the process
+     *  scope is unused */
+    pst_shared_verdict_t sum_verdicts[PST_SCOPE_COUNT];
     pst_shared_blame_t blame[PST_SCOPE_OF_SITES];
     pst_shared_books_t books;
     pst_shared_limits_t limits;     /**< what other values of MaxMemFree would have kept */
@@ -513,7 +517,8 @@ typedef struct pst_shared_header_t {
 #define PST_METRIC_SERVER(...) uint64_t PST_FIELD(__VA_ARGS__); /* by the parent, as a generation begins */
 #include "poolstat_metrics.def"
     uint32_t memory_kind;       /**< pst_memory_e */
-    uint32_t told;              /**< bits (atomic): what one child says of PoolStatMaxChild for all; 0 again at a restart */
+    uint32_t told;              /**< bits (atomic): what one child says of PoolStatMaxChild for all; 0 again at a
+                                     restart */
     uint64_t turn;              /**< pst_turn.h: which child may leave; pid << 32 | second */
     uint64_t history_at;        /**< offset of history 0 */
     uint32_t history_size;      /**< bytes of one history, 0 if there are none */
@@ -522,7 +527,8 @@ typedef struct pst_shared_header_t {
     uint32_t coarse_count;      /**< coarse points that a reader gets: one a minute */
     uint32_t interval;          /**< seconds between fine points */
     uint32_t history_by;        /**< pst_history_by_e */
-    uint32_t claimed;           /**< blocks from 0 up that were ever claimed (atomic): those beyond are holes of the file */
+    uint32_t claimed;           /**< blocks from 0 up that were ever claimed (atomic): those beyond are holes of the
+                                     file */
     char     server[PST_TEXT_LEN];    /**< httpd's version and build */
     char     module[PST_TEXT_LEN];    /**< mod_poolstat's and APR's version */
     char     mpm[PST_PROTOCOL_LEN];

@@ -207,8 +207,8 @@ static int prove_buckets(apr_pool_t *pool)
     apr_bucket_free(m);
     m = apr_bucket_alloc(APR_BUCKET_ALLOC_SIZE + 1, list);
     head = (pst_apr_bucket_head_t *)(void *)((char *)m - PST_APR_BUCKET_HEAD);
-    if (head->alloc != list || head->memnode == l->blocks || head->size != APR_BUCKET_ALLOC_SIZE + 1 + PST_APR_BUCKET_HEAD
-        || (char *)head != head->memnode->first_avail
+    if (head->alloc != list || head->memnode == l->blocks
+        || head->size != APR_BUCKET_ALLOC_SIZE + 1 + PST_APR_BUCKET_HEAD || (char *)head != head->memnode->first_avail
         || (char *)head != (char *)head->memnode + APR_MEMNODE_T_SIZE) {
         return 0;
     }

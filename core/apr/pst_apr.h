@@ -222,8 +222,8 @@ typedef struct pst_apr_some_t {
 #define PST_APR_SOME_TAKE 16
 
 /**
- * Take some nodes out of its free lists, and leave the others there. Whoever alone may use the allocator; its lists must
- * be countable.
+ * Take some nodes out of its free lists, and leave the others there. Whoever alone may use the allocator; its lists
+ * must be countable.
  *
  * Large ones first, and none at all (unless least is set) while one is larger than most: whoever needs a small node
  * that is gone takes a large one for it, and then gets another large one from the operating system.

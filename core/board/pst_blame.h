@@ -3,8 +3,8 @@
  * Whom to blame: the one rule by which a stack is read.
  *
  * A module is what LoadModule loaded.  From the innermost frame on httpd's own frames and APR's are skipped up to
- * the first module: ap_pregcomp() does not keep memory, who called it does.  Libraries on the way are what the module went
- * through, never to blame themselves.  The MPM lies below everything that serves: it counts as a module only where
+ * the first module: ap_pregcomp() does not keep memory, who called it does.  Libraries on the way are what the module
+ * went through, never to blame themselves.  The MPM lies below everything that serves: it counts as a module only where
  * nothing of httpd's lies between it and APR.  Where no module is on the stack it is httpd itself, in the hook that
  * ran; where there is nothing of httpd either, nobody is to blame.
  *

@@ -24,8 +24,8 @@
 #define MAX_SLOTS      65536u
 #define MAX_BOARD_SIZE ((apr_uint64_t)1 << 36)
 
-/* How often a reader retries a slot that changes under it.  A writer's change
- * is some 50 ns long: three tries in a row fail only if it died or never pauses. */
+/* How often a reader copies a slot that changes under it.  A writer's change is some 50 ns long, shorter than a
+ * copy: if all tries fail, the writer died, sleeps amid its change, or never pauses. Then there are no texts. */
 #define COPY_TRIES 8
 
 static const pst_shared_descriptor_t descriptors[] = {
@@ -59,7 +59,8 @@ apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_u
     apr_uint64_t child_size, size;
 
     if (child_count == 0 || child_count > MAX_CHILDREN || slot_count == 0 || slot_count > MAX_SLOTS
-        || (apr_uint64_t)child_count * slot_count > PST_SLOTS_MOST || fine > PST_HISTORY_MOST || (fine && (interval < 1 || interval > 3600))) {
+        || (apr_uint64_t)child_count * slot_count > PST_SLOTS_MOST || fine > PST_HISTORY_MOST
+        || (fine && (interval < 1 || interval > 3600))) {
         return APR_EINVAL;
     }
     board->fine_count = fine;
@@ -300,7 +301,8 @@ static pst_shared_child_t *take_new(const pst_board_t *board, apr_uint32_t pid)
         apr_uint32_t next = __atomic_load_n(mark, __ATOMIC_RELAXED), nobody = 0;
 
         if (next >= board->child_count
-            || pst_board_room(board, board->header_size + (apr_uint64_t)next * board->child_size, board->child_size) != APR_SUCCESS) {
+            || pst_board_room(board, board->header_size + (apr_uint64_t)next * board->child_size, board->child_size)
+                   != APR_SUCCESS) {
             return NULL;
         }
         if (__atomic_compare_exchange_n(mark, &next, next + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)

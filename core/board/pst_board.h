@@ -55,7 +55,8 @@ typedef struct pst_board_about_t {
  * new file at path (mode 0600, made beside it and renamed over whatever is
  * there, so that nothing old is trusted), initialise it and map it.
  * The mapping and the descriptor last until pst_board_close(); no pool owns them.
- * @return APR_SUCCESS, APR_EINVAL for a geometry out of range, EFBIG beyond RLIMIT_FSIZE, else the system's error; no file is left then
+ * @return APR_SUCCESS, APR_EINVAL for a geometry out of range, EFBIG beyond RLIMIT_FSIZE, else the system's error; no
+ * file is left then
  */
 apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t child_count,
                               apr_uint32_t slot_count, const pst_board_about_t *about, apr_pool_t *scratch);
@@ -67,21 +68,23 @@ apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t
 apr_status_t pst_board_withhold(pst_board_t *board);
 
 /**
- * A child forked since, while it may open the file: map it as its parent has it. In the process that made the board: let what it
- * forks have the mapping. The descriptor stays open until pst_board_close_file(): as long, room can be taken.
+ * A child forked since, while it may open the file: map it as its parent has it. In the process that made the board:
+ * let what it forks have the mapping. The descriptor stays open until pst_board_close_file(): as long, room can be
+ * taken.
  * @return APR_SUCCESS; APR_EMISMATCH if another file lies there, or this one was cut; else the system's error
  */
 apr_status_t pst_board_join(pst_board_t *board, const char *path);
 
-/** Close the descriptor. The mapping stays, with no room for more, and without it nobody can cut or lengthen the file. */
+/** Close the descriptor. The mapping stays, with no room for more, and without it nobody can cut or lengthen the
+ *  file. */
 void pst_board_close_file(pst_board_t *board);
 
 /** Is the file at path this board's and no other, and as long as it was? */
 int pst_board_is_at(const pst_board_t *board, const char *path);
 
 /**
- * Parent, before it makes a board there: whose is the one that is there? @return the parent of another httpd that runs and has it
- * mapped, or 0. Where /proc does not tell, a process of that number is taken for it.
+ * Parent, before it makes a board there: whose is the one that is there? @return the parent of another httpd that runs
+ * and has it mapped, or 0. Where /proc does not tell, a process of that number is taken for it.
  */
 apr_uint32_t pst_board_holder(const char *path);
 
@@ -118,14 +121,15 @@ void pst_board_close(pst_board_t *board);
 int pst_board_intact(const pst_board_t *board);
 
 /**
- * Blocks that were ever claimed: those from 0 up to it, at most child_count. Who looks through blocks looks no further: to read a
- * page that nobody wrote is to take memory for it, in a file system in memory as well as in the process.
+ * Blocks that were ever claimed: those from 0 up to it, at most child_count. Who looks through blocks looks no further:
+ * to read a page that nobody wrote is to take memory for it, in a file system in memory as well as in the process.
  */
 apr_uint32_t pst_board_claimed(const pst_board_t *board);
 
 /**
- * Whoever has looked at other children's blocks and histories: let this process have them mapped no longer, but for the header and
- * what is `own`. Takes nothing from anybody; who touches them again gets them again. @param own  a block, or NULL
+ * Whoever has looked at other children's blocks and histories: let this process have them mapped no longer, but for the
+ * header and what is `own`. Takes nothing from anybody; who touches them again gets them again. @param own  a block, or
+ * NULL
  */
 void pst_board_give_back(const pst_board_t *board, const pst_shared_child_t *own);
 
@@ -144,11 +148,13 @@ int pst_board_index(const pst_board_t *board, const pst_shared_child_t *child);
 /** The history of block i, or NULL if there are none. @note hostile to readers. */
 pst_shared_history_t *pst_board_history(const pst_board_t *board, apr_uint32_t i);
 
-/** Class i, 0 <= i < PST_CLASS_COUNT, and call site i, 0 <= i < PST_SITE_COUNT, of a block. @note hostile to readers. */
+/** Class i, 0 <= i < PST_CLASS_COUNT, and call site i, 0 <= i < PST_SITE_COUNT, of a block. @note hostile to
+ *  readers. */
 pst_shared_class_t *pst_board_class(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 pst_shared_site_t *pst_board_site(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 
-/** Large request i, 0 <= i < PST_LARGE_COUNT, and sizes i, 0 <= i < PST_SIZES_COUNT, of a block. @note hostile to readers. */
+/** Large request i, 0 <= i < PST_LARGE_COUNT, and sizes i, 0 <= i < PST_SIZES_COUNT, of a block. @note hostile to
+ *  readers. */
 pst_shared_large_t *pst_board_large(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 
@@ -167,8 +173,8 @@ apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, con
 
 /**
  * Child: claim a free block, zero it, fill in its head; a block never used if there is one and room for it, else the
- * one whose child died longest ago.  Readers do not see it before pst_board_show(): until then it says nothing that is true.
- * Never blocks: it looks at each block a few times at most.
+ * one whose child died longest ago.  Readers do not see it before pst_board_show(): until then it says nothing that is
+ * true. Never blocks: it looks at each block a few times at most.
  * @return the block, or NULL if none is free (counted in the header's homeless).
  */
 pst_shared_child_t *pst_board_claim_unseen(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
@@ -182,7 +188,8 @@ pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, 
 /** Child: say goodbye, so that its end counts as orderly. Any thread. */
 void pst_board_farewell(pst_shared_child_t *child);
 
-/** Parent: free this block if pid owns it; its figures stay, with when and how it ended. @return whether it was freed */
+/** Parent: free this block if pid owns it; its figures stay, with when and how it ended. @return whether it was
+ *  freed */
 int pst_board_release_block(pst_shared_child_t *child, apr_uint32_t pid);
 
 /** Parent: free every block that pid owns; its figures stay, with when and how it ended. Never blocks.

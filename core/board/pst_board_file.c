@@ -7,9 +7,9 @@
  * taken before they are touched.
  *
  * Who has it: the parent maps it where a fork leaves it behind, and keeps no descriptor.  So what is forked from
- * the parent has neither, be it a module's daemon that runs another user's code.  A child of the MPM opens the file anew,
- * while it still has its parent's rights, proves that it is the same file, and closes the descriptor before the first
- * request.  With a mapping alone nobody can cut the file, or make it longer.
+ * the parent has neither, be it a module's daemon that runs another user's code.  A child of the MPM opens the file
+ * anew, while it still has its parent's rights, proves that it is the same file, and closes the descriptor before the
+ * first request.  With a mapping alone nobody can cut the file, or make it longer.
  */
 #include "pst_board.h"
 #include "pst_board_parts.h"
@@ -48,7 +48,9 @@ static apr_status_t ask_for(int fd, apr_uint64_t size)
 {
     struct statvfs st;
 
-    return fstatvfs(fd, &st) == 0 && st.f_blocks && st.f_bavail < size / (st.f_frsize ? st.f_frsize : 4096) ? ENOSPC : APR_SUCCESS;
+    return fstatvfs(fd, &st) == 0 && st.f_blocks && st.f_bavail < size / (st.f_frsize ? st.f_frsize : 4096)
+               ? ENOSPC
+               : APR_SUCCESS;
 }
 
 /* Beyond that limit a file is not made longer: the process gets a signal that ends it. */
@@ -59,7 +61,8 @@ static int is_allowed(apr_uint64_t size)
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur;
 }
 
-/* The part of the address space that is left, where that is limited. The rest is for what httpd came for: stacks of threads. */
+/* The part of the address space that is left, where that is limited. The rest is for what httpd came for: stacks of
+ * threads. */
 #define PART_OF_SPACE 16
 
 static int has_space(apr_uint64_t size)
@@ -125,7 +128,8 @@ static apr_status_t fill_file(pst_board_t *board, const pst_board_about_t *about
     if (ftruncate(board->fd, (off_t)board->size) != 0) {
         return errno;
     }
-    rv = board->history_at <= PREALLOCATE_UP_TO ? pst_board_room(board, 0, board->history_at) : ask_for(board->fd, PREALLOCATE_UP_TO);
+    rv = board->history_at <= PREALLOCATE_UP_TO ? pst_board_room(board, 0, board->history_at)
+                                                : ask_for(board->fd, PREALLOCATE_UP_TO);
     if (rv == APR_SUCCESS) {
         pst_board_fill_header(header, board, about);
         rv = write_all(board->fd, (const char *)header, board->header_size);
@@ -230,14 +234,15 @@ static apr_uint32_t named_parent(int fd)
     pst_shared_header_t header;
     apr_size_t enough = offsetof(pst_shared_header_t, parent) + sizeof(header.parent);
 
-    if (pread(fd, &header, enough, 0) != (ssize_t)enough || memcmp(header.magic, PST_BOARD_MAGIC, sizeof(header.magic)) != 0) {
+    if (pread(fd, &header, enough, 0) != (ssize_t)enough
+        || memcmp(header.magic, PST_BOARD_MAGIC, sizeof(header.magic)) != 0) {
         return 0;
     }
     return header.parent <= INT_MAX ? header.parent : 0;
 }
 
-/* Children write there: that a process is named is not enough.  It must be there, be its owner's who could have made the board,
- * and have it mapped; where the system does not tell these, that it is there must do. */
+/* Children write there: that a process is named is not enough.  It must be there, be its owner's who could have made
+ * the board, and have it mapped; where the system does not tell these, that it is there must do. */
 static int holds(apr_uint32_t pid, apr_uint64_t inode)
 {
     apr_uint32_t user;

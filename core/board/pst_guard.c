@@ -2,8 +2,8 @@
  *
  * The guard against a board that is cut under us, or lies on a disk without room: see the header.
  *
- * Only calls that are safe in a signal handler: fstat, ftruncate, mmap, sigaction, getpid, getrlimit (a plain system call).  A
- * SIGBUS is delivered on the thread that touched the page, which resumes at the
+ * Only calls that are safe in a signal handler: fstat, ftruncate, mmap, sigaction, getpid, getrlimit (a plain system
+ * call).  A SIGBUS is delivered on the thread that touched the page, which resumes at the
  * same instruction.
  *
  * Handlers chain, and a chain may become a ring: somebody sets a handler after ours and hands on to ours what is not
@@ -55,8 +55,10 @@ static void repair(void)
     if (__atomic_add_fetch(&g.repairs, 1, __ATOMIC_RELAXED) <= MAX_REPAIRS && lengthen()) {
         return;
     }
-    /* not counted as memory that there must be; if there is no other way the fault ends the process, as it would have */
-    if (mmap(g.base, g.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED) {
+    /* not counted as memory that there must be; if there is no other way the fault ends the process, as it would
+     * have */
+    if (mmap(g.base, g.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
+        == MAP_FAILED) {
         sigaction(SIGBUS, &g.before, NULL);
     }
 }

@@ -201,7 +201,8 @@ int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_
         about->ended_how = __atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) == PST_END_ORDERLY ? PST_END_ORDERLY
                                                                                                    : PST_END_ABRUPT;
     }
-    if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != about->pid || pst_load_sane(&ring->started) != about->started) {
+    if (__atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) != about->pid
+        || pst_load_sane(&ring->started) != about->started) {
         return 0;
     }
     about->written = pst_load(&ring->fine_written);
@@ -224,7 +225,8 @@ apr_uint64_t pst_history_last_sign(const pst_board_t *board, apr_uint32_t i, apr
     signs[3] = pst_load(&child->books.heap_time);
     signs[4] = pst_load(&child->books.maps_time);
     ring = pst_board_history(board, i);
-    if (ring && __atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) == child->pid && pst_load(&ring->started) == child->started) {
+    if (ring && __atomic_load_n(&ring->pid, __ATOMIC_ACQUIRE) == child->pid
+        && pst_load(&ring->started) == child->started) {
         signs[5] = pst_load(&ring->last);
     }
     for (unsigned s = 0; s < sizeof(signs) / sizeof(signs[0]); s++) {
@@ -263,8 +265,8 @@ apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, 
 static void close_books(pst_history_point_t *point)
 {
     apr_uint64_t there = point->rss + point->swap;
-    apr_uint64_t explained = point->held + point->heap_in_use + point->heap_free + point->file + point->shmem + point->stacks
-                             + point->data + point->other;
+    apr_uint64_t explained = point->held + point->heap_in_use + point->heap_free + point->file + point->shmem
+                             + point->stacks + point->data + point->other;
     int known = point->rss && point->file;
 
     point->unexplained = known ? pst_minus(there, explained) : 0;

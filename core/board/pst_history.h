@@ -22,10 +22,12 @@ typedef struct pst_history_point_t {
     apr_uint64_t connections_open;
     apr_uint64_t requests_finished;
     apr_uint64_t process_pools;                     /**< live pools of the process scope */
-    apr_uint64_t process_new, process_again;        /**< of process: what came with requests new to the child, and with others */
+    apr_uint64_t process_new, process_again;        /**< of process: what came with requests new to the child, and with
+                                                         others */
     apr_uint64_t requests_new, requests_new_open;   /**< requests that were new to it; of those, open then */
     apr_uint64_t slack;                             /**< of all scopes, whole pages of it */
-    /* the books, as last taken; 0: not yet. RSS + swap + not resident = held + heap + rest + unexplained, once maps were taken */
+    /* the books, as last taken; 0: not yet. RSS + swap + not resident = held + heap + rest + unexplained, once maps
+     * were taken */
     apr_uint64_t rss, pss, private_dirty, swap, heap_in_use, heap_free, heap_arenas;
     apr_uint64_t file, shmem, stacks, data, other, unexplained, not_resident;
 } pst_history_point_t;
@@ -68,7 +70,8 @@ int pst_history_beat(const pst_board_t *board, pst_shared_child_t *child, apr_ui
 int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t i);
 
 /**
- * When did the child of block i last give a sign: its newest point, its books, its end, at least its start?  Any process.
+ * When did the child of block i last give a sign: its newest point, its books, its end, at least its start?  Any
+ * process.
  * @return a time, not after now; 0 if the block was never used
  */
 apr_uint64_t pst_history_last_sign(const pst_board_t *board, apr_uint32_t i, apr_uint64_t now);

@@ -8,7 +8,8 @@
 const pst_metric_t pst_metrics[PST_METRIC_COUNT] = {
 #define PST_METRIC_ANY(...) \
     [PST_M(__VA_ARGS__)] = { PST_FIELD_WORD(__VA_ARGS__), PST_PROM(__VA_ARGS__), PST_LABEL(__VA_ARGS__), \
-                             PST_HELP(__VA_ARGS__), PST_KIND(__VA_ARGS__), PST_UNIT(__VA_ARGS__), PST_SHOW(__VA_ARGS__) },
+                             PST_HELP(__VA_ARGS__), PST_KIND(__VA_ARGS__), PST_UNIT(__VA_ARGS__), \
+                             PST_SHOW(__VA_ARGS__) },
 #include "poolstat_metrics.def"
 };
 
@@ -32,8 +33,8 @@ LIST(row);
 
 /* Without process_reserved_bytes: a child's process scope is shown as a whole, beside these. */
 static const pst_metric_e child_list[] = {
-    PST_M_pools, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_growths, PST_M_connections_reserved_bytes, PST_M_requests_reserved_bytes,
-    PST_M_child_retained_bytes,
+    PST_M_pools, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_growths,
+    PST_M_connections_reserved_bytes, PST_M_requests_reserved_bytes, PST_M_child_retained_bytes,
 #define PST_METRIC_CHILD(...) PST_M(__VA_ARGS__),
 #define PST_METRIC_BOOKS(...) PST_M(__VA_ARGS__),
 #include "poolstat_metrics.def"

@@ -42,7 +42,8 @@ extern const pst_metric_list_t pst_class_metrics;   /**< of a class */
 extern const pst_metric_list_t pst_site_metrics;    /**< of a call site */
 extern const pst_metric_list_t pst_generation_metrics; /**< of a generation */
 extern const pst_metric_list_t pst_kind_metrics;    /**< of a child's connections of one kind: what can be added up */
-extern const pst_metric_list_t pst_fact_metrics;    /**< of a child, for the metrics face: others print these by themselves */
+extern const pst_metric_list_t pst_fact_metrics;    /**< of a child, for the metrics face: others print these by
+                                                         themselves */
 extern const pst_metric_list_t pst_server_metrics;  /**< of the server, for the metrics face */
 
 /**

@@ -126,7 +126,8 @@ static unsigned find_beginning(const pst_trend_point_t *p, const double *floor, 
         return from;
     }
     least = line->error;
-    for (unsigned i = from + step; i + PST_TREND_POINTS - 1 <= to && floor[to] - floor[i] >= PST_TREND_RISE; i += step) {
+    for (unsigned i = from + step; i + PST_TREND_POINTS - 1 <= to && floor[to] - floor[i] >= PST_TREND_RISE;
+         i += step) {
         line_t later = line_through(p, floor, axis, i, to);
         double error = later.error + error_of_level(floor, from, i);
 
@@ -253,8 +254,8 @@ static int gave_back(const parts_t *parts, double rise, double share)
 
 /*
  * What was settled rose, and the tail does not go on with it: it ended.  By the tail's length if that is a good part of
- * all; at once if a good part of what had risen was given back, and that for the first time: the rest may be given back as
- * well.  A saw on a ramp has more teeth than one, comes back to a higher floor each time, and rises at once.
+ * all; at once if a good part of what had risen was given back, and that for the first time: the rest may be given back
+ * as well.  A saw on a ramp has more teeth than one, comes back to a higher floor each time, and rises at once.
  */
 static int ended(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts)
 {
@@ -272,7 +273,8 @@ static int ended(const pst_trend_point_t *p, unsigned count, const double *floor
 
 /* The stretch in which the floor rose, and how long it was level at the longest: before, within and after it. */
 typedef struct reach_t {
-    unsigned begin, end;        /* points: at the level of the first point for the last time, of the last for the first */
+    unsigned begin, end;        /* points: at the level of the first point for the last time, of the last for the first
+                                   */
     double gap, gap_requests;
 } reach_t;
 
@@ -299,12 +301,14 @@ static reach_t reach_of(const pst_trend_point_t *p, unsigned count, const double
     return reach;
 }
 
-/* Level for longer than it ever was while it rose, by the clock or by requests that were served meanwhile. What stood on it
- * for a while, a tooth, was growth as long as it stood. */
-static int is_over(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts, const reach_t *reach)
+/* Level for longer than it ever was while it rose, by the clock or by requests that were served meanwhile. What stood
+ * on it for a while, a tooth, was growth as long as it stood. */
+static int is_over(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts,
+                   const reach_t *reach)
 {
     int tooth = gave_back(parts, floor[count - 1] - floor[0], TOOTH) && parts->settled > reach->end;
-    const pst_trend_point_t *last = &p[count - 1], *end = &p[tooth ? parts->settled : reach->end], *begin = &p[reach->begin];
+    const pst_trend_point_t *last = &p[count - 1], *end = &p[tooth ? parts->settled : reach->end],
+                            *begin = &p[reach->begin];
     double level = last->time - end->time, served = last->requests - end->requests;
     double rose = (end->time - begin->time) / PART, rose_requests = (end->requests - begin->requests) / PART;
 

@@ -10,7 +10,8 @@
  * requests: one step, or several that ended, are none.
  *
  * The rate never claims more than there is: what was gained is at least the rate times the time over which it was. What
- * no longer grows has ended, whether or not it is given back: its floor has been level for twice as long as ever since it began.
+ * no longer grows has ended, whether or not it is given back: its floor has been level for twice as long as ever since
+ * it began.
  */
 #ifndef PST_TREND_H
 #define PST_TREND_H
@@ -32,7 +33,8 @@ typedef enum {
 #define PST_TREND_RISE   32768
 
 typedef struct pst_trend_point_t {
-    double time;                /**< seconds, from whenever; points that do not come later than the one before are left out */
+    double time;                /**< seconds, from whenever; points that do not come later than the one before are left
+                                     out */
     double size;                /**< bytes */
     double requests;            /**< finished so far, never less than before; all the same where that is not known */
 } pst_trend_point_t;
@@ -43,7 +45,8 @@ typedef struct pst_trend_t {
     double per_request;         /**< bytes; 0 unless it grows evenly by requests */
     double fit;                 /**< r² of the line through the floor, 0 to 1 */
     double since;               /**< the time of the point at which it began; 0 if steady */
-    double until;               /**< the time of the last point or, of what ended, of the one at which it did; 0 if steady */
+    double until;               /**< the time of the last point or, of what ended, of the one at which it did; 0 if
+                                     steady */
     double gained;              /**< bytes from since to until: of the floor, that is */
     double level;               /**< the floor until */
 } pst_trend_t;

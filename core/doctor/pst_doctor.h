@@ -56,8 +56,8 @@ typedef struct pst_findings_t {
 } pst_findings_t;
 
 /**
- * Examine the server, whatever the snapshot's filter had it show: of a snapshot of one child (filter.pid) all the others
- * are read anew, without rows. Any process, takes no lock but the loader's (for the names of functions), never
+ * Examine the server, whatever the snapshot's filter had it show: of a snapshot of one child (filter.pid) all the
+ * others are read anew, without rows. Any process, takes no lock but the loader's (for the names of functions), never
  * waits. Reads some histories: a child's once, at most, for each kind of finding.
  * @param snapshot findings is set in it: views print them from there
  * @param pool     what the findings' texts are of

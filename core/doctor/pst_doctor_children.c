@@ -2,8 +2,8 @@
  *
  * The doctor on children that grow, in pools of the process scope or outside of pools.  See pst_doctor_parts.h.
  *
- * Children do the same work, so what grows in one of them grows in the others: those that are alike are one finding. Alike
- * are those of whom the same is said, of the same module's code; where the code was not seen yet, it may be any.
+ * Children do the same work, so what grows in one of them grows in the others: those that are alike are one finding.
+ * Alike are those of whom the same is said, of the same module's code; where the code was not seen yet, it may be any.
  */
 #include "pst_doctor_verdict.h"
 #include "pst_format.h"
@@ -72,7 +72,8 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
 {
     const pst_shared_verdict_t *verdict = verdict_of(child, of);
     int with_new = share_of(child, of)->only_new;
-    double least = least_of(doctor, of), worth = with_new && least < PST_DOCTOR_WORTH_TELLING ? PST_DOCTOR_WORTH_TELLING : least;
+    double least = least_of(doctor, of),
+           worth = with_new && least < PST_DOCTOR_WORTH_TELLING ? PST_DOCTOR_WORTH_TELLING : least;
     apr_uint32_t pid = child->head.owner;
 
     /* only where what is in use is told apart from what is free: mimalloc tells the sum of both */
@@ -86,8 +87,10 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
     if (pst_doctor_grown(doctor, verdict, worth, PST_DOCTOR_LEAK_SECONDS) && is_somebodys(doctor, child, of)) {
         return with_new ? GROWS_WITH_NEW : GROWS;
     }
-    pst_doctor_waits(doctor, verdict, pst_doctor_say(doctor, of == OF_POOLS ? "The process scope of child %u" : "The heap of child %u",
-                                                     (unsigned)pid), worth, PST_DOCTOR_LEAK_SECONDS);
+    pst_doctor_waits(doctor, verdict,
+                     pst_doctor_say(doctor, of == OF_POOLS ? "The process scope of child %u" : "The heap of child %u",
+                                    (unsigned)pid),
+                     worth, PST_DOCTOR_LEAK_SECONDS);
     return NOTHING;
 }
 
@@ -146,10 +149,11 @@ static const char *subject(const pst_doctor_t *doctor, const alike_t *alike, of_
                                       : "Memory in use outside of pools";
 
     if (alike->count > 1) {
-        return pst_doctor_say(doctor, "%s %s %" APR_UINT64_T_FMT " of %u children", what, of == OF_POOLS ? "of" : "in", alike->count,
-                              (unsigned)doctor->snapshot->child_count);
+        return pst_doctor_say(doctor, "%s %s %" APR_UINT64_T_FMT " of %u children", what, of == OF_POOLS ? "of" : "in",
+                              alike->count, (unsigned)doctor->snapshot->child_count);
     }
-    return pst_doctor_say(doctor, "%s %s child %u", what, of == OF_POOLS ? "of" : "in", (unsigned)alike->worst->head.owner);
+    return pst_doctor_say(doctor, "%s %s child %u", what, of == OF_POOLS ? "of" : "in",
+                          (unsigned)alike->worst->head.owner);
 }
 
 /* "by 168 KiB to 211 KiB a minute each" */
@@ -173,10 +177,11 @@ static const char *shares(const pst_doctor_t *doctor, const pst_shared_share_t *
     if (!share->known || (!share->requests_new && !share->requests_again)) {
         return "";
     }
-    said = pst_doctor_say(doctor, " %s of it came with %u requests for what it had not served before", pst_doctor_size(doctor, (double)share->gained_new),
-                          (unsigned)share->requests_new);
+    said = pst_doctor_say(doctor, " %s of it came with %u requests for what it had not served before",
+                          pst_doctor_size(doctor, (double)share->gained_new), (unsigned)share->requests_new);
     if (share->requests_new && share->gained_new > 0) {
-        said = pst_doctor_say(doctor, "%s, %s each", said, pst_doctor_size(doctor, (double)share->gained_new / share->requests_new));
+        said = pst_doctor_say(doctor, "%s, %s each", said,
+                              pst_doctor_size(doctor, (double)share->gained_new / share->requests_new));
     }
     return pst_doctor_say(doctor, "%s; %s with %u that were repeated, or with none.", said,
                           pst_doctor_size(doctor, (double)share->gained_again), (unsigned)share->requests_again);
@@ -191,14 +196,18 @@ static int hardly_repeats(const pst_shared_share_t *share)
 static const char *now(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
 {
     const pst_shared_child_t *head = &alike->worst->head;
-    const char *whose = alike->count > 1 ? pst_doctor_say(doctor, "Child %u, which gained most,", (unsigned)head->owner) : "It";
+    const char *whose =
+        alike->count > 1 ? pst_doctor_say(doctor, "Child %u, which gained most,", (unsigned)head->owner) : "It";
 
     if (of == OF_POOLS) {
-        return pst_doctor_say(doctor, "%s reserves %s now.", whose, pst_doctor_size(doctor, (double)head->process.reserved_bytes));
+        return pst_doctor_say(doctor, "%s reserves %s now.", whose,
+                              pst_doctor_size(doctor, (double)head->process.reserved_bytes));
     }
     return pst_doctor_say(doctor, "%s has %s in use and %s free; APR's pools, which are not in it, hold %s.",
-                          alike->count > 1 ? whose : "The heap", pst_doctor_size(doctor, (double)head->books.heap_in_use_bytes),
-                          pst_doctor_size(doctor, (double)head->books.heap_free_bytes), pst_doctor_size(doctor, (double)head->held_bytes));
+                          alike->count > 1 ? whose : "The heap",
+                          pst_doctor_size(doctor, (double)head->books.heap_in_use_bytes),
+                          pst_doctor_size(doctor, (double)head->books.heap_free_bytes),
+                          pst_doctor_size(doctor, (double)head->held_bytes));
 }
 
 /* Of the scope, or of its class that grows. */
@@ -208,7 +217,9 @@ static const char *author_of_process(pst_doctor_t *doctor, pst_finding_t *findin
     const pst_shared_verdict_t *verdict = class && class->row.verdict.site ? &class->row.verdict : &child->head.verdict;
     const char *who = pst_doctor_author(doctor, finding, child, verdict, PST_SCOPE_PROCESS);
 
-    return class ? pst_doctor_say(doctor, "Its pools of the class %s grow. %s", class->row.tag[0] ? class->row.tag : "(no tag)", who) : who;
+    return class ? pst_doctor_say(doctor, "Its pools of the class %s grow. %s",
+                                  class->row.tag[0] ? class->row.tag : "(no tag)", who)
+                 : who;
 }
 
 /* Whose code it is, where nobody is to be blamed for it. */
@@ -222,12 +233,16 @@ static const char *code_of(const pst_doctor_t *doctor, const pst_child_row_t *ch
 static const char *what_to_do(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
     if (of == OF_POOLS) {
-        return pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too large, "
-                              "gracefully; MaxConnectionsPerChild one that has served so much.", author_of_process(doctor, finding, alike->worst));
+        return pst_doctor_say(doctor,
+                              "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too large, "
+                              "gracefully; MaxConnectionsPerChild one that has served so much.",
+                              author_of_process(doctor, finding, alike->worst));
     }
-    return "No pool has it, so no module that keeps to pools: suspect the libraries that modules bring along (scripting "
+    return "No pool has it, so no module that keeps to pools: suspect the libraries that modules bring along "
+           "(scripting "
            "languages, TLS, XML, databases). heaptrack or a heap profiler on one child names the caller. Until it is "
-           "mended, PoolStatMaxChild with pss replaces a child that has grown too large, gracefully; MaxConnectionsPerChild one that "
+           "mended, PoolStatMaxChild with pss replaces a child that has grown too large, gracefully; "
+           "MaxConnectionsPerChild one that "
            "has served so much.";
 }
 
@@ -236,11 +251,12 @@ static void say_grows(pst_doctor_t *doctor, pst_finding_t *finding, const alike_
     const pst_shared_verdict_t *verdict = verdict_of(alike->worst, of);
     const pst_shared_share_t *share = share_of(alike->worst, of);
 
-    finding->what = pst_doctor_say(doctor, "%s %s %s: %s.", subject(doctor, alike, of), of == OF_POOLS && alike->count > 1 ? "grow" : "grows",
-                                   rates(doctor, alike, of), of == OF_POOLS ? "memory that only a child's end gives back"
-                                                                            : "somebody calls malloc and not free");
-    finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict), share->requests_new ? shares(doctor, share) : "",
-                                       now(doctor, alike, of));
+    finding->what = pst_doctor_say(doctor, "%s %s %s: %s.", subject(doctor, alike, of),
+                                   of == OF_POOLS && alike->count > 1 ? "grow" : "grows", rates(doctor, alike, of),
+                                   of == OF_POOLS ? "memory that only a child's end gives back"
+                                                  : "somebody calls malloc and not free");
+    finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict),
+                                       share->requests_new ? shares(doctor, share) : "", now(doctor, alike, of));
     finding->advice = what_to_do(doctor, finding, alike, of);
 }
 
@@ -258,14 +274,19 @@ static void say_grows_with_new(const pst_doctor_t *doctor, pst_finding_t *findin
     finding->what = pst_doctor_say(doctor, "%s %s %s, with what is new to %s.", subject(doctor, alike, of),
                                    of == OF_POOLS && alike->count > 1 ? "grow" : "grows", rates(doctor, alike, of),
                                    alike->count > 1 ? "them" : "it");
-    finding->evidence = pst_doctor_say(doctor, "%s by %s in %s.%s %s", alike->count > 1 ? "The one that gained most grew" : "It grew",
-                                       pst_doctor_size(doctor, (double)verdict->gained), pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
-                                       shares(doctor, share), now(doctor, alike, of));
-    finding->advice = pst_doctor_say(doctor, "%s%s", hardly_repeats(share)
-                                     ? "Nearly all of its requests are for something new, so what repeated ones keep is not known: if paths have an id "
-                                       "in them, it may be the same for each request."
-                                     : "That is no leak: a cache fills, code is loaded, once for each thing. It ends when there is nothing new "
-                                       "any more; repeated requests keep little or nothing.", code_of(doctor, alike->worst, of));
+    finding->evidence = pst_doctor_say(
+        doctor, "%s by %s in %s.%s %s", alike->count > 1 ? "The one that gained most grew" : "It grew",
+        pst_doctor_size(doctor, (double)verdict->gained), pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
+        shares(doctor, share), now(doctor, alike, of));
+    finding->advice = pst_doctor_say(
+        doctor, "%s%s",
+        hardly_repeats(share)
+            ? "Nearly all of its requests are for something new, so what repeated ones keep is not known: if paths "
+              "have an id "
+              "in them, it may be the same for each request."
+            : "That is no leak: a cache fills, code is loaded, once for each thing. It ends when there is nothing new "
+              "any more; repeated requests keep little or nothing.",
+        code_of(doctor, alike->worst, of));
 }
 
 static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
@@ -276,8 +297,8 @@ static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const a
     finding->severity = PST_SEVERITY_INFO;
     pst_format_time(until, verdict->since + pst_doctor_lasted(verdict));
     finding->what = pst_doctor_say(doctor, "%s grew by %s%s until %s, and no longer %s.", subject(doctor, alike, of),
-                                   pst_doctor_size(doctor, (double)verdict->gained), alike->count > 1 ? " at most" : "", until,
-                                   of == OF_POOLS && alike->count > 1 ? "do" : "does");
+                                   pst_doctor_size(doctor, (double)verdict->gained), alike->count > 1 ? " at most" : "",
+                                   until, of == OF_POOLS && alike->count > 1 ? "do" : "does");
     finding->evidence = pst_doctor_say(doctor, "That took %s.%s %s", pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
                                        shares(doctor, share_of(alike->worst, of)), now(doctor, alike, of));
     finding->advice = pst_doctor_say(doctor, "Nothing to do, unless it goes on.%s", code_of(doctor, alike->worst, of));

@@ -6,7 +6,8 @@
 #include "pst_snapshot_generations.h"
 
 /* Over as many of the last reloads as each added that much. @return 0: they are too few */
-static int climbs(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric, apr_int64_t least)
+static int climbs(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
+                  apr_int64_t least)
 {
     pst_generation_growth_t more;
     unsigned steps = PST_DOCTOR_RELOADS;
@@ -28,7 +29,9 @@ void pst_doctor_generations(pst_doctor_t *doctor)
     pst_finding_t *finding;
     int in_pools = climbs(&pools, doctor->snapshot, PST_M_generation_parent_bytes, PST_DOCTOR_RELOAD_POOLS);
     int outside = climbs(&own, doctor->snapshot, PST_M_generation_parent_private_bytes, PST_DOCTOR_RELOAD_PRIVATE);
-    unsigned steps = in_pools && outside ? (pools.steps < own.steps ? pools.steps : own.steps) : in_pools ? pools.steps : own.steps;
+    unsigned steps = in_pools && outside ? (pools.steps < own.steps ? pools.steps : own.steps)
+                     : in_pools          ? pools.steps
+                                         : own.steps;
 
     if (!in_pools && !outside) {
         return;
@@ -42,21 +45,27 @@ void pst_doctor_generations(pst_doctor_t *doctor)
         return;
     }
     finding = pst_doctor_find(doctor, "grows-by-generation", PST_SEVERITY_WARNING);
-    finding->what = pst_doctor_say(doctor, "Each reload of the configuration leaves %s behind in the parent%s, and in every "
-                                   "child after it.", pst_doctor_size(doctor, outside ? own.each : pools.each),
-                                   outside ? in_pools ? ", in pools and outside of them" : ", outside of pools" : ", in pools");
-    finding->evidence = pst_doctor_say(doctor, "Over the last %u reloads the parent's pools went from %s to %s (the "
-                                       "configuration's from %s to %s), its own resident memory from %s to %s.",
-                                       steps, pst_doctor_size(doctor, (double)pools.first),
-                                       pst_doctor_size(doctor, (double)pools.last), pst_doctor_size(doctor, (double)config.first),
-                                       pst_doctor_size(doctor, (double)config.last), pst_doctor_size(doctor, (double)own.first),
-                                       pst_doctor_size(doctor, (double)own.last));
-    finding->advice = in_pools ? "A module allocates from a pool that outlives the configuration (s->process->pool, or none as parent) "
-                                 "each time it is configured. Leave modules out one at a time to find it, and write to its author. A "
-                                 "restart by stop and start gives the memory back, a graceful one never does."
-                               : "A module, or a library that it brings along, calls malloc each time it is configured and never "
-                                 "frees it. Leave modules out one at a time to find it, and write to its author. A restart by stop and "
-                                 "start gives the memory back, a graceful one never does.";
+    finding->what =
+        pst_doctor_say(doctor,
+                       "Each reload of the configuration leaves %s behind in the parent%s, and in every "
+                       "child after it.",
+                       pst_doctor_size(doctor, outside ? own.each : pools.each),
+                       outside ? in_pools ? ", in pools and outside of them" : ", outside of pools" : ", in pools");
+    finding->evidence =
+        pst_doctor_say(doctor,
+                       "Over the last %u reloads the parent's pools went from %s to %s (the "
+                       "configuration's from %s to %s), its own resident memory from %s to %s.",
+                       steps, pst_doctor_size(doctor, (double)pools.first), pst_doctor_size(doctor, (double)pools.last),
+                       pst_doctor_size(doctor, (double)config.first), pst_doctor_size(doctor, (double)config.last),
+                       pst_doctor_size(doctor, (double)own.first), pst_doctor_size(doctor, (double)own.last));
+    finding->advice =
+        in_pools
+            ? "A module allocates from a pool that outlives the configuration (s->process->pool, or none as parent) "
+              "each time it is configured. Leave modules out one at a time to find it, and write to its author. A "
+              "restart by stop and start gives the memory back, a graceful one never does."
+            : "A module, or a library that it brings along, calls malloc each time it is configured and never "
+              "frees it. Leave modules out one at a time to find it, and write to its author. A restart by stop and "
+              "start gives the memory back, a graceful one never does.";
     pst_doctor_figure(finding, "reloads", steps);
     pst_doctor_figure(finding, "parent_bytes_per_reload", pools.each);
     pst_doctor_figure(finding, "config_bytes_per_reload", config.each);

@@ -12,7 +12,8 @@
 
 /* ---- connections ---- */
 
-/* MaxKeepAliveRequests bounds a connection that has one request after the other, not one that is in its first for ever. */
+/* MaxKeepAliveRequests bounds a connection that has one request after the other, not one that is in its first for
+ * ever. */
 static const char *comes_back(const pst_shared_slot_t *slot)
 {
     if (slot->verdict.scope == PST_SCOPE_REQUEST) {
@@ -21,7 +22,8 @@ static const char *comes_back(const pst_shared_slot_t *slot)
     if (slot->kind == PST_KIND_CLIENT && slot->requests > 1) {
         return "The memory comes back when the connection ends: MaxKeepAliveRequests bounds how long that takes.";
     }
-    return "The memory comes back when the connection ends; as long as one request or stream lasts, no directive bounds that.";
+    return "The memory comes back when the connection ends; as long as one request or stream lasts, no directive "
+           "bounds that.";
 }
 
 static const pst_child_row_t *child_of(const pst_doctor_t *doctor, const pst_row_t *row)
@@ -48,11 +50,13 @@ static void find_connection(pst_doctor_t *doctor, const pst_row_t *row)
     finding->what = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of child %u grows by %s.",
                                    request ? "The request on connection" : "Connection", slot->id, (unsigned)row->pid,
                                    pst_doctor_rate(doctor, verdict));
-    finding->evidence = pst_doctor_say(doctor, "%s It reserves %s now. %s %s, vhost %s%s%s", pst_doctor_since(doctor, verdict),
-                                       pst_doctor_size(doctor, (double)slot->usage.reserved_bytes),
-                                       pst_kind_word(slot->kind), slot->client, slot->vhost,
-                                       slot->has_request ? ": " : "", slot->has_request ? slot->line : "");
-    finding->advice = pst_doctor_say(doctor, "%s %s", pst_doctor_author(doctor, finding, child_of(doctor, row), verdict, verdict->scope), comes_back(slot));
+    finding->evidence =
+        pst_doctor_say(doctor, "%s It reserves %s now. %s %s, vhost %s%s%s", pst_doctor_since(doctor, verdict),
+                       pst_doctor_size(doctor, (double)slot->usage.reserved_bytes), pst_kind_word(slot->kind),
+                       slot->client, slot->vhost, slot->has_request ? ": " : "", slot->has_request ? slot->line : "");
+    finding->advice = pst_doctor_say(doctor, "%s %s",
+                                     pst_doctor_author(doctor, finding, child_of(doctor, row), verdict, verdict->scope),
+                                     comes_back(slot));
     pst_doctor_rate_figures(finding, verdict);
     pst_doctor_figure(finding, "reserved_bytes", (double)slot->usage.reserved_bytes);
     pst_doctor_figure(finding, "requests", (double)slot->requests);
@@ -78,7 +82,8 @@ static apr_uint64_t most_connections(const pst_history_t *history, apr_uint64_t 
     return most;
 }
 
-/* Is it the process scope that grew meanwhile, by half as much or more? That is for its own verdict to say, which may come later. */
+/* Is it the process scope that grew meanwhile, by half as much or more? That is for its own verdict to say, which may
+ * come later. */
 static int is_of_process(const pst_history_t *history, const pst_shared_verdict_t *verdict)
 {
     const pst_history_point_t *last = &history->fine[history->fine_count - 1];
@@ -124,10 +129,13 @@ static void find_class(pst_doctor_t *doctor, const of_class_t *of)
     }
     finding->pid = of->child->head.owner;
     finding->tag = class->row.tag;
-    finding->what = pst_doctor_say(doctor, "Pools of the class %s in child %u grow by %s, and not since there were more "
-                                   "connections.", tag, (unsigned)finding->pid, pst_doctor_rate(doctor, verdict));
-    finding->evidence = pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of them reserve %s now.%s", pst_doctor_since(doctor, verdict),
-                                       class->pools, pst_doctor_size(doctor, (double)class->row.class_reserved_bytes), maker);
+    finding->what = pst_doctor_say(doctor,
+                                   "Pools of the class %s in child %u grow by %s, and not since there were more "
+                                   "connections.",
+                                   tag, (unsigned)finding->pid, pst_doctor_rate(doctor, verdict));
+    finding->evidence =
+        pst_doctor_say(doctor, "%s %" APR_UINT64_T_FMT " of them reserve %s now.%s", pst_doctor_since(doctor, verdict),
+                       class->pools, pst_doctor_size(doctor, (double)class->row.class_reserved_bytes), maker);
     finding->advice = pst_doctor_author(doctor, finding, of->child, verdict, -1);
     pst_doctor_rate_figures(finding, verdict);
     pst_doctor_figure(finding, "reserved_bytes", (double)class->row.class_reserved_bytes);
@@ -147,7 +155,8 @@ static int said_otherwise(const pst_child_row_t *child)
         }
     }
     for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        grow |= child->head.sum_verdicts[scope].state == PST_TREND_GROWING || child->head.sum_verdicts[scope].state == PST_TREND_ENDED;
+        grow |= child->head.sum_verdicts[scope].state == PST_TREND_GROWING
+                || child->head.sum_verdicts[scope].state == PST_TREND_ENDED;
     }
     return grow != 0;
 }
@@ -184,7 +193,8 @@ static void add_child_candidates(candidates_t *candidates, const pst_doctor_t *d
     for (apr_uint32_t c = 0; c < child->class_count; c++) {
         const of_class_t of = { child, &child->classes[c] };
 
-        if (of.class->index && pst_doctor_grown(doctor, &of.class->row.verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS)) {
+        if (of.class->index
+            && pst_doctor_grown(doctor, &of.class->row.verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS)) {
             add_candidate(candidates, &of);
         }
     }
@@ -226,8 +236,10 @@ static void connections(pst_doctor_t *doctor)
             pst_top_add(&top, pst_doctor_weight(verdict), row);
         }
         else {
-            pst_doctor_waits(doctor, verdict, pst_doctor_say(doctor, "Connection %" APR_UINT64_T_FMT " of child %u", row->slot.id,
-                                                             (unsigned)row->pid), PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS);
+            pst_doctor_waits(doctor, verdict,
+                             pst_doctor_say(doctor, "Connection %" APR_UINT64_T_FMT " of child %u", row->slot.id,
+                                            (unsigned)row->pid),
+                             PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS);
         }
     }
     for (unsigned i = 0; i < top.kept; i++) {

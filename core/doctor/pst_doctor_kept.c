@@ -62,7 +62,8 @@ static int examine(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_chi
 }
 
 /* The same of all children together: none may have much, and all of them a lot. */
-static int examine_server(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_child_fn whole, pst_of_point_fn of_point)
+static int examine_server(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_child_fn whole,
+                          pst_of_point_fn of_point)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
 
@@ -147,8 +148,8 @@ apr_uint64_t pst_doctor_covers(const pst_sizes_row_t *sizes, unsigned permille)
     return 0;
 }
 
-/* What a limit would have kept, and what was kept: sums, over the children that live, of the mean of each since it started.
- * Children that ended took their samples with them. */
+/* What a limit would have kept, and what was kept: sums, over the children that live, of the mean of each since it
+ * started. Children that ended took their samples with them. */
 typedef struct would_t {
     double kept, real;
     apr_uint64_t seconds;       /* the longest record: a sample a second */
@@ -186,9 +187,12 @@ static const char *promise(const pst_doctor_t *doctor, pst_finding_t *finding, c
 {
     pst_doctor_figure(finding, "would_have_kept_bytes", would->kept);
     pst_doctor_figure(finding, "kept_mean_bytes", would->real);
-    return pst_doctor_say(doctor, "would have kept %s instead of %s (means of the children that live, each since it started, %s ago "
-                          "at most)", pst_doctor_size(doctor, would->kept), pst_doctor_size(doctor, would->real),
-                          pst_doctor_age(doctor, would->seconds * 1000000));
+    return pst_doctor_say(
+        doctor,
+        "would have kept %s instead of %s (means of the children that live, each since it started, %s ago "
+        "at most)",
+        pst_doctor_size(doctor, would->kept), pst_doctor_size(doctor, would->real),
+        pst_doctor_age(doctor, would->seconds * 1000000));
 }
 
 /* Too few requests say nothing about what they need, but a record says what a limit would have kept: the highest
@@ -199,10 +203,14 @@ static const char *suggest_by_record(const pst_doctor_t *doctor, pst_finding_t *
         apr_uint64_t limit = (apr_uint64_t)PST_LIMIT_LEAST << at;
         would_t would = would_have_kept(doctor->snapshot, limit);
 
-        if (would.seconds >= PST_DOCTOR_RECORD_SECONDS && would.real > 0 && would.kept * 2 <= would.real && (!now || limit < now)) {
+        if (would.seconds >= PST_DOCTOR_RECORD_SECONDS && would.real > 0 && would.kept * 2 <= would.real
+            && (!now || limit < now)) {
             pst_doctor_figure(finding, "suggested_max_free_bytes", (double)limit);
-            return pst_doctor_say(doctor, "MaxMemFree %" APR_UINT64_T_FMT " (in KiB) %s; there were too few requests to say whether "
-                                  "they would find enough in it.", limit / 1024, promise(doctor, finding, &would));
+            return pst_doctor_say(doctor,
+                                  "MaxMemFree %" APR_UINT64_T_FMT
+                                  " (in KiB) %s; there were too few requests to say whether "
+                                  "they would find enough in it.",
+                                  limit / 1024, promise(doctor, finding, &would));
         }
     }
     return "There were too few requests to say how low MaxMemFree could be.";
@@ -218,19 +226,24 @@ static const char *suggest(const pst_doctor_t *doctor, pst_finding_t *finding, a
         return suggest_by_record(doctor, finding, now);
     }
     if (!limit || (now && limit >= now) || limit > (apr_uint64_t)PST_LIMIT_LEAST << (PST_LIMIT_COUNT - 1)) {
-        return "MaxMemFree is no higher than what most requests need at their peak: a lower one would make them ask the system "
+        return "MaxMemFree is no higher than what most requests need at their peak: a lower one would make them ask "
+               "the system "
                "anew each time.";
     }
     would = would_have_kept(snapshot, limit);
     pst_doctor_figure(finding, "suggested_max_free_bytes", (double)limit);
     if (would.seconds < PST_DOCTOR_RECORD_SECONDS || would.kept * 2 > would.real) {
-        return pst_doctor_say(doctor, "MaxMemFree %" APR_UINT64_T_FMT " (in KiB) would let each allocator keep what %u.%u %% of "
-                              "requests need at their peak, and no more.", limit / 1024, PST_DOCTOR_COVERED / 10,
-                              PST_DOCTOR_COVERED % 10);
+        return pst_doctor_say(doctor,
+                              "MaxMemFree %" APR_UINT64_T_FMT
+                              " (in KiB) would let each allocator keep what %u.%u %% of "
+                              "requests need at their peak, and no more.",
+                              limit / 1024, PST_DOCTOR_COVERED / 10, PST_DOCTOR_COVERED % 10);
     }
-    return pst_doctor_say(doctor, "MaxMemFree %" APR_UINT64_T_FMT " (in KiB) %s, and still holds what %u.%u %% of requests need at "
-                          "their peak.", limit / 1024, promise(doctor, finding, &would), PST_DOCTOR_COVERED / 10,
-                          PST_DOCTOR_COVERED % 10);
+    return pst_doctor_say(
+        doctor,
+        "MaxMemFree %" APR_UINT64_T_FMT " (in KiB) %s, and still holds what %u.%u %% of requests need at "
+        "their peak.",
+        limit / 1024, promise(doctor, finding, &would), PST_DOCTOR_COVERED / 10, PST_DOCTOR_COVERED % 10);
 }
 
 static void find_retained(pst_doctor_t *doctor)
@@ -250,24 +263,32 @@ static void find_retained(pst_doctor_t *doctor)
     }
     max_free = kept.child->head.max_free_bytes;
     finding = find(doctor, "retained-dominates", &kept);
-    finding->what = pst_doctor_say(doctor, "%s %s of the %s held from the system in free lists: freed by pools, used by nobody.",
-                                   who(doctor, &kept, "keeps", "keep"), pst_doctor_size(doctor, kept.bytes),
-                                   pst_doctor_size(doctor, kept.of));
+    finding->what = pst_doctor_say(
+        doctor, "%s %s of the %s held from the system in free lists: freed by pools, used by nobody.",
+        who(doctor, &kept, "keeps", "keep"), pst_doctor_size(doctor, kept.bytes), pst_doctor_size(doctor, kept.of));
     if (max_free) {
-        bound = pst_doctor_say(doctor, "MaxMemFree lets each keep %s, %s in all", pst_doctor_size(doctor, (double)max_free),
-                               pst_doctor_size(doctor, (double)max_free * (double)allocators));
+        bound =
+            pst_doctor_say(doctor, "MaxMemFree lets each keep %s, %s in all", pst_doctor_size(doctor, (double)max_free),
+                           pst_doctor_size(doctor, (double)max_free * (double)allocators));
     }
-    finding->evidence = pst_doctor_say(doctor, "%s The proportional sizes (PSS) of all children are %s. %s%s.",
-                                       for_how_long(doctor, &kept), pst_doctor_size(doctor, (double)snapshot->total.pss_bytes),
-                                       allocators ? pst_doctor_say(doctor, "%" APR_UINT64_T_FMT " allocators of transaction "
-                                                                   "pools have such lists; ", allocators) : "", bound);
+    finding->evidence =
+        pst_doctor_say(doctor, "%s The proportional sizes (PSS) of all children are %s. %s%s.",
+                       for_how_long(doctor, &kept), pst_doctor_size(doctor, (double)snapshot->total.pss_bytes),
+                       allocators ? pst_doctor_say(doctor,
+                                                   "%" APR_UINT64_T_FMT " allocators of transaction "
+                                                   "pools have such lists; ",
+                                                   allocators)
+                                  : "",
+                       bound);
     pst_doctor_figure(finding, "retained_bytes", kept.bytes);
     pst_doctor_figure(finding, "held_bytes", kept.of);
     pst_doctor_figure(finding, "pss_bytes", (double)snapshot->total.pss_bytes);
     figures_of(finding, &kept);
     pst_doctor_figure(finding, "max_free_bytes", (double)max_free);
-    finding->advice = pst_doctor_say(doctor, "%s POST /pool-status/release gives it back now, where PoolStatControl is On; "
-                                     "PoolStatRelease does so in the background.", suggest(doctor, finding, max_free));
+    finding->advice = pst_doctor_say(doctor,
+                                     "%s POST /pool-status/release gives it back now, where PoolStatControl is On; "
+                                     "PoolStatRelease does so in the background.",
+                                     suggest(doctor, finding, max_free));
 }
 
 /* ---- the heap ---- */
@@ -303,17 +324,21 @@ static void find_heap_free(pst_doctor_t *doctor)
     glibc = books->heap_kind == PST_HEAP_GLIBC;
     many = glibc && books->heap_arenas > PST_DOCTOR_ARENAS;
     finding = find(doctor, "heap-free-dominates", &kept);
-    finding->what = pst_doctor_say(doctor, "%s %s of the %s of the heap free: given back by free(), kept by %s.",
-                                   who(doctor, &kept, "has", "have"), pst_doctor_size(doctor, kept.bytes),
-                                   pst_doctor_size(doctor, kept.of), glibc ? "the C library" : pst_heap_word(books->heap_kind));
-    finding->evidence = pst_doctor_say(doctor, "%s There are %" APR_UINT64_T_FMT " arenas in that child; %s are in use.",
-                                       for_how_long(doctor, &kept), books->heap_arenas,
-                                       pst_doctor_size(doctor, (double)books->heap_in_use_bytes));
-    finding->advice = pst_doctor_say(doctor, "%sPOST /pool-status/release gives it back now, where PoolStatControl is On; PoolStatRelease "
-                                     "does so in the background.%s",
-                                     many ? "MALLOC_ARENA_MAX=2 in httpd's environment (envvars) keeps threads from spreading over so "
-                                            "many arenas. " : "",
-                                     glibc && !many ? " What is used on top of it keeps the C library from doing so by itself." : "");
+    finding->what =
+        pst_doctor_say(doctor, "%s %s of the %s of the heap free: given back by free(), kept by %s.",
+                       who(doctor, &kept, "has", "have"), pst_doctor_size(doctor, kept.bytes),
+                       pst_doctor_size(doctor, kept.of), glibc ? "the C library" : pst_heap_word(books->heap_kind));
+    finding->evidence = pst_doctor_say(
+        doctor, "%s There are %" APR_UINT64_T_FMT " arenas in that child; %s are in use.", for_how_long(doctor, &kept),
+        books->heap_arenas, pst_doctor_size(doctor, (double)books->heap_in_use_bytes));
+    finding->advice = pst_doctor_say(
+        doctor,
+        "%sPOST /pool-status/release gives it back now, where PoolStatControl is On; PoolStatRelease "
+        "does so in the background.%s",
+        many ? "MALLOC_ARENA_MAX=2 in httpd's environment (envvars) keeps threads from spreading over so "
+               "many arenas. "
+             : "",
+        glibc && !many ? " What is used on top of it keeps the C library from doing so by itself." : "");
     pst_doctor_figure(finding, "heap_free_bytes", kept.bytes);
     pst_doctor_figure(finding, "heap_bytes", kept.of);
     figures_of(finding, &kept);
@@ -355,15 +380,21 @@ static void find_slack(pst_doctor_t *doctor)
     finding->what = pst_doctor_say(doctor, "%s %s of the %s that pools reserve handed out to nobody: slack.",
                                    who(doctor, &kept, "has", "have"), pst_doctor_size(doctor, kept.bytes),
                                    pst_doctor_size(doctor, kept.of));
-    finding->evidence = pst_doctor_say(doctor, "%s Child %u has %" APR_UINT64_T_FMT " pools that reserve %s and use %s. Each pool takes "
-                                       "8 KiB at least.", for_how_long(doctor, &kept),
-                                       (unsigned)kept.child->head.owner, kept.child->pools,
-                                       pst_doctor_size(doctor, (double)kept.child->reserved_bytes),
-                                       pst_doctor_size(doctor, (double)kept.child->used_bytes));
-    finding->advice = "Many small pools, or large pieces that leave the ends of nodes unused: whoever makes them could use fewer.";
+    finding->evidence =
+        pst_doctor_say(doctor,
+                       "%s Child %u has %" APR_UINT64_T_FMT " pools that reserve %s and use %s. Each pool takes "
+                       "8 KiB at least.",
+                       for_how_long(doctor, &kept), (unsigned)kept.child->head.owner, kept.child->pools,
+                       pst_doctor_size(doctor, (double)kept.child->reserved_bytes),
+                       pst_doctor_size(doctor, (double)kept.child->used_bytes));
+    finding->advice =
+        "Many small pools, or large pieces that leave the ends of nodes unused: whoever makes them could use fewer.";
     if (most && most->pools > kept.child->pools / 2) {
-        finding->advice = pst_doctor_say(doctor, "Most of them, %" APR_UINT64_T_FMT ", are of the class %s: who makes them could "
-                                         "use one pool for many.", most->pools, most->row.tag[0] ? most->row.tag : "(no tag)");
+        finding->advice =
+            pst_doctor_say(doctor,
+                           "Most of them, %" APR_UINT64_T_FMT ", are of the class %s: who makes them could "
+                           "use one pool for many.",
+                           most->pools, most->row.tag[0] ? most->row.tag : "(no tag)");
         finding->tag = apr_pstrdup(doctor->pool, most->row.tag);
     }
     pst_doctor_figure(finding, "slack_bytes", kept.bytes);

@@ -32,7 +32,8 @@ typedef struct pst_top_t {
 
 void pst_top_add(pst_top_t *top, double weight, const void *item);
 
-/** A finding more, about the server as a whole until said otherwise. @return a spare one that nobody reads if there are too many */
+/** A finding more, about the server as a whole until said otherwise. @return a spare one that nobody reads if there are
+ *  too many */
 pst_finding_t *pst_doctor_find(pst_doctor_t *doctor, const char *id, pst_severity_e severity);
 
 /** A figure of a finding more. */

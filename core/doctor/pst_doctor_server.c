@@ -29,13 +29,15 @@ static void not_instrumented(pst_doctor_t *doctor)
         return;
     }
     finding = pst_doctor_find(doctor, "not-instrumented", PST_SEVERITY_WARNING);
-    finding->what = pst_doctor_say(doctor, "%u of %u children are not instrumented: %s.", (unsigned)count,
-                                   (unsigned)snapshot->child_count,
-                                   worst->level == PST_LEVEL_HOOKS ? "their figures are exact where a hook runs, older between"
-                                                                   : "connections and requests are counted, bytes are not known");
+    finding->what = pst_doctor_say(
+        doctor, "%u of %u children are not instrumented: %s.", (unsigned)count, (unsigned)snapshot->child_count,
+        worst->level == PST_LEVEL_HOOKS ? "their figures are exact where a hook runs, older between"
+                                        : "connections and requests are counted, bytes are not known");
     finding->evidence = pst_doctor_say(doctor, "The reason: %s.", worst->reason[0] ? worst->reason : "none was given");
-    finding->advice = "PoolStatInstrument On, if it is Off. Otherwise the reason says what stands in the way; the error log has it too "
-                      "(PST0003, PST0005).";
+    finding->advice =
+        "PoolStatInstrument On, if it is Off. Otherwise the reason says what stands in the way; the error log has it "
+        "too "
+        "(PST0003, PST0005).";
     pst_doctor_figure(finding, "children", count);
     pst_doctor_figure(finding, "children_shown", snapshot->child_count);
 }
@@ -62,10 +64,15 @@ static void slots_exceeded(pst_doctor_t *doctor)
     wanted = slots + (most > slots ? most : slots);
     wanted = wanted > 65536 ? 65536 : wanted;
     finding = pst_doctor_find(doctor, "slots-exceeded", PST_SEVERITY_INFO);
-    finding->what = pst_doctor_say(doctor, "Connections found no slot on the board, in %" APR_UINT64_T_FMT " of %u children: they are in the "
-                                   "sums, in no row of their own.", children, (unsigned)snapshot->child_count);
-    finding->evidence = pst_doctor_say(doctor, "%" APR_UINT64_T_FMT " so far, %" APR_UINT64_T_FMT " of them open now; a child has %"
-                                       APR_UINT64_T_FMT " slots.", ever, now, slots);
+    finding->what = pst_doctor_say(doctor,
+                                   "Connections found no slot on the board, in %" APR_UINT64_T_FMT
+                                   " of %u children: they are in the "
+                                   "sums, in no row of their own.",
+                                   children, (unsigned)snapshot->child_count);
+    finding->evidence = pst_doctor_say(doctor,
+                                       "%" APR_UINT64_T_FMT " so far, %" APR_UINT64_T_FMT
+                                       " of them open now; a child has %" APR_UINT64_T_FMT " slots.",
+                                       ever, now, slots);
     finding->advice = pst_doctor_say(doctor, "PoolStatConnections %" APR_UINT64_T_FMT ".", wanted);
     pst_doctor_figure(finding, "connections", (double)ever);
     pst_doctor_figure(finding, "connections_open", (double)now);
@@ -82,12 +89,18 @@ static void homeless(pst_doctor_t *doctor)
         return;
     }
     finding = pst_doctor_find(doctor, "homeless-children", PST_SEVERITY_WARNING);
-    finding->what = pst_doctor_say(doctor, "%" APR_UINT64_T_FMT " children found no free block on the board since the server started: their "
-                                   "memory is not shown.", snapshot->about.homeless);
-    finding->evidence = pst_doctor_say(doctor, "The board has %u blocks, for two generations of ServerLimit; %u are in use now.",
-                                       (unsigned)doctor->board->child_count, (unsigned)snapshot->child_count);
-    finding->advice = "Reload less often than children of older generations need to end, or raise ServerLimit, and with it the board, "
-                      "by a restart.";
+    finding->what = pst_doctor_say(doctor,
+                                   "%" APR_UINT64_T_FMT
+                                   " children found no free block on the board since the server started: their "
+                                   "memory is not shown.",
+                                   snapshot->about.homeless);
+    finding->evidence =
+        pst_doctor_say(doctor, "The board has %u blocks, for two generations of ServerLimit; %u are in use now.",
+                       (unsigned)doctor->board->child_count, (unsigned)snapshot->child_count);
+    finding->advice =
+        "Reload less often than children of older generations need to end, or raise ServerLimit, and with it the "
+        "board, "
+        "by a restart.";
     pst_doctor_figure(finding, "children", (double)snapshot->about.homeless);
     pst_doctor_figure(finding, "blocks", doctor->board->child_count);
     pst_doctor_figure(finding, "blocks_used", snapshot->child_count);
@@ -103,8 +116,11 @@ static void board_nearly_full(pst_doctor_t *doctor)
     }
     finding = pst_doctor_find(doctor, "board-nearly-full", PST_SEVERITY_INFO);
     finding->what = "The board is nearly full: the next children may find no block, and would not be shown.";
-    finding->evidence = pst_doctor_say(doctor, "%" APR_UINT64_T_FMT " of %" APR_UINT64_T_FMT " blocks are in use: it has room for two "
-                                       "generations of ServerLimit.", used, blocks);
+    finding->evidence =
+        pst_doctor_say(doctor,
+                       "%" APR_UINT64_T_FMT " of %" APR_UINT64_T_FMT " blocks are in use: it has room for two "
+                       "generations of ServerLimit.",
+                       used, blocks);
     finding->advice = "Children of older generations take the room: reload less often than they need to end.";
     pst_doctor_figure(finding, "blocks", (double)blocks);
     pst_doctor_figure(finding, "blocks_used", (double)used);
@@ -134,7 +150,8 @@ static void lingering(pst_doctor_t *doctor)
         const pst_generation_row_t *generation = generation_of(snapshot, child->head.generation);
         apr_uint64_t ended = generation ? generation->row.generation_ended : 0;
 
-        if (!child->head.ended_how && ended && ended < snapshot->taken && (snapshot->taken - ended) / 1000000 >= PST_DOCTOR_LINGERS) {
+        if (!child->head.ended_how && ended && ended < snapshot->taken
+            && (snapshot->taken - ended) / 1000000 >= PST_DOCTOR_LINGERS) {
             count++;
             held += child->head.held_bytes < ((apr_uint64_t)1 << 50) ? child->head.held_bytes : 0;
             longest = snapshot->taken - ended > longest ? snapshot->taken - ended : longest;
@@ -144,12 +161,15 @@ static void lingering(pst_doctor_t *doctor)
         return;
     }
     finding = pst_doctor_find(doctor, "lingering-generation", PST_SEVERITY_INFO);
-    finding->what = pst_doctor_say(doctor, "%u children of older generations still live, %s after the configuration was reloaded.",
-                                   (unsigned)count, pst_doctor_age(doctor, longest));
+    finding->what =
+        pst_doctor_say(doctor, "%u children of older generations still live, %s after the configuration was reloaded.",
+                       (unsigned)count, pst_doctor_age(doctor, longest));
     finding->evidence = pst_doctor_say(doctor, "Their pools hold %s; they end when their last connection does.",
                                        pst_doctor_size(doctor, (double)held));
-    finding->advice = "Their connections show what keeps them (sort by age): long downloads, websockets, streams. Timeout and ProxyTimeout "
-                      "bound those that stand still.";
+    finding->advice =
+        "Their connections show what keeps them (sort by age): long downloads, websockets, streams. Timeout and "
+        "ProxyTimeout "
+        "bound those that stand still.";
     pst_doctor_figure(finding, "children", count);
     pst_doctor_figure(finding, "held_bytes", (double)held);
     pst_doctor_figure(finding, "lasted_seconds", (double)longest / 1e6);
@@ -202,13 +222,16 @@ static void children_exceed_memory(pst_doctor_t *doctor)
     fit = fit < 1 ? 1 : fit;
     finding = pst_doctor_find(doctor, "children-exceed-memory", PST_SEVERITY_CRITICAL);
     finding->what = "All the children that MaxRequestWorkers allows would need more memory than there is.";
-    finding->evidence = pst_doctor_say(doctor, "%.0f children of %s each (the median of the proportional sizes of %u) are %s; %s has %s.",
-                                       children, pst_doctor_size(doctor, each), (unsigned)count, pst_doctor_size(doctor, children * each),
-                                       pst_memory_word(about->memory_kind), pst_doctor_size(doctor, limit));
-    finding->advice = pst_doctor_say(doctor, "MaxRequestWorkers %.0f (%.0f children%s) leaves %d %% for everything else; or make children "
-                                     "smaller: the other findings say how.", fit * threads, fit,
-                                     threads > 1 ? pst_doctor_say(doctor, " of %.0f threads", threads) : "",
-                                     100 - PST_DOCTOR_MEMORY_SHARE);
+    finding->evidence = pst_doctor_say(
+        doctor, "%.0f children of %s each (the median of the proportional sizes of %u) are %s; %s has %s.", children,
+        pst_doctor_size(doctor, each), (unsigned)count, pst_doctor_size(doctor, children * each),
+        pst_memory_word(about->memory_kind), pst_doctor_size(doctor, limit));
+    finding->advice =
+        pst_doctor_say(doctor,
+                       "MaxRequestWorkers %.0f (%.0f children%s) leaves %d %% for everything else; or make children "
+                       "smaller: the other findings say how.",
+                       fit * threads, fit, threads > 1 ? pst_doctor_say(doctor, " of %.0f threads", threads) : "",
+                       100 - PST_DOCTOR_MEMORY_SHARE);
     pst_doctor_figure(finding, "children_limit", children);
     pst_doctor_figure(finding, "median_pss_bytes", each);
     pst_doctor_figure(finding, "needed_bytes", children * each);

@@ -57,7 +57,8 @@ static int is_told(const pst_doctor_t *doctor, const pst_child_row_t *child, uns
     double least = (double)child->rows * PST_DOCTOR_GROWN_EACH;
 
     return child->rows >= PST_DOCTOR_ALIKE && (!of || of->fastest[scope] * 2 <= sum->per_minute)
-           && pst_doctor_grown(doctor, sum, least > PST_DOCTOR_GROWN ? least : PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS);
+           && pst_doctor_grown(doctor, sum, least > PST_DOCTOR_GROWN ? least : PST_DOCTOR_GROWN,
+                               PST_DOCTOR_RECORD_SECONDS);
 }
 
 static void add(group_t *group, const pst_child_row_t *child, unsigned scope)
@@ -85,16 +86,20 @@ static void find(pst_doctor_t *doctor, const group_t *group, unsigned scope)
     finding->what = pst_doctor_say(doctor, "%s of %s grow by %s together, and there are as many of them all the time.",
                                    requests ? "The requests" : "The connections",
                                    group->children > 1 ? pst_doctor_say(doctor, "%u children", group->children)
-                                                       : pst_doctor_say(doctor, "child %u", (unsigned)finding->pid), rate);
-    finding->evidence = pst_doctor_say(doctor, "%s%s%" APR_UINT64_T_FMT " connections are open%s.",
-                                       group->children > 1 ? pst_doctor_say(doctor, "The most in child %u: ", (unsigned)finding->pid) : "",
-                                       pst_doctor_say(doctor, "%s ", pst_doctor_since(doctor, sum)), group->alike,
-                                       sum->per_request > 0 && !requests ? pst_doctor_say(doctor, ", and keep %s of each request",
-                                                                             pst_doctor_size(doctor, (double)sum->per_request)) : "");
-    finding->advice = pst_doctor_say(doctor, "%s %s", pst_doctor_author(doctor, finding, group->worst, sum, (int)scope),
-                                     requests ? "The memory comes back when the requests end."
-                                              : "The memory comes back when the connections end: MaxKeepAliveRequests bounds how "
-                                                "long that takes.");
+                                                       : pst_doctor_say(doctor, "child %u", (unsigned)finding->pid),
+                                   rate);
+    finding->evidence = pst_doctor_say(
+        doctor, "%s%s%" APR_UINT64_T_FMT " connections are open%s.",
+        group->children > 1 ? pst_doctor_say(doctor, "The most in child %u: ", (unsigned)finding->pid) : "",
+        pst_doctor_say(doctor, "%s ", pst_doctor_since(doctor, sum)), group->alike,
+        sum->per_request > 0 && !requests
+            ? pst_doctor_say(doctor, ", and keep %s of each request", pst_doctor_size(doctor, (double)sum->per_request))
+            : "");
+    finding->advice =
+        pst_doctor_say(doctor, "%s %s", pst_doctor_author(doctor, finding, group->worst, sum, (int)scope),
+                       requests ? "The memory comes back when the requests end."
+                                : "The memory comes back when the connections end: MaxKeepAliveRequests bounds how "
+                                  "long that takes.");
     pst_doctor_rate_figures(finding, sum);
     pst_doctor_figure(finding, "connections", (double)group->alike);
     pst_doctor_figure(finding, "children", group->children);

@@ -9,21 +9,22 @@
 #define PST_DOCTOR_MIB ((apr_uint64_t)1024 * 1024)
 
 /* Nothing is judged by a record shorter than this: a server that warms up grows, one between two bursts keeps
- * what it freed.  Points, so that a coarse interval needs a longer time; and seconds, so that a fine one does not need less. */
+ * what it freed.  Points, so that a coarse interval needs a longer time; and seconds, so that a fine one does not need
+ * less. */
 #define PST_DOCTOR_RECORD_POINTS  20
 #define PST_DOCTOR_RECORD_SECONDS 20
 
-/* What only the child's end gives back, its process scope and its heap, is called a leak, so it takes longer: a server that
- * warms up fills caches, and threads that are first used take what they keep. */
+/* What only the child's end gives back, its process scope and its heap, is called a leak, so it takes longer: a server
+ * that warms up fills caches, and threads that are first used take what they keep. */
 #define PST_DOCTOR_LEAK_SECONDS   40
-/* With a record of minutes a leak is one even if nothing is known about whose it is; and only then may growth that comes
- * back with its request or connection be critical. */
+/* With a record of minutes a leak is one even if nothing is known about whose it is; and only then may growth that
+ * comes back with its request or connection be critical. */
 #define PST_DOCTOR_LONG_SECONDS   300
 /* A rate says something about so many times the time over which it was seen, and a day at most. */
 #define PST_DOCTOR_FORESEES       24
 
-/* Eight of APR's smallest nodes: less than that is how pools always fill their nodes up. Of a process scope a node for each
- * thread at least: each may have to fill up one that is kept for it. */
+/* Eight of APR's smallest nodes: less than that is how pools always fill their nodes up. Of a process scope a node for
+ * each thread at least: each may have to fill up one that is kept for it. */
 #define PST_DOCTOR_GROWN          65536
 #define PST_DOCTOR_GROWN_THREAD   8192
 /* Fewer connections than that are told one by one. */
@@ -47,7 +48,8 @@
 /* Retained, free in the heap, slack: worth a word from here on, in one child, and if it is at least half of all.
  * A small idle child keeps some MiB for its next request, and should. */
 #define PST_DOCTOR_KEPT           (16 * PST_DOCTOR_MIB)
-/* The same of all children together, where each keeps little: as with prefork, whose children have one allocator each. */
+/* The same of all children together, where each keeps little: as with prefork, whose children have one allocator
+ * each. */
 #define PST_DOCTOR_KEPT_SERVER    (64 * PST_DOCTOR_MIB)
 /* From here on, over all children, it is a warning. */
 #define PST_DOCTOR_KEPT_WARNING   (256 * PST_DOCTOR_MIB)

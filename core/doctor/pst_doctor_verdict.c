@@ -18,7 +18,8 @@ int pst_doctor_long_enough(const pst_doctor_t *doctor, apr_uint64_t usec, apr_ui
     return usec >= seconds * 1000000 && usec / 1000000 >= seconds * doctor->board->interval;
 }
 
-int pst_doctor_grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least, apr_uint64_t seconds)
+int pst_doctor_grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least,
+                     apr_uint64_t seconds)
 {
     return verdict->state == PST_TREND_GROWING && pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), seconds)
            && (double)verdict->gained >= least;
@@ -38,12 +39,13 @@ void pst_doctor_waits(const pst_doctor_t *doctor, const pst_shared_verdict_t *ve
     findings->begun_by = (double)verdict->gained;
     gained = pst_doctor_size(doctor, (double)verdict->gained);
     if ((double)verdict->gained < least) {
-        findings->waits = pst_doctor_say(doctor, "%s grew by %s in %s; below %s that is no finding", what, gained,
-                                         pst_doctor_age(doctor, pst_doctor_lasted(verdict)), pst_doctor_size(doctor, least));
+        findings->waits =
+            pst_doctor_say(doctor, "%s grew by %s in %s; below %s that is no finding", what, gained,
+                           pst_doctor_age(doctor, pst_doctor_lasted(verdict)), pst_doctor_size(doctor, least));
     }
     else if (!pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), seconds)) {
-        findings->waits = pst_doctor_say(doctor, "%s grew by %s in %s; it is a finding if that lasts for %s", what, gained,
-                                         pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
+        findings->waits = pst_doctor_say(doctor, "%s grew by %s in %s; it is a finding if that lasts for %s", what,
+                                         gained, pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
                                          pst_doctor_age(doctor, seconds * doctor->board->interval * 1000000));
     }
     else {
@@ -83,10 +85,11 @@ const char *pst_doctor_since(const pst_doctor_t *doctor, const pst_shared_verdic
 {
     double minutes = foreseen(verdict);
 
-    return pst_doctor_say(doctor, "It grew by %s, evenly, in %s (r\xc2\xb2 %.2f); if that goes on, it is %s more in %s.",
-                          pst_doctor_size(doctor, (double)verdict->gained), pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
-                          verdict->fit / 1000.0, pst_doctor_size(doctor, (double)verdict->per_minute * minutes),
-                          minutes < 1440 ? pst_doctor_age(doctor, (apr_uint64_t)(minutes * 60e6)) : "a day");
+    return pst_doctor_say(
+        doctor, "It grew by %s, evenly, in %s (r\xc2\xb2 %.2f); if that goes on, it is %s more in %s.",
+        pst_doctor_size(doctor, (double)verdict->gained), pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
+        verdict->fit / 1000.0, pst_doctor_size(doctor, (double)verdict->per_minute * minutes),
+        minutes < 1440 ? pst_doctor_age(doctor, (apr_uint64_t)(minutes * 60e6)) : "a day");
 }
 
 void pst_doctor_rate_figures(pst_finding_t *finding, const pst_shared_verdict_t *verdict)
@@ -116,7 +119,8 @@ const pst_class_row_t *pst_doctor_growing_class(const pst_child_row_t *child)
     for (apr_uint32_t c = 0; c < child->class_count; c++) {
         const pst_class_row_t *class = &child->classes[c];
 
-        if (class->index && (class->row.creator || class->row.verdict.site) && class->row.verdict.state == PST_TREND_GROWING
+        if (class->index && (class->row.creator || class->row.verdict.site)
+            && class->row.verdict.state == PST_TREND_GROWING
             && (!found || class->row.verdict.per_minute > found->row.verdict.per_minute)) {
             found = class;
         }

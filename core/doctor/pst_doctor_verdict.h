@@ -14,7 +14,8 @@ apr_uint64_t pst_doctor_lasted(const pst_shared_verdict_t *verdict);
 int pst_doctor_long_enough(const pst_doctor_t *doctor, apr_uint64_t usec, apr_uint64_t seconds);
 
 /** Whether it grows, for so many seconds, by so many bytes. */
-int pst_doctor_grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least, apr_uint64_t seconds);
+int pst_doctor_grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, double least,
+                     apr_uint64_t seconds);
 
 /** What grows and is no finding yet, and what it waits for: nobody may say that all is well. */
 void pst_doctor_waits(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, const char *what, double least,
@@ -40,7 +41,8 @@ const char *pst_doctor_author(pst_doctor_t *doctor, pst_finding_t *finding, cons
                               const pst_shared_verdict_t *verdict, int scope);
 
 /** " The code behind it is ...", where nobody is to be blamed; empty if it is not known. */
-const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *child, const pst_shared_verdict_t *verdict);
+const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *child,
+                            const pst_shared_verdict_t *verdict);
 
 /** How a growth ranks among its like: by what it gained, in powers of two, so that five of a kind keep their places. */
 double pst_doctor_weight(const pst_shared_verdict_t *verdict);

@@ -20,7 +20,8 @@ static const char *candidates(const pst_doctor_t *doctor, const pst_child_row_t 
         pst_who_t who;
 
         if (pst_who_of_frame(&who, doctor->snapshot, child, one->site, one->share, one->samples) && one->share) {
-            list = pst_doctor_say(doctor, "%s%s%s %u %%", list ? list : "", list ? ", " : "", who.of.module, one->share / 10u);
+            list = pst_doctor_say(doctor, "%s%s%s %u %%", list ? list : "", list ? ", " : "", who.of.module,
+                                  one->share / 10u);
         }
     }
     return list;
@@ -35,8 +36,9 @@ static const char *not_known(const pst_doctor_t *doctor, const pst_child_row_t *
         return pst_doctor_say(doctor, "No one module holds most of what stayed, several do: %s.", list);
     }
     if (list) {
-        return pst_doctor_say(doctor, "Who holds it is not known yet: %" APR_UINT64_T_FMT " samples that stayed are too few. So far: %s.",
-                              blame->samples, list);
+        return pst_doctor_say(
+            doctor, "Who holds it is not known yet: %" APR_UINT64_T_FMT " samples that stayed are too few. So far: %s.",
+            blame->samples, list);
     }
     return "Who holds it is not known yet: look again when it has grown some more.";
 }
@@ -62,7 +64,8 @@ const char *pst_doctor_author(pst_doctor_t *doctor, pst_finding_t *finding, cons
     return pst_doctor_say(doctor, "%s %s: write to the author of %s.", share, finding->site, finding->blamed);
 }
 
-const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *child, const pst_shared_verdict_t *verdict)
+const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *child,
+                            const pst_shared_verdict_t *verdict)
 {
     char text[PST_WHO_LEN];
     pst_who_t who;

@@ -73,7 +73,8 @@ static inline void put(pst_emit_t *emit, const char *data, apr_size_t len)
     emit->used += len;
 }
 
-/* The same of a text of which SHORT bytes can be read at any of its bytes and at its end: a piece's, see PST_PIECE_PAD. */
+/* The same of a text of which SHORT bytes can be read at any of its bytes and at its end: a piece's, see
+ * PST_PIECE_PAD. */
 enum { SHORT = sizeof(PST_PIECE_PAD) };
 
 static inline void put_run(pst_emit_t *emit, const char *data, apr_size_t len)
@@ -153,8 +154,8 @@ static unsigned code_of(const unsigned char *s, apr_size_t len)
 
 /*
  * Characters that turn what a person reads around them, or that nobody sees, in order: C1 controls, all of Unicode's
- * format characters (Cf: direction, zero width, tags), separators of lines, fillers, selectors of variants, and what is no
- * character (Unicode 15, DerivedGeneralCategory and Default_Ignorable_Code_Point).
+ * format characters (Cf: direction, zero width, tags), separators of lines, fillers, selectors of variants, and what is
+ * no character (Unicode 15, DerivedGeneralCategory and Default_Ignorable_Code_Point).
  */
 static const struct {
     unsigned first, last;

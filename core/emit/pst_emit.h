@@ -113,7 +113,8 @@ void pst_emit_null(pst_emit_t *emit, const char *key);
 
 /**
  * All back ends: one figure of the metric table.  HTML fills the current cell: {{key}}, {{label}}, {{help}},
- * {{value}} for people, {{exact}}, {{zero}} (a class name if it is 0), {{share}}.  Others print whole numbers, times as seconds since the epoch.
+ * {{value}} for people, {{exact}}, {{zero}} (a class name if it is 0), {{share}}.  Others print whole numbers, times as
+ * seconds since the epoch.
  * @param key the metric's own or its short one
  */
 void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e metric, apr_uint64_t value);

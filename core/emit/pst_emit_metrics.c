@@ -164,7 +164,8 @@ void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_labels_t *f
                      apr_uint64_t value)
 {
     const pst_metric_t *metric = emit->family;
-    apr_size_t need = emit->family_len + strlen(suffix) + (first ? first->len : 0) + (more ? more->len : 0) + LINE_SLACK;
+    apr_size_t need =
+        emit->family_len + strlen(suffix) + (first ? first->len : 0) + (more ? more->len : 0) + LINE_SLACK;
     char *begin, *to;
 
     if (value == PST_UNKNOWN) {

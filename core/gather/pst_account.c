@@ -82,7 +82,8 @@ void pst_account_together(void)
     pst_shared_child_t *to = g.shared;
 
 #define PST_METRIC_CHILD(...) pst_add(&to->PST_FIELD(__VA_ARGS__), (apr_int64_t)from->PST_FIELD(__VA_ARGS__));
-#define PST_METRIC_USAGE(...) pst_add(&to->process.PST_FIELD(__VA_ARGS__), (apr_int64_t)from->process.PST_FIELD(__VA_ARGS__));
+#define PST_METRIC_USAGE(...) \
+    pst_add(&to->process.PST_FIELD(__VA_ARGS__), (apr_int64_t)from->process.PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     pst_child.block = to;
     g.process.usage = &to->process;

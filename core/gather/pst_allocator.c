@@ -194,7 +194,8 @@ static apr_uint64_t weigh_bag(void)
     return bytes;
 }
 
-/* Within take(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what is kept after us. */
+/* Within take(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what is kept
+ * after us. */
 static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_apr_some_t *some, apr_uint64_t was)
 {
     apr_uint64_t left = 0;
@@ -328,7 +329,8 @@ apr_uint64_t pst_allocator_take_some(apr_uint64_t least, apr_uint64_t most)
     return g.bytes;
 }
 
-/* Nothing is taken, by asking for the impossible; but for what an owner leaves behind who comes meanwhile: it is in the bag. */
+/* Nothing is taken, by asking for the impossible; but for what an owner leaves behind who comes meanwhile: it is in the
+ * bag. */
 apr_uint64_t pst_allocator_find_larger(apr_uint64_t than)
 {
     unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE), i, count = 0;

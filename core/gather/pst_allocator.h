@@ -32,13 +32,15 @@
 
 typedef struct pst_allocator_t {
     apr_uint64_t     state;         /**< atomic: 0 = ACTIVE, else turn << 2 and IDLE or TAKEN */
-    apr_uint64_t     turns;         /**< owner: times it was idle. Goes on when the entry changes hands: no turn comes twice */
+    apr_uint64_t     turns;         /**< owner: times it was idle. Goes on when the entry changes hands: no turn comes
+                                         twice */
     apr_pool_t      *pool;          /**< atomic: NULL = the entry is free */
     apr_allocator_t *allocator;     /**< atomic: the pool's own; stable unless ACTIVE */
     apr_allocator_t *spare;         /**< releaser, before TAKEN: what the owner goes on with */
     apr_uint64_t     kept;          /**< atomic: bytes in the free list, as last taken by the owner */
     apr_uint64_t     max_free;      /**< atomic: its limit, bytes */
-    apr_int32_t      out;           /**< owner: nodes with bucket allocators taken straight from the allocator, not given back yet */
+    apr_int32_t      out;           /**< owner: nodes with bucket allocators taken straight from the allocator, not
+                                         given back yet */
     apr_uint32_t     own;           /**< atomic: 1 = the pool's alone; 0 = it is only watched */
 } __attribute__((aligned(64))) pst_allocator_t;
 
@@ -117,10 +119,11 @@ int pst_allocator_take(pst_allocator_round_t *round);
 void pst_allocator_try_all(void);
 
 /**
- * Take some nodes of one idle allocator into the bag and leave it the others: of one that keeps most, within a factor of
- * two. One that has none that may go is not tried again.
+ * Take some nodes of one idle allocator into the bag and leave it the others: of one that keeps most, within a factor
+ * of two. One that has none that may go is not tried again.
  * Only while the bag is empty.
- * @param least, most  nodes of at least so many bytes, together no more than most; but if the owner comes just then, all
+ * @param least, most  nodes of at least so many bytes, together no more than most; but if the owner comes just then,
+ * all
  *                     that the allocator kept
  * @return bytes in the bag; 0: there are none that may go
  */

@@ -3,7 +3,8 @@
  * Sampled blocks: see the header.
  *
  * A hash of fixed windows: an address lives anywhere in the WINDOW entries from its hash on and every look-up checks
- * them all, so removals need no tombstones. The addresses lie apart from what is known of them: a look-up reads two cache lines.
+ * them all, so removals need no tombstones. The addresses lie apart from what is known of them: a look-up reads two
+ * cache lines.
  */
 #include "pst_block.h"
 
@@ -33,7 +34,8 @@ static long turn(const void *at, apr_uintptr_t from, apr_uintptr_t to)
     for (; i < end; i++) {
         apr_uintptr_t seen = __atomic_load_n(&addresses[i], __ATOMIC_RELAXED);
 
-        if (seen == from && __atomic_compare_exchange_n(&addresses[i], &seen, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        if (seen == from
+            && __atomic_compare_exchange_n(&addresses[i], &seen, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
             return (long)i;
         }
     }

@@ -78,7 +78,8 @@ static void find_place(place_t *place, const void *creator)
     }
     object = pst_object_find((const void *)at);
     if (object) {
-        place->frame = PST_FRAME(pst_board_module_add(g.board, object->id, object->name, object->kind), at - object->base);
+        place->frame =
+            PST_FRAME(pst_board_module_add(g.board, object->id, object->name, object->kind), at - object->base);
         pst_cut(place->function, sizeof(place->function), pst_object_symbol(object->id, at - object->base, &into));
     }
     else {

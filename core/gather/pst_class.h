@@ -22,7 +22,8 @@
 typedef struct pst_class_t {
     pst_shared_class_t *row;
     const void         *creator;    /**< return address, or NULL */
-    const char         *tag;        /**< what apr_pool_tag() was given, if that can be told by its address; NULL: no tag */
+    const char         *tag;        /**< what apr_pool_tag() was given, if that can be told by its address; NULL: no tag
+                                         */
     apr_uint32_t        next;       /**< of the same creator; 0 ends (atomic) */
 } pst_class_t;
 

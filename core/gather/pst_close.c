@@ -2,7 +2,8 @@
  *
  * A close look at growth: see the header.
  *
- * Concurrency: rates and the clock are relaxed atomics that growths read; what changes them belongs to the watchdog's thread.
+ * Concurrency: rates and the clock are relaxed atomics that growths read; what changes them belongs to the watchdog's
+ * thread.
  */
 #include "pst_close.h"
 #include "pst_clock.h"
@@ -135,7 +136,8 @@ double pst_close_beat(apr_uint64_t now)
 /* @param least the rate that begins or ends it all: below it each is taken */
 static void adapt(apr_uint32_t *rate_at, apr_uint32_t *taken_at, double target, double least)
 {
-    double taken = __atomic_exchange_n(taken_at, 0, __ATOMIC_RELAXED), rate = __atomic_load_n(rate_at, __ATOMIC_RELAXED);
+    double taken = __atomic_exchange_n(taken_at, 0, __ATOMIC_RELAXED),
+           rate = __atomic_load_n(rate_at, __ATOMIC_RELAXED);
 
     if (taken > target) {
         rate = fmin(fmax(rate, least) * fmin(taken / target, 64), 1e9);

@@ -2,10 +2,10 @@
  *
  * A close look at growth: of which scopes, and how many samples of it are taken.
  *
- * Pools that have lived for a second are where memory stays: each of their growths is sampled, as far as they are not too many.  Of
- * young ones, first nodes above all, a part is, as most of them are gone within the request.  While each allocation is
- * seen (pst_wrap_close.c), allocations in old pools are sampled by their bytes instead of growths.  The chance of
- * each is what its weight is divided by, so that sums are unbiased.
+ * Pools that have lived for a second are where memory stays: each of their growths is sampled, as far as they are not
+ * too many.  Of young ones, first nodes above all, a part is, as most of them are gone within the request.  While each
+ * allocation is seen (pst_wrap_close.c), allocations in old pools are sampled by their bytes instead of growths.  The
+ * chance of each is what its weight is divided by, so that sums are unbiased.
  *
  * Gather side only: child processes.
  */
@@ -47,7 +47,8 @@ void pst_close_each(int on);
 /** Watchdog, once a second: the clock goes on. @return seconds since the start */
 double pst_close_beat(apr_uint64_t now);
 
-/** Watchdog, once a second: as many samples as are enough, fewer the fewer there is room for. @param live how many there are */
+/** Watchdog, once a second: as many samples as are enough, fewer the fewer there is room for. @param live how many
+ *  there are */
 void pst_close_adapt(int live);
 
 /** Since when a scope is looked into: seconds since the start, and the time. Watchdog. */

@@ -300,7 +300,8 @@ static void patch_new(const pst_got_loads_t *now)
     if (pst_pages_take(&here, &why) != APR_SUCCESS) {
         return;                 /* the next time */
     }
-    rv = pst_hooks_patch(PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip }, &stores);
+    rv = pst_hooks_patch(PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip },
+                         &stores);
     if ((rv == APR_SUCCESS && !stores) || ++g.tries > TRIES_MOST) {
         g.right = *now;
         g.tries = 0;
@@ -428,8 +429,8 @@ int pst_instrument_look_closely(int on)
         return 0;
     }
     if (pst_pages_take(&here, &why) == APR_SUCCESS) {
-        rv = pst_hooks_patch(on ? PST_HOOKS_CLOSE : PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE },
-                             &stores);
+        rv = pst_hooks_patch(on ? PST_HOOKS_CLOSE : PST_HOOKS_CALLS,
+                             (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE }, &stores);
         pst_pages_drop(&here);
     }
     __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);

@@ -30,7 +30,8 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
 void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shared_child_t *block,
                             apr_uint64_t profile);
 
-/** Child, after pst_instrument_start(): does libapr get its nodes from the process heap, and not by mappings of its own? */
+/** Child, after pst_instrument_start(): does libapr get its nodes from the process heap, and not by mappings of its
+ *  own? */
 int pst_instrument_nodes_in_heap(void);
 
 /**
@@ -40,8 +41,8 @@ int pst_instrument_nodes_in_heap(void);
 void pst_instrument_refresh(apr_uint64_t now);
 
 /**
- * Watchdog: have the allocations of all pools sampled by their bytes, of those that pst_close.h wants, or no more. Costs each of them some
- * instructions meanwhile. Takes the dynamic loader's lock for a walk.
+ * Watchdog: have the allocations of all pools sampled by their bytes, of those that pst_close.h wants, or no more.
+ * Costs each of them some instructions meanwhile. Takes the dynamic loader's lock for a walk.
  * @return 0 if it cannot be, or not now
  */
 int pst_instrument_look_closely(int on);

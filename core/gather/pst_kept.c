@@ -231,7 +231,8 @@ static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const ps
 
 /* -- a scope as a whole ---------------------------------------------------- */
 
-/* What stayed by site: all of it, and that of the time judged by. @return the number of samples its weights are worth */
+/* What stayed by site: all of it, and that of the time judged by. @return the number of samples its weights are
+ * worth */
 static double add_halves(unsigned which, const span_t *span, double now)
 {
     double sum = 0, squares = 0;
@@ -272,8 +273,8 @@ static holder_t *holder_of(apr_uint32_t object)
 }
 
 /*
- * By module.  What grows is there in both halves: memory that is taken for a while and given back is only in the younger one, what
- * filled up once only in the older.
+ * By module.  What grows is there in both halves: memory that is taken for a while and given back is only in the
+ * younger one, what filled up once only in the older.
  */
 static void add_holders(pst_shared_frame_t kept_place)
 {

@@ -5,8 +5,9 @@
  * The code that happens to grow a pool says little: it may give back all it took.  So of a scope that is looked into
  * (pst_close.h) only those samples count that are still there some seconds later.
  *
- * Who is to blame for a stack says pst_blame.h; sums are by module.  A module is named when with all but certainty more than half
- * of what stayed is its own, by pst_kept_is_sure(); once named it stays until another one is, or it holds less than a third.
+ * Who is to blame for a stack says pst_blame.h; sums are by module.  A module is named when with all but certainty more
+ * than half of what stayed is its own, by pst_kept_is_sure(); once named it stays until another one is, or it holds
+ * less than a third.
  *
  * Gather side only: child processes.
  */
@@ -20,7 +21,8 @@
 /** Child, once, with the call sites. */
 void pst_kept_start(const pst_board_t *board, pst_shared_child_t *block);
 
-/** Watchdog, once a second: judge the samples and publish who holds what, for the scopes as a whole and for call sites. */
+/** Watchdog, once a second: judge the samples and publish who holds what, for the scopes as a whole and for call
+ *  sites. */
 void pst_kept_judge(apr_uint64_t now);
 
 /** Of what part of a scope. */

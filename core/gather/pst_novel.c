@@ -2,8 +2,8 @@
  *
  * New, or again.  See pst_novel.h.
  *
- * A Bloom filter with two bits for each path: 20,000 different paths are told with one error in two hundred, 100,000 with
- * one in ten. It costs what was touched of 64 KiB.
+ * A Bloom filter with two bits for each path: 20,000 different paths are told with one error in two hundred, 100,000
+ * with one in ten. It costs what was touched of 64 KiB.
  */
 #include "pst_novel.h"
 

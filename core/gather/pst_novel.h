@@ -2,8 +2,9 @@
  *
  * New, or again: is what this thread serves something that the child served before?
  *
- * A table of hashed virtual hosts and paths, private to the child, of a fixed size, without locks. Whatever is in it was
- * served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards "new".
+ * A table of hashed virtual hosts and paths, private to the child, of a fixed size, without locks. Whatever is in it
+ * was served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards
+ * "new".
  *
  * What the pools of the process scope get while a thread serves a request is charged to the one or the other.
  */
@@ -18,7 +19,8 @@ typedef enum {
     PST_NOVEL_AGAIN
 } pst_novel_e;
 
-/** This thread serves a request: its host, any address that tells hosts apart, and its path. @return new or again; counted */
+/** This thread serves a request: its host, any address that tells hosts apart, and its path. @return new or again;
+ *  counted */
 pst_novel_e pst_novel_serve(const void *host, const char *path);
 
 /** This thread serves no request any more. */

@@ -2,8 +2,8 @@
  *
  * The heap profile: see the header.
  *
- * Calls are redirected in the tables of all objects but: the one that malloc comes from (what it maps is the heap), libc for
- * mappings and threads, libapr (its mappings are the pools'), the loader, and this module.
+ * Calls are redirected in the tables of all objects but: the one that malloc comes from (what it maps is the heap),
+ * libc for mappings and threads, libapr (its mappings are the pools'), the loader, and this module.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

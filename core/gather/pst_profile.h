@@ -2,8 +2,8 @@
  *
  * The heap profile: who holds the heap, mappings and stacks, by a sample of what is asked for.
  *
- * While it is off the wrappers of pst_wrap_heap.h stand in no table of calls: it costs nothing. What was there before it was switched
- * on is not known, and is said not to be.
+ * While it is off the wrappers of pst_wrap_heap.h stand in no table of calls: it costs nothing. What was there before
+ * it was switched on is not known, and is said not to be.
  *
  * Gather side only: child processes.
  */

@@ -35,7 +35,8 @@ apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
     apr_size_t size = 1024;
 
     pst_record_place.first = first;
-    if (getrandom(&pst_record_place.secret, sizeof(pst_record_place.secret), GRND_NONBLOCK) != (ssize_t)sizeof(pst_record_place.secret)) {
+    if (getrandom(&pst_record_place.secret, sizeof(pst_record_place.secret), GRND_NONBLOCK)
+        != (ssize_t)sizeof(pst_record_place.secret)) {
         struct timespec ts;
 
         clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -121,7 +122,8 @@ static int is_virgin(apr_pool_t *pool)
     const pst_apr_pool_t *p = pst_apr_pool(pool);
 
     return p->active == p->self && p->self->first_avail == p->self_first_avail
-           && p->self_first_avail == (char *)pst_record_inside(pool) && pst_apr_node_slack(p->self) > sizeof(pst_record_t);
+           && p->self_first_avail == (char *)pst_record_inside(pool)
+           && pst_apr_node_slack(p->self) > sizeof(pst_record_t);
 }
 
 pst_record_t *pst_record_adopt(apr_pool_t *pool)

@@ -267,7 +267,8 @@ static apr_uint32_t take_row(void)
         return g.site_count++;
     }
     for (i = 1; i < PST_SITE_COUNT; i++) {
-        if (!__atomic_load_n(&g.sites[i].live_samples, __ATOMIC_ACQUIRE) && (!least || g.sites[i].ever_bytes < g.sites[least].ever_bytes)) {
+        if (!__atomic_load_n(&g.sites[i].live_samples, __ATOMIC_ACQUIRE)
+            && (!least || g.sites[i].ever_bytes < g.sites[least].ever_bytes)) {
             least = i;
         }
     }

@@ -36,7 +36,8 @@ static APR_INLINE void pst_site_grow(pst_record_t *record, apr_size_t size, int 
 /* Bytes until this thread's next sample of an allocation. */
 extern __thread apr_int64_t pst_site_close __attribute__((tls_model("initial-exec")));
 
-/** Somebody takes so many bytes from a pool: the slow half, when pst_site_close went below 0. @param record may be NULL */
+/** Somebody takes so many bytes from a pool: the slow half, when pst_site_close went below 0. @param record may be
+ *  NULL */
 void pst_site_took(pst_record_t *record, apr_size_t size);
 
 /** The samples of a pool that was cleared (all = 0: that of its first node stays) or destroyed (all = 1). */
@@ -59,11 +60,12 @@ void pst_site_moved(pst_record_t *record);
  */
 int pst_site_caller(pst_shared_frame_t *frames);
 
-/** The stack of the call site that this place is blamed for, of the one that holds most. Any thread. @return frames, or 0 */
+/** The stack of the call site that this place is blamed for, of the one that holds most. Any thread. @return frames, or
+ *  0 */
 unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames);
 
-/* Memory outside of pools: pst_profile.c decides what is sampled, and keeps it. Any thread, also inside of malloc: nobody
- * waits, nothing is allocated, the loader is not asked. */
+/* Memory outside of pools: pst_profile.c decides what is sampled, and keeps it. Any thread, also inside of malloc:
+ * nobody waits, nothing is allocated, the loader is not asked. */
 
 /** Bytes to this thread's next sample at a rate: exponentially distributed. */
 apr_int64_t pst_site_draw(double rate);
@@ -71,8 +73,8 @@ apr_int64_t pst_site_draw(double rate);
 /** Bytes that a sample of so many stands for. Pure. */
 apr_uint64_t pst_site_weight(apr_uint64_t size, double rate);
 
-/** Charge the stack that is here with a sample. @param caller the return address of the wrapper: stacks are looked up by it
- *  @return the site, for pst_site_change(); -1 if somebody else was in */
+/** Charge the stack that is here with a sample. @param caller the return address of the wrapper: stacks are looked up
+ *  by it @return the site, for pst_site_change(); -1 if somebody else was in */
 int pst_site_charge(apr_uint32_t scope, apr_uint64_t size, apr_uint64_t weight, apr_uintptr_t caller);
 
 /** What a site holds changes. */
@@ -102,7 +104,8 @@ typedef struct pst_site_kept_t {
     apr_uint64_t weight;
 } pst_site_kept_t;
 
-/** Copy. @param samples room for PST_CLOSE_SAMPLES @param sites for PST_SITE_COUNT @return how many samples; -1: another time */
+/** Copy. @param samples room for PST_CLOSE_SAMPLES @param sites for PST_SITE_COUNT @return how many samples; -1:
+ *  another time */
 int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites);
 
 /** Of those that were taken before `until`, let one of two go, by chance, the others count double. */

@@ -2,9 +2,9 @@
  *
  * Sampled mappings: see the header.
  *
- * One flag guards the spans. Who unmaps and cannot have it leaves the addresses in a bounded list, before the kernel may give
- * them to anybody else; who has the flag works the list off before adding. If the list is full, all that is known may be wrong, and is
- * forgotten.
+ * One flag guards the spans. Who unmaps and cannot have it leaves the addresses in a bounded list, before the kernel
+ * may give them to anybody else; who has the flag works the list off before adding. If the list is full, all that is
+ * known may be wrong, and is forgotten.
  */
 #include "pst_span.h"
 #include "pst_flag.h"

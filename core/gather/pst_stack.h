@@ -20,7 +20,8 @@ typedef struct pst_stack_t {
     apr_uint32_t  at[PST_STACK_DEPTH];  /**< bytes above base */
     apr_uintptr_t ip[PST_STACK_DEPTH];
     apr_uint32_t  frame_count;
-    pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< of a named stack: from the first outside of this module and APR on */
+    pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< of a named stack: from the first outside of this module and APR on
+                                                     */
 } pst_stack_t;
 
 /** Unwind: takes the loader's lock. @param base frame address of the caller */
@@ -30,8 +31,8 @@ void pst_stack_take(pst_stack_t *stack, apr_uintptr_t base);
 typedef const pst_object_t *(*pst_stack_object_fn)(const void *address);
 
 /**
- * Its frames, as places. Of a stack with more of them than there is room for, the innermost are kept and those from the first
- * module on: who is to blame is always among them.
+ * Its frames, as places. Of a stack with more of them than there is room for, the innermost are kept and those from the
+ * first module on: who is to blame is always among them.
  */
 void pst_stack_name(pst_stack_t *stack, const pst_board_t *board, pst_stack_object_fn object_of);
 

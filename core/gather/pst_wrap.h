@@ -49,7 +49,8 @@ extern void (*pst_wrap_look)(void);
 /** Within pst_wrap_compare(). */
 void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool);
 
-/** Before a pool is changed or sampled: was it changed by calls that nobody saw?  Then its nodes are counted. Whose pool it is. */
+/** Before a pool is changed or sampled: was it changed by calls that nobody saw?  Then its nodes are counted. Whose
+ *  pool it is. */
 static APR_INLINE void pst_wrap_compare(pst_record_t *record, apr_pool_t *pool)
 {
     if (PST_UNLIKELY(record->active != pst_apr_pool(pool)->active)) {

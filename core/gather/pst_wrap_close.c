@@ -4,10 +4,10 @@
  *
  * Place in the flow: APR calls -> WRAPPERS -> call sites.
  *
- * A pool grows by a node when somebody's allocation does not fit any more.  Who that is, is chance, but the same chance in all
- * connections that do the same: it takes many nodes to know.  So of a scope that grows the allocations themselves are sampled, by
- * their bytes.  That costs instructions in each of them, so calls lead here for half a minute at a time
- * (pst_instrument_look_closely()), and to the plain wrappers otherwise.
+ * A pool grows by a node when somebody's allocation does not fit any more.  Who that is, is chance, but the same chance
+ * in all connections that do the same: it takes many nodes to know.  So of a scope that grows the allocations
+ * themselves are sampled, by their bytes.  That costs instructions in each of them, so calls lead here for half a
+ * minute at a time (pst_instrument_look_closely()), and to the plain wrappers otherwise.
  */
 #include "pst_wrap.h"
 #include "pst_site.h"

@@ -4,11 +4,12 @@
  *
  * Place in the flow: malloc, mmap, pthread_create -> WRAPPERS -> call sites -> board.
  *
- * Of the bytes that a thread asks for one in `rate` is chosen at random, on average; the block that it lies in is charged to
- * its stack until it is freed. A block that another allocation gets again was freed in a way that nobody saw, as by a stored
- * pointer to free(): it is forgotten then.
+ * Of the bytes that a thread asks for one in `rate` is chosen at random, on average; the block that it lies in is
+ * charged to its stack until it is freed. A block that another allocation gets again was freed in a way that nobody
+ * saw, as by a stored pointer to free(): it is forgotten then.
  *
- * Rules in here: no lock, no allocation, no errno, and nothing that is wrapped is called, but by what unwinds the stack:
+ * Rules in here: no lock, no allocation, no errno, and nothing that is wrapped is called, but by what unwinds the
+ * stack:
  * `inside` keeps that out.
  */
 #ifndef _GNU_SOURCE

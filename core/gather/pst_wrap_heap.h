@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The wrappers of malloc and its kin, of mmap and its kin, and of pthread_create (pst_hooks.def), which calls are redirected to while
- * the heap profile is on. A call that is not sampled costs a few instructions.
+ * The wrappers of malloc and its kin, of mmap and its kin, and of pthread_create (pst_hooks.def), which calls are
+ * redirected to while the heap profile is on. A call that is not sampled costs a few instructions.
  */
 #ifndef PST_WRAP_HEAP_H
 #define PST_WRAP_HEAP_H
@@ -9,8 +9,8 @@
 #include "pst_wrap.h"
 
 /**
- * Sample one in so many bytes from now on; 0: no more, and what was sampled is forgotten. Child, one thread at a time. Calls
- * that are under way when it is switched off are let pass.
+ * Sample one in so many bytes from now on; 0: no more, and what was sampled is forgotten. Child, one thread at a time.
+ * Calls that are under way when it is switched off are let pass.
  */
 void pst_wrap_heap_rate(apr_uint64_t rate);
 

@@ -100,7 +100,8 @@ apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool)
 
 /*
  * The pool got nodes, or was cleared, by calls that are not redirected: those of an object that was loaded just
- * now, or through a pointer from dlsym().  Its nodes tell what it holds; a pool of too many is left until it is cleared.
+ * now, or through a pointer from dlsym().  Its nodes tell what it holds; a pool of too many is left until it is
+ * cleared.
  */
 void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool)
 {

@@ -45,7 +45,8 @@
 
 typedef struct {
     const pst_got_job_t *what;
-    apr_uint64_t         names[NAMES / 64]; /* a bit for each entry's name, by its hash: nearly all symbols are none of them */
+    apr_uint64_t         names[NAMES / 64]; /* a bit for each entry's name, by its hash: nearly all symbols are none of
+                                               them */
     apr_size_t           object;    /* how many have been met */
     apr_size_t           stores;
     apr_status_t         status;

@@ -189,8 +189,8 @@ apr_status_t pst_heap_ask(pst_heap_figures_t *figures)
 /* -- glibc's arenas --------------------------------------------------------- */
 
 /*
- * Beside the main arena, which grows by brk(), each arena lies in heaps of 64 MB, at multiples of that (HEAP_MAX_SIZE in
- * malloc/arena.c, glibc 2.36; 2 * DEFAULT_MMAP_THRESHOLD_MAX).  A heap begins with what heap_info has had first
+ * Beside the main arena, which grows by brk(), each arena lies in heaps of 64 MB, at multiples of that (HEAP_MAX_SIZE
+ * in malloc/arena.c, glibc 2.36; 2 * DEFAULT_MMAP_THRESHOLD_MAX).  A heap begins with what heap_info has had first
  * in all of glibc 2: the arena, the heap before it, its size, how much of it is mapped for use.  An arena
  * stands right behind the head of its first heap, which has none before it.
  */

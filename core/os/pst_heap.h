@@ -52,8 +52,9 @@ typedef struct pst_heap_arenas_t {
 void pst_heap_find_arenas(void *arenas, apr_uint64_t from, apr_uint64_t to, apr_uint64_t there);
 
 /**
- * Whether the allocator gives back what is free when another thread than those that freed it asks. mimalloc does not: mi_collect()
- * empties the heap of the thread that calls it, and of ended threads if that is the main one (tried with 2.0.9).
+ * Whether the allocator gives back what is free when another thread than those that freed it asks. mimalloc does not:
+ * mi_collect() empties the heap of the thread that calls it, and of ended threads if that is the main one (tried with
+ * 2.0.9).
  */
 int pst_heap_gives(apr_uint32_t kind);
 

@@ -274,9 +274,9 @@ static void add_rest(pst_smaps_t *smaps, apr_uint64_t from, apr_uint64_t to, apr
 }
 
 /*
- * How much of a mapping's bytes up to `end` is there.  Where only what is resident can be told, what is swapped is taken to lie
- * beyond `end`, as far as there is room: stacks and variables are small beside what the kernel merges with them.
- * Where nothing can be told, all of it is taken to lie before.
+ * How much of a mapping's bytes up to `end` is there.  Where only what is resident can be told, what is swapped is
+ * taken to lie beyond `end`, as far as there is room: stacks and variables are small beside what the kernel merges with
+ * them. Where nothing can be told, all of it is taken to lie before.
  */
 static apr_uint64_t first_of(const pst_smaps_t *smaps, apr_uint64_t end)
 {
@@ -332,7 +332,8 @@ static int ends_in_guard(const pst_mapping_t *m, const pst_mapping_t *below)
     return !m->name[0] && !strncmp(m->perms, "---p", 4) && m->to - from <= GUARD_MOST && !is_reserve(m, below);
 }
 
-/* Of the stack that the mapping begins with: as its thread has it, where that can be told; else as stacks are as a rule. */
+/* Of the stack that the mapping begins with: as its thread has it, where that can be told; else as stacks are as a
+ * rule. */
 static apr_uint64_t stack_end(const pst_smaps_t *smaps)
 {
     const pst_mapping_t *m = &smaps->now;

@@ -25,7 +25,8 @@ typedef struct pst_memory_maps_t {
     apr_uint64_t file;          /**< resident, as in the file */
     apr_uint64_t shared;        /**< shared mappings, of files too */
     apr_uint64_t stacks;        /**< of threads, and the main one's */
-    apr_uint64_t data;          /**< loaded objects' variables, and pages of private file mappings that were written to */
+    apr_uint64_t data;          /**< loaded objects' variables, and pages of private file mappings that were written to
+                                     */
     apr_uint64_t rest;          /**< other anonymous memory: APR's nodes, the heap, and what is neither */
     apr_uint64_t rest_mapped;   /**< the same, whether touched or not; what may not be accessed left out */
     apr_uint64_t apart;         /**< of shared: of the file that pst_memory_tell_apart() named */
@@ -42,7 +43,8 @@ apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid);
 
 /**
  * RSS and swap alone, as the kernel has counted them: without a lock, at the same small cost whatever the size, and
- * in most kernels off by what processors or threads have not added up yet, some hundred KB for each.  Parameters and result as above.
+ * in most kernels off by what processors or threads have not added up yet, some hundred KB for each.  Parameters and
+ * result as above.
  */
 apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid);
 
@@ -63,7 +65,8 @@ typedef struct pst_memory_stacks_t {
 apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const pst_memory_stacks_t *stacks,
                              pst_memory_rest_fn rest, void *baton);
 
-/** Before other threads exist: from now on pst_memory_maps() tells shared mappings of this file apart. @param inode  0: none */
+/** Before other threads exist: from now on pst_memory_maps() tells shared mappings of this file apart. @param inode  0:
+ *  none */
 void pst_memory_tell_apart(apr_uint64_t inode);
 
 /** The parent of a process. @return 0 if there is no such process */
@@ -76,7 +79,8 @@ apr_uint64_t pst_memory_mapped(void);
 apr_status_t pst_memory_user(apr_uint32_t pid, apr_uint32_t *user);
 
 /**
- * Has a process a shared mapping of this file? By the inode alone: some file systems give a device here that stat() does not know.
+ * Has a process a shared mapping of this file? By the inode alone: some file systems give a device here that stat()
+ * does not know.
  * @return 1, 0, or -1 where it cannot be told
  */
 int pst_memory_shares(apr_uint32_t pid, apr_uint64_t inode);
@@ -88,8 +92,8 @@ int pst_memory_shares(apr_uint32_t pid, apr_uint64_t inode);
 int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size);
 
 /**
- * What of a piece of this process's own anonymous memory is there: resident and swapped; resident alone where pagemap may not be
- * read, as in a child that has changed its user.
+ * What of a piece of this process's own anonymous memory is there: resident and swapped; resident alone where pagemap
+ * may not be read, as in a child that has changed its user.
  * @param from, to  on pages, 64 MB apart at most
  * @return whether it can be told
  */

@@ -150,8 +150,8 @@ static const pst_object_t *search(const list_t *list, apr_uintptr_t at)
     return NULL;
 }
 
-/* All segments of the object that an address lies in are of this kind; the program itself, whatever it is linked with, stays
- * httpd. */
+/* All segments of the object that an address lies in are of this kind; the program itself, whatever it is linked with,
+ * stays httpd. */
 static void set_kind(list_t *list, const void *address, pst_code_e kind)
 {
     const pst_object_t *object = search(list, (apr_uintptr_t)address);

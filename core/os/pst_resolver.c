@@ -5,7 +5,8 @@
  * What is asked and answered, a line each, in the same order; fields end in a tab, but for the last:
  *
  *     ID OFFSET PATH                 two numbers in hexadecimal
- *     FUNCTION INTO FILE LINE        empty where it is not known; "!" in place of FUNCTION: the file is of another build
+ *     FUNCTION INTO FILE LINE        empty where it is not known; "!" in place of FUNCTION: the file is of another
+ *     build
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -189,7 +190,8 @@ static ssize_t write_quietly(int fd, const char *text, size_t size)
 }
 
 /* Write all that is asked and read all that is answered, until the time is over. @return bytes of the answer */
-static size_t converse(helper_t *helper, const char *asked, size_t asked_size, char *answer, size_t room, long long until)
+static size_t converse(helper_t *helper, const char *asked, size_t asked_size, char *answer, size_t room,
+                       long long until)
 {
     size_t written = 0, got = 0;
 

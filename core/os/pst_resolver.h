@@ -3,10 +3,11 @@
  * Names and lines of code: what a helper process reads from objects and their debug files.
  *
  * Those files are input, and reading them takes time and memory; so another process does, without rights, bounded in
- * time and memory: poolstat --resolve (tool/command/poolstat_resolve.c). What it answers is kept. Without it, or when it is too
- * slow, nothing is known, and views say what they say without.
+ * time and memory: poolstat --resolve (tool/command/poolstat_resolve.c). What it answers is kept. Without it, or when
+ * it is too slow, nothing is known, and views say what they say without.
  *
- * Reading side: any process, any thread; the helper is started by who asks, one at a time, and nobody waits for another.
+ * Reading side: any process, any thread; the helper is started by who asks, one at a time, and nobody waits for
+ * another.
  */
 #ifndef PST_RESOLVER_H
 #define PST_RESOLVER_H
@@ -43,8 +44,8 @@ int pst_resolver_is_there(void);
 const pst_resolved_t *pst_resolver_find(apr_uint64_t id, apr_uint64_t offset);
 
 /**
- * Look places up that are not known. Starts a process, and waits for its answer for so many milliseconds at most; what was not
- * answered by then is asked again another time, a few times. At once if somebody else is asking.
+ * Look places up that are not known. Starts a process, and waits for its answer for so many milliseconds at most; what
+ * was not answered by then is asked again another time, a few times. At once if somebody else is asking.
  * @return how many are known now that were not
  */
 unsigned pst_resolver_ask(const pst_unresolved_t *places, unsigned count, unsigned milliseconds);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See pst_stack.h.  struct pthread of glibc has, in all of glibc 2, one after the other: stackblock, stackblock_size, guardsize
- * (nptl/descr.h, 2.36).  It lies within the last few kilobytes of the block; on some processors the static variables of
- * threads lie behind it.
+ * See pst_stack.h.  struct pthread of glibc has, in all of glibc 2, one after the other: stackblock, stackblock_size,
+ * guardsize (nptl/descr.h, 2.36).  It lies within the last few kilobytes of the block; on some processors the static
+ * variables of threads lie behind it.
  */
 #include "pst_stack.h"
 #include "pst_memory.h"
@@ -19,7 +19,9 @@ static apr_uint64_t told(const apr_uintptr_t word[3], apr_uint64_t from, apr_uin
 {
     apr_uint64_t block = word[0], size = word[1], guard = word[2], end = block + size;
 
-    return guard && guard < size && block < from && block + guard == from && end > from && end <= to && end % PAGE == 0 ? end : 0;
+    return guard && guard < size && block < from && block + guard == from && end > from && end <= to && end % PAGE == 0
+               ? end
+               : 0;
 }
 
 /* Is it described right below this address? */

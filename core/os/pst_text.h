@@ -8,7 +8,8 @@
 #include <apr.h>
 #include <string.h>
 
-/** Copy as much of a text (NULL: an empty one) as there is room for, and a NUL. What lies behind it is left as it was. */
+/** Copy as much of a text (NULL: an empty one) as there is room for, and a NUL. What lies behind it is left as it
+ *  was. */
 static APR_INLINE void pst_cut(char *to, apr_size_t room, const char *text)
 {
     apr_size_t length = text ? strnlen(text, room - 1) : 0;

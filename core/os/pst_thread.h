@@ -28,8 +28,8 @@ typedef void (*pst_thread_fn)(apr_uint64_t now);
 apr_status_t pst_thread_start(pst_thread_fn work, uint32_t *bell, apr_pool_t *pool);
 
 /**
- * Any process that has the word mapped for writing, any thread: wake the thread that waits there; if none does, the next wait ends at
- * once. Whatever another process writes there, the thread wakes too often at worst.
+ * Any process that has the word mapped for writing, any thread: wake the thread that waits there; if none does, the
+ * next wait ends at once. Whatever another process writes there, the thread wakes too often at worst.
  */
 void pst_thread_ring(uint32_t *bell);
 

@@ -29,7 +29,8 @@ static void add_resolved(pst_place_t *place, const pst_resolved_t *resolved)
 void pst_place_in(pst_place_t *place, const pst_shared_module_t *modules, pst_shared_frame_t frame)
 {
     /* a verdict's frame comes from the board as it is; entry 0 is left empty */
-    const pst_shared_module_t *module = &modules[PST_FRAME_MODULE(frame) < PST_MODULE_COUNT ? PST_FRAME_MODULE(frame) : 0];
+    const pst_shared_module_t *module =
+        &modules[PST_FRAME_MODULE(frame) < PST_MODULE_COUNT ? PST_FRAME_MODULE(frame) : 0];
     apr_uint64_t into = 0;
 
     place->offset = PST_FRAME_OFFSET(frame);
@@ -60,7 +61,8 @@ void pst_place_of(pst_place_t *place, const pst_snapshot_t *snapshot, pst_shared
 char *pst_place_text(char *to, const pst_place_t *place)
 {
     if (place->function && place->file) {
-        snprintf(to, PST_PLACE_LEN, "%s %s (%s:%u)", place->module, place->function, without_folders(place->file), place->line);
+        snprintf(to, PST_PLACE_LEN, "%s %s (%s:%u)", place->module, place->function, without_folders(place->file),
+                 place->line);
     }
     else if (place->function) {
         snprintf(to, PST_PLACE_LEN, "%s %s+0x%llx", place->module, place->function, (unsigned long long)place->into);

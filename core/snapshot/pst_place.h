@@ -31,8 +31,8 @@ void pst_place_in(pst_place_t *place, const pst_shared_module_t *modules, pst_sh
 char *pst_place_text(char *to, const pst_place_t *place);
 
 /**
- * Have looked up what of a snapshot's places is not known. Starts a process if there is anything, and waits for it for so many
- * milliseconds at most; places are as good as they can be afterwards.
+ * Have looked up what of a snapshot's places is not known. Starts a process if there is anything, and waits for it for
+ * so many milliseconds at most; places are as good as they can be afterwards.
  */
 void pst_place_resolve(const pst_snapshot_t *snapshot, unsigned milliseconds, apr_pool_t *pool);
 

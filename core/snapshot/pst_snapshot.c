@@ -224,7 +224,8 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     }
 }
 
-/* The law: RSS + swap + not resident = what is explained + unexplained. Until mappings were looked at nothing is said. */
+/* The law: RSS + swap + not resident = what is explained + unexplained. Until mappings were looked at nothing is
+ * said. */
 static void close_books(pst_child_row_t *child)
 {
     const pst_shared_books_t *books = &child->head.books;
@@ -392,7 +393,8 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && snapshot->child_count < take.child_room; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && snapshot->child_count < take.child_room;
+         i++) {
         take_child(&take, pst_board_child(board, i), i);
     }
     if (take.is_short) {

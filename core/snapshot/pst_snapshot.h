@@ -70,8 +70,9 @@ apr_uint64_t pst_sizes_up_to(unsigned bucket);
 /** A generation: figures checked. */
 typedef struct pst_generation_row_t {
     pst_shared_generation_t row;
-    apr_uint64_t process_start_mean, process_end_mean, private_start_mean, private_end_mean, rss_start_mean, rss_end_mean;
-                                        /**< 0: no child yet */
+    apr_uint64_t process_start_mean, process_end_mean, private_start_mean, private_end_mean, rss_start_mean,
+        rss_end_mean;
+    /**< 0: no child yet */
 } pst_generation_row_t;
 
 /** One child's connections of one kind, added up: the gauges of their usages, which are all that can be. */
@@ -87,8 +88,9 @@ typedef struct pst_kind_row_t {
 #define PST_KIND_OTHER PST_KIND_COUNT
 
 typedef struct pst_child_row_t {
-    pst_shared_child_t head;            /**< copied; reason ends in a NUL. The command says here by PST_END_GONE, with the
-                                             child's last sign in ended, what it knows of one whose end nobody noted */
+    pst_shared_child_t head;            /**< copied; reason ends in a NUL. The command says here by PST_END_GONE, with
+                                             the child's last sign in ended, what it knows of one whose end nobody
+                                             noted */
     apr_uint64_t reserved_bytes;        /**< process + all connections, unslotted too: the whole child */
     apr_uint64_t used_bytes;
     apr_uint64_t slack_bytes;
@@ -141,7 +143,8 @@ typedef struct pst_filter_t {
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
-    apr_uint64_t taken;         /**< time, microseconds: what ages are counted to. Of a server that is gone its last sign */
+    apr_uint64_t taken;         /**< time, microseconds: what ages are counted to. Of a server that is gone its last
+                                     sign */
     int server_gone;            /**< set by the command, which looks for processes: all of this is of the past */
     pst_sort_e sort;            /**< by what rows are sorted within a child */
     const char *nonce;          /**< set by who serves it: lets who reads it ask for a release; NULL: nobody may */
@@ -153,8 +156,8 @@ typedef struct pst_snapshot_t {
     apr_uint32_t row_count;     /**< rows in rows, all children's */
     pst_child_row_t *children;  /**< sorted */
     pst_row_t **rows;           /**< each child's together, sorted within */
-    pst_row_t *growing;         /**< connections of these children judged to grow, also those that did not pass the filter:
-                                     a list by next_growing; whether they are rows, and `child`, is not said */
+    pst_row_t *growing;         /**< connections of these children judged to grow, also those that did not pass the
+                                     filter: a list by next_growing; whether they are rows, and `child`, is not said */
     pst_total_t total;
     apr_uint32_t class_count, site_count;
     pst_class_row_t *classes;   /**< of all children shown, added up by tag and creator; sorted as a child's */
@@ -165,7 +168,8 @@ typedef struct pst_snapshot_t {
     apr_uint32_t generation_count;
     pst_generation_row_t *generations; /**< those that are still recorded, oldest first */
     const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
-    pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none */
+    pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none
+                                       */
 } pst_snapshot_t;
 
 /**
@@ -182,8 +186,8 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
 
 /**
- * Only sums, and only what the children's own heads say, at a cost that does not depend on connections: reserved is what
- * each counts in one place. Any thread, any process; takes no lock, never waits, allocates nothing.
+ * Only sums, and only what the children's own heads say, at a cost that does not depend on connections: reserved is
+ * what each counts in one place. Any thread, any process; takes no lock, never waits, allocates nothing.
  * @param total  of pools, used, slack, growths and the reserved of connections and requests nothing is said
  * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
  */

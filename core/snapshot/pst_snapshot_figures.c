@@ -64,7 +64,11 @@ static int books_tell(const pst_shared_books_t *books, pst_metric_e metric)
         return books->books_time != 0;
     case PST_M_heap_in_use_bytes: case PST_M_heap_free_bytes:
         return books->heap_time != 0;
-    case PST_M_file_bytes: case PST_M_shmem_bytes: case PST_M_stack_bytes: case PST_M_data_bytes: case PST_M_other_bytes:
+    case PST_M_file_bytes:
+    case PST_M_shmem_bytes:
+    case PST_M_stack_bytes:
+    case PST_M_data_bytes:
+    case PST_M_other_bytes:
         return books->maps_time != 0;
     case PST_M_unexplained_bytes: case PST_M_not_resident_bytes:
         return books->books_time && books->maps_time;

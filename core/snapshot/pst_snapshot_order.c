@@ -59,7 +59,8 @@ static apr_uint64_t child_key(const pst_child_row_t *child, pst_sort_e sort)
     }
 }
 
-/* Below 0 if a comes before b. Equal keys are ordered by client, child and serial, so that reloading keeps the order. */
+/* Below 0 if a comes before b. Equal keys are ordered by client, child and serial, so that reloading keeps the
+ * order. */
 static inline int compare_rows(const order_t *a, const order_t *b)
 {
     const pst_row_t *x = a->item, *y = b->item;

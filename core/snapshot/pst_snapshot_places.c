@@ -108,7 +108,8 @@ static int by_live(const void *one, const void *two)
     return memcmp(a->row.frames, b->row.frames, sizeof(a->row.frames));
 }
 
-/* Memory follows what is in use: a board may name thousands of children that have none of them. What comes meanwhile waits. */
+/* Memory follows what is in use: a board may name thousands of children that have none of them. What comes meanwhile
+ * waits. */
 static void count_places(apr_uint32_t *classes, apr_uint32_t *sites, const pst_board_t *board, pst_shared_child_t *from)
 {
     *classes = *sites = 0;

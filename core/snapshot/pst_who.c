@@ -36,7 +36,8 @@ static const char *hook_of(const pst_shared_module_t *modules, const pst_shared_
     return NULL;
 }
 
-int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const pst_shared_frame_t *frames, unsigned depth)
+int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const pst_shared_frame_t *frames,
+                     unsigned depth)
 {
     pst_blame_t blame;
     pst_place_t place;
@@ -68,7 +69,8 @@ int pst_who_of_site(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_si
 }
 
 /* The call site behind a place: that which keeps most, or else holds most. */
-static const pst_site_row_t *find_site(const pst_snapshot_t *snapshot, const pst_child_row_t *child, pst_shared_frame_t at)
+static const pst_site_row_t *find_site(const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                                       pst_shared_frame_t at)
 {
     const pst_site_row_t *found = NULL;
 
@@ -85,8 +87,8 @@ static const pst_site_row_t *find_site(const pst_snapshot_t *snapshot, const pst
     return found;
 }
 
-int pst_who_of_frame(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_child_row_t *child, pst_shared_frame_t site,
-                     unsigned share, unsigned samples)
+int pst_who_of_frame(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                     pst_shared_frame_t site, unsigned share, unsigned samples)
 {
     const pst_site_row_t *row = site && child ? find_site(snapshot, child, site) : NULL;
 
@@ -115,8 +117,8 @@ char *pst_who_text(char *to, const pst_who_t *who)
 {
     char place[PST_PLACE_LEN];
 
-    snprintf(to, PST_WHO_LEN, "%s%s%s%s%s%s%s", pst_place_text(place, &who->of), who->by ? ", by " : "", who->by ? who->by : "",
-             who->through ? ", through " : "", who->through ? who->through : "", who->hook ? ", in the hook " : "",
-             who->hook ? who->hook : "");
+    snprintf(to, PST_WHO_LEN, "%s%s%s%s%s%s%s", pst_place_text(place, &who->of), who->by ? ", by " : "",
+             who->by ? who->by : "", who->through ? ", through " : "", who->through ? who->through : "",
+             who->hook ? ", in the hook " : "", who->hook ? who->hook : "");
     return to;
 }

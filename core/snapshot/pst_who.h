@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who is to blame for a growth, as people read it: "mod_x.so function+0x1f, by ap_pregcomp, through libfoo.so.1".  The rule is
- * pst_blame.h's.
+ * Who is to blame for a growth, as people read it: "mod_x.so function+0x1f, by ap_pregcomp, through libfoo.so.1".  The
+ * rule is pst_blame.h's.
  */
 #ifndef PST_WHO_H
 #define PST_WHO_H
@@ -26,14 +26,15 @@ typedef struct pst_who_t {
  * @param modules the board's table, copied, names that end in a NUL; what is told is of it
  * @return 0 if nobody is to blame
  */
-int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const pst_shared_frame_t *frames, unsigned depth);
+int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const pst_shared_frame_t *frames,
+                     unsigned depth);
 
 /** By a call site. */
 int pst_who_of_site(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_site_row_t *site);
 
 /** By a place that a child's verdict or blame names: with what is known of its call sites. @return 0 for no place */
-int pst_who_of_frame(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_child_row_t *child, pst_shared_frame_t site,
-                     unsigned share, unsigned samples);
+int pst_who_of_frame(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                     pst_shared_frame_t site, unsigned share, unsigned samples);
 
 /** Of a verdict. @return 0 if it does not grow, or it is not known */
 int pst_who_of_verdict(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_child_row_t *child,

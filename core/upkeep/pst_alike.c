@@ -2,8 +2,8 @@
  *
  * What is alike.  See pst_alike.h.
  *
- * A point is the mean, times as many as there were at the beginning: one that comes and goes, as who looks at the page does, moves
- * it little.  When there are a good deal more or fewer of them, the series begins anew.
+ * A point is the mean, times as many as there were at the beginning: one that comes and goes, as who looks at the page
+ * does, moves it little.  When there are a good deal more or fewer of them, the series begins anew.
  *
  * One thread: the child's watchdog.
  */
@@ -61,8 +61,8 @@ static void add_point(series_t *series, const pst_trend_point_t *point)
     series->beats = 1;
 }
 
-void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t sum, apr_uint32_t count, apr_uint64_t requests,
-                   apr_uint64_t now)
+void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t sum, apr_uint32_t count,
+                   apr_uint64_t requests, apr_uint64_t now)
 {
     series_t *series = &all[which];
     pst_trend_point_t point, points[POINTS], spare[POINTS];
@@ -77,7 +77,8 @@ void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t s
         series->each = 1;
     }
     if (count >= LEAST) {
-        point = (pst_trend_point_t){ (double)(now - series->begin) / 1e6, (double)sum / count * series->alike, (double)requests };
+        point = (pst_trend_point_t){ (double)(now - series->begin) / 1e6, (double)sum / count * series->alike,
+                                     (double)requests };
         add_point(series, &point);
     }
     memcpy(points, series->points, series->count * sizeof(points[0]));

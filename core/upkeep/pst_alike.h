@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is alike, judged by its sum: a hundred connections that grow by a hundred bytes a request each never come to anything
- * one by one.  While there are as many of them, what they hold together is a series like any other.
+ * What is alike, judged by its sum: a hundred connections that grow by a hundred bytes a request each never come to
+ * anything one by one.  While there are as many of them, what they hold together is a series like any other.
  */
 #ifndef PST_ALIKE_H
 #define PST_ALIKE_H
@@ -15,7 +15,7 @@
  * @param count how many they are
  * @param requests finished so far
  */
-void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t sum, apr_uint32_t count, apr_uint64_t requests,
-                   apr_uint64_t now);
+void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t sum, apr_uint32_t count,
+                   apr_uint64_t requests, apr_uint64_t now);
 
 #endif /* PST_ALIKE_H */

@@ -188,12 +188,13 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
 }
 
 /* Of anonymous memory that is neither stack nor data: what is mapped beyond what APR and the heap have. At most so
- * much is there of it, and no more than there is at all. A heap that has mapped more than it tells would leave room for others
- * that there are not: then what is there beyond APR's and the heap's own bounds it. Where the heap does not tell
+ * much is there of it, and no more than there is at all. A heap that has mapped more than it tells would leave room for
+ * others that there are not: then what is there beyond APR's and the heap's own bounds it. Where the heap does not tell
  * what it has mapped, nothing is said, and the rest comes out as unexplained. */
 static apr_uint64_t others(const pst_books_keeper_t *keeper, const pst_memory_maps_t *maps, apr_uint64_t held)
 {
-    apr_uint64_t nodes = g.nodes_in_heap ? 0 : held, known = keeper->heap_mapped + keeper->heap_beyond + nodes, other, most = maps->rest;
+    apr_uint64_t nodes = g.nodes_in_heap ? 0 : held, known = keeper->heap_mapped + keeper->heap_beyond + nodes, other,
+                 most = maps->rest;
 
     if (!keeper->heap_mapped) {
         return 0;
@@ -217,7 +218,8 @@ static void tell_board(pst_books_keeper_t *keeper, pst_shared_books_t *books, co
     pst_store(&books->board_bytes, maps->apart);
 }
 
-static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now, int hurry)
+static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now,
+                      int hurry)
 {
     pst_shared_books_t *books = &child->books;
     pst_memory_stacks_t stacks = { g.stack_size, PST_THREAD_STACK };

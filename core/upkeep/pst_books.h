@@ -18,11 +18,12 @@
  * not there.  The difference is free and there, or less than that where memory that is in use was never touched.
  *
  * A source that took the time t is left alone for 1000 t at least, so that it takes no more than a thousandth of a
- * thread.  While it looks, workers may have to wait: for the heap's locks those that call malloc, for the process's mmap_lock
- * those that map and unmap.  Beyond a millisecond of the heap, and ten of the kernel, a source is left
- * alone for longer, with the square of t: then what a call of malloc at a random moment must expect to wait stays below half a
- * microsecond, a mapping's below five, however large the process and however broken up its heap.  When RSS has moved by
- * a sixteenth since, or memory was released, sum and maps are taken after 100 t already.  What was put off is counted.
+ * thread.  While it looks, workers may have to wait: for the heap's locks those that call malloc, for the process's
+ * mmap_lock those that map and unmap.  Beyond a millisecond of the heap, and ten of the kernel, a source is left
+ * alone for longer, with the square of t: then what a call of malloc at a random moment must expect to wait stays below
+ * half a microsecond, a mapping's below five, however large the process and however broken up its heap.  When RSS has
+ * moved by a sixteenth since, or memory was released, sum and maps are taken after 100 t already.  What was put off is
+ * counted.
  */
 #ifndef PST_BOOKS_H
 #define PST_BOOKS_H
@@ -37,7 +38,8 @@ typedef struct pst_books_keeper_t {
     apr_uint64_t interval;          /**< number of the interval that was last looked at */
     apr_uint64_t maps_interval;     /**< the same, when maps were last taken */
     apr_uint64_t rss, maps_rss;     /**< with swap: as last counted; as it was when maps were taken */
-    apr_uint64_t sum_rss, sum_shared, sum_clean;    /**< when the sum was taken: RSS; of it all but PSS, all but private dirty */
+    apr_uint64_t sum_rss, sum_shared, sum_clean;    /**< when the sum was taken: RSS; of it all but PSS, all but private
+                                                         dirty */
     apr_uint64_t pss;               /**< as on the board, which others can write to: for what is decided by it */
     apr_uint64_t not_before[PST_BOOKS_SOURCES]; /**< microseconds of a clock that only goes forward */
     apr_uint64_t soonest[PST_BOOKS_SOURCES];    /**< the same, if there is reason to look again */
@@ -47,7 +49,8 @@ typedef struct pst_books_keeper_t {
     apr_uint64_t heap_beyond, heap_absent;      /**< as mappings told */
 } pst_books_keeper_t;
 
-/** Child, before other threads exist: what the books need to know of it. @param nodes_in_heap  libapr gets nodes by malloc */
+/** Child, before other threads exist: what the books need to know of it. @param nodes_in_heap  libapr gets nodes by
+ *  malloc */
 void pst_books_start(pst_shared_child_t *child, apr_uint64_t stack_size, int nodes_in_heap);
 
 /**
@@ -60,8 +63,8 @@ void pst_books_start(pst_shared_child_t *child, apr_uint64_t stack_size, int nod
 int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now,
                    apr_uint32_t seconds);
 
-/** The same thread: memory was released, what is known of it is old. Take sum and maps at the next beat, or as soon as 100 t
- *  allow it. The heap's own pause stays: what a release does to its figures, mappings tell. */
+/** The same thread: memory was released, what is known of it is old. Take sum and maps at the next beat, or as soon as
+ *  100 t allow it. The heap's own pause stays: what a release does to its figures, mappings tell. */
 void pst_books_refresh(pst_books_keeper_t *keeper);
 
 /** The same thread: take the sum now, whatever it costs: something will be done for what it says. */

@@ -50,7 +50,8 @@ void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_
 int pst_generation_release(const pst_board_t *board, apr_uint32_t pid);
 
 /** Parent: the same for all children whose end nobody told of.  Looks at each block once, whatever stands there.
- *  @param is_gone  whether there is no process of this number, which may be any but 0. @return how many were released */
+ *  @param is_gone  whether there is no process of this number, which may be any but 0. @return how many were
+ *  released */
 int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t pid));
 
 #endif /* PST_GENERATION_H */

@@ -21,9 +21,9 @@
 
 #define SERIES 32
 
-/* A server that warms up makes pools on demand and keeps them: for each connection served at once a transaction pool, for
- * each thread its own, for each of mod_http2's workers (half as many more, unless H2MaxWorkers says otherwise) two or three, for each
- * backend connection that is kept another. So many more pools than there were say nothing. */
+/* A server that warms up makes pools on demand and keeps them: for each connection served at once a transaction pool,
+ * for each thread its own, for each of mod_http2's workers (half as many more, unless H2MaxWorkers says otherwise) two
+ * or three, for each backend connection that is kept another. So many more pools than there were say nothing. */
 #define POOLS_PER_THREAD 8
 #define POOLS_LEAST      32
 #define THREADS_MOST     20000      /* httpd's own limit; the board says how many there are, and may lie */
@@ -65,7 +65,8 @@ static struct {
 static int make_room(const pst_board_t *board)
 {
     apr_size_t fine = board->fine_count + 1, coarse = board->coarse_count + 1, most = fine > coarse ? fine : coarse;
-    apr_size_t size = most * (2 * sizeof(*own.points) + sizeof(*own.work)) + (fine + coarse) * sizeof(*own.history.fine);
+    apr_size_t size =
+        most * (2 * sizeof(*own.points) + sizeof(*own.work)) + (fine + coarse) * sizeof(*own.history.fine);
 
     if (own.all && own.all_size == size) {
         return 1;
@@ -86,8 +87,8 @@ static int make_room(const pst_board_t *board)
     return 1;
 }
 
-/* A copy of the history and what is made of it serve one judgement: kept, they would fill page by page as the history does, and
- * look like a leak of the child. */
+/* A copy of the history and what is made of it serve one judgement: kept, they would fill page by page as the history
+ * does, and look like a leak of the child. */
 static void give_room_back(void)
 {
     madvise(own.all, own.all_size, MADV_DONTNEED);
@@ -100,8 +101,8 @@ static apr_uint64_t pools_on_demand(const pst_board_t *board)
     return POOLS_LEAST + POOLS_PER_THREAD * (threads < THREADS_MOST ? threads : THREADS_MOST);
 }
 
-/* What there is without such pools: `most` of those that came since there were `least`. What they were given beyond their
- * first node counts. */
+/* What there is without such pools: `most` of those that came since there were `least`. What they were given beyond
+ * their first node counts. */
 static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools, apr_uint64_t least, apr_uint64_t most)
 {
     apr_uint64_t more = pst_minus(pools, least);
@@ -121,7 +122,8 @@ static double size_of(const pst_history_point_t *point, apr_uint64_t least_pools
     if (of == OF_HEAP) {
         return point->heap_in_use ? (double)point->heap_in_use : (double)NAN;
     }
-    if (of == OF_MAPPED || of == OF_STACKS) {       /* taken together with the data of loaded objects, which is never 0 */
+    if (of == OF_MAPPED || of == OF_STACKS) {       /* taken together with the data of loaded objects, which is never 0
+                                                       */
         return !point->data ? (double)NAN : (double)(of == OF_MAPPED ? point->other : point->stacks);
     }
     size = without_on_demand(point->process, point->process_pools, least_pools, own.on_demand);
@@ -159,8 +161,8 @@ static void judge_day(pst_told_t *told, pst_history_t *history, of_e of)
     history->coarse_count = count;
 }
 
-/* The last minutes by the fine points, the day by the coarse ones: one verdict, whose rate is that of the time it names.
- * @return whether it is the day's */
+/* The last minutes by the fine points, the day by the coarse ones: one verdict, whose rate is that of the time it
+ * names. @return whether it is the day's */
 static int judge_both(pst_told_t *told, pst_history_t *history, of_e of)
 {
     pst_told_t day;
@@ -207,8 +209,8 @@ static void judge_process(pst_shared_child_t *child, pst_history_t *history, apr
         is_day = repeats_day;
     }
     if (all.state == PST_TREND_GROWING || all.state == PST_TREND_ENDED) {
-        pst_share_process(&share, is_day ? history->coarse : history->fine, is_day ? history->coarse_count : history->fine_count,
-                          all.since, all.until, all.gained);
+        pst_share_process(&share, is_day ? history->coarse : history->fine,
+                          is_day ? history->coarse_count : history->fine_count, all.since, all.until, all.gained);
         share.only_new &= repeated.state != PST_TREND_GROWING;
     }
     child->share = share;
@@ -223,8 +225,8 @@ static void judge_heap(pst_shared_child_t *child, pst_history_t *history, apr_ui
 
     pst_hold(&held[OF_HEAP], &told, now);
     if (told.state == PST_TREND_GROWING || told.state == PST_TREND_ENDED) {
-        pst_share_heap(&share, is_day ? history->coarse : history->fine, is_day ? history->coarse_count : history->fine_count,
-                       told.since, told.until, told.gained);
+        pst_share_heap(&share, is_day ? history->coarse : history->fine,
+                       is_day ? history->coarse_count : history->fine_count, told.since, told.until, told.gained);
     }
     child->heap_share = share;
     pst_told_publish(&child->heap_verdict, &told, NULL, PST_OF_NO_SCOPE);

@@ -11,9 +11,9 @@
 #include "pst_board.h"
 
 /**
- * Judge the process scope of a child by its history, and what of its heap is in use, and publish. Pools that serving makes on
- * demand and keeps, a bounded number by thread, are left out of it: of a server that warms up nothing grows. The history's writer, after
- * a point was added; memory is kept from call to call, in this process.
+ * Judge the process scope of a child by its history, and what of its heap is in use, and publish. Pools that serving
+ * makes on demand and keeps, a bounded number by thread, are left out of it: of a server that warms up nothing grows.
+ * The history's writer, after a point was added; memory is kept from call to call, in this process.
  * @param coarse a coarse point was added too
  */
 void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse);
@@ -24,7 +24,8 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
  */
 void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
 
-/** The same of each class, by what its pools reserve, a bounded number of them left out again. Child, its history's writer alone. */
+/** The same of each class, by what its pools reserve, a bounded number of them left out again. Child, its history's
+ *  writer alone. */
 void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
 
 #endif /* PST_GROWTH_H */

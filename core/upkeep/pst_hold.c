@@ -12,7 +12,8 @@ void pst_told_from(pst_told_t *told, const pst_trend_t *trend, apr_uint64_t begi
 {
     int moves = trend->state != PST_TREND_LITTLE && trend->state != PST_TREND_STEADY;
 
-    *told = (pst_told_t){ trend->state, trend->per_minute, trend->per_request, trend->fit, trend->gained, trend->level, 0, 0 };
+    *told = (pst_told_t){ trend->state, trend->per_minute, trend->per_request, trend->fit,
+                          trend->gained, trend->level, 0, 0 };
     if (moves) {
         told->since = begin + (apr_uint64_t)(trend->since * 1e6);
         told->until = begin + (apr_uint64_t)(trend->until * 1e6);
@@ -76,7 +77,8 @@ void pst_told_publish(pst_shared_verdict_t *to, const pst_told_t *told, const ps
 {
     double lasted = told->until > told->since ? (double)(told->until - told->since) / 1000 : 0;
 
-    if ((told->state != PST_TREND_GROWING && told->state != PST_TREND_ENDED) || (scope != PST_OF_NO_SCOPE && (int)to->scope != scope)) {
+    if ((told->state != PST_TREND_GROWING && told->state != PST_TREND_ENDED)
+        || (scope != PST_OF_NO_SCOPE && (int)to->scope != scope)) {
         pst_store(&to->site, 0);            /* who it is, pst_suspicion.c says */
     }
     to->scope = (uint8_t)(scope == PST_OF_NO_SCOPE ? PST_SCOPE_PROCESS : scope);

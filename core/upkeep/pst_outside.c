@@ -2,10 +2,10 @@
  *
  * Who holds what grows outside of pools.  See pst_outside.h.
  *
- * Sums of live bytes are kept by who is to blame for them (pst_blame.h), each as a short series.  Of a part that grows those
- * count that hold more now than when it began to: one is named when with all but certainty more than half of what they gained is
- * its own; once named it stays until another one is, or it has less than a third.  What the profile has not seen is nobody's: if it saw
- * much less than the part grew by, nobody is named.
+ * Sums of live bytes are kept by who is to blame for them (pst_blame.h), each as a short series.  Of a part that grows
+ * those count that hold more now than when it began to: one is named when with all but certainty more than half of what
+ * they gained is its own; once named it stays until another one is, or it has less than a third.  What the profile has
+ * not seen is nobody's: if it saw much less than the part grew by, nobody is named.
  *
  * One thread: the child's watchdog.
  */
@@ -113,7 +113,8 @@ static point_t held_at(const holder_t *holder, apr_uint64_t time)
 {
     point_t found = { time, 0, 0 };
 
-    for (unsigned i = 0; i < holder->count && (holder->points[i].time <= time || holder->points[i].time == g.looked); i++) {
+    for (unsigned i = 0; i < holder->count && (holder->points[i].time <= time || holder->points[i].time == g.looked);
+         i++) {
         found = holder->points[i];
     }
     return found;
@@ -168,7 +169,8 @@ static void find_gainers(gainers_t *gainers, apr_uint32_t scope, apr_uint64_t si
         }
         then = held_at(holder, since);
         if (holder->now.bytes > then.bytes) {
-            rank(gainers, holder, (double)(holder->now.bytes - then.bytes), pst_minus(holder->now.samples, then.samples));
+            rank(gainers, holder, (double)(holder->now.bytes - then.bytes),
+                 pst_minus(holder->now.samples, then.samples));
         }
     }
 }

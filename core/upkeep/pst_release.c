@@ -31,7 +31,8 @@
 #define HEAP_UNASKED  ((apr_uint64_t)60 * SECOND)
 #define HEAP_SELDOM   ((apr_uint64_t)24 * 3600 * SECOND)
 
-/* Allocators that were busy, that of the connection that asked among them, are looked for so often again, a second apart. */
+/* Allocators that were busy, that of the connection that asked among them, are looked for so often again, a second
+ * apart. */
 #define LATE_ROUNDS 5
 
 static struct {
@@ -163,14 +164,17 @@ static void come_late(void)
 /* What the block says of the heap decides no more than when it is asked. */
 static void ask_heap_gently(apr_uint64_t now)
 {
-    if (now - g.heap_unasked > g.heap_pause && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH && !heap_rests(now_usec())) {
+    if (now - g.heap_unasked > g.heap_pause && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH
+        && !heap_rests(now_usec())) {
         g.heap_unasked = now;
-        g.heap_pause = ask_heap() >= HEAP_LITTLE ? HEAP_UNASKED : g.heap_pause < HEAP_SELDOM / 2 ? 2 * g.heap_pause : HEAP_SELDOM;
+        g.heap_pause = ask_heap() >= HEAP_LITTLE        ? HEAP_UNASKED
+                       : g.heap_pause < HEAP_SELDOM / 2 ? 2 * g.heap_pause
+                                                        : HEAP_SELDOM;
     }
 }
 
-/* Nodes of at least so many bytes, at most most in all: what is taken is given back at once, or at the next beat. @return
- * the bytes taken */
+/* Nodes of at least so many bytes, at most most in all: what is taken is given back at once, or at the next beat.
+ * @return the bytes taken */
 static apr_uint64_t give_some(apr_uint64_t least, apr_uint64_t most)
 {
     apr_uint64_t until = now_usec() + SLICE, now, taken = 0;
@@ -197,8 +201,8 @@ static apr_uint64_t income(apr_uint64_t now)
     return (apr_uint64_t)((double)g.rate * (double)gone / SECOND);
 }
 
-/* What may go grows by rate a second, up to a second's worth. Of what comes in half is saved while there is an aim, and what
- * would be more than that second's worth. */
+/* What may go grows by rate a second, up to a second's worth. Of what comes in half is saved while there is an aim, and
+ * what would be more than that second's worth. */
 static void earn(apr_uint64_t more)
 {
     if (g.saved < g.aim) {
@@ -226,7 +230,7 @@ static void give_gently(apr_uint64_t now)
     g.allowed -= give_some(0, g.allowed);
     if (!g.aim) {
         g.aim = pst_allocator_find_larger(g.rate);
-        g.allowed -= pst_allocator_bag() < g.allowed ? pst_allocator_bag() : g.allowed;     /* an owner left it behind */
+        g.allowed -= pst_allocator_bag() < g.allowed ? pst_allocator_bag() : g.allowed; /* an owner left it behind */
     }
     ask_heap_gently(now);
 }
@@ -248,7 +252,8 @@ void pst_release_beat(apr_uint64_t now)
         }
         pst_thread_ring(&g.block->bell);        /* go on; or hear who asked meanwhile */
     }
-    if (now / SECOND != g.measured / SECOND) {     /* the watchdog wakes once in each, now a bit earlier, now a bit later */
+    if (now / SECOND != g.measured / SECOND) {     /* the watchdog wakes once in each, now a bit earlier, now a bit
+                                                      later */
         g.measured = now;
         pst_allocator_measure(g.block);
         if (g.late && !g.running) {

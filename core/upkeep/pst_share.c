@@ -71,7 +71,8 @@ void pst_share_process(pst_shared_share_t *share, const pst_history_point_t *poi
 
 /* ---- the heap ---- */
 
-/* Of the interval before point i and of those around it: the heap is looked at now and then, and a request may take a while. */
+/* Of the interval before point i and of those around it: the heap is looked at now and then, and a request may take a
+ * while. */
 static int served_new(const stretch_t *stretch, apr_uint32_t i)
 {
     apr_uint32_t first = i > stretch->from + 1 ? i - 2 : stretch->from, last = i < stretch->to ? i + 1 : i;
@@ -97,7 +98,8 @@ static void add_up(sums_t *sums, const stretch_t *stretch)
     memset(sums, 0, sizeof(*sums));
     for (apr_uint32_t i = stretch->to; i > stretch->from; i--) {
         double floor = fmin((double)stretch->points[i - 1].heap_in_use, above), gained = above - floor;
-        double n = newly(stretch, i - 1, i) + (double)stretch->points[i].requests_new_open, a = again(stretch, i - 1, i);
+        double n = newly(stretch, i - 1, i) + (double)stretch->points[i].requests_new_open,
+               a = again(stretch, i - 1, i);
 
         if (!served_new(stretch, i)) {
             sums->quiet_again += a;

@@ -3,9 +3,9 @@
  * Did it grow with what is new, or by repetition?  What was gained between two moments of a history, shared out among
  * requests that were new to the child and the others.
  *
- * Of pools it is known: each growth was charged as it happened.  Of the heap, which does not say who asked, it is told by the
- * intervals in which nothing new was served: what grew there grew by repetition, and as much for each request at other times.  Where
- * there are too few of these, by what fits both rates best.
+ * Of pools it is known: each growth was charged as it happened.  Of the heap, which does not say who asked, it is told
+ * by the intervals in which nothing new was served: what grew there grew by repetition, and as much for each request at
+ * other times.  Where there are too few of these, by what fits both rates best.
  */
 #ifndef PST_SHARE_H
 #define PST_SHARE_H

@@ -4,8 +4,8 @@
  *
  * Place in the flow: board, samples of growth -> SUSPICION -> the verdicts' who.
  *
- * A scope's sum is suspicious when its floor rises: the least of the last seconds lies above the least of those before. That says
- * little, and is forgotten when nothing more comes of it; it costs some samples a second.
+ * A scope's sum is suspicious when its floor rises: the least of the last seconds lies above the least of those before.
+ * That says little, and is forgotten when nothing more comes of it; it costs some samples a second.
  *
  * One thread: the child's watchdog.
  */
@@ -32,8 +32,8 @@ typedef struct {
 
 static watched_t watched[PST_SCOPE_COUNT];
 
-/* Each allocation is seen for CLOSELY, if who makes something grow is not known; then not before a PAUSE is over, which gets longer each
- * time. */
+/* Each allocation is seen for CLOSELY, if who makes something grow is not known; then not before a PAUSE is over, which
+ * gets longer each time. */
 #define STEADILY 5u             /* rises seen in so many looks, of the last 2 * HALF */
 #define CLOSELY  30000000u
 #define PAUSE    60000000u
@@ -61,7 +61,8 @@ static apr_uint64_t least_of(const watched_t *w, apr_uint32_t from, apr_uint32_t
 static int rises(watched_t *w, apr_uint64_t sum)
 {
     w->sums[w->count++ % (2 * HALF)] = sum;
-    return w->count >= 2 * HALF && least_of(w, w->count - HALF, w->count) > least_of(w, w->count - 2 * HALF, w->count - HALF);
+    return w->count >= 2 * HALF
+           && least_of(w, w->count - HALF, w->count) > least_of(w, w->count - 2 * HALF, w->count - HALF);
 }
 
 /* What was handed out moves with each request; nodes come in steps, and where many are alike all at once. */
@@ -97,7 +98,8 @@ static void add_slots(scope_sum_t *scopes, const pst_board_t *board, pst_shared_
             continue;
         }
         request = used(&slot->request);
-        add_one(&scopes[PST_SCOPE_CONNECTION], pst_minus(used(&slot->usage), request), now - pst_load(&slot->opened) < NEW);
+        add_one(&scopes[PST_SCOPE_CONNECTION], pst_minus(used(&slot->usage), request),
+                now - pst_load(&slot->opened) < NEW);
         if (__atomic_load_n(&slot->has_request, __ATOMIC_RELAXED)) {
             add_one(&scopes[PST_SCOPE_REQUEST], request, now - pst_load(&slot->request_started) < NEW);
         }
@@ -130,7 +132,8 @@ static void look_closely(int wanted, apr_uint64_t now)
 
 static void suspect(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
 {
-    scope_sum_t scopes[PST_SCOPE_COUNT] = { { .sum = used(&child->process), .judged = child->verdict.state == PST_TREND_GROWING } };
+    scope_sum_t scopes[PST_SCOPE_COUNT] = { { .sum = used(&child->process),
+                                              .judged = child->verdict.state == PST_TREND_GROWING } };
     pst_shared_who_t who = { .site = 0 };
     int wanted = 0;
 

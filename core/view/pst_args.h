@@ -8,7 +8,14 @@
 
 #include "pst_snapshot.h"
 
-typedef enum { PST_FACE_PAGE, PST_FACE_JSON, PST_FACE_HISTORY, PST_FACE_PROFILE, PST_FACE_METRICS, PST_FACE_RELEASE } pst_face_e;
+typedef enum {
+    PST_FACE_PAGE,
+    PST_FACE_JSON,
+    PST_FACE_HISTORY,
+    PST_FACE_PROFILE,
+    PST_FACE_METRICS,
+    PST_FACE_RELEASE
+} pst_face_e;
 
 #define PST_ARGS_ROWS      100      /**< connections a page shows unless asked otherwise */
 #define PST_ARGS_ROWS_MAX  1000

@@ -20,7 +20,8 @@ typedef struct pst_release_row_t {
     apr_uint32_t  serial;       /**< release_done gets here */
     pst_release_e state;
     apr_uint32_t  heap_kind;    /**< pst_heap_e, once DONE */
-    apr_uint64_t  allocators_bytes, heap_bytes, emptied, busy, rss_before, rss_after, took;     /**< once DONE; checked */
+    /* once DONE; checked */
+    apr_uint64_t  allocators_bytes, heap_bytes, emptied, busy, rss_before, rss_after, took;
 } pst_release_row_t;
 
 /** All children asked at once. */

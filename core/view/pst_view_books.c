@@ -85,13 +85,14 @@ static void print_bar(pst_emit_t *emit, const pst_page_t *page, const pst_child_
           TEXT("exact", count_text(page, is_there)));
 }
 
-/* "PSS and private dirty 0.4 s ago, cost 580 us; heap 0.4 s ago, cost 18 us; mappings 33 s ago, cost 1.8 ms; put off 3 times" */
+/* "PSS and private dirty 0.4 s ago, cost 580 us; heap 0.4 s ago, cost 18 us; mappings 33 s ago, cost 1.8 ms; put off 3
+ * times" */
 static const char *when_text(const pst_page_t *page, const pst_shared_books_t *books)
 {
-    const struct { const char *name; apr_uint64_t time, cost; } groups[] = {
-        { "PSS and private dirty", books->books_time, books->books_cost }, { "heap", books->heap_time, books->heap_cost },
-        { "mappings", books->maps_time, books->maps_cost }
-    };
+    const struct { const char *name; apr_uint64_t time, cost;
+    } groups[] = { { "PSS and private dirty", books->books_time, books->books_cost },
+                   { "heap", books->heap_time, books->heap_cost },
+                   { "mappings", books->maps_time, books->maps_cost } };
     const char *text = "";
     char age[PST_FORMAT_LEN], cost[PST_FORMAT_LEN];
 
@@ -108,9 +109,11 @@ static const char *when_text(const pst_page_t *page, const pst_shared_books_t *b
 /* What was put off for so long that whoever reads it must know, or NULL. */
 static const char *old_text(const pst_page_t *page, const pst_shared_books_t *books)
 {
-    apr_uint64_t interval = (apr_uint64_t)(page->snapshot->about.interval ? page->snapshot->about.interval : 1) * 1000000,
+    apr_uint64_t interval =
+                     (apr_uint64_t)(page->snapshot->about.interval ? page->snapshot->about.interval : 1) * 1000000,
                  limit = OLD * interval, sum = pst_view_age(page->snapshot, books->books_time);
-    apr_uint64_t heap = pst_view_age(page->snapshot, books->heap_time), maps = pst_view_age(page->snapshot, books->maps_time);
+    apr_uint64_t heap = pst_view_age(page->snapshot, books->heap_time),
+                 maps = pst_view_age(page->snapshot, books->maps_time);
     char age[PST_FORMAT_LEN];
 
     if (heap > limit && heap >= maps) {
@@ -119,7 +122,8 @@ static const char *old_text(const pst_page_t *page, const pst_shared_books_t *bo
     if (maps > limit) {
         return apr_pstrcat(page->pool, "mappings ", pst_format_age(age, maps), NULL);
     }
-    return sum > ESTIMATED * interval ? apr_pstrcat(page->pool, "PSS estimated, taken ", pst_format_age(age, sum), NULL) : NULL;
+    return sum > ESTIMATED * interval ? apr_pstrcat(page->pool, "PSS estimated, taken ", pst_format_age(age, sum), NULL)
+                                      : NULL;
 }
 
 static const char *heap_text(const pst_shared_books_t *books)
@@ -127,7 +131,8 @@ static const char *heap_text(const pst_shared_books_t *books)
     if (!books->heap_time) {
         return books->heap_kind ? "heap not asked" : "unknown heap";
     }
-    return books->heap_tells == PST_HEAP_TELLS_SUM ? "mimalloc, in use and free as one" : pst_heap_word(books->heap_kind);
+    return books->heap_tells == PST_HEAP_TELLS_SUM ? "mimalloc, in use and free as one"
+                                                   : pst_heap_word(books->heap_kind);
 }
 
 static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, apr_uint64_t whole)
@@ -145,7 +150,8 @@ static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_chil
               NUMBER("columns", PST_ITEMS(columns) + 2));
         return;
     }
-    PIECE(emit, &pst_web_books_open, TEXT("href", href), NUMBER("pid", child->head.owner), TEXT("heap", heap_text(books)));
+    PIECE(emit, &pst_web_books_open, TEXT("href", href), NUMBER("pid", child->head.owner),
+          TEXT("heap", heap_text(books)));
     print_bar(emit, page, child, whole);
     pst_emit_piece(emit, &pst_web_books_figures, NULL, 0);
     pst_emit_cell(emit, &pst_web_cell);

@@ -20,9 +20,13 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
         return;
     }
     if (!findings->count) {
-        PIECE(emit, !findings->record ? &pst_web_doctor_no_record : findings->begun ? &pst_web_doctor_begun
-              : findings->young ? &pst_web_doctor_young : &pst_web_doctor_none,
-              NUMBER("children", findings->children), TEXT("waits", findings->waits ? findings->waits : "something grows"),
+        PIECE(emit,
+              !findings->record ? &pst_web_doctor_no_record
+              : findings->begun ? &pst_web_doctor_begun
+              : findings->young ? &pst_web_doctor_young
+                                : &pst_web_doctor_none,
+              NUMBER("children", findings->children),
+              TEXT("waits", findings->waits ? findings->waits : "something grows"),
               TEXT("record", pst_format_age(record, findings->record)));
         return;
     }
@@ -30,8 +34,9 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
     for (unsigned i = 0; i < findings->count; i++) {
         const pst_finding_t *finding = &findings->findings[i];
 
-        PIECE(emit, &pst_web_doctor_finding, TEXT("severity", pst_severity_word(finding->severity)), TEXT("id", finding->id),
-              TEXT("what", finding->what), TEXT("evidence", finding->evidence), TEXT("advice", finding->advice));
+        PIECE(emit, &pst_web_doctor_finding, TEXT("severity", pst_severity_word(finding->severity)),
+              TEXT("id", finding->id), TEXT("what", finding->what), TEXT("evidence", finding->evidence),
+              TEXT("advice", finding->advice));
         if (finding->more) {
             PIECE(emit, &pst_web_doctor_more, NUMBER("count", finding->more));
         }
@@ -107,7 +112,8 @@ unsigned pst_view_doctor_text(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 
     if (!findings || !findings->count) {
         snprintf(line, sizeof(line), "No findings%s. %u children examined, on a record of %s.",
-                 findings && (findings->begun || findings->young) ? " yet: it is too early to tell" : "", (unsigned)(findings ? findings->children : 0),
+                 findings && (findings->begun || findings->young) ? " yet: it is too early to tell" : "",
+                 (unsigned)(findings ? findings->children : 0),
                  pst_format_age(record, findings ? findings->record : 0));
         pst_emit_sentence(emit, line);
         if (findings && findings->begun && findings->waits) {

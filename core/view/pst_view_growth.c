@@ -125,7 +125,8 @@ void pst_view_suspects(pst_emit_t *emit, const pst_page_t *page)
 
         suspect(&suspects, &child->head.verdict, child, NULL);
         for (apr_uint32_t r = 0; r < child->shown; r++) {
-            suspect(&suspects, &snapshot->rows[child->first + r]->slot.verdict, child, snapshot->rows[child->first + r]);
+            suspect(&suspects, &snapshot->rows[child->first + r]->slot.verdict, child,
+                    snapshot->rows[child->first + r]);
         }
     }
     if (!suspects.kept) {
@@ -167,10 +168,11 @@ typedef enum {
 static const struct {
     const char *key;
     edge_e edge;
-} lines[] = {
-    { "rss_bytes", OF_RSS }, { "pss_bytes", OF_PSS }, { "held_bytes", OF_HELD }, { "heap_in_use_bytes", OF_HEAP_IN_USE },
-    { "heap_free_bytes", OF_HEAP_FREE }
-};
+} lines[] = { { "rss_bytes", OF_RSS },
+              { "pss_bytes", OF_PSS },
+              { "held_bytes", OF_HELD },
+              { "heap_in_use_bytes", OF_HEAP_IN_USE },
+              { "heap_free_bytes", OF_HEAP_FREE } };
 
 static apr_uint64_t height_of(const pst_history_point_t *point, unsigned edge)
 {
@@ -247,8 +249,8 @@ static void print_times(pst_emit_t *emit, const pst_history_point_t *points, apr
 }
 
 /* RSS, PSS and the heap beside held, on one scale. Not before they were taken. */
-static void print_process(pst_emit_t *emit, const pst_page_t *page, const pst_history_point_t *points, apr_uint32_t count,
-                          const char *what)
+static void print_process(pst_emit_t *emit, const pst_page_t *page, const pst_history_point_t *points,
+                          apr_uint32_t count, const char *what)
 {
     const pst_history_point_t *last = &points[count - 1];
     char size[PST_FORMAT_LEN], rss[PST_FORMAT_LEN], held[PST_FORMAT_LEN], age[PST_FORMAT_LEN];

@@ -225,7 +225,8 @@ static void print_findings(metrics_t *m)
     pst_emit_family(m->emit, PST_M_finding);
     for (unsigned i = 0; i < findings->count; i++) {
         const pst_finding_t *finding = &findings->findings[i];
-        const pst_field_t fields[] = { { "id", finding->id, 0 }, { "severity", pst_severity_word(finding->severity), 0 } };
+        const pst_field_t fields[] = { { "id", finding->id, 0 },
+                                       { "severity", pst_severity_word(finding->severity), 0 } };
         pst_labels_t which = labels(m, fields, PST_ITEMS(fields));
         apr_uint64_t sum = alike(findings, i);
 

@@ -20,9 +20,8 @@ static const pst_metric_e class_columns[] = {
     PST_M_class_lifetime_max_seconds
 };
 
-static const pst_metric_e site_columns[] = {
-    PST_M_site_live_bytes, PST_M_site_kept_bytes, PST_M_site_ever_bytes, PST_M_site_live_samples, PST_M_site_ever_samples
-};
+static const pst_metric_e site_columns[] = { PST_M_site_live_bytes, PST_M_site_kept_bytes, PST_M_site_ever_bytes,
+                                             PST_M_site_live_samples, PST_M_site_ever_samples };
 
 static void print_headings(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count)
 {

@@ -48,8 +48,8 @@ static int address_of(apr_uint64_t *address, pst_shared_frame_t frame, const pst
     return base->known > 0;
 }
 
-/* What a site stands for: estimates, which pprof takes as they are. It would scale samples by their mean size, and be off where a
- * site mixes sizes. */
+/* What a site stands for: estimates, which pprof takes as they are. It would scale samples by their mean size, and be
+ * off where a site mixes sizes. */
 typedef struct {
     apr_uint64_t live, live_bytes, ever, ever_bytes;
 } counts_t;
@@ -62,8 +62,10 @@ static apr_uint64_t pieces(apr_uint64_t bytes, apr_uint64_t samples, apr_uint64_
 
 static counts_t counts_of(const pst_shared_site_t *row)
 {
-    counts_t counts = { pieces(row->site_live_bytes, row->site_live_samples, row->site_live_sampled_bytes), row->site_live_bytes,
-                        pieces(row->site_ever_bytes, row->site_ever_samples, row->site_ever_sampled_bytes), row->site_ever_bytes };
+    counts_t counts = { pieces(row->site_live_bytes, row->site_live_samples, row->site_live_sampled_bytes),
+                        row->site_live_bytes,
+                        pieces(row->site_ever_bytes, row->site_ever_samples, row->site_ever_sampled_bytes),
+                        row->site_ever_bytes };
 
     return counts;
 }
@@ -116,7 +118,8 @@ static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_pro
         const pst_child_row_t *child = &snapshot->children[i];
 
         for (apr_uint32_t s = 0; s < child->site_count; s++) {
-            if (is_of(&child->sites[s], of)) {  /* figures of at most INT64_MAX: many may wrap, which harms nobody here */
+            if (is_of(&child->sites[s], of)) {  /* figures of at most INT64_MAX: many may wrap, which harms nobody here
+                                                   */
                 counts_t one = counts_of(&child->sites[s].row);
 
                 sum.live += one.live;
@@ -154,10 +157,11 @@ static void print_maps(pst_emit_t *emit)
     }
 }
 
-static const char *const words[] = {
-    [PST_PROFILE_POOLS] = "pools", [PST_PROFILE_HEAP] = "heap", [PST_PROFILE_MAPPED] = "mapped", [PST_PROFILE_STACK] = "stack",
-    [PST_PROFILE_ALL] = "all"
-};
+static const char *const words[] = { [PST_PROFILE_POOLS] = "pools",
+                                     [PST_PROFILE_HEAP] = "heap",
+                                     [PST_PROFILE_MAPPED] = "mapped",
+                                     [PST_PROFILE_STACK] = "stack",
+                                     [PST_PROFILE_ALL] = "all" };
 
 int pst_view_profile_of(const char *word)
 {

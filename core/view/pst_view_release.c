@@ -36,7 +36,8 @@ void pst_view_limits(pst_emit_t *emit, const pst_child_row_t *child)
 
 /* ---- what came of a release ---- */
 
-static void print_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t heap, apr_uint64_t before, apr_uint64_t after)
+static void print_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t heap, apr_uint64_t before,
+                        apr_uint64_t after)
 {
     pst_emit_number(emit, "allocators_bytes", allocators);
     pst_emit_number(emit, "heap_bytes", heap);
@@ -126,9 +127,10 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
     const char *note = note_of(asked);
     char allocators[PST_FORMAT_LEN], heap[PST_FORMAT_LEN], before[PST_FORMAT_LEN], after[PST_FORMAT_LEN];
 
-    PIECE(emit, &pst_web_released, NUMBER("done", asked->count - asked->pending - asked->gone), NUMBER("asked", asked->count),
-          TEXT("allocators", pst_format_size(allocators, asked->allocators_bytes)),
-          TEXT("heap", pst_format_size(heap, asked->heap_bytes)), TEXT("before", pst_format_size(before, asked->rss_before)),
+    PIECE(emit, &pst_web_released, NUMBER("done", asked->count - asked->pending - asked->gone),
+          NUMBER("asked", asked->count), TEXT("allocators", pst_format_size(allocators, asked->allocators_bytes)),
+          TEXT("heap", pst_format_size(heap, asked->heap_bytes)),
+          TEXT("before", pst_format_size(before, asked->rss_before)),
           TEXT("after", pst_format_size(after, asked->rss_after)));
     if (note) {
         PIECE(emit, &pst_web_release_note, TEXT("note", note));
@@ -221,8 +223,11 @@ void pst_view_release(pst_emit_t *emit, const pst_page_t *page)
     PIECE(emit, &pst_web_release, TEXT("kept", pst_format_size(size, kept)), NUMBER("allocators", allocators),
           TEXT("given", pst_format_size(given, unasked)),
           TEXT("limit", snapshot->child_count && snapshot->children[0].head.max_free_bytes
-               ? pst_format_size(limit, snapshot->children[0].head.max_free_bytes) : "all"),
-          TEXT("can", snapshot->child_count ? pst_format_size(can, allocators * snapshot->children[0].head.max_free_bytes) : ""));
+                            ? pst_format_size(limit, snapshot->children[0].head.max_free_bytes)
+                            : "all"),
+          TEXT("can", snapshot->child_count
+                          ? pst_format_size(can, allocators * snapshot->children[0].head.max_free_bytes)
+                          : ""));
     if (snapshot->child_count && snapshot->children[0].head.books.heap_kind == PST_HEAP_MIMALLOC) {
         PIECE(emit, &pst_web_release_note, TEXT("note", "The heap stays as it is: " MIMALLOC_GIVES));
     }

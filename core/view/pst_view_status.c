@@ -10,9 +10,9 @@
 
 /* The law of conservation, then what is more: all of them figures that a child's head has. */
 static const pst_metric_e figures[] = {
-    PST_M_children, PST_M_connections_open, PST_M_held_bytes, PST_M_reserved_bytes, PST_M_child_bucket_bytes,
-    PST_M_child_retained_bytes,
-    PST_M_child_peak_bytes, PST_M_process_reserved_bytes, PST_M_pools_created, PST_M_pools_destroyed, PST_M_requests_finished, PST_M_pss_bytes
+    PST_M_children,           PST_M_connections_open,     PST_M_held_bytes,        PST_M_reserved_bytes,
+    PST_M_child_bucket_bytes, PST_M_child_retained_bytes, PST_M_child_peak_bytes,  PST_M_process_reserved_bytes,
+    PST_M_pools_created,      PST_M_pools_destroyed,      PST_M_requests_finished, PST_M_pss_bytes
 };
 #define BALANCE 6
 

@@ -83,7 +83,6 @@ static void print_place(pst_emit_t *emit, const pst_place_t *place)
     }
 }
 
-/* A class is told by its tag and its creator; "other" is what found no row. */
 /* What every verdict says; the caller opens and closes its object. */
 static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                           const pst_shared_verdict_t *verdict)
@@ -113,6 +112,7 @@ static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, cons
     pst_view_who(emit, pst_who_of_verdict(&who, snapshot, child, verdict) ? &who : NULL);
 }
 
+/* A class is told by its tag and its creator; "other" is what found no row. */
 static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                         const pst_class_row_t *class, apr_uint32_t nth)
 {

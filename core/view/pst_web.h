@@ -9,25 +9,21 @@
 #include "pst_emit.h"
 
 /* page.html, a name per piece, in the file's order */
-extern const pst_piece_t
-    pst_web_top, pst_web_refresh_on, pst_web_refresh_off, pst_web_top_end,
-    pst_web_note_level, pst_web_note_unslotted, pst_web_note_homeless, pst_web_note_monitor,
-    pst_web_suspects, pst_web_suspect_process, pst_web_suspect_connection, pst_web_suspect_request,
-    pst_web_suspects_more, pst_web_suspects_end,
-    pst_web_total, pst_web_tile, pst_web_total_bar, pst_web_segment, pst_web_total_legend, pst_web_legend,
-    pst_web_total_end, pst_web_live, pst_web_live_key, pst_web_live_end,
-    pst_web_filter, pst_web_option_on, pst_web_option_off, pst_web_filter_vhost, pst_web_filter_level, pst_web_filter_end,
-    pst_web_children, pst_web_head_plain, pst_web_head_link, pst_web_head_current, pst_web_children_rows,
-    pst_web_child_open, pst_web_child_open_level, pst_web_child_figures, pst_web_cell, pst_web_child_close,
-    pst_web_children_end, pst_web_children_none, pst_web_section_end,
-    pst_web_pages, pst_web_pages_link, pst_web_pages_end,
-    pst_web_charts, pst_web_card, pst_web_card_growing, pst_web_chart, pst_web_chart_area, pst_web_chart_line,
-    pst_web_chart_process, pst_web_chart_process_line, pst_web_chart_end, pst_web_card_end, pst_web_charts_end, pst_web_gone, pst_web_gone_child, pst_web_gone_end,
-    pst_web_connections, pst_web_connections_sorted, pst_web_connections_table, pst_web_connections_rows,
-    pst_web_group_open,
-    pst_web_row_open, pst_web_row_open_master, pst_web_row_request, pst_web_row_idle,
-    pst_web_cell_bar, pst_web_cell_request, pst_web_request_none, pst_web_row_close, pst_web_group_close,
-    pst_web_connections_none, pst_web_connections_end, pst_web_bottom;
+extern const pst_piece_t pst_web_top, pst_web_refresh_on, pst_web_refresh_off, pst_web_top_end, pst_web_note_level,
+    pst_web_note_unslotted, pst_web_note_homeless, pst_web_note_monitor, pst_web_suspects, pst_web_suspect_process,
+    pst_web_suspect_connection, pst_web_suspect_request, pst_web_suspects_more, pst_web_suspects_end, pst_web_total,
+    pst_web_tile, pst_web_total_bar, pst_web_segment, pst_web_total_legend, pst_web_legend, pst_web_total_end,
+    pst_web_live, pst_web_live_key, pst_web_live_end, pst_web_filter, pst_web_option_on, pst_web_option_off,
+    pst_web_filter_vhost, pst_web_filter_level, pst_web_filter_end, pst_web_children, pst_web_head_plain,
+    pst_web_head_link, pst_web_head_current, pst_web_children_rows, pst_web_child_open, pst_web_child_open_level,
+    pst_web_child_figures, pst_web_cell, pst_web_child_close, pst_web_children_end, pst_web_children_none,
+    pst_web_section_end, pst_web_pages, pst_web_pages_link, pst_web_pages_end, pst_web_charts, pst_web_card,
+    pst_web_card_growing, pst_web_chart, pst_web_chart_area, pst_web_chart_line, pst_web_chart_process,
+    pst_web_chart_process_line, pst_web_chart_end, pst_web_card_end, pst_web_charts_end, pst_web_gone,
+    pst_web_gone_child, pst_web_gone_end, pst_web_connections, pst_web_connections_sorted, pst_web_connections_table,
+    pst_web_connections_rows, pst_web_group_open, pst_web_row_open, pst_web_row_open_master, pst_web_row_request,
+    pst_web_row_idle, pst_web_cell_bar, pst_web_cell_request, pst_web_request_none, pst_web_row_close,
+    pst_web_group_close, pst_web_connections_none, pst_web_connections_end, pst_web_bottom;
 
 /* places.html */
 extern const pst_piece_t
@@ -37,10 +33,9 @@ extern const pst_piece_t
     pst_web_site_open_other, pst_web_sites_none;
 
 /* books.html */
-extern const pst_piece_t
-    pst_web_books, pst_web_books_key, pst_web_books_table, pst_web_books_rows, pst_web_books_open, pst_web_books_segment,
-    pst_web_books_mark, pst_web_books_figures, pst_web_books_close, pst_web_books_close_old, pst_web_books_none,
-    pst_web_books_end;
+extern const pst_piece_t pst_web_books, pst_web_books_key, pst_web_books_table, pst_web_books_rows, pst_web_books_open,
+    pst_web_books_segment, pst_web_books_mark, pst_web_books_figures, pst_web_books_close, pst_web_books_close_old,
+    pst_web_books_none, pst_web_books_end;
 
 /* largest.html */
 extern const pst_piece_t
@@ -61,12 +56,11 @@ extern const pst_piece_t
     pst_web_generations_end;
 
 /* release.html */
-extern const pst_piece_t
-    pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all, pst_web_release_form_pid,
-    pst_web_release_children, pst_web_release_table, pst_web_release_heads, pst_web_release_head_ask, pst_web_release_body,
-    pst_web_release_child, pst_web_release_row, pst_web_release_outcome, pst_web_release_never, pst_web_release_ask,
-    pst_web_release_row_end, pst_web_release_pending, pst_web_release_gone, pst_web_release_end, pst_web_released,
-    pst_web_released_end;
+extern const pst_piece_t pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all,
+    pst_web_release_form_pid, pst_web_release_children, pst_web_release_table, pst_web_release_heads,
+    pst_web_release_head_ask, pst_web_release_body, pst_web_release_child, pst_web_release_row, pst_web_release_outcome,
+    pst_web_release_never, pst_web_release_ask, pst_web_release_row_end, pst_web_release_pending, pst_web_release_gone,
+    pst_web_release_end, pst_web_released, pst_web_released_end;
 
 /* server_status.html */
 extern const pst_piece_t

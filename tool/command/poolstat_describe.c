@@ -78,7 +78,8 @@ static void print_groups(row_fn row, heading_fn heading)
     heading("The books of a child", "Its memory as the kernel and the heap tell it; see books.md.");
 #define PST_METRIC_BOOKS ROW
 #include "poolstat_metrics.def"
-    heading("Of a class", "Pools with the same tag, made at the same place. In JSON without the prefix `class_`; spans in seconds.");
+    heading("Of a class",
+            "Pools with the same tag, made at the same place. In JSON without the prefix `class_`; spans in seconds.");
 #define PST_METRIC_CLASS ROW
 #include "poolstat_metrics.def"
     heading("Of a call site", "A stack at which pools grow. In JSON without the prefix `site_`.");
@@ -87,7 +88,8 @@ static void print_groups(row_fn row, heading_fn heading)
     heading("Of the server", "In the board's header, written as a generation begins.");
 #define PST_METRIC_SERVER ROW
 #include "poolstat_metrics.def"
-    heading("Of a generation", "The time from one reading of the configuration to the next. In JSON without the prefix `generation_`.");
+    heading("Of a generation",
+            "The time from one reading of the configuration to the next. In JSON without the prefix `generation_`.");
 #define PST_METRIC_GENERATION ROW
 #include "poolstat_metrics.def"
     heading("Computed", "By the snapshot, from the others.");
@@ -104,10 +106,13 @@ int poolstat_describe(int argc, const char *const *argv)
         return POOLSTAT_USAGE;
     }
     if (!strcmp(format, "markdown")) {
-        puts("# The figures\n\nMade by `make docs` from `include/poolstat_metrics.def`; do not edit. The name is the JSON key; "
-             "text and page\nshow the same. A gauge goes both ways, a counter only grows, a peak is the largest value seen. "
-             "Bytes are whole bytes. The level: info matters first, detail explains it, "
-             "debug tells how it was taken.");
+        puts(
+            "# The figures\n\nMade by `make docs` from `include/poolstat_metrics.def`; do not edit. The name is the "
+            "JSON key; "
+            "text and page\nshow the same. A gauge goes both ways, a counter only grows, a peak is the largest value "
+            "seen. "
+            "Bytes are whole bytes. The level: info matters first, detail explains it, "
+            "debug tells how it was taken.");
         print_groups(markdown_row, markdown_heading);
     }
     else {

@@ -121,7 +121,8 @@ static int print_findings(pst_emit_t *emit, const poolstat_board_t *board, const
         pst_view_doctor_text(emit, &snapshot);
     }
     if (out && !options->json) {
-        apr_snprintf(text, sizeof(text), "%s less severe than %s: %u.", snapshot.findings->count ? "Not shown, as" : "No findings but",
+        apr_snprintf(text, sizeof(text), "%s less severe than %s: %u.",
+                     snapshot.findings->count ? "Not shown, as" : "No findings but",
                      pst_severity_word(options->severity), out);
         pst_emit_sentence(emit, text);
     }
@@ -134,7 +135,8 @@ static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const 
     pst_snapshot_t snapshot;
     int status;
 
-    if (!board->objects) {      /* of a stack those frames would be left that lie in our own libraries: a wrong profile */
+    if (!board->objects) {      /* of a stack those frames would be left that lie in our own libraries: a wrong profile
+                                   */
         poolstat_say("pprof needs to know where the server's objects lie, and no process of it %s: no profile; "
                      "poolstat json has the call sites as object+offset", board->is_gone ? "is left" : "may be read");
         return POOLSTAT_NONE;

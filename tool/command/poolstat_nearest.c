@@ -24,7 +24,8 @@ static unsigned distance(const char *a, const char *b, unsigned a_len, unsigned 
                 table[i][j] = i + j;
                 continue;
             }
-            table[i][j] = least(least(table[i - 1][j], table[i][j - 1]) + 1, table[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            table[i][j] =
+                least(least(table[i - 1][j], table[i][j - 1]) + 1, table[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
                 table[i][j] = least(table[i][j], table[i - 2][j - 2] + 1);
             }

@@ -211,22 +211,27 @@ static const struct {
 } table[] = {
     { "file", 'f', "PATH", BOARD, set_file, "read this board's file, and look for no server" },
     { "pid", 'p', "PID", BOARD, set_pid, "the server of this process; if it is a child, this child alone" },
-    { "sort", 's', "WORD", "- top json text ", set_sort, "reserved (unless given), used, peak, pools, buckets, retained, requests, age, client or pid" },
+    { "sort", 's', "WORD", "- top json text ", set_sort,
+      "reserved (unless given), used, peak, pools, buckets, retained, requests, age, client or pid" },
     { "kind", 'k', "KIND", "- top json text ", set_kind, "connections of this kind: client, secondary or backend" },
     { "vhost", 0, "NAME", "- top json text ", set_vhost, "connections of this vhost" },
     { "limit", 'l', "N", "- text ", set_limit, "so many connections at most: 10, text 100, unless given" },
-    { "level", 0, "WORD", "- ", set_level, "more figures of each child: info (unless given), detail, or debug for all there are" },
+    { "level", 0, "WORD", "- ", set_level,
+      "more figures of each child: info (unless given), detail, or debug for all there are" },
     { "of", 0, "WORD", "profile ", set_of, "of pools (unless given), heap, mapped, stack or all" },
-    { "gone", 'g', NULL, "- top json text metrics profile ", set_gone, "children that are gone, too, as far as the board still has them" },
+    { "gone", 'g', NULL, "- top json text metrics profile ", set_gone,
+      "children that are gone, too, as far as the board still has them" },
     { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600; 1 unless given" },
     { "count", 'n', "N", "top watch ", set_count, "look so many times, then end; without it, on and on" },
     { "since", 0, "TIME", "history ", set_since, "only points after this time, in seconds since the epoch" },
     { "openmetrics", 0, NULL, "metrics ", set_openmetrics, "as OpenMetrics instead of Prometheus's text format 0.0.4" },
-    { "severity", 0, "WORD", "doctor ", set_severity, "only what is info (unless given), warning or critical, or worse; so for the status" },
+    { "severity", 0, "WORD", "doctor ", set_severity,
+      "only what is info (unless given), warning or critical, or worse; so for the status" },
     { "json", 'j', NULL, "tree doctor ", set_json, "print JSON" },
     { "match", 'm', "TAG", "tree ", set_match, "pools whose tag matches, with what they lie in" },
     { "min", 0, "SIZE", "tree ", set_min, "subtrees of at least this size; K, M and G are understood" },
-    { "describe", 0, "[=FORMAT]", "-", set_nothing, "print the table of figures, as text or, with =markdown, for the manual" },
+    { "describe", 0, "[=FORMAT]", "-", set_nothing,
+      "print the table of figures, as text or, with =markdown, for the manual" },
     { "version", 'V', NULL, "", set_nothing, "print the versions of command and boards" },
     { "help", 'h', NULL, "", set_nothing, "print this, or what a subcommand takes" }
 };
@@ -328,8 +333,8 @@ static void help_options(const char *command)
         }
         snprintf(name, sizeof(name), "--%s%s%s", table[i].name, !table[i].value || is_optional ? "" : " ",
                  table[i].value ? table[i].value : "");
-        snprintf(begin, sizeof(begin), "  %c%c%s %s", table[i].letter ? '-' : ' ', table[i].letter ? table[i].letter : ' ',
-                 table[i].letter ? "," : " ", name);
+        snprintf(begin, sizeof(begin), "  %c%c%s %s", table[i].letter ? '-' : ' ',
+                 table[i].letter ? table[i].letter : ' ', table[i].letter ? "," : " ", name);
         print_beside(begin, table[i].help, columns);
     }
 }
@@ -453,7 +458,8 @@ static int take_option(poolstat_options_t *options, int left, const char *const 
     }
     accepted = table[i].set(options, value);
     if (accepted) {
-        poolstat_say("--%s must be %s, not \"%s\"", table[i].name, accepted, poolstat_text(typed, sizeof(typed), value));
+        poolstat_say("--%s must be %s, not \"%s\"", table[i].name, accepted,
+                     poolstat_text(typed, sizeof(typed), value));
         return 0;
     }
     return used;

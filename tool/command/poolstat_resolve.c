@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat --resolve: the helper that pst_resolver.c starts. Reads places from standard input, and writes what lies there.
+ * poolstat --resolve: the helper that pst_resolver.c starts. Reads places from standard input, and writes what lies
+ * there.
  *
- * It reads files that may be hostile: after it has opened them it has no rights of root's, cannot gain any, and is bounded in
- * time and memory. Who started it waits no longer than it likes to.
+ * It reads files that may be hostile: after it has opened them it has no rights of root's, cannot gain any, and is
+ * bounded in time and memory. Who started it waits no longer than it likes to.
  */
 #include "poolstat.h"
 #include "poolstat_lines.h"
@@ -115,7 +116,8 @@ static void open_object(object_t *object)
 {
     if (!object->opened) {
         object->opened = 1;
-        object->lines = object->fd >= 0 ? poolstat_lines_open(object->fd, object->path, object->id, &object->replaced) : NULL;
+        object->lines =
+            object->fd >= 0 ? poolstat_lines_open(object->fd, object->path, object->id, &object->replaced) : NULL;
     }
 }
 

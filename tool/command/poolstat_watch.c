@@ -19,8 +19,8 @@
 #define CELL 32                 /* bytes, more than the widest column */
 
 /*
- * What a line has beside the time, and how important it is. A gauge of bytes may be followed by its change; a counter is
- * shown as its rate. What does not fit the terminal is left out, and what fits beside it is still shown.
+ * What a line has beside the time, and how important it is. A gauge of bytes may be followed by its change; a counter
+ * is shown as its rate. What does not fit the terminal is left out, and what fits beside it is still shown.
  */
 typedef enum { AS_IT_IS, ITS_CHANGE, MOST_CHANGED } shown_as_e;
 
@@ -138,7 +138,8 @@ typedef struct held_t {
 } held_t;
 
 /* "4711 +1.2 MiB" @return to */
-static char *most_changed(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const held_t *before, apr_uint32_t blocks)
+static char *most_changed(char *to, apr_size_t size, const pst_snapshot_t *snapshot, const held_t *before,
+                          apr_uint32_t blocks)
 {
     apr_uint64_t most = 0;
     const pst_child_row_t *child = NULL;

@@ -167,8 +167,8 @@ static const struct {
     { PST_M_requests_finished, 10, PST_SORT_REQUESTS }
 };
 
-apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot, const poolstat_board_t *board,
-                                    unsigned from, unsigned limit, apr_pool_t *pool)
+apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
+                                    const poolstat_board_t *board, unsigned from, unsigned limit, apr_pool_t *pool)
 {
     unsigned count = from < snapshot->child_count ? snapshot->child_count - from : 0, column = 0;
     apr_status_t rv;
@@ -226,8 +226,9 @@ apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot
         put_figure(grid, PST_M_retained_bytes, 9, PST_SORT_RETAINED, i, &column, slot->retained_bytes);
         put_figure(grid, PST_M_pools, 9, PST_SORT_POOLS, i, &column, slot->usage.pools);
         put_figure(grid, PST_M_requests, 9, PST_SORT_REQUESTS, i, &column, slot->requests);
-        put_text(grid, "Growth", growth_rank, PST_SORT_COUNT, i, &column, poolstat_growth(text, sizeof(text), &slot->verdict))->mark =
-            slot->verdict.state == PST_TREND_GROWING ? POOLSTAT_MARKED : POOLSTAT_PLAIN;
+        put_text(grid, "Growth", growth_rank, PST_SORT_COUNT, i, &column,
+                 poolstat_growth(text, sizeof(text), &slot->verdict))
+            ->mark = slot->verdict.state == PST_TREND_GROWING ? POOLSTAT_MARKED : POOLSTAT_PLAIN;
         put_text(grid, "Client", 2, PST_SORT_CLIENT, i, &column, slot->client);
         put_text(grid, "Vhost", 10, PST_SORT_COUNT, i, &column, slot->vhost);
         put_text(grid, "Request", 0, PST_SORT_COUNT, i, &column, slot->line);
@@ -302,7 +303,8 @@ static apr_size_t put_marked(char *to, apr_size_t size, const poolstat_cell_t *f
     while (trimmed && text[trimmed - 1] == ' ') {
         trimmed--;
     }
-    n = (apr_size_t)apr_snprintf(to, size, "%s%.*s%s", poolstat_mark_on(from->mark), (int)trimmed, text, poolstat_mark_off(from->mark));
+    n = (apr_size_t)apr_snprintf(to, size, "%s%.*s%s", poolstat_mark_on(from->mark), (int)trimmed, text,
+                                 poolstat_mark_off(from->mark));
     return n + (apr_size_t)apr_snprintf(to + n, size - n, "%*s", (int)(len - trimmed), "");
 }
 

@@ -35,12 +35,13 @@ typedef struct poolstat_grid_t {
     int colours;                /**< write marks as colours; 0 unless set after it was made */
 } poolstat_grid_t;
 
-/** How fast something grows, for a column: "+1.2 MiB/min"; "steady", "shrinking"; "" as long as that is not known. @return to */
+/** How fast something grows, for a column: "+1.2 MiB/min"; "steady", "shrinking"; "" as long as that is not known.
+ *  @return to */
 char *poolstat_growth(char *to, apr_size_t size, const pst_shared_verdict_t *verdict);
 
 /** A row per child from `from` on, `limit` at most. @return APR_SUCCESS or APR_ENOMEM */
-apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot, const poolstat_board_t *board,
-                                    unsigned from, unsigned limit, apr_pool_t *pool);
+apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
+                                    const poolstat_board_t *board, unsigned from, unsigned limit, apr_pool_t *pool);
 
 /** A row per connection. */
 apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,

@@ -15,10 +15,10 @@ char *poolstat_head_server(char *to, apr_size_t size, const pst_snapshot_t *snap
     char age[PST_FORMAT_LEN], server[POOLSTAT_TEXT], module[POOLSTAT_TEXT], mpm[POOLSTAT_TEXT];
     const pst_shared_header_t *about = &snapshot->about;
 
-    apr_snprintf(to, size, "%s, %s, %s; parent %u%s, %s %s",
-                 poolstat_text(server, sizeof(server), about->server), poolstat_text(mpm, sizeof(mpm), about->mpm),
-                 poolstat_text(module, sizeof(module), about->module), (unsigned)about->parent,
-                 board->parent || board->is_unsure ? "" : " (gone)", board->is_gone ? "was up" : "up", pst_format_age(age, pst_view_age(snapshot, about->created)));
+    apr_snprintf(to, size, "%s, %s, %s; parent %u%s, %s %s", poolstat_text(server, sizeof(server), about->server),
+                 poolstat_text(mpm, sizeof(mpm), about->mpm), poolstat_text(module, sizeof(module), about->module),
+                 (unsigned)about->parent, board->parent || board->is_unsure ? "" : " (gone)",
+                 board->is_gone ? "was up" : "up", pst_format_age(age, pst_view_age(snapshot, about->created)));
     poolstat_tie(strrchr(to, ',') + 2);     /* "up 1 min 19 s" */
     return to;
 }
@@ -72,5 +72,7 @@ char *poolstat_head_findings(char *to, apr_size_t size, const pst_findings_t *fi
 
 poolstat_mark_e poolstat_mark_of(pst_severity_e severity)
 {
-    return severity == PST_SEVERITY_CRITICAL ? POOLSTAT_BAD : severity == PST_SEVERITY_WARNING ? POOLSTAT_MARKED : POOLSTAT_PLAIN;
+    return severity == PST_SEVERITY_CRITICAL  ? POOLSTAT_BAD
+           : severity == PST_SEVERITY_WARNING ? POOLSTAT_MARKED
+                                              : POOLSTAT_PLAIN;
 }

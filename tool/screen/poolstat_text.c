@@ -118,7 +118,8 @@ apr_size_t poolstat_tie(char *text)
 /* May a line end at this blank? A number and its unit stay together. */
 static int ends_line(const char *begin, const char *at)
 {
-    return *at == ' ' && (at == begin || at[-1] < '0' || at[-1] > '9' || !strchr("BKMGTabcdefghijklmnopqrstuvwxyz", at[1]));
+    return *at == ' '
+           && (at == begin || at[-1] < '0' || at[-1] > '9' || !strchr("BKMGTabcdefghijklmnopqrstuvwxyz", at[1]));
 }
 
 /* One character, as it is put. @param wide the columns it takes @return bytes of the text */

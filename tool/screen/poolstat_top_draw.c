@@ -103,7 +103,8 @@ static int put_chart(const top_t *top, int y, const char *title, const apr_uint6
         int is_edge = i == CHART_ROWS - 1 || i == 0;
 
         apr_snprintf(text, sizeof(text), "%10s %c %s",
-                     is_edge ? pst_format_size(size, i ? series.high : series.low) : "", '|', poolstat_chart_row(row, &series, i, CHART_ROWS, top->utf8));
+                     is_edge ? pst_format_size(size, i ? series.high : series.low) : "", '|',
+                     poolstat_chart_row(row, &series, i, CHART_ROWS, top->utf8));
         put(y, text, A_NORMAL);
     }
     return y;
@@ -133,7 +134,8 @@ static int put_bar(int y, const pst_child_row_t *child)
             bar[at++] = parts[i].letter;
         }
         n += (apr_size_t)apr_snprintf(text + n, sizeof(text) - n, "%s%c", i ? "   " : "", parts[i].letter);
-        apr_snprintf(text + n, sizeof(text) - n, " %s %s", pst_metrics[parts[i].metric].label, pst_format_size(size, value));
+        apr_snprintf(text + n, sizeof(text) - n, " %s %s", pst_metrics[parts[i].metric].label,
+                     pst_format_size(size, value));
         n += poolstat_tie(text + n);
     }
     bar[at] = '\0';
@@ -208,7 +210,8 @@ static int draw_heads(const top_t *top)
     y = put_lines(y, poolstat_head_counts(text, sizeof(text), snapshot), A_NORMAL, most - y);
     if (snapshot->findings->count) {
         poolstat_head_findings(text, sizeof(text), snapshot->findings, "d tells more");
-        y = put_lines(y, text, A_BOLD | COLOR_PAIR(poolstat_mark_of(snapshot->findings->findings[0].severity)), most - y);
+        y = put_lines(y, text, A_BOLD | COLOR_PAIR(poolstat_mark_of(snapshot->findings->findings[0].severity)),
+                      most - y);
     }
     return y + 1;
 }
@@ -364,7 +367,8 @@ static void draw_connection(const top_t *top)
     int y = 0;
 
     if (!row) {
-        apr_snprintf(text, sizeof(text), "Connection %" APR_UINT64_T_FMT " of child %u is gone.", top->id, (unsigned)top->pid);
+        apr_snprintf(text, sizeof(text), "Connection %" APR_UINT64_T_FMT " of child %u is gone.", top->id,
+                     (unsigned)top->pid);
         put(0, text, A_BOLD);
         return;
     }
@@ -441,8 +445,10 @@ static void put_message(const char *text)
 static void draw_bottom(const top_t *top)
 {
     static const char *const keys[][8] = {
-        [TOP_CHILDREN] = { "? help", "q quit", "Enter child", "sort: r u p o b t e a c i", "d doctor", "space pause", "+ - interval", NULL },
-        [TOP_CHILD] = { "? help", "q quit", "Enter connection", "Esc back", "sort: r u p o b t e a c i", "d doctor", "space pause", NULL },
+        [TOP_CHILDREN] = { "? help", "q quit", "Enter child", "sort: r u p o b t e a c i", "d doctor", "space pause",
+                           "+ - interval", NULL },
+        [TOP_CHILD] = { "? help", "q quit", "Enter connection", "Esc back", "sort: r u p o b t e a c i", "d doctor",
+                        "space pause", NULL },
         [TOP_CONNECTION] = { "? help", "q quit", "Esc back", "d doctor", "space pause", "+ - interval", NULL }
     };
     static const char *const text_keys[] = { "q quit", NULL };

@@ -26,9 +26,10 @@ static const struct {
     { "+ -", "look half as often, twice as often" },
     { "d", "what the doctor found, and what to do" },
     { "Ctrl-Z", "back to the shell; fg comes back here" },
-    { NULL, "Small charts show what is recorded on the board (PoolStatHistory). In a child's bar P is the process scope, "
-            "C connections, R requests, B buckets, F what is free but retained. Growth is that of the process scope, else of "
-            "the heap, else of connections (conn.); empty while it is not known." }
+    { NULL,
+      "Small charts show what is recorded on the board (PoolStatHistory). In a child's bar P is the process scope, "
+      "C connections, R requests, B buckets, F what is free but retained. Growth is that of the process scope, else of "
+      "the heap, else of connections (conn.); empty while it is not known." }
 };
 
 static void add(top_page_t *page, const char *keys, const char *text, unsigned width)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See poolstat_find.h.  Which servers there are is poolstat_servers.h's; here: which of them is meant, and opening its board.
+ * See poolstat_find.h.  Which servers there are is poolstat_servers.h's; here: which of them is meant, and opening its
+ * board.
  */
 #include "poolstat_find.h"
 #include "poolstat_process.h"
@@ -68,7 +69,8 @@ static int say_mismatch(poolstat_board_t *to, int fd, int foreign, const char *n
     int is_board;
 
     memset(&header, 0, sizeof(header));
-    is_board = pread(fd, &header, sizeof(header), 0) > 12 && !memcmp(header.magic, PST_BOARD_MAGIC, sizeof(header.magic));
+    is_board =
+        pread(fd, &header, sizeof(header), 0) > 12 && !memcmp(header.magic, PST_BOARD_MAGIC, sizeof(header.magic));
     if (is_board && header.version != PST_BOARD_VERSION) {
         to->is_foreign = 1;
         if (foreign) {
@@ -79,7 +81,9 @@ static int say_mismatch(poolstat_board_t *to, int fd, int foreign, const char *n
                 (unsigned)header.version, PST_BOARD_VERSION);
         return POOLSTAT_VERSION;
     }
-    poolstat_say(is_board ? "the board %s is damaged, or of another build of mod_poolstat than this command" : "%s is no board", name);
+    poolstat_say(is_board ? "the board %s is damaged, or of another build of mod_poolstat than this command"
+                          : "%s is no board",
+                 name);
     return POOLSTAT_DAMAGED;
 }
 
@@ -340,7 +344,8 @@ static int knows(const pst_board_t *board, apr_uint32_t pid)
     return 0;
 }
 
-/* What the board calls the process of --pid.  With --file it may be the board's own name for it, as all that is shown has it. */
+/* What the board calls the process of --pid.  With --file it may be the board's own name for it, as all that is shown
+ * has it. */
 static apr_uint32_t name_of(const poolstat_board_t *board, const poolstat_options_t *options)
 {
     apr_uint32_t pid = options->pid;
@@ -383,7 +388,9 @@ static void say_gone(const poolstat_board_t *board)
                 board->as_of ? pst_format_time(time, board->as_of) : "");
     }
     else if (board->is_unsure) {
-        poolstat_say("not all processes could be looked at, and no server of this board was among those that were: whether it runs is not known");
+        poolstat_say(
+            "not all processes could be looked at, and no server of this board was among those that were: whether it "
+            "runs is not known");
     }
     else if (!board->parent && !board->is_foreign) {
         poolstat_say("the parent of this server is gone, children of it still run");
@@ -413,7 +420,8 @@ static int is_disabled(poolstat_board_t *board, apr_pool_t *pool)
     return 0;
 }
 
-/* Figures of what was are shown as that, to who asks for them: --file or --gone. @return the status to end with, or -1 */
+/* Figures of what was are shown as that, to who asks for them: --file or --gone. @return the status to end with, or
+ * -1 */
 static int say_disabled(const poolstat_board_t *board, const poolstat_options_t *options)
 {
     char name[POOLSTAT_TEXT];

@@ -59,7 +59,8 @@ static int print_figure(const char *block, apr_uint32_t head, const pst_shared_d
     return 1;
 }
 
-static int print_children(int fd, const pst_shared_header_t *header, const pst_shared_descriptor_t *descriptors, char *block)
+static int print_children(int fd, const pst_shared_header_t *header, const pst_shared_descriptor_t *descriptors,
+                          char *block)
 {
     apr_uint32_t shown = 0, lines = 0;
 

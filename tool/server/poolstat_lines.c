@@ -16,8 +16,9 @@
 /* What is used of the library, a line each. */
 #define FOR_EACH(call) \
     call(dwfl_begin) call(dwfl_end) call(dwfl_report_begin) call(dwfl_report_offline) call(dwfl_report_end) \
-    call(dwfl_module_build_id) call(dwfl_module_info) call(dwfl_module_addrinfo) call(dwfl_module_getsrc) \
-    call(dwfl_lineinfo) call(dwfl_standard_find_debuginfo) call(dwfl_build_id_find_elf) call(dwfl_offline_section_address)
+        call(dwfl_module_build_id) call(dwfl_module_info) call(dwfl_module_addrinfo) call(dwfl_module_getsrc) \
+            call(dwfl_lineinfo) call(dwfl_standard_find_debuginfo) call(dwfl_build_id_find_elf) \
+                call(dwfl_offline_section_address)
 
 static struct {
     int looked, there;

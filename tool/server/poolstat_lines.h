@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Functions and lines of an object's file, by elfutils' libdw: from its symbols, from .gnu_debugdata, from debug files by
- * build id where they are installed or where a debuginfod was configured.
+ * Functions and lines of an object's file, by elfutils' libdw: from its symbols, from .gnu_debugdata, from debug files
+ * by build id where they are installed or where a debuginfod was configured.
  *
- * The library is loaded when it is needed and may be missing. Files are hostile: whoever calls this has given up its rights and
- * is bounded in time and memory.
+ * The library is loaded when it is needed and may be missing. Files are hostile: whoever calls this has given up its
+ * rights and is bounded in time and memory.
  */
 #ifndef POOLSTAT_LINES_H
 #define POOLSTAT_LINES_H

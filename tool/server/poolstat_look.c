@@ -15,8 +15,8 @@
 #define RESOLVE_MS 5000
 
 /*
- * As the kernel has it: 0: there is no such process.  Whom we do not know in a container was started since its processes were
- * looked through, or was not there any more then.
+ * As the kernel has it: 0: there is no such process.  Whom we do not know in a container was started since its
+ * processes were looked through, or was not there any more then.
  */
 static char process_state(const poolstat_board_t *board, apr_uint32_t named, apr_uint64_t started)
 {
@@ -68,7 +68,8 @@ apr_status_t poolstat_whole(const poolstat_board_t *board)
            && (apr_uint64_t)about.st_size >= board->board.size ? APR_SUCCESS : APR_EINCOMPLETE;
 }
 
-apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool)
+apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter,
+                           apr_pool_t *pool)
 {
     apr_uint64_t now = board->as_of ? board->as_of : (apr_uint64_t)apr_time_now();
     apr_status_t rv;

@@ -13,11 +13,12 @@
 #define POOLSTAT_HOLLOW (APR_OS_START_USERERR + 1)
 
 /**
- * pst_snapshot_take(), of now or, if the server is gone, of its last sign; children that are gone without a word are marked
- * where the filter asks for those that ended.
+ * pst_snapshot_take(), of now or, if the server is gone, of its last sign; children that are gone without a word are
+ * marked where the filter asks for those that ended.
  * @return as pst_snapshot_take(), and APR_EINCOMPLETE also of a board that was cut meanwhile; or POOLSTAT_HOLLOW
  */
-apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool);
+apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter,
+                           apr_pool_t *pool);
 
 /**
  * pst_doctor_take(), which reads more of the board than a look did.

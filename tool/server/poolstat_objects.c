@@ -13,7 +13,8 @@
 
 #define KNOWN 512               /* objects of a process that are told apart */
 
-/* What a process has mapped, its user chose: reading its files takes so long at once, and a tenth of the time over all. */
+/* What a process has mapped, its user chose: reading its files takes so long at once, and a tenth of the time over
+ * all. */
 #define AT_ONCE  apr_time_from_sec(10)
 #define OVER_ALL 10
 
@@ -117,7 +118,8 @@ static pst_remote_t *open_process(const poolstat_board_t *board, apr_pool_t *poo
     const char *why;
 
     if (board->child && poolstat_uses(board, board->child)
-        && pst_remote_open(&remote, (pid_t)poolstat_pid_here(board, board->child), AT_ONCE, &why, pool) == APR_SUCCESS) {
+        && pst_remote_open(&remote, (pid_t)poolstat_pid_here(board, board->child), AT_ONCE, &why, pool)
+               == APR_SUCCESS) {
         return remote;
     }
     for (unsigned i = board->users.count; i-- > 0; ) {

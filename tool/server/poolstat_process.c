@@ -59,7 +59,8 @@ apr_uint64_t poolstat_process_start(apr_uint32_t pid)
         return 0;
     }
     ticks = pst_remote_stat_start(stat);
-    return boot * 1000000 + ticks / (apr_uint64_t)each * 1000000 + ticks % (apr_uint64_t)each * 1000000 / (apr_uint64_t)each;
+    return boot * 1000000 + ticks / (apr_uint64_t)each * 1000000
+           + ticks % (apr_uint64_t)each * 1000000 / (apr_uint64_t)each;
 }
 
 /* ---- ports ---- */
@@ -81,7 +82,8 @@ static unsigned add_listening(listening_t *to, unsigned count, apr_uint32_t pid,
     snprintf(path, sizeof(path), "/proc/%u/net/%s", (unsigned)pid, table);
     in = fopen(path, "re");
     while (in && count < MAX_LISTENING && lines++ < MAX_SOCKETS && getline(&line, &size, in) > 0) {
-        if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu", &port, &state, &inode) == 3
+        if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu", &port, &state, &inode)
+                == 3
             && state == 0x0a) {
             to[count++] = (listening_t){ inode, port };
         }

@@ -14,7 +14,8 @@ char poolstat_process_state(apr_uint32_t pid);
 /** When it was started. @return a time; 0: not known */
 apr_uint64_t poolstat_process_start(apr_uint32_t pid);
 
-/** The TCP ports it listens at, ascending, a few at most: "80, 443"; "" if there are none, or we may not know. @return to */
+/** The TCP ports it listens at, ascending, a few at most: "80, 443"; "" if there are none, or we may not know. @return
+ *  to */
 char *poolstat_process_ports(char *to, apr_size_t size, apr_uint32_t pid);
 
 /** The name of a user, or its number. @return to */

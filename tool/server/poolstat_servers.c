@@ -2,8 +2,8 @@
  *
  * See poolstat_servers.h.
  *
- * Processes belong to anybody and may have mapped anything, as often as they like: files are opened by pst_file.h alone,
- * so many of a process at most, and all of it takes a bounded time.
+ * Processes belong to anybody and may have mapped anything, as often as they like: files are opened by pst_file.h
+ * alone, so many of a process at most, and all of it takes a bounded time.
  */
 #include "poolstat_servers.h"
 #include "poolstat_process.h"
@@ -102,7 +102,8 @@ static int look_at(poolstat_server_t *server, apr_uint32_t pid, const char *rang
     int found, by_name = -1;
     char way[sizeof(server->way)];
 
-    snprintf(server->way, sizeof(server->way), "/proc/%u/map_files/%.*s", (unsigned)pid, (int)strcspn(range, " "), range);
+    snprintf(server->way, sizeof(server->way), "/proc/%u/map_files/%.*s", (unsigned)pid, (int)strcspn(range, " "),
+             range);
     found = read_magic(server->way, 1, server);
     if (found == 0 || server->is_deleted) {
         return found == 1;
@@ -146,7 +147,8 @@ static void add_server(poolstat_servers_t *servers, const poolstat_server_t *fou
     add_user(server, pid, servers->pool);
 }
 
-/* One line of a process's maps: "from-to rw-s offset major:minor inode   path". @return how many files were looked at */
+/* One line of a process's maps: "from-to rw-s offset major:minor inode   path". @return how many files were looked
+ * at */
 static unsigned take_line(poolstat_servers_t *servers, apr_uint32_t pid, char *line)
 {
     static poolstat_server_t found;         /* the command has one thread */
@@ -255,7 +257,8 @@ void poolstat_servers_find(poolstat_servers_t *servers, apr_uint32_t only, apr_p
     take_pids(servers, &all);
 }
 
-void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, const poolstat_pids_t *known, apr_pool_t *pool)
+void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, const poolstat_pids_t *known,
+                            apr_pool_t *pool)
 {
     poolstat_pids_t named = { NULL, 0, 0 };
 
@@ -294,7 +297,8 @@ void poolstat_servers_list(const poolstat_servers_t *servers)
         }
         poolstat_process_ports(ports, sizeof(ports), pid_of(server));
         poolstat_say("  --pid %-8u %s's%s%s, %u processes since %s, %s", (unsigned)pid_of(server),
-                     poolstat_user(user, sizeof(user), server->owner), *ports ? strchr(ports, ',') ? ", ports " : ", port " : "", ports, server->users.count,
+                     poolstat_user(user, sizeof(user), server->owner),
+                     *ports ? strchr(ports, ',') ? ", ports " : ", port " : "", ports, server->users.count,
                      pst_format_time(since, poolstat_process_start(pid_of(server))),
                      poolstat_text(name, sizeof(name), server->path));
     }
@@ -310,8 +314,9 @@ void poolstat_servers_say_others(const poolstat_servers_t *servers)
         const poolstat_server_t *server = servers->at[i];
 
         if (!server->is_ours && server->users.count) {
-            used += (apr_size_t)apr_snprintf(text + used, sizeof(text) - used, "%s%s's (--pid %u)", count++ ? ", " : "",
-                                             poolstat_user(user, sizeof(user), server->owner), (unsigned)pid_of(server));
+            used +=
+                (apr_size_t)apr_snprintf(text + used, sizeof(text) - used, "%s%s's (--pid %u)", count++ ? ", " : "",
+                                         poolstat_user(user, sizeof(user), server->owner), (unsigned)pid_of(server));
         }
     }
     if (count) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which servers are there?  A server is known by its work: a process that has a file mapped for writing
- * which begins as a board does.  So neither the file's name nor httpd's matters, nor where PoolStatFile put it, nor whether the
- * server lives in another mount namespace.  Readers map it too, but never for writing.
+ * which begins as a board does.  So neither the file's name nor httpd's matters, nor where PoolStatFile put it, nor
+ * whether the server lives in another mount namespace.  Readers map it too, but never for writing.
  *
  * Anybody can map such a file: what counts is whose it is.
  */
@@ -53,7 +53,8 @@ typedef struct poolstat_servers_t {
     apr_time_t until;
 } poolstat_servers_t;
 
-/** Does this file belong to root or to the caller, and may only its owner write it?  Others' are shown to who asks for them. */
+/** Does this file belong to root or to the caller, and may only its owner write it?  Others' are shown to who asks for
+ *  them. */
 int poolstat_is_ours(const struct stat *about);
 
 /** Of all processes, or (only) of one. */
@@ -63,7 +64,8 @@ void poolstat_servers_find(poolstat_servers_t *servers, apr_uint32_t only, apr_p
  * Of those that a board names, as many as it has blocks, and of those that were known: cheaper than all there are.
  * Finds none of a container, but for known ones: their names are other processes' here.
  */
-void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, const poolstat_pids_t *known, apr_pool_t *pool);
+void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *board, const poolstat_pids_t *known,
+                            apr_pool_t *pool);
 
 /** Say which there are: by what to choose one, whose, where and since when it serves. */
 void poolstat_servers_list(const poolstat_servers_t *servers);

@@ -3,8 +3,8 @@
  * Chunks of glibc's malloc: see the header.
  *
  * The main arena is the mapping that the kernel calls [heap], from its beginning on.  Each other arena lies in heaps at
- * multiples of 64 MB: the arena's struct stands behind the head of the first, chunks follow it.  Large blocks are mappings of
- * their own: a chunk that says so begins a page.  (malloc/malloc.c and malloc/arena.c, glibc 2.36.)
+ * multiples of 64 MB: the arena's struct stands behind the head of the first, chunks follow it.  Large blocks are
+ * mappings of their own: a chunk that says so begins a page.  (malloc/malloc.c and malloc/arena.c, glibc 2.36.)
  *
  * Hostile: the heap's words are those of a process that runs on, or lies.  A walk only goes up, within one
  * mapping; what it says decides nothing but which figure a node's bytes are added to.
@@ -16,7 +16,8 @@
 
 #define PAGE       4096u
 #define WORD       sizeof(uintptr_t)
-#define HEAD       (2 * WORD)           /* of a chunk: the size of the one before, if that is free; its own, and flags */
+#define HEAD       (2 * WORD)           /* of a chunk: the size of the one before, if that is free; its own, and flags
+                                           */
 #define ALIGN      16u
 #define LEAST      32u
 #define IN_USE     1u                   /* the chunk before this one is */
@@ -86,7 +87,8 @@ static int go(walk_t *walk, uintptr_t first)
         before = at;
         at += size;
     }
-    /* at the end is the chunk that nothing was taken from yet; a heap that its arena left ends with two small stoppers */
+    /* at the end is the chunk that nothing was taken from yet; a heap that its arena left ends with two small
+     * stoppers */
     if (before == 0 || walk->end - at >= PAGE) {
         return 0;
     }
@@ -94,7 +96,8 @@ static int go(walk_t *walk, uintptr_t first)
     return 1;
 }
 
-/* Nothing says where behind its arena's struct the first chunk of a heap begins: it is where a walk leads to the end. */
+/* Nothing says where behind its arena's struct the first chunk of a heap begins: it is where a walk leads to the
+ * end. */
 static int go_anywhere(walk_t *walk, uintptr_t from, uintptr_t to)
 {
     uintptr_t at, head[2];
@@ -124,8 +127,9 @@ static void judge_heap(walk_t *walk, int is_first, int is_main)
 
     for (tries = 0; walk->count && tries < TRIES && !done; tries++) {
         forget(walk);
-        done = is_main ? go(walk, walk->from) : is_first ? go_anywhere(walk, walk->from + 1024, walk->from + PAGE)
-                                                          : go_anywhere(walk, walk->from + HEAP_HEAD * WORD, walk->from + 128);
+        done = is_main    ? go(walk, walk->from)
+               : is_first ? go_anywhere(walk, walk->from + 1024, walk->from + PAGE)
+                          : go_anywhere(walk, walk->from + HEAP_HEAD * WORD, walk->from + 128);
     }
     if (!done) {
         forget(walk);
@@ -156,7 +160,8 @@ static int is_heap(pst_remote_t *remote, uintptr_t at, uintptr_t *end, int *is_f
     *is_first = head[0] > at && head[0] - at < PAGE && !head[1];
     *end = at + head[2];
     return head[0] && head[0] % WORD == 0 && (*is_first || (head[1] && head[1] % HEAP_MAX == 0)) && head[2] >= PAGE
-           && head[2] % PAGE == 0 && head[2] <= head[3] && head[3] <= HEAP_MAX && pst_remote_is_private(remote, at, head[2]);
+           && head[2] % PAGE == 0 && head[2] <= head[3] && head[3] <= HEAP_MAX
+           && pst_remote_is_private(remote, at, head[2]);
 }
 
 /* How many of the nodes lie before `end`. */
@@ -195,7 +200,8 @@ static uint32_t judge_some(walk_t *walk, pst_found_t *found, uint32_t count, uin
     if (is_main) {
         main_arena(walk, range);
     }
-    if ((is_main || is_heap(walk->remote, walk->from, &walk->end, &is_first)) && found->at < walk->end && *walked < MOST) {
+    if ((is_main || is_heap(walk->remote, walk->from, &walk->end, &is_first)) && found->at < walk->end
+        && *walked < MOST) {
         walk->found = found;
         walk->count = before(found, count, walk->end);
         *walked += walk->end - walk->from;

@@ -20,7 +20,8 @@
 int pst_file_open(const char *path, int follow, struct stat *about);
 
 /**
- * The name of a file as /proc tells it of a mapping, without what the kernel adds if it was removed or replaced meanwhile.
+ * The name of a file as /proc tells it of a mapping, without what the kernel adds if it was removed or replaced
+ * meanwhile.
  * @param is_deleted  set to 1 if that stands there, else to 0: then the name is not the file's any more
  * @return its length
  */

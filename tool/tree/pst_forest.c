@@ -266,7 +266,8 @@ static void read_allocator(pst_forest_t *forest, pst_tree_allocator_t *allocator
         apr_memnode_t node;
 
         for (power = 1, length = 0; at; at = (uintptr_t)node.next) {
-            if (at == tortoise || !pst_remote_read(remote, at, &node, sizeof(node)) || !pst_forest_is_node(remote, at, &node)) {
+            if (at == tortoise || !pst_remote_read(remote, at, &node, sizeof(node))
+                || !pst_forest_is_node(remote, at, &node)) {
                 allocator->flags |= PST_POOL_TORN;
                 break;
             }

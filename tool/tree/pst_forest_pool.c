@@ -85,7 +85,8 @@ static int add_node(pst_forest_t *forest, pst_tree_pool_t *pool, uintptr_t at, c
     }
     pool->nodes[pool->own.nodes++] = at;
     pool->own.reserved += pst_forest_node_size(at, node);
-    pool->own.used += (uint64_t)((uintptr_t)node->first_avail - at);   /* its head included, as in the figures of the board */
+    pool->own.used += (uint64_t)((uintptr_t)node->first_avail - at);   /* its head included, as in the figures of the
+                                                                          board */
     return 1;
 }
 
@@ -95,7 +96,8 @@ static int add_node(pst_forest_t *forest, pst_tree_pool_t *pool, uintptr_t at, c
  */
 static void read_nodes(pst_forest_t *forest, pst_tree_pool_t *pool)
 {
-    uintptr_t self = (uintptr_t)pool->copy.pool.self, active = (uintptr_t)pool->copy.pool.active, at = self, tortoise = 0;
+    uintptr_t self = (uintptr_t)pool->copy.pool.self, active = (uintptr_t)pool->copy.pool.active, at = self,
+              tortoise = 0;
     apr_memnode_t node = pool->copy.node;
     uint64_t power = 1, length = 0;
     int met = active == self;

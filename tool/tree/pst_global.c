@@ -28,8 +28,9 @@ static int is_global(pst_remote_t *remote, uintptr_t at)
     pst_pool_copy_t copy;
     char tag[32];
 
-    return at % sizeof(at) == 0 && pst_remote_is_private(remote, at, sizeof(copy.pool)) && pst_forest_is_pool(remote, at, &copy)
-           && !copy.pool.parent && pst_remote_text(remote, (uintptr_t)copy.pool.tag, tag, sizeof(tag)) > 0
+    return at % sizeof(at) == 0 && pst_remote_is_private(remote, at, sizeof(copy.pool))
+           && pst_forest_is_pool(remote, at, &copy) && !copy.pool.parent
+           && pst_remote_text(remote, (uintptr_t)copy.pool.tag, tag, sizeof(tag)) > 0
            && strcmp(tag, "apr_global_pool") == 0;
 }
 

@@ -163,7 +163,8 @@ static void tell_account(pst_origins_t *origins, const pst_tree_pool_t *pool, ps
     into = slot_at ? (slot_at - origins->block - origins->about.child_head) / sizeof(slot) : origins->about.slot_count;
     if (into >= origins->about.slot_count || !pst_remote_read(origins->remote, slot_at, &slot, sizeof(slot))
         || !slot.in_use) {
-        snprintf(origin->serves, sizeof(origin->serves), "%s", account.scope == PST_SCOPE_REQUEST ? "request" : "connection");
+        snprintf(origin->serves, sizeof(origin->serves), "%s",
+                 account.scope == PST_SCOPE_REQUEST ? "request" : "connection");
         return;
     }
     slot.client[PST_CLIENT_LEN - 1] = slot.line[PST_LINE_LEN - 1] = '\0';
@@ -171,7 +172,8 @@ static void tell_account(pst_origins_t *origins, const pst_tree_pool_t *pool, ps
         snprintf(origin->serves, sizeof(origin->serves), "request %s", slot.line);
     }
     else {
-        snprintf(origin->serves, sizeof(origin->serves), "connection %llu of %s", (unsigned long long)slot.id, slot.client);
+        snprintf(origin->serves, sizeof(origin->serves), "connection %llu of %s", (unsigned long long)slot.id,
+                 slot.client);
     }
 }
 

@@ -15,7 +15,8 @@ typedef struct pst_origins_t pst_origins_t;
 /** What is known of one pool. Texts are hostile. */
 typedef struct pst_origin_t {
     char creator[PST_MODULE_LEN + PST_TAG_ROOM + 32];  /**< "mod_x.so function+0x1f"; "" if not known */
-    char serves[PST_CLIENT_LEN + PST_LINE_LEN + 64];   /**< "connection 4 of 127.0.0.1", "request GET /x"; "" if it is the root of none */
+    char serves[PST_CLIENT_LEN + PST_LINE_LEN + 64];   /**< "connection 4 of 127.0.0.1", "request GET /x"; "" if it is
+                                                            the root of none */
 } pst_origin_t;
 
 /** @return never NULL; without mod_poolstat in the process, or with a board of another version, nothing is known */

@@ -211,7 +211,8 @@ static void address_of(pst_resources_t *resources, uintptr_t at, char *to, size_
         snprintf(to, size, "%s:%u", text, (unsigned)ntohs(address.sa.sin.sin_port));
     }
 #if APR_HAVE_IPV6
-    else if (address.sa.sin.sin_family == AF_INET6 && inet_ntop(AF_INET6, &address.sa.sin6.sin6_addr, text, sizeof(text))) {
+    else if (address.sa.sin.sin_family == AF_INET6
+             && inet_ntop(AF_INET6, &address.sa.sin6.sin6_addr, text, sizeof(text))) {
         snprintf(to, size, "[%s]:%u", text, (unsigned)ntohs(address.sa.sin6.sin6_port));
     }
 #endif
@@ -228,7 +229,8 @@ static int is_unset(const char *address)
     return length > 2 && strcmp(address + length - 2, ":0") == 0;
 }
 
-static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool, uintptr_t at, pst_resource_name_t *name)
+static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool, uintptr_t at,
+                        pst_resource_name_t *name)
 {
     char local[80], remote[80], text[64];
     pst_apr_socket_t socket;
@@ -254,7 +256,8 @@ static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool,
 }
 
 /* The small blocks that hang on the list; large ones are in no list while they are in use. */
-static void tell_buckets(pst_resources_t *resources, const pst_tree_pool_t *pool, uintptr_t at, pst_resource_name_t *name)
+static void tell_buckets(pst_resources_t *resources, const pst_tree_pool_t *pool, uintptr_t at,
+                         pst_resource_name_t *name)
 {
     pst_apr_bucket_alloc_t list;
     apr_memnode_t node;
@@ -271,8 +274,8 @@ static void tell_buckets(pst_resources_t *resources, const pst_tree_pool_t *pool
         }
         name->bytes += pst_forest_node_size(next, &node);
     }
-    snprintf(name->detail, sizeof(name->detail), "%u block%s, %" APR_UINT64_T_FMT " bytes", count, count == 1 ? "" : "s",
-             (apr_uint64_t)name->bytes);
+    snprintf(name->detail, sizeof(name->detail), "%u block%s, %" APR_UINT64_T_FMT " bytes", count,
+             count == 1 ? "" : "s", (apr_uint64_t)name->bytes);
 }
 
 /* Data of an object has its name there: "mod_x.so x_module". @return 0 if it is none */
@@ -298,8 +301,8 @@ static void tell_data(pst_resources_t *resources, uintptr_t at, pst_resource_nam
     uintptr_t words[2];
 
     if (!tell_symbol(resources, at, name) && at % sizeof(words[0]) == 0
-        && pst_remote_read(resources->remote, at, words, sizeof(words)) && words[0] && tell_symbol(resources, words[1], name)
-        && strcmp(name->word, "module") != 0) {
+        && pst_remote_read(resources->remote, at, words, sizeof(words)) && words[0]
+        && tell_symbol(resources, words[1], name) && strcmp(name->word, "module") != 0) {
         name->detail[0] = '\0';     /* whatever else two words may be */
     }
 }
@@ -313,7 +316,8 @@ static void tell_process(pst_resources_t *resources, const pst_tree_resource_t *
 
     (void)resources;
     name->word = "process";
-    apr_cpystrn(name->function, resource->how >= 0 && (size_t)resource->how < sizeof(how) / sizeof(how[0]) ? how[resource->how] : "?",
+    apr_cpystrn(name->function,
+                resource->how >= 0 && (size_t)resource->how < sizeof(how) / sizeof(how[0]) ? how[resource->how] : "?",
                 sizeof(name->function));
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)resource->pid);
     in = resource->pid > 0 ? fopen(path, "re") : NULL;

@@ -103,8 +103,9 @@ static void look_at_range(look_t *look, uintptr_t from, uintptr_t to)
 
     while (at < to && !look->search->cut && !look->remote->late && !look->remote->gone) {
         n = (to - at) / PAGE < BATCH ? (to - at) / PAGE : BATCH;
-        if (look->pagemap < 0 || pread(look->pagemap, states, n * sizeof(states[0]), (off_t)(at / PAGE * sizeof(states[0])))
-                                     != (ssize_t)(n * sizeof(states[0]))) {
+        if (look->pagemap < 0
+            || pread(look->pagemap, states, n * sizeof(states[0]), (off_t)(at / PAGE * sizeof(states[0])))
+                   != (ssize_t)(n * sizeof(states[0]))) {
             for (i = 0; i < n; i++) {
                 states[i] = PRESENT;
             }

@@ -4,8 +4,9 @@
  * without a parent are in no tree, and bucket nodes in no pool.
  *
  * A node begins a page where libapr takes them by mmap (Debian), and anywhere in the
- * heap where it takes them by malloc, which then says which of them live: pst_chunks.h.  Pages that are not in memory are left alone, so that looking neither
- * makes the process larger nor brings back what was swapped out.  Command only, one thread.
+ * heap where it takes them by malloc, which then says which of them live: pst_chunks.h.  Pages that are not in memory
+ * are left alone, so that looking neither makes the process larger nor brings back what was swapped out.  Command only,
+ * one thread.
  */
 #ifndef PST_SEARCH_H
 #define PST_SEARCH_H

@@ -3,10 +3,11 @@
  * Symbols of another process's objects: see the header.
  *
  * A file is opened by /proc/PID/map_files, which also has those that were deleted or
- * live in another mount namespace, else, where only root could go there or not even root can, by its path, and must begin with
- * the same bytes as what is mapped.  The process's user may have mapped anything: a file of
- * a few kilobytes can claim terabytes of tables, so there is one of each kind, and what all take is bounded.  Names come from .dynsym, from .symtab where it was not stripped, and from the
- * distribution's debug file where that is installed.
+ * live in another mount namespace, else, where only root could go there or not even root can, by its path, and must
+ * begin with the same bytes as what is mapped.  The process's user may have mapped anything: a file of
+ * a few kilobytes can claim terabytes of tables, so there is one of each kind, and what all take is bounded.  Names
+ * come from .dynsym, from .symtab where it was not stripped, and from the distribution's debug file where that is
+ * installed.
  */
 #include "pst_symbols.h"
 #include "pst_file.h"
@@ -81,7 +82,8 @@ static char *table(pst_symbols_t *symbols, object_t *object, const elf_t *elf, c
     uint64_t size = section->sh_size, done, piece;
     char *to;
 
-    if (section->sh_type == SHT_NOBITS || size == 0 || size > MAX_OF_ONE - object->read || size > MAX_OF_ALL - symbols->read) {
+    if (section->sh_type == SHT_NOBITS || size == 0 || size > MAX_OF_ONE - object->read
+        || size > MAX_OF_ALL - symbols->read) {
         return NULL;
     }
     to = malloc(size + 1);
@@ -119,7 +121,8 @@ static int begin(elf_t *elf)
     if (elf->head.e_shentsize == sizeof(ElfW(Shdr)) && elf->head.e_shnum <= MAX_SECTIONS) {
         size = (uint64_t)elf->head.e_shnum * sizeof(ElfW(Shdr));
         elf->sections = malloc(size + 1);
-        elf->section_count = elf->sections && read_at(elf, elf->head.e_shoff, elf->sections, size) ? elf->head.e_shnum : 0;
+        elf->section_count =
+            elf->sections && read_at(elf, elf->head.e_shoff, elf->sections, size) ? elf->head.e_shnum : 0;
     }
     return 1;
 }
@@ -267,9 +270,9 @@ static int by_value(const void *one, const void *two)
 }
 
 /*
- * The file behind a mapping of its first bytes, and proof that it is that one.  By the kernel's own link, which leads nowhere
- * else.  By its path, which its user chose, only where that link is closed to us, and only what has its inode's number; of a
- * file that has no name any more, the path is not the name.
+ * The file behind a mapping of its first bytes, and proof that it is that one.  By the kernel's own link, which leads
+ * nowhere else.  By its path, which its user chose, only where that link is closed to us, and only what has its inode's
+ * number; of a file that has no name any more, the path is not the name.
  */
 static int open_file(pst_remote_t *remote, const pst_range_t *range)
 {
@@ -337,7 +340,8 @@ static void add_object(pst_symbols_t *symbols, const pst_range_t *range)
         return;
     }
     slash = strrchr(object->is.path, '/');
-    object->is.name = slash ? apr_pstrmemdup(symbols->pool, slash + 1, pst_file_name(slash + 1, &is_deleted)) : object->is.path;
+    object->is.name =
+        slash ? apr_pstrmemdup(symbols->pool, slash + 1, pst_file_name(slash + 1, &is_deleted)) : object->is.path;
     object->is.base = range->from;
     symbols->objects[symbols->count++] = object;
 }

@@ -31,7 +31,8 @@ typedef struct pst_symbol_t {
     uint64_t      offset;           /**< in the object, as its own addresses count */
 } pst_symbol_t;
 
-/** The symbols of a process; files are opened when they are first asked for. Lives as long as pool.  @return NULL: no memory */
+/** The symbols of a process; files are opened when they are first asked for. Lives as long as pool.  @return NULL: no
+ *  memory */
 pst_symbols_t *pst_symbols_make(pst_remote_t *remote, apr_pool_t *pool);
 
 /** What lies there? All fields are set. @return 1 if it lies in an object */

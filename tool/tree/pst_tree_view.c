@@ -84,7 +84,8 @@ static void print_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_
     pst_emit_sentence(emit, line);
 }
 
-static void print_resource(pst_emit_t *emit, const pst_tree_pool_t *pool, const pst_resource_name_t *name, unsigned count)
+static void print_resource(pst_emit_t *emit, const pst_tree_pool_t *pool, const pst_resource_name_t *name,
+                           unsigned count)
 {
     int indent = 2 * (int)(pool->depth < MOST_INDENT ? pool->depth : MOST_INDENT);
     char line[LINE], times[32] = "";
@@ -171,7 +172,8 @@ static void print_sum(pst_emit_t *emit, const char *what, apr_uint64_t found, in
 
 static int is_bare(const pst_tree_pool_t *pool)
 {
-    return pool->child == PST_NONE && !pool->resource_count && !pool->flags && !(pool->has_record && pool->record.rooted);
+    return pool->child == PST_NONE && !pool->resource_count && !pool->flags
+           && !(pool->has_record && pool->record.rooted);
 }
 
 /* How many pools from this one in order on are siblings that differ in nothing but their place. */
@@ -204,7 +206,8 @@ static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     print_sum(emit, "reserved by unmanaged pools", holdings->unmanaged, 0, 0);
     print_sum(emit, "reserved by all pools", holdings->tree + holdings->unmanaged, counts, child.reserved);
     if (counts && holdings->inherited) {
-        print_sum(emit, "of these, by unmanaged pools that came from the parent: not on the board", holdings->inherited, 0, 0);
+        print_sum(emit, "of these, by unmanaged pools that came from the parent: not on the board", holdings->inherited,
+                  0, 0);
     }
     print_sum(emit, "bucket nodes", holdings->buckets, counts, child.buckets);
     print_sum(emit, "retained by allocators", holdings->retained, counts, child.retained);
@@ -213,11 +216,13 @@ static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
         print_sum(emit, "in what looks like nodes, but in none of these places", holdings->elsewhere, 0, 0);
     }
     if (holdings->guessed) {
-        print_sum(emit, "of this, in what looks like bucket nodes: in use or free, malloc does not tell", holdings->guessed, 0, 0);
+        print_sum(emit, "of this, in what looks like bucket nodes: in use or free, malloc does not tell",
+                  holdings->guessed, 0, 0);
     }
     if (view->search->swapped || view->search->cut) {
-        pst_emit_sentence(emit, view->search->cut ? "Not all of its memory was searched: unmanaged pools may be missing."
-                                                  : "What is swapped out was not searched: unmanaged pools may be missing.");
+        pst_emit_sentence(emit, view->search->cut
+                                    ? "Not all of its memory was searched: unmanaged pools may be missing."
+                                    : "What is swapped out was not searched: unmanaged pools may be missing.");
     }
 }
 
@@ -241,7 +246,10 @@ static void print_ending(const pst_tree_view_t *view, pst_emit_t *emit)
         pst_emit_sentence(emit, "All of it is of one moment: nothing changed while it was read.");
     }
     if (view->holdings->guesses) {
-        pst_emit_sentence(emit, "Its APR has nodes from malloc, which does not tell what of them is free: bucket nodes and unmanaged pools are a guess.");
+        pst_emit_sentence(
+            emit,
+            "Its APR has nodes from malloc, which does not tell what of them is free: bucket nodes and unmanaged "
+            "pools are a guess.");
     }
     else if (view->holdings->moved) {
         pst_emit_sentence(emit, "Nodes outside of pools came or went while they were looked for.");
@@ -250,10 +258,13 @@ static void print_ending(const pst_tree_view_t *view, pst_emit_t *emit)
         pst_emit_sentence(emit, "There is more than could be read: pools are missing here.");
     }
     if (!pst_resources_same_apr(view->resources)) {
-        pst_emit_sentence(emit, "The process runs another build of APR than this command: functions that it does not export go without names.");
+        pst_emit_sentence(
+            emit,
+            "The process runs another build of APR than this command: functions that it does not export go without "
+            "names.");
     }
-    snprintf(line, sizeof(line), "Read in %s by %" APR_UINT64_T_FMT " calls.", pst_format_span(span, (apr_uint64_t)view->taken),
-             (apr_uint64_t)forest->remote->calls);
+    snprintf(line, sizeof(line), "Read in %s by %" APR_UINT64_T_FMT " calls.",
+             pst_format_span(span, (apr_uint64_t)view->taken), (apr_uint64_t)forest->remote->calls);
     pst_emit_sentence(emit, line);
 }
 
@@ -426,7 +437,8 @@ static void print_programs(const pst_tree_view_t *view, pst_emit_t *emit, const 
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "pid", (apr_uint64_t)forest->remote->pid);
     pst_emit_text(emit, "program", view->program);
-    pst_emit_flag(emit, "one_moment", !forest->changed && !forest->remote->gone && !view->holdings->guesses && !view->holdings->moved);
+    pst_emit_flag(emit, "one_moment",
+                  !forest->changed && !forest->remote->gone && !view->holdings->guesses && !view->holdings->moved);
     pst_emit_number(emit, "changed", forest->changed);
     pst_emit_flag(emit, "cut", forest->cut || forest->remote->late);
     pst_emit_flag(emit, "ended", forest->remote->gone);
