@@ -57,13 +57,6 @@ static struct {
     int                told_moved;  /* parent: that the file is another's, or nobody's */
 } g;
 
-void pst_runtime_give_back(void)
-{
-    if (pst_runtime.board) {
-        pst_board_give_back(pst_runtime.board, pst_child_block());
-    }
-}
-
 static int query(int code, int otherwise)
 {
     int result = 0;

@@ -35,14 +35,6 @@
  * claims them, as histories do; that so much is free is asked for at the start all the same. */
 #define PREALLOCATE_UP_TO ((apr_uint64_t)64 * 1024 * 1024)
 
-apr_status_t pst_board_room(const pst_board_t *board, apr_uint64_t at, apr_uint64_t size)
-{
-    int failed = board->fd < 0 ? 0 : posix_fallocate(board->fd, (off_t)at, (off_t)size);
-
-    /* a file system that cannot say: the guard will see */
-    return failed == EINVAL || failed == EOPNOTSUPP ? APR_SUCCESS : failed;
-}
-
 /* A file system without a size of its own has room. */
 static apr_status_t ask_for(int fd, apr_uint64_t size)
 {

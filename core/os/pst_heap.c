@@ -8,6 +8,7 @@
 #endif
 #include "pst_heap.h"
 #include "pst_memory.h"
+#include "pst_peek.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
@@ -220,7 +221,7 @@ static apr_uint64_t there_of(apr_uint64_t at, apr_uint64_t mapped, apr_uint64_t 
 {
     apr_uint64_t bytes = there;
 
-    if (!alone && !pst_memory_there(at, at + mapped, &bytes)) {
+    if (!alone && !pst_there(at, at + mapped, &bytes)) {
         bytes = size;
     }
     return bytes < size ? bytes : size;
@@ -241,7 +242,7 @@ void pst_heap_find_arenas(void *baton, apr_uint64_t from, apr_uint64_t to, apr_u
     }
     for (; at >= from && at < to && to - at >= sizeof(head) && found->looked < LOOK_MOST; at += HEAP_MAX) {
         found->looked++;
-        if (pst_memory_peek(head, at, sizeof(head)) && is_heap(at, head, &first)) {
+        if (pst_peek(head, at, sizeof(head)) && is_heap(at, head, &first)) {
             found->arenas += (apr_uint64_t)first;
             found->beyond += head[3] - head[2];
             found->absent += head[2] - there_of(at, head[3], head[2], at == from && head[3] == to - from, there);

@@ -22,6 +22,7 @@
 #include "pst_memory.h"
 #include "pst_proc.h"
 #include "pst_stack.h"
+#include "pst_peek.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -42,7 +43,6 @@
 #define ARENA_ALIGN  (APR_UINT64_C(64) << 20)
 #define STACK_USUAL  (APR_UINT64_C(8) << 20)
 #define READ_AT_ONCE 4096
-#define PAGES_MOST   (APR_UINT64_C(64) << 20)   /* what of a mapping is looked at page by page */
 
 /* -- numbers ---------------------------------------------------------------- */
 
@@ -95,13 +95,6 @@ static const char *after(const char *line, const char *key)
     apr_size_t len = strlen(key);
 
     return strncmp(line, key, len) ? NULL : line + len;
-}
-
-static apr_uint64_t page_size(void)
-{
-    long size = sysconf(_SC_PAGESIZE);
-
-    return size > 0 ? (apr_uint64_t)size : 4096;
 }
 
 /* -- files ------------------------------------------------------------------ */
@@ -177,77 +170,21 @@ apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid)
 
 /* -- what lies where -------------------------------------------------------- */
 
-int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size)
-{
-    struct iovec here = { to, size }, there = { (void *)(apr_uintptr_t)from, size };
-
-    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == (ssize_t)size;
-}
-
-/* The bytes of pages between two addresses that are resident or swapped. @return whether it can be told */
-static int by_pagemap(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
-{
-    apr_uint64_t entries[512], page = page_size(), pages = (to - from) / page, at = from / page;
-    int fd = pst_proc_open_of(pid, "pagemap"), good = fd >= 0;
-
-    *bytes = 0;
-    while (good && pages) {
-        apr_size_t count = pages < 512 ? (apr_size_t)pages : 512;
-
-        good = pread(fd, entries, count * sizeof(entries[0]), (off_t)(at * sizeof(entries[0])))
-               == (ssize_t)(count * sizeof(entries[0]));
-        for (apr_size_t i = 0; good && i < count; i++) {
-            *bytes += entries[i] >> 62 ? page : 0;
-        }
-        pages -= count;
-        at += count;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return good;
-}
-
-/* The same of this process's anonymous memory, of what is resident alone. */
-static int by_mincore(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
-{
-    unsigned char pages[4096];
-    apr_uint64_t page = page_size(), step = page * sizeof(pages);
-
-    *bytes = 0;
-    for (apr_uint64_t at = from; at < to; at += step) {
-        apr_size_t count = (apr_size_t)((to - at < step ? to - at : step) / page);
-
-        if (mincore((void *)(apr_uintptr_t)at, count * page, pages) != 0) {
-            return 0;
-        }
-        for (apr_size_t i = 0; i < count; i++) {
-            *bytes += pages[i] & 1 ? page : 0;
-        }
-    }
-    return 1;
-}
-
-int pst_memory_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
-{
-    return to - from <= PAGES_MOST && (by_pagemap(0, from, to, bytes) || by_mincore(from, to, bytes));
-}
-
 /* Where an object's variables end, by the program headers at the begin of its first mapping. Only of this process:
  * 0 where that cannot be told. */
 static apr_uint64_t end_of_object(apr_uint64_t at)
 {
     ElfW(Ehdr) header;
     ElfW(Phdr) segment;
-    apr_uint64_t base = 0, end = 0, page = page_size();
+    apr_uint64_t base = 0, end = 0, page = pst_page_size();
     int first = 1;
 
-    if (!pst_memory_peek(&header, at, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG)
+    if (!pst_peek(&header, at, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG)
         || header.e_phentsize != sizeof(segment) || header.e_phnum > 64 || header.e_phoff > page) {
         return 0;
     }
     for (unsigned i = 0; i < header.e_phnum; i++) {
-        if (!pst_memory_peek(&segment, at + header.e_phoff + i * sizeof(segment), sizeof(segment))) {
+        if (!pst_peek(&segment, at + header.e_phoff + i * sizeof(segment), sizeof(segment))) {
             return 0;
         }
         if (segment.p_type != PT_LOAD) {
@@ -283,11 +220,11 @@ static apr_uint64_t first_of(const pst_smaps_t *smaps, apr_uint64_t end)
     const pst_mapping_t *m = &smaps->now;
     apr_uint64_t there = m->rss + m->swap, first, room;
 
-    if (!smaps->nobody && end - m->from <= PAGES_MOST) {
-        if (by_pagemap(smaps->pid, m->from, end, &first)) {
+    if (!smaps->nobody && end - m->from <= PST_THERE_MOST) {
+        if (pst_there_by_pagemap(smaps->pid, m->from, end, &first)) {
             return first;
         }
-        if (!smaps->pid && by_mincore(m->from, end, &first)) {
+        if (!smaps->pid && pst_there_by_mincore(m->from, end, &first)) {
             first = first < m->rss ? first : m->rss;
             room = m->to - end > m->rss - first ? m->to - end - (m->rss - first) : 0;
             return first + (m->swap > room ? m->swap - room : 0);
@@ -551,7 +488,7 @@ apr_uint64_t pst_memory_mapped(void)
     if (read_file(0, "statm", text, sizeof(text)) > 0) {
         decimal(text, &pages);
     }
-    return pages * page_size();
+    return pages * pst_page_size();
 }
 
 apr_status_t pst_memory_user(apr_uint32_t pid, apr_uint32_t *user)

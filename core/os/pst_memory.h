@@ -85,20 +85,6 @@ apr_status_t pst_memory_user(apr_uint32_t pid, apr_uint32_t *user);
  */
 int pst_memory_shares(apr_uint32_t pid, apr_uint64_t inode);
 
-/**
- * Read this process's own memory without the risk of a fault.
- * @return whether all of it could be read
- */
-int pst_memory_peek(void *to, apr_uint64_t from, apr_size_t size);
-
-/**
- * What of a piece of this process's own anonymous memory is there: resident and swapped; resident alone where pagemap
- * may not be read, as in a child that has changed its user.
- * @param from, to  on pages, 64 MB apart at most
- * @return whether it can be told
- */
-int pst_memory_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes);
-
 /* -- the parts, for the unit ------------------------------------------------ */
 
 #define PST_MEMORY_LINE 256

@@ -6,6 +6,7 @@
  */
 #include "pst_stack.h"
 #include "pst_memory.h"
+#include "pst_peek.h"
 
 #include <string.h>
 
@@ -31,8 +32,8 @@ static apr_uint64_t below(apr_uint64_t end, apr_uint64_t from, apr_uint64_t to)
     apr_uint64_t found, there;
 
     for (unsigned i = 1; i <= PAGES && end - from >= i * (apr_uint64_t)PAGE; i++) {
-        if (!pst_memory_there(end - i * PAGE, end - (i - 1) * PAGE, &there) || !there
-            || !pst_memory_peek(words, end - i * PAGE, sizeof(words))) {
+        if (!pst_there(end - i * PAGE, end - (i - 1) * PAGE, &there) || !there
+            || !pst_peek(words, end - i * PAGE, sizeof(words))) {
             continue;       /* not to be brought there by looking */
         }
         for (unsigned k = 0; k + 3 <= sizeof(words) / sizeof(words[0]); k++) {

@@ -12,6 +12,7 @@
 #include "pst_books.h"
 #include "pst_heap.h"
 #include "pst_memory.h"
+#include "pst_peek.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -373,7 +374,7 @@ static void this_process(void)
     is_number(pst_memory_parent(0x7fffffff), 0, "of nobody");
     ok(pst_memory_sum(&sum, 0x7fffffff) != APR_SUCCESS && !sum.rss, "a process that is not there");
     ok(pst_memory_maps(&maps, 0x7fffffff, NULL, NULL, NULL) != APR_SUCCESS && !maps.rest, "nor are its mappings");
-    ok(!pst_memory_peek(&sum, 8, 8) && pst_memory_peek(&sum, (apr_size_t)m, 8), "a look at an address that faults is none");
+    ok(!pst_peek(&sum, 8, 8) && pst_peek(&sum, (apr_size_t)m, 8), "a look at an address that faults is none");
 }
 
 /* What kernels merge: a stack with what lies above it, an object's variables with what lies above them. The pages of
