@@ -143,7 +143,7 @@ static void tell_novelty(const request_rec *r)
 {
     pst_account_t *account = pst_phase_request_account(r);
 
-    if (account && r->uri && pst_novel_serve(r->server, r->uri) == PST_NOVEL_NEW && !account->novel) {
+    if (account && r->uri && pst_novel_serve(r->server, r->method_number, r->uri) == PST_NOVEL_NEW && !account->novel) {
         account->novel = 1;
         PST_COUNT(requests_new_open, 1);
     }

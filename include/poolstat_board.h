@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    15
+#define PST_BOARD_VERSION    16
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -441,6 +441,7 @@ typedef struct pst_shared_point_t {
     uint32_t heap_in_use;       /**< pages, rounded down */
     uint32_t heap_free;         /**< pages, rounded down */
     uint32_t heap_arenas;
+    uint32_t heap_read;         /**< low bits of heap_time: the same as before: what the heap has is that point's */
     uint32_t file;              /**< pages */
     uint32_t shmem;             /**< pages */
     uint32_t stacks;            /**< pages */
@@ -544,7 +545,7 @@ _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t)
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
-_Static_assert(sizeof(pst_shared_point_t) == 108, "600 fine points and a day of coarse ones keep to 216 KiB");
+_Static_assert(sizeof(pst_shared_point_t) == 112, "600 fine points and a day of coarse ones keep to 224 KiB");
 #endif
 
 #endif /* POOLSTAT_BOARD_H */

@@ -91,6 +91,7 @@ static void take_books(pst_shared_point_t *point, const pst_shared_books_t *book
     point->heap_in_use = pages(pst_load_sane(&books->heap_in_use_bytes));
     point->heap_free = pages(pst_load_sane(&books->heap_free_bytes));
     point->heap_arenas = (apr_uint32_t)pst_load_sane(&books->heap_arenas);
+    point->heap_read = (apr_uint32_t)pst_load(&books->heap_time);
     point->file = pages(pst_load_sane(&books->file_bytes));
     point->shmem = pages(pst_load_sane(&books->shmem_bytes));
     point->stacks = pages(pst_load_sane(&books->stack_bytes));
@@ -303,6 +304,7 @@ static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
     to->heap_in_use = page * from->heap_in_use;
     to->heap_free = page * from->heap_free;
     to->heap_arenas = from->heap_arenas;
+    to->heap_read = from->heap_read;
     to->file = page * from->file;
     to->shmem = page * from->shmem;
     to->stacks = page * from->stacks;

@@ -19,12 +19,14 @@
 #define FELL      0.25          /* of what had risen, at least, is a good part to be given back */
 #define STARTS    48u           /* how many beginnings are tried */
 #define LEVEL     0.02          /* of what had risen: the floor is level as long as it moves by no more */
+#define LEVEL_MOST (2.0 * PST_TREND_RISE)   /* nor by more than that */
 #define HEAD      0.01          /* of what had risen: before it rose by that it had not begun */
 #define GAPS      2             /* a level stretch so many times as long as the longest before is an end */
 #define TOOTH     0.10          /* of what had risen, at least: what is given back is more than noise */
 #define PART      8             /* and it is such a part of the rise, at least */
 #define SECONDS   10            /* and lasts so long */
 #define REQUESTS  20            /* or sees so many requests */
+#define AGAIN     4u            /* how often what is level after a rise is looked at more closely */
 #define TOLD_MOST 900           /* seconds: for no longer is it said what ended */
 #define TOLD_LEAST 60
 
@@ -280,7 +282,7 @@ typedef struct reach_t {
 
 static reach_t reach_of(const pst_trend_point_t *p, unsigned count, const double *floor)
 {
-    double slack = LEVEL * (floor[count - 1] - floor[0]);
+    double slack = fmin(LEVEL * (floor[count - 1] - floor[0]), LEVEL_MOST);
     reach_t reach = { 0, count - 1, 0, 0 };
     unsigned moved;
 
@@ -366,7 +368,8 @@ static void judge_ended(pst_trend_t *verdict, const pst_trend_point_t *p, unsign
     }
 }
 
-static void judge_growing(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor)
+/* @return 1 if it is over: then what comes after it, from that point on, may grow again, by less than this did */
+static int judge_once(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor, unsigned *end)
 {
     parts_t parts = part(p, count, floor);
     reach_t reach = reach_of(p, count, floor);
@@ -374,13 +377,36 @@ static void judge_growing(pst_trend_t *verdict, const pst_trend_point_t *p, unsi
 
     if (is_over(p, count, floor, &parts, &reach)) {
         judge_ended(verdict, p, count, floor, &parts, &reach);
-        return;
+        *end = reach.end;
+        return reach.end > 0;
     }
     time = judge_rise(p, count, floor, &parts, by_time);
     requests = judge_rise(p, count, floor, &parts, by_requests);
     if ((time.good || requests.good) && !ended(p, count, floor, &parts)) {
         verdict->state = PST_TREND_GROWING;
         tell(verdict, p, floor, &time, &requests, count - 1);
+    }
+    return 0;
+}
+
+static void judge_growing(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor)
+{
+    pst_trend_t later = *verdict;
+    unsigned end = 0;
+
+    for (unsigned i = 0; i < AGAIN && judge_once(&later, p, count, floor, &end); i++) {
+        if (verdict->state == PST_TREND_STEADY) {
+            *verdict = later;
+        }
+        later = (pst_trend_t){ .state = PST_TREND_STEADY };
+        p += end;
+        count -= end;
+        if (count < PST_TREND_POINTS) {
+            return;
+        }
+    }
+    if (later.state == PST_TREND_GROWING || verdict->state == PST_TREND_STEADY) {
+        *verdict = later;
     }
 }
 

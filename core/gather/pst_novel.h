@@ -2,9 +2,8 @@
  *
  * New, or again: is what this thread serves something that the child served before?
  *
- * A table of hashed virtual hosts and paths, private to the child, of a fixed size, without locks. Whatever is in it
- * was served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards
- * "new".
+ * A table of hashed virtual hosts, methods and paths, private to the child, of a fixed size, without locks. Whatever is in it was
+ * served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards "new".
  *
  * What the pools of the process scope get while a thread serves a request is charged to the one or the other.
  */
@@ -19,9 +18,9 @@ typedef enum {
     PST_NOVEL_AGAIN
 } pst_novel_e;
 
-/** This thread serves a request: its host, any address that tells hosts apart, and its path. @return new or again;
- *  counted */
-pst_novel_e pst_novel_serve(const void *host, const char *path);
+/** This thread serves a request: its host, any address that tells hosts apart, its method's number, and its path.
+ * @return new or again; counted */
+pst_novel_e pst_novel_serve(const void *host, int method, const char *path);
 
 /** This thread serves no request any more. */
 void pst_novel_rest(void);

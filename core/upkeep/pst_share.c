@@ -10,7 +10,8 @@
 
 #define QUIET_REQUESTS 20       /* repeated requests in intervals without new ones: fewer say nothing */
 #define QUIET_PART     20       /* nor do less than such a part of all that were repeated */
-#define TOLD_APART     0.05     /* two rates are told apart if so much of what each counts is not the other's */
+#define FIT_STEPS      10       /* looks at the heap: fewer say nothing of two rates */
+#define TOLD_APART     0.10     /* of what was gained: the error of what came with new ones, at most (standard error) */
 #define MOSTLY         0.75     /* of what was gained came with what is new: it explains the growth */
 
 typedef struct stretch_t {
@@ -71,54 +72,91 @@ void pst_share_process(pst_shared_share_t *share, const pst_history_point_t *poi
 
 /* ---- the heap ---- */
 
-/* Of the interval before point i and of those around it: the heap is looked at now and then, and a request may take a
- * while. */
-static int served_new(const stretch_t *stretch, apr_uint32_t i)
-{
-    apr_uint32_t first = i > stretch->from + 1 ? i - 2 : stretch->from, last = i < stretch->to ? i + 1 : i;
+/* Between two looks at the heap, which may be some points apart: what was served, and what the floor rose by. */
+typedef struct step_t {
+    double newly, again, gained;
+    int quiet;                                  /* nothing new was served, nor just before: a request may take a while */
+} step_t;
 
-    for (apr_uint32_t at = first; at <= last; at++) {
-        if (stretch->points[at].requests_new_open) {
-            return 1;
-        }
+static step_t step_of(const stretch_t *stretch, apr_uint32_t from, apr_uint32_t to, double gained)
+{
+    apr_uint32_t before = from > stretch->from ? from - 1 : from;
+    step_t step = { newly(stretch, from, to), again(stretch, from, to), gained, newly(stretch, before, to) <= 0 };
+
+    for (apr_uint32_t i = from; i <= to; i++) {
+        step.quiet &= !stretch->points[i].requests_new_open;
     }
-    return newly(stretch, first, last) > 0;
+    return step;
 }
 
 typedef struct sums_t {
-    double quiet_again, quiet_gained;           /* of intervals in which nothing new was served */
-    double nn, na, aa, ng, ag;                  /* of all: products of new, repeated, gained */
+    double steps, quiet_again, quiet_gained;
+    double nn, na, aa, ng, ag, gg;              /* products of new, repeated, gained */
 } sums_t;
 
-/* Up to a point the floor is the least that is seen from there on; gone through backwards. */
+static void add_step(sums_t *sums, const step_t *step)
+{
+    sums->steps++;
+    if (step->quiet) {
+        sums->quiet_again += step->again;
+        sums->quiet_gained += step->gained;
+    }
+    sums->nn += step->newly * step->newly;
+    sums->na += step->newly * step->again;
+    sums->aa += step->again * step->again;
+    sums->ng += step->newly * step->gained;
+    sums->ag += step->again * step->gained;
+    sums->gg += step->gained * step->gained;
+}
+
+/* The last point, from this one back, for which the heap was asked; or the first of all. */
+static apr_uint32_t asked_at(const stretch_t *stretch, apr_uint32_t i)
+{
+    while (i > stretch->from && stretch->points[i].heap_read == stretch->points[i - 1].heap_read) {
+        i--;
+    }
+    return i;
+}
+
+/* Up to a point the floor is the least that is seen from there on: gone through backwards. */
 static void add_up(sums_t *sums, const stretch_t *stretch)
 {
-    double above = (double)stretch->points[stretch->to].heap_in_use;
+    apr_uint32_t to = asked_at(stretch, stretch->to);
+    double above = (double)stretch->points[to].heap_in_use;
 
     memset(sums, 0, sizeof(*sums));
-    for (apr_uint32_t i = stretch->to; i > stretch->from; i--) {
-        double floor = fmin((double)stretch->points[i - 1].heap_in_use, above), gained = above - floor;
-        double n = newly(stretch, i - 1, i) + (double)stretch->points[i].requests_new_open,
-               a = again(stretch, i - 1, i);
+    while (to > stretch->from) {
+        apr_uint32_t from = asked_at(stretch, to - 1);
+        double floor = fmin((double)stretch->points[from].heap_in_use, above);
+        step_t step = step_of(stretch, from, to, above - floor);
 
-        if (!served_new(stretch, i)) {
-            sums->quiet_again += a;
-            sums->quiet_gained += gained;
-        }
-        sums->nn += n * n;
-        sums->na += n * a;
-        sums->aa += a * a;
-        sums->ng += n * gained;
-        sums->ag += a * gained;
+        add_step(sums, &step);
         above = floor;
+        to = from;
     }
+}
+
+/* The rates for what is new and for what is repeated that fit best. @return 0 if they cannot be told apart well enough */
+static int fit_rates(double *gained_new, const sums_t *sums, double all_new, double gained)
+{
+    double apart = sums->nn * sums->aa - sums->na * sums->na, each_new, each_again, missed, error;
+
+    if (sums->steps < FIT_STEPS || apart <= 1e-9 * sums->nn * sums->aa) {
+        return 0;
+    }
+    each_new = (sums->ng * sums->aa - sums->ag * sums->na) / apart;
+    each_again = (sums->ag * sums->nn - sums->ng * sums->na) / apart;
+    missed = fmax(sums->gg - each_new * sums->ng - each_again * sums->ag, 0);
+    error = sqrt(missed / (sums->steps - 2) * sums->aa / apart) * all_new;
+    *gained_new = each_new * all_new;
+    return error <= TOLD_APART * gained;
 }
 
 void pst_share_heap(pst_shared_share_t *share, const pst_history_point_t *points, apr_uint32_t count,
                     apr_uint64_t since, apr_uint64_t until, double gained)
 {
+    double all_new, all_again, gained_new;
     stretch_t stretch;
-    double all_new, all_again, apart;
     sums_t sums;
 
     memset(share, 0, sizeof(*share));
@@ -128,17 +166,16 @@ void pst_share_heap(pst_shared_share_t *share, const pst_history_point_t *points
     add_up(&sums, &stretch);
     all_new = newly(&stretch, stretch.from, stretch.to);
     all_again = again(&stretch, stretch.from, stretch.to);
-    apart = sums.nn * sums.aa - sums.na * sums.na;
     if (all_new <= 0) {
         share_out(share, &stretch, gained, 0);
+    }
+    else if (all_again <= 0) {
+        share_out(share, &stretch, gained, gained);
     }
     else if (sums.quiet_again >= QUIET_REQUESTS && sums.quiet_again * QUIET_PART >= all_again) {
         share_out(share, &stretch, gained, gained - sums.quiet_gained / sums.quiet_again * all_again);
     }
-    else if (all_again > 0 && apart > TOLD_APART * sums.nn * sums.aa) {
-        share_out(share, &stretch, gained, (sums.ng * sums.aa - sums.ag * sums.na) / apart * all_new);
-    }
-    else if (all_again <= 0) {
-        share_out(share, &stretch, gained, gained);
+    else if (fit_rates(&gained_new, &sums, all_new, gained)) {
+        share_out(share, &stretch, gained, gained_new);
     }
 }

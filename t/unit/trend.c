@@ -283,6 +283,26 @@ static void steps(void)
     judge(PST_TREND_STEADY, "a step down");
 }
 
+/* What a child takes at its start, or a cache at its first use, does not hide what grows after it by much less. */
+static void after_a_step(void)
+{
+    start();
+    for (int i = 0; i < 300; i++) {
+        point(i, nodes(368 * KIB + (i < 20 ? 0 : 16 * MIB) + i * 4096.0), i * 10);
+    }
+    judge(PST_TREND_GROWING, "a ramp after a step that is fifteen times as high");
+    near(verdict.per_minute, 245760, "its rate");
+    ok(verdict.since >= 19 && verdict.since < 60, "since the step");
+    near(verdict.gained, 4096 * (299 - verdict.since), "what it gained");
+    for (int i = 0; i < 300; i++) {
+        points[i].size = nodes(368 * KIB + (i < 20 ? 0 : 16 * MIB) + (i < 150 ? i : 150) * 4096.0);
+    }
+    count = 200;
+    judge(PST_TREND_ENDED, "which has ended");
+    ok(verdict.until >= 145 && verdict.until <= 150, "when");
+    count = 300;
+}
+
 static void gaps(void)
 {
     apr_uint64_t whole = 0xfffff000u, first = whole;
@@ -322,6 +342,7 @@ int main(void)
     ramps();
     bursts();
     steps();
+    after_a_step();
     gaps();
     is_text(pst_trend_word(77), "?", "a state that is none");
     return done();
