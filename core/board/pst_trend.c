@@ -321,6 +321,14 @@ static int is_over(const pst_trend_point_t *p, unsigned count, const double *flo
            || (served > GAPS * reach->gap_requests && served > rose_requests && served >= REQUESTS);
 }
 
+/* What was gained up to a point after the last one that is known for good: as the line goes on, but no more than is there. */
+static double gained_until(const pst_trend_point_t *p, const double *floor, const rise_t *rise, axis_fn axis, unsigned until)
+{
+    double known = floor[rise->end] - floor[rise->begin], there = floor[until] - floor[rise->begin];
+
+    return fmax(known, fmin(there, rise->slope * (axis(&p[until]) - axis(&p[rise->begin]))));
+}
+
 /* What is told of a rise: never more than was gained. */
 static void tell(pst_trend_t *verdict, const pst_trend_point_t *p, const double *floor, const rise_t *time,
                  const rise_t *requests, unsigned until)
@@ -330,8 +338,9 @@ static void tell(pst_trend_t *verdict, const pst_trend_point_t *p, const double 
 
     verdict->since = p[rise->begin].time;
     verdict->until = p[until].time;
-    verdict->level = floor[rise->end];
-    verdict->gained = floor[rise->end] - floor[rise->begin];
+    verdict->level = floor[rise->begin];
+    verdict->gained = gained_until(p, floor, rise, time->good ? by_time : by_requests, until);
+    verdict->level += verdict->gained;
     lasted = verdict->until - verdict->since;
     served = p[until].requests - p[rise->begin].requests;
     verdict->per_minute = 60 * verdict->gained / lasted;

@@ -299,7 +299,7 @@ static void after_a_step(void)
     }
     count = 200;
     judge(PST_TREND_ENDED, "which has ended");
-    ok(verdict.until >= 145 && verdict.until <= 150, "when");
+    ok(verdict.until >= 130 && verdict.until <= 150, "when");
     count = 300;
 }
 
