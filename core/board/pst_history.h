@@ -25,7 +25,7 @@ typedef struct pst_history_point_t {
     apr_uint64_t process_new, process_again;        /**< of process: what came with requests new to the child, and with
                                                          others */
     apr_uint64_t requests_new, requests_new_open;   /**< requests that were new to it; of those, open then */
-    apr_uint64_t heap_read;                         /**< when the heap was asked: only to be compared with another point's */
+    apr_uint64_t heap_read;                         /**< when the heap was asked: to be compared with another point's */
     apr_uint64_t slack;                             /**< of all scopes, whole pages of it */
     /* the books, as last taken; 0: not yet. RSS + swap + not resident = held + heap + rest + unexplained, once maps
      * were taken */

@@ -321,8 +321,10 @@ static int is_over(const pst_trend_point_t *p, unsigned count, const double *flo
            || (served > GAPS * reach->gap_requests && served > rose_requests && served >= REQUESTS);
 }
 
-/* What was gained up to a point after the last one that is known for good: as the line goes on, but no more than is there. */
-static double gained_until(const pst_trend_point_t *p, const double *floor, const rise_t *rise, axis_fn axis, unsigned until)
+/* What was gained up to a point after the last one that is known for good: as the line goes on, but no more than is
+ * there. */
+static double gained_until(const pst_trend_point_t *p, const double *floor, const rise_t *rise, axis_fn axis,
+                           unsigned until)
 {
     double known = floor[rise->end] - floor[rise->begin], there = floor[until] - floor[rise->begin];
 

@@ -82,7 +82,8 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
     }
     if (verdict->state == PST_TREND_ENDED) {
         return (double)verdict->gained >= worth && verdict->gained >= PST_DOCTOR_WORTH_TELLING
-               && pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_RECORD_SECONDS) ? GREW : NOTHING;
+               && pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_RECORD_SECONDS)
+               ? GREW : NOTHING;
     }
     if (pst_doctor_grown(doctor, verdict, worth, PST_DOCTOR_LEAK_SECONDS) && is_somebodys(doctor, child, of)) {
         return with_new ? GROWS_WITH_NEW : GROWS;

@@ -2,8 +2,9 @@
  *
  * New, or again: is what this thread serves something that the child served before?
  *
- * A table of hashed virtual hosts, methods and paths, private to the child, of a fixed size, without locks. Whatever is in it was
- * served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards "new".
+ * A table of hashed virtual hosts, methods and paths, private to the child, of a fixed size, without locks. Whatever is
+ * in it was served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards
+ * "new".
  *
  * What the pools of the process scope get while a thread serves a request is charged to the one or the other.
  */

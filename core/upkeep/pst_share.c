@@ -75,7 +75,7 @@ void pst_share_process(pst_shared_share_t *share, const pst_history_point_t *poi
 /* Between two looks at the heap, which may be some points apart: what was served, and what the floor rose by. */
 typedef struct step_t {
     double newly, again, gained;
-    int quiet;                                  /* nothing new was served, nor just before: a request may take a while */
+    int quiet;                          /* nothing new was served, nor just before: a request may take a while */
 } step_t;
 
 static step_t step_of(const stretch_t *stretch, apr_uint32_t from, apr_uint32_t to, double gained)
@@ -136,7 +136,8 @@ static void add_up(sums_t *sums, const stretch_t *stretch)
     }
 }
 
-/* The rates for what is new and for what is repeated that fit best. @return 0 if they cannot be told apart well enough */
+/* The rates for what is new and for what is repeated that fit best. @return 0 if they cannot be told apart well
+ * enough */
 static int fit_rates(double *gained_new, const sums_t *sums, double all_new, double gained)
 {
     double apart = sums->nn * sums->aa - sums->na * sums->na, each_new, each_again, missed, error;
