@@ -67,5 +67,6 @@ int pst_there_by_mincore(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes
 
 int pst_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes)
 {
-    return to - from <= PST_THERE_MOST && (pst_there_by_pagemap(0, from, to, bytes) || pst_there_by_mincore(from, to, bytes));
+    return to - from <= PST_THERE_MOST
+           && (pst_there_by_pagemap(0, from, to, bytes) || pst_there_by_mincore(from, to, bytes));
 }

@@ -649,7 +649,7 @@ static void test_other_version(void)
 static void test_endless_version(void)
 {
     enum { BLOCKS = 4000, FIGURES = 1000, BLOCK = 64 };
-    apr_size_t head = 4096 + FIGURES * sizeof(pst_shared_descriptor_t), length = head + BLOCKS * BLOCK;
+    apr_size_t begin_of_blocks = 4096 + FIGURES * sizeof(pst_shared_descriptor_t), length = begin_of_blocks + BLOCKS * BLOCK;
     char *bytes = calloc(1, length);
     pst_shared_header_t *header = (void *)bytes;
     pst_shared_descriptor_t *descriptors = (void *)(bytes + 4096);
@@ -657,7 +657,7 @@ static void test_endless_version(void)
 
     memcpy(bytes, whole, sizeof(*header));
     header->version = PST_BOARD_VERSION + 1;
-    header->header_size = (apr_uint32_t)head;
+    header->header_size = (apr_uint32_t)begin_of_blocks;
     header->child_size = header->child_head = BLOCK;
     header->child_count = BLOCKS;
     header->descriptor_at = 4096;
@@ -667,7 +667,7 @@ static void test_endless_version(void)
         descriptors[i].at = PST_AT_CHILD;
         descriptors[i].offset = 32;
     }
-    memset(bytes + head, 1, BLOCKS * BLOCK);
+    memset(bytes + begin_of_blocks, 1, BLOCKS * BLOCK);
     write_board(bytes, length);
     keep_out = 1;
     is_number((unsigned long long)run(0, NULL, NULL), POOLSTAT_OK, "a board whose header describes figures without end");
