@@ -39,6 +39,7 @@ void *pst_config_create(apr_pool_t *pool, server_rec *s)
         .file = NULL,
         .interval = 1,
         .history = 600,
+        .line = PST_LINE_PATH,
         .control = 0,
         .release = 0,
     };
@@ -264,6 +265,25 @@ static const char *set_history(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
+static const char *set_show(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    static const char *const words[] = { [PST_LINE_PATH] = "path", [PST_LINE_WHOLE] = "line", [PST_LINE_NONE] = "none" };
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    int i;
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    for (i = PST_LINE_NONE; i >= 0 && ap_cstr_casecmp(arg, words[i]) != 0; i--) { }
+    if (i < 0) {
+        return apr_psprintf(cmd->pool, "PoolStatShow is '%s', but must be line, path or none: how much of a request line "
+                            "is shown.", arg);
+    }
+    config_of(cmd)->line = (pst_line_e)i;
+    return NULL;
+}
+
 static const char *set_control(cmd_parms *cmd, void *dummy, const char *arg)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -333,6 +353,8 @@ const command_rec pst_config_directives[] = {
     AP_INIT_TAKE2("PoolStatWarn", set_warn, NULL, RSRC_CONF,
                   "request, connection or child, and the size in bytes reserved above which it is logged, or Off "
                   "(default)"),
+    AP_INIT_TAKE1("PoolStatShow", set_show, NULL, RSRC_CONF,
+                  "how much of a request line is shown and logged: line, path (default: no query string) or none"),
     AP_INIT_TAKE1("PoolStatControl", set_control, NULL, RSRC_CONF,
                   "On to let the page act on children (release memory), Off (default) to let it show only"),
     AP_INIT_TAKE1("PoolStatRelease", set_release, NULL, RSRC_CONF,

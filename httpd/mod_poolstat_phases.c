@@ -14,6 +14,7 @@
 #include <http_connection.h>
 #include <http_protocol.h>
 #include <util_filter.h>
+#include <apr_strings.h>
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 116)
 #define IS_OUTGOING(c) ((c)->outgoing)
@@ -24,6 +25,7 @@
 #define OUT_FILTER "POOLSTAT_OUT"
 
 static ap_filter_rec_t *out_filter;
+static pst_line_e lines;        /* PoolStatShow */
 
 /* Hangs on the connection's configuration; lies in its pool. */
 typedef struct {
@@ -158,6 +160,61 @@ static void note_came(const request_rec *r)
     }
 }
 
+/* What a request line keeps to itself: user and password of an absolute URI, which an access log masks, too
+ * (log_request_line() in modules/loggers/mod_log_config.c, 2.4.71); unless lines are shown whole, its query and fragment. */
+static APR_INLINE int has_secrets(const request_rec *r)
+{
+    return lines == PST_LINE_WHOLE ? r->parsed_uri.password != NULL
+                                   : lines == PST_LINE_NONE || r->parsed_uri.query || r->args || r->parsed_uri.fragment
+                                     || r->parsed_uri.user || r->parsed_uri.password;
+}
+
+/* " HTTP/1.1", by the number that httpd read, so that nothing of the client's text is behind it. */
+static const char *version_of(const request_rec *r, char *buffer, apr_size_t size)
+{
+    if (r->assbackwards) {
+        return "";
+    }
+    apr_snprintf(buffer, size, " HTTP/%d.%d", HTTP_VERSION_MAJOR(r->proto_num), HTTP_VERSION_MINOR(r->proto_num));
+    return buffer;
+}
+
+/* The line up to its query, and that it had one. It is cut as text: how httpd understood it makes no difference. */
+static __attribute__((noinline)) const char *masked_line(const request_rec *r, char *buffer, apr_size_t size)
+{
+    const char *line = r->the_request, *version;
+    char number[32];
+    apr_size_t length;
+
+    if (lines == PST_LINE_NONE) {
+        return "-";
+    }
+    version = version_of(r, number, sizeof(number));
+    if (r->parsed_uri.user || r->parsed_uri.password) {
+        line = apr_pstrcat(r->pool, r->method, " ", apr_uri_unparse(r->pool, &r->parsed_uri,
+                           lines == PST_LINE_WHOLE ? 0 : APR_URI_UNP_OMITUSERINFO), version, NULL);
+    }
+    length = lines == PST_LINE_WHOLE ? strlen(line) : strcspn(line, "?#");
+    if (line[length]) {
+        apr_snprintf(buffer, size, "%.*s?...%s", (int)(length < size ? length : size), line, version);
+    }
+    else {
+        apr_cpystrn(buffer, line, size);
+    }
+    return buffer;
+}
+
+static void describe(connection_t *connection, const request_rec *r, const char *vhost)
+{
+    char buffer[PST_LINE_LEN];
+    const char *line = r->the_request;
+
+    if (__builtin_expect(has_secrets(r), 0)) {
+        line = masked_line(r, buffer, sizeof(buffer));
+    }
+    pst_account_describe(&connection->account, (apr_uint64_t)r->request_time, line, vhost, NULL, NULL);
+}
+
 int pst_phase_post_read_request(request_rec *r)
 {
     connection_t *connection = connection_of(r->connection);
@@ -172,7 +229,7 @@ int pst_phase_post_read_request(request_rec *r)
         vhost = name_of(r->server);
     }
     pst_account_state(&connection->account, PST_STATE_HANDLER);
-    pst_account_describe(&connection->account, (apr_uint64_t)r->request_time, r->the_request, vhost, NULL, NULL);
+    describe(connection, r, vhost);
     tell_novelty(r);
     return DECLINED;
 }
@@ -264,6 +321,11 @@ pst_account_t *pst_phase_connection_account(const conn_rec *c)
     connection_t *connection = connection_of(c);
 
     return connection ? &connection->account : NULL;
+}
+
+void pst_phases_child_init(const pst_config_t *config)
+{
+    lines = config->line;
 }
 
 void pst_phases_register(apr_pool_t *pool)

@@ -20,6 +20,13 @@ extern module AP_MODULE_DECLARE_DATA poolstat_module __attribute__((visibility("
 
 /* -- configuration (mod_poolstat_config.c) -------------------------------- */
 
+/** How much of a request line goes onto the board. */
+typedef enum {
+    PST_LINE_PATH,              /**< without what follows a question mark */
+    PST_LINE_WHOLE,
+    PST_LINE_NONE
+} pst_line_e;
+
 typedef struct pst_config_t {
     int          instrument;    /**< PoolStatInstrument: 1 On, 0 Off */
     apr_uint32_t connections;   /**< PoolStatConnections: slots per child; 0 = by the MPM's limits */
@@ -30,6 +37,7 @@ typedef struct pst_config_t {
     apr_uint32_t interval;      /**< PoolStatInterval: seconds between points of the histories */
     apr_uint32_t history;       /**< PoolStatHistory: points of each history; 0 = Off */
     apr_uint64_t warn[PST_WARN_COUNT]; /**< PoolStatWarn: bytes; 0 = Off */
+    pst_line_e   line;          /**< PoolStatShow */
     int          control;       /**< PoolStatControl: 1 On, 0 Off */
     apr_uint64_t release;       /**< PoolStatRelease: bytes a second; 0 = Off */
     apr_uint64_t max_child;     /**< PoolStatMaxChild: bytes; 0 = Off */
@@ -123,6 +131,9 @@ void pst_leave_beat(apr_uint64_t now);
 /* -- connections and requests (mod_poolstat_phases.c) ---------------------- */
 
 void pst_phases_register(apr_pool_t *pool);
+
+/** Child, before other threads exist: how much of request lines is written down. */
+void pst_phases_child_init(const pst_config_t *config);
 int pst_phase_pre_connection(conn_rec *c, void *csd);
 int pst_phase_create_request(request_rec *r);
 int pst_phase_post_read_request(request_rec *r);

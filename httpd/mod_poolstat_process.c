@@ -340,6 +340,7 @@ static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claim
         return PST_LEVEL_PUBLIC;
     }
     tell_modules(pchild);
+    pst_phases_child_init(config);
     level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, reason);
     pst_instrument_classes(pchild, pst_runtime.board, pst_child_block(), config->profile);
     pst_runtime.gathers = 1;

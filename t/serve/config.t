@@ -10,6 +10,7 @@ my $s = PST::Server->new('config');
 my @good = ('', 'PoolStatEnv On', 'PoolStatEnv off', "<Location /x>\nPoolStatEnv On\n</Location>", "<VirtualHost *:*>\nPoolStatEnv On\n</VirtualHost>",
     'PoolStatInstrument On', 'PoolStatInstrument off', 'PoolStatInterval 1', 'PoolStatInterval 3600', 'PoolStatHistory 60', 'PoolStatHistory 86400', 'PoolStatHistory off', 'PoolStatConnections 1', 'PoolStatConnections 4096',
     'PoolStatWarn request 1', 'PoolStatWarn connection 10m', "PoolStatWarn Child 1024G\nPoolStatWarn child off",
+    'PoolStatShow line', 'PoolStatShow Path', 'PoolStatShow none',
     'PoolStatMaxChild 1G', 'PoolStatMaxChild 500m Reserved', 'PoolStatMaxChild 1024G pss', 'PoolStatMaxChild Off',
     'PoolStatProfile Off', 'PoolStatProfile off', 'PoolStatProfile 1', 'PoolStatProfile 64K', 'PoolStatProfile 1m', 'PoolStatProfile 1024G',
     'PoolStatFile other.board', "PoolStatFile $s->{dir}/run/abs.board", "PoolStatInstrument Off\nPoolStatConnections 9\nPoolStatFile x");
@@ -46,6 +47,7 @@ my @bad = (
     'PoolStatProfile 9223372036854775807G', 'PoolStatProfile 64K 1M',
     'PoolStatWarn', 'PoolStatWarn request', 'PoolStatWarn 10M', 'PoolStatWarn pool 10M', 'PoolStatWarn request 0', 'PoolStatWarn request 10MB',
     'PoolStatWarn request -1', 'PoolStatWarn request On', 'PoolStatWarn request 1025G', 'PoolStatWarn request 10M 20M',
+    'PoolStatShow', 'PoolStatShow On', 'PoolStatShow query', 'PoolStatShow line path', 'PoolStatShow ""',
     'PoolStatMaxChild', 'PoolStatMaxChild 0', 'PoolStatMaxChild On', 'PoolStatMaxChild 1T', 'PoolStatMaxChild 1G rss', 'PoolStatMaxChild 1G pss now',
     'PoolStatFile', 'PoolStatFile ""', 'PoolStatFile a b', "PoolStatFile $s->{dir}/run/",
 );

@@ -38,7 +38,7 @@ sub _free_port {
     return $s->sockport;
 }
 
-# conf => directives of its own; limits => instead of these; cores => 0: as production servers are, without CoreDumpDirectory,
+# conf => directives of its own; show => '': request lines as they are shown by default, else whole, since tests know theirs by the query; limits => instead of these; cores => 0: as production servers are, without CoreDumpDirectory,
 # which makes children dumpable: those that have changed their user may not read all of /proc/self then
 sub write_conf {
     my ($self, %o) = @_;
@@ -49,6 +49,7 @@ sub write_conf {
         : "StartServers 2\nServerLimit 8\nThreadsPerChild 10\nThreadLimit 10\nMinSpareThreads 1\n"
           . "MaxSpareThreads 40\nMaxRequestWorkers 20\n");
     my $cores = $o{cores} // 1 ? qq(CoreDumpDirectory "$dir/cores"\n) : '';
+    my $show = exists $o{show} ? $o{show} : 'PoolStatShow line';
     my $cgid = $stage->{mpm} eq 'event' ? "ScriptSock $dir/run/cgisock\n" : '';
     PST::Stage::write_file($self->conf, join '', <<"EOT", PST::Stage::load_modules($stage), $user, $cores, $cgid, $limits, <<'EOT2', $o{conf} // '');
 ServerRoot "$dir"
@@ -59,6 +60,7 @@ LogLevel info
 ServerName 127.0.0.1:$self->{port}
 Listen 127.0.0.1:$self->{port}
 PoolStatSymbols Off
+$show
 TypesConfig /dev/null
 DocumentRoot "$stage->{top}/t/htdocs"
 EOT
