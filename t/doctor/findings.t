@@ -129,7 +129,7 @@ for my $id (sort keys %case) {
             like($f->{advice}, qr/poolprobe_leak/, 'by whose code');
         }
         if ($id eq 'growing-class') {
-            like($f->{advice}, qr/made by mod_poolprobe\.so/, 'by whom');
+            like($f->{advice}, qr/(?:held|made) by mod_poolprobe\.so/, 'by whom');
         }
     };
 }
