@@ -25,6 +25,7 @@
 #include "pst_runtime.h"
 #include "pst_view_history.h"
 #include "pst_view_metrics.h"
+#include "pst_holders.h"
 #include "pst_place.h"
 #include "pst_view_page.h"
 #include "pst_view_profile.h"
@@ -301,6 +302,7 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
 
     if (rv == APR_SUCCESS && serve != SERVE_PROFILE) {
         pst_place_resolve(snapshot, RESOLVE_MS, pool);
+        pst_holders_take(snapshot, pool);
         rv = pst_doctor_take(snapshot, board, pool);
     }
     if (rv == APR_SUCCESS && serve == SERVE_PAGE) {

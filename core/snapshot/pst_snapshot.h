@@ -27,6 +27,8 @@ typedef struct pst_row_t {
     struct pst_row_t *next_growing;     /**< in pst_snapshot_t.growing */
 } pst_row_t;
 
+typedef struct pst_holders_t pst_holders_t;
+
 /** A class of one child's pools, or of all children's: figures checked, texts end. */
 typedef struct pst_class_row_t {
     pst_shared_class_t row;
@@ -159,6 +161,7 @@ typedef struct pst_snapshot_t {
     pst_row_t *growing;         /**< connections of these children judged to grow, also those that did not pass the
                                      filter: a list by next_growing; whether they are rows, and `child`, is not said */
     pst_total_t total;
+    const struct pst_holders_t *holders;    /**< pst_holders.h; NULL: not summed up */
     apr_uint32_t class_count, site_count;
     pst_class_row_t *classes;   /**< of all children shown, added up by tag and creator; sorted as a child's */
     pst_site_row_t *sites;      /**< of all children shown, added up by frames, scope and class */

@@ -19,8 +19,7 @@ static unsigned kind_of(const void *modules, apr_uint32_t module)
     return kind < PST_CODE_COUNT ? kind : PST_CODE_LIBRARY;
 }
 
-/* The hook that ran httpd's code. NULL: none did */
-static const char *hook_of(const pst_shared_module_t *modules, const pst_shared_frame_t *frames, unsigned depth)
+const char *pst_who_hook(const pst_shared_module_t *modules, const pst_shared_frame_t *frames, unsigned depth)
 {
     for (unsigned i = 0; i < depth; i++) {
         pst_place_t place;
@@ -58,7 +57,7 @@ int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const p
         who->through = place.module;
     }
     if (blame.is_httpd) {
-        who->hook = hook_of(modules, frames, depth);
+        who->hook = pst_who_hook(modules, frames, depth);
     }
     return 1;
 }

@@ -29,6 +29,9 @@ typedef struct pst_who_t {
 int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const pst_shared_frame_t *frames,
                      unsigned depth);
 
+/** The innermost hook of httpd on a stack: "fixups". @return NULL: none ran, or its name is not known */
+const char *pst_who_hook(const pst_shared_module_t *modules, const pst_shared_frame_t *frames, unsigned depth);
+
 /** By a call site. */
 int pst_who_of_site(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_site_row_t *site);
 

@@ -13,6 +13,7 @@
 #include "pst_view_growth.h"
 #include "pst_view_largest.h"
 #include "pst_view_page.h"
+#include "pst_view_holders.h"
 #include "pst_view_places.h"
 #include "pst_view_release.h"
 #include "pst_view_tree.h"
@@ -518,6 +519,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_top(emit, page);
     print_notes(emit, page);
     pst_view_doctor(emit, page);
+    pst_view_holders(emit, page);
     pst_view_suspects(emit, page);
     print_total(emit, page);
     print_live(emit, page);

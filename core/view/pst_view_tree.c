@@ -8,6 +8,7 @@
 #include "pst_machine.h"
 #include "pst_view_doctor.h"
 #include "pst_view_generations.h"
+#include "pst_view_holders.h"
 #include "pst_view_largest.h"
 #include "pst_view_release.h"
 #include "pst_history.h"
@@ -382,6 +383,7 @@ apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int
     print_server(emit, snapshot);
     print_total(emit, snapshot);
     pst_view_doctor_tree(emit, snapshot);
+    pst_view_holders_tree(emit, snapshot);
     pst_view_generations_tree(emit, snapshot);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {

@@ -32,6 +32,10 @@ extern const pst_piece_t
     pst_web_sites, pst_web_sites_rows, pst_web_site_open, pst_web_site_frame, pst_web_site_figures,
     pst_web_site_open_other, pst_web_sites_none;
 
+/* holders.html */
+extern const pst_piece_t
+    pst_web_holders, pst_web_holders_module, pst_web_holders_hooks, pst_web_holders_hook, pst_web_holders_end;
+
 /* books.html */
 extern const pst_piece_t pst_web_books, pst_web_books_key, pst_web_books_table, pst_web_books_rows, pst_web_books_open,
     pst_web_books_segment, pst_web_books_mark, pst_web_books_figures, pst_web_books_close, pst_web_books_close_old,

@@ -6,6 +6,7 @@
 #include "poolstat_process.h"
 #include "poolstat_say.h"
 #include "pst_doctor.h"
+#include "pst_holders.h"
 #include "pst_place.h"
 
 #include <apr_strings.h>
@@ -83,6 +84,9 @@ apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *boa
     rv = pst_snapshot_take(snapshot, &board->board, filter, now, pool);
     if (rv == APR_SUCCESS && board->objects) {
         pst_place_resolve(snapshot, RESOLVE_MS, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        pst_holders_take(snapshot, pool);
     }
     if (rv == APR_SUCCESS) {
         snapshot->server_gone = board->is_gone;
