@@ -12,15 +12,28 @@
 
 #include <apr_strings.h>
 
-typedef enum { OF_POOLS, OF_HEAP } of_e;
+typedef enum { OF_POOLS, OF_HEAP, OF_MAPPED, OF_STACKS } of_e;
 /* What is said: it grows; it grows, with what is new to it; it grew, and no longer does. */
 typedef enum { NOTHING, GROWS, GROWS_WITH_NEW, GREW } say_e;
 
 static const struct {
-    const char *grows, *with_new, *grew;
-} ids[] = {
-    [OF_POOLS] = { "growing-process", "process-grows-with-new", "process-grew" },
-    [OF_HEAP] = { "heap-in-use-grows", "heap-grows-with-new", "heap-grew" }
+    const char *grows, *with_new, *grew;    /* ids */
+    const char *one, *many, *where;         /* "The process scope", "of" child 4711 */
+    int         is_plural;                  /* of one child, too: they grow */
+    const char *waiting;                    /* of a child whose growth has only begun */
+    const char *because;
+    pst_scope_e scope;                      /* of the call sites behind it */
+} parts[] = {
+    [OF_POOLS] = { "growing-process", "process-grows-with-new", "process-grew", "The process scope", "The process scopes", "of", 0,
+                   "The process scope of child %u", "memory that only a child's end gives back", PST_SCOPE_PROCESS },
+    [OF_HEAP] = { "heap-in-use-grows", "heap-grows-with-new", "heap-grew", "Memory in use outside of pools",
+                  "Memory in use outside of pools", "in", 0, "The heap of child %u", "somebody calls malloc and not free",
+                  PST_SCOPE_HEAP },
+    [OF_MAPPED] = { "mappings-grow", "", "mappings-grew", "Mapped memory that is neither pools nor heap",
+                    "Mapped memory that is neither pools nor heap", "in", 0, "Mapped memory of child %u",
+                    "somebody maps memory and does not unmap it", PST_SCOPE_MAPPED },
+    [OF_STACKS] = { "stacks-grow", "", "", "Stacks of threads", "Stacks of threads", "in", 1, "The stacks of child %u",
+                    "threads are started and do not end", PST_SCOPE_STACK }
 };
 
 typedef struct alike_t {
@@ -34,12 +47,26 @@ typedef struct alike_t {
 
 static const pst_shared_verdict_t *verdict_of(const pst_child_row_t *child, of_e of)
 {
-    return of == OF_POOLS ? &child->head.verdict : &child->head.heap_verdict;
+    switch (of) {
+    case OF_POOLS:  return &child->head.verdict;
+    case OF_HEAP:   return &child->head.heap_verdict;
+    case OF_MAPPED: return &child->head.mapped_verdict;
+    default:        return &child->head.stack_verdict;
+    }
 }
 
+/* Of mappings and stacks nobody counts what came with which requests. */
 static const pst_shared_share_t *share_of(const pst_child_row_t *child, of_e of)
 {
-    return of == OF_POOLS ? &child->head.share : &child->head.heap_share;
+    static const pst_shared_share_t none;
+
+    return of == OF_POOLS ? &child->head.share : of == OF_HEAP ? &child->head.heap_share : &none;
+}
+
+/* "grow" or "grows" */
+static int is_plural(const alike_t *alike, of_e of)
+{
+    return parts[of].is_plural || (of == OF_POOLS && alike->count > 1);
 }
 
 static double threads_of(const pst_doctor_t *doctor)
@@ -53,8 +80,11 @@ static double least_of(const pst_doctor_t *doctor, of_e of)
 {
     double pools = threads_of(doctor) * PST_DOCTOR_GROWN_THREAD;
 
-    if (of == OF_HEAP) {
-        return PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD;
+    switch (of) {
+    case OF_HEAP:   return PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD;
+    case OF_MAPPED: return PST_DOCTOR_MAPPED_GROWN;
+    case OF_STACKS: return PST_DOCTOR_STACKS_GROWN + threads_of(doctor) * PST_DOCTOR_STACKS_THREAD;
+    default: break;
     }
     return pools > PST_DOCTOR_GROWN ? pools : PST_DOCTOR_GROWN;
 }
@@ -64,7 +94,7 @@ static int is_somebodys(const pst_doctor_t *doctor, const pst_child_row_t *child
 {
     const pst_shared_verdict_t *verdict = verdict_of(child, of);
 
-    return of == OF_HEAP || verdict->site || pst_doctor_growing_class(child)
+    return of != OF_POOLS || verdict->site || pst_doctor_growing_class(child)
            || pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_LONG_SECONDS);
 }
 
@@ -80,6 +110,9 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
     if (of == OF_HEAP && child->head.books.heap_tells != PST_HEAP_TELLS_BOTH) {
         return NOTHING;
     }
+    if (verdict->state == PST_TREND_ENDED && of == OF_STACKS) {     /* each thread touches its own once, as a server warms up */
+        return NOTHING;
+    }
     if (verdict->state == PST_TREND_ENDED) {
         return (double)verdict->gained >= worth && verdict->gained >= PST_DOCTOR_WORTH_TELLING
                && pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_RECORD_SECONDS)
@@ -88,10 +121,7 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
     if (pst_doctor_grown(doctor, verdict, worth, PST_DOCTOR_LEAK_SECONDS) && is_somebodys(doctor, child, of)) {
         return with_new ? GROWS_WITH_NEW : GROWS;
     }
-    pst_doctor_waits(doctor, verdict,
-                     pst_doctor_say(doctor, of == OF_POOLS ? "The process scope of child %u" : "The heap of child %u",
-                                    (unsigned)pid),
-                     worth, PST_DOCTOR_LEAK_SECONDS);
+    pst_doctor_waits(doctor, verdict, pst_doctor_say(doctor, parts[of].waiting, (unsigned)pid), worth, PST_DOCTOR_LEAK_SECONDS);
     return NOTHING;
 }
 
@@ -146,15 +176,11 @@ static unsigned sort_out(alike_t *kinds, const pst_doctor_t *doctor, of_e of, ap
 /* "The process scope of child 4711", "The process scopes of 4 of 4 children" */
 static const char *subject(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
 {
-    const char *what = of == OF_POOLS ? alike->count > 1 ? "The process scopes" : "The process scope"
-                                      : "Memory in use outside of pools";
-
     if (alike->count > 1) {
-        return pst_doctor_say(doctor, "%s %s %" APR_UINT64_T_FMT " of %u children", what, of == OF_POOLS ? "of" : "in",
-                              alike->count, (unsigned)doctor->snapshot->child_count);
+        return pst_doctor_say(doctor, "%s %s %" APR_UINT64_T_FMT " of %u children", parts[of].many, parts[of].where, alike->count,
+                              (unsigned)doctor->snapshot->child_count);
     }
-    return pst_doctor_say(doctor, "%s %s child %u", what, of == OF_POOLS ? "of" : "in",
-                          (unsigned)alike->worst->head.owner);
+    return pst_doctor_say(doctor, "%s %s child %u", parts[of].one, parts[of].where, (unsigned)alike->worst->head.owner);
 }
 
 /* "by 168 KiB to 211 KiB a minute each" */
@@ -204,6 +230,11 @@ static const char *now(const pst_doctor_t *doctor, const alike_t *alike, of_e of
         return pst_doctor_say(doctor, "%s reserves %s now.", whose,
                               pst_doctor_size(doctor, (double)head->process.reserved_bytes));
     }
+    if (of != OF_HEAP) {
+        return pst_doctor_say(doctor, "%s has %s there now, of an RSS of %s.", whose,
+                              pst_doctor_size(doctor, (double)(of == OF_MAPPED ? head->books.other_bytes : head->books.stack_bytes)),
+                              pst_doctor_size(doctor, (double)head->books.rss_bytes));
+    }
     return pst_doctor_say(doctor, "%s has %s in use and %s free; APR's pools, which are not in it, hold %s.",
                           alike->count > 1 ? whose : "The heap",
                           pst_doctor_size(doctor, (double)head->books.heap_in_use_bytes),
@@ -231,20 +262,25 @@ static const char *code_of(const pst_doctor_t *doctor, const pst_child_row_t *ch
     return pst_doctor_code(doctor, child, class ? &class->row.verdict : verdict_of(child, of));
 }
 
+static const char *author_of(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
+{
+    const pst_child_row_t *child = alike->worst;
+
+    if (of == OF_POOLS) {
+        return author_of_process(doctor, finding, child);
+    }
+    if (!child->head.heap_profile_rate) {
+        return "Who it is is not known while PoolStatHeapProfile is Off.";
+    }
+    return pst_doctor_author(doctor, finding, child, verdict_of(child, of), (int)parts[of].scope);
+}
+
+/* PoolStatMaxChild goes by what pools reserve, unless told to go by PSS. */
 static const char *what_to_do(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
-    if (of == OF_POOLS) {
-        return pst_doctor_say(doctor,
-                              "%s Until it is mended, PoolStatMaxChild replaces a child that has grown too large, "
-                              "gracefully; MaxConnectionsPerChild one that has served so much.",
-                              author_of_process(doctor, finding, alike->worst));
-    }
-    return "No pool has it, so no module that keeps to pools: suspect the libraries that modules bring along "
-           "(scripting "
-           "languages, TLS, XML, databases). heaptrack or a heap profiler on one child names the caller. Until it is "
-           "mended, PoolStatMaxChild with pss replaces a child that has grown too large, gracefully; "
-           "MaxConnectionsPerChild one that "
-           "has served so much.";
+    return pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild%s replaces a child that has grown too large, "
+                          "gracefully; MaxConnectionsPerChild one that has served so much.", author_of(doctor, finding, alike, of),
+                          of == OF_POOLS ? "" : " with pss");
 }
 
 static void say_grows(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
@@ -252,12 +288,10 @@ static void say_grows(pst_doctor_t *doctor, pst_finding_t *finding, const alike_
     const pst_shared_verdict_t *verdict = verdict_of(alike->worst, of);
     const pst_shared_share_t *share = share_of(alike->worst, of);
 
-    finding->what = pst_doctor_say(doctor, "%s %s %s: %s.", subject(doctor, alike, of),
-                                   of == OF_POOLS && alike->count > 1 ? "grow" : "grows", rates(doctor, alike, of),
-                                   of == OF_POOLS ? "memory that only a child's end gives back"
-                                                  : "somebody calls malloc and not free");
-    finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict),
-                                       share->requests_new ? shares(doctor, share) : "", now(doctor, alike, of));
+    finding->what = pst_doctor_say(doctor, "%s %s %s: %s.", subject(doctor, alike, of), is_plural(alike, of) ? "grow" : "grows",
+                                   rates(doctor, alike, of), parts[of].because);
+    finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict), share->requests_new ? shares(doctor, share) : "",
+                                       now(doctor, alike, of));
     finding->advice = what_to_do(doctor, finding, alike, of);
 }
 
@@ -273,7 +307,7 @@ static void say_grows_with_new(const pst_doctor_t *doctor, pst_finding_t *findin
         finding->severity = PST_SEVERITY_INFO;
     }
     finding->what = pst_doctor_say(doctor, "%s %s %s, with what is new to %s.", subject(doctor, alike, of),
-                                   of == OF_POOLS && alike->count > 1 ? "grow" : "grows", rates(doctor, alike, of),
+                                   is_plural(alike, of) ? "grow" : "grows", rates(doctor, alike, of),
                                    alike->count > 1 ? "them" : "it");
     finding->evidence = pst_doctor_say(
         doctor, "%s by %s in %s.%s %s", alike->count > 1 ? "The one that gained most grew" : "It grew",
@@ -298,8 +332,8 @@ static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const a
     finding->severity = PST_SEVERITY_INFO;
     pst_format_time(until, verdict->since + pst_doctor_lasted(verdict));
     finding->what = pst_doctor_say(doctor, "%s grew by %s%s until %s, and no longer %s.", subject(doctor, alike, of),
-                                   pst_doctor_size(doctor, (double)verdict->gained), alike->count > 1 ? " at most" : "",
-                                   until, of == OF_POOLS && alike->count > 1 ? "do" : "does");
+                                   pst_doctor_size(doctor, (double)verdict->gained), alike->count > 1 ? " at most" : "", until,
+                                   is_plural(alike, of) ? "do" : "does");
     finding->evidence = pst_doctor_say(doctor, "That took %s.%s %s", pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
                                        shares(doctor, share_of(alike->worst, of)), now(doctor, alike, of));
     finding->advice = pst_doctor_say(doctor, "Nothing to do, unless it goes on.%s", code_of(doctor, alike->worst, of));
@@ -310,7 +344,7 @@ static void find(pst_doctor_t *doctor, const alike_t *alike, of_e of)
     const pst_child_row_t *worst = alike->worst;
     const pst_shared_verdict_t *verdict = verdict_of(worst, of);
     const pst_shared_share_t *share = share_of(worst, of);
-    const char *id = alike->say == GROWS ? ids[of].grows : alike->say == GREW ? ids[of].grew : ids[of].with_new;
+    const char *id = alike->say == GROWS ? parts[of].grows : alike->say == GREW ? parts[of].grew : parts[of].with_new;
     pst_finding_t *finding = pst_doctor_find(doctor, id, pst_doctor_severity(doctor, verdict, 0));
 
     finding->pid = worst->head.owner;
@@ -329,6 +363,11 @@ static void find(pst_doctor_t *doctor, const alike_t *alike, of_e of)
     }
     if (of == OF_POOLS) {
         pst_doctor_figure(finding, "process_reserved_bytes", (double)worst->head.process.reserved_bytes);
+    }
+    else if (of != OF_HEAP) {
+        pst_doctor_figure(finding, of == OF_MAPPED ? "other_bytes" : "stack_bytes",
+                          (double)(of == OF_MAPPED ? worst->head.books.other_bytes : worst->head.books.stack_bytes));
+        pst_doctor_figure(finding, "rss_bytes", (double)worst->head.books.rss_bytes);
     }
     else {
         pst_doctor_figure(finding, "heap_in_use_bytes", (double)worst->head.books.heap_in_use_bytes);
@@ -358,4 +397,6 @@ void pst_doctor_processes(pst_doctor_t *doctor)
 void pst_doctor_heaps(pst_doctor_t *doctor)
 {
     find_all(doctor, OF_HEAP);
+    find_all(doctor, OF_MAPPED);
+    find_all(doctor, OF_STACKS);
 }

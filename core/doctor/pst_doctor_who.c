@@ -29,7 +29,7 @@ static const char *candidates(const pst_doctor_t *doctor, const pst_child_row_t 
 
 static const char *not_known(const pst_doctor_t *doctor, const pst_child_row_t *child, int scope)
 {
-    const pst_shared_blame_t *blame = scope >= 0 && scope < PST_SCOPE_COUNT ? &child->head.blame[scope] : NULL;
+    const pst_shared_blame_t *blame = scope >= 0 && scope < PST_SCOPE_OF_SITES ? &child->head.blame[scope] : NULL;
     const char *list = blame && blame->since ? candidates(doctor, child, blame) : NULL;
 
     if (list && blame->samples >= PST_DOCTOR_SHARED) {

@@ -21,12 +21,14 @@
 #include <gnu/libc-version.h>
 
 #define LEFT_ALONE 7
+#define CLOSER     16       /* times as often */
 
 static struct {
     pst_shared_child_t *block;
     apr_uint64_t rate;
     apr_uint64_t loads;             /* of the loader when all slots were last known to be right */
     int          beats;             /* other threads run */
+    int          closer;            /* samples are taken more often for now */
     const void  *not_heap[LEFT_ALONE + 1], *not_maps[LEFT_ALONE + 1];
 } g;
 
@@ -123,6 +125,14 @@ apr_status_t pst_profile_switch(apr_uint64_t rate)
     g.rate = rate;
     pst_store(&g.block->heap_profile_rate, rate);
     return APR_SUCCESS;
+}
+
+void pst_profile_look_closer(int closer)
+{
+    if (g.rate && closer != g.closer) {
+        g.closer = closer;
+        pst_wrap_heap_finer(closer && g.rate > CLOSER ? g.rate / CLOSER : g.rate);
+    }
 }
 
 void pst_profile_beat(void)

@@ -22,6 +22,9 @@ void pst_profile_start(pst_shared_child_t *block);
  */
 apr_status_t pst_profile_switch(apr_uint64_t rate);
 
+/** The child's own thread: sample so many times as often for a while, or no longer. What was sampled stays. */
+void pst_profile_look_closer(int closer);
+
 /** The child's own thread, once a second: objects that were loaded since. */
 void pst_profile_beat(void);
 

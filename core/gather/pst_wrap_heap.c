@@ -42,9 +42,17 @@ static struct {
     apr_size_t    overhead;     /* bytes of a block beyond what is usable of it */
 } g = { .page = 4096 };
 
-/* Bytes until this thread's next samples. */
-static __thread apr_int64_t heap_left __attribute__((tls_model("initial-exec")));
-static __thread apr_int64_t maps_left __attribute__((tls_model("initial-exec")));
+/* A thread looks so often, in bytes, whether the rate is still what it was. */
+#define STEP 32768
+
+/* Bytes until this thread's next look, and from there to its next sample. */
+typedef struct {
+    apr_int64_t left, beyond;
+} counter_t;
+
+static __thread counter_t heap_counter __attribute__((tls_model("initial-exec")));
+static __thread counter_t maps_counter __attribute__((tls_model("initial-exec")));
+static __thread apr_uint64_t begun __attribute__((tls_model("initial-exec")));     /* the rate they were drawn at */
 static __thread int inside __attribute__((tls_model("initial-exec")));
 
 static apr_uint64_t rate_now(void)
@@ -52,28 +60,34 @@ static apr_uint64_t rate_now(void)
     return pst_child_muted() ? 0 : __atomic_load_n(&g.rate, __ATOMIC_RELAXED);
 }
 
-/* A counter ran out. @return 0: leave this one, the counter was set anew */
-static int is_chosen(apr_int64_t *left, apr_uint64_t size, apr_uint64_t *rate)
+static void wait_for(counter_t *counter, apr_int64_t bytes)
 {
-    static __thread apr_uint64_t begun __attribute__((tls_model("initial-exec")));
-    int first = begun != (*rate = rate_now());
+    counter->left = bytes < STEP ? bytes : STEP;
+    counter->beyond = bytes - counter->left;
+}
 
+/* A counter ran out. @return 0: leave this one */
+static int is_chosen(counter_t *counter, apr_uint64_t size, apr_uint64_t *rate)
+{
+    *rate = rate_now();
     if (inside) {               /* the next one instead */
         return 0;
     }
     if (!*rate) {
-        *left = ASK_AGAIN;
+        wait_for(counter, ASK_AGAIN);
         return 0;
     }
-    if (first) {                /* this thread has not drawn yet, or at another rate */
+    if (begun != *rate) {       /* not drawn yet, or at another rate; what was waited for already makes no difference to chance */
         begun = *rate;
-        heap_left = pst_site_draw((double)*rate);
-        maps_left = pst_site_draw((double)*rate);
-        if ((*left -= (apr_int64_t)size) >= 0) {
-            return 0;
-        }
+        wait_for(&heap_counter, pst_site_draw((double)*rate));
+        wait_for(&maps_counter, pst_site_draw((double)*rate));
+        counter->left -= (apr_int64_t)size;
     }
-    *left = pst_site_draw((double)*rate);
+    if (counter->left + counter->beyond >= 0) {
+        wait_for(counter, counter->left + counter->beyond);
+        return 0;
+    }
+    wait_for(counter, pst_site_draw((double)*rate));
     return 1;
 }
 
@@ -119,7 +133,7 @@ static __attribute__((noinline)) void sample_block(void *at, size_t size, apr_ui
     apr_uint64_t rate;
     int error = errno;
 
-    if (is_chosen(&heap_left, size, &rate)) {
+    if (is_chosen(&heap_counter, size, &rate)) {
         inside = 1;
         keep(at, size, rate, caller);
         inside = 0;
@@ -136,7 +150,7 @@ static inline __attribute__((always_inline)) void *handed_out(void *at, size_t s
     if (pst_block_maybe(at)) {
         lose(at);
     }
-    if (__builtin_expect((heap_left -= (apr_int64_t)size) < 0, 0)) {
+    if (__builtin_expect((heap_counter.left -= (apr_int64_t)size) < 0, 0)) {
         sample_block(at, size, caller);
     }
     return at;
@@ -271,7 +285,7 @@ static __attribute__((noinline)) void mapped(apr_uintptr_t from, apr_uint64_t si
 
     if (!inside && !pst_child_muted()) {
         pst_span_cut(from, from + size);
-        if (counts && (maps_left -= (apr_int64_t)size) < 0 && is_chosen(&maps_left, size, &rate)) {
+        if (counts && (maps_counter.left -= (apr_int64_t)size) < 0 && is_chosen(&maps_counter, size, &rate)) {
             inside = 1;
             keep_span(from, size, rate, caller);
             inside = 0;
@@ -373,6 +387,11 @@ int pst_wrap_heap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, 
 void pst_wrap_heap_start(apr_size_t overhead)
 {
     g.overhead = overhead;
+}
+
+void pst_wrap_heap_finer(apr_uint64_t rate)
+{
+    __atomic_store_n(&g.rate, rate, __ATOMIC_RELEASE);
 }
 
 void pst_wrap_heap_rate(apr_uint64_t rate)

@@ -14,6 +14,9 @@
  */
 void pst_wrap_heap_rate(apr_uint64_t rate);
 
+/** The same, while it is on: samples have the weight of the rate that they were taken at, so none is forgotten. */
+void pst_wrap_heap_finer(apr_uint64_t rate);
+
 /** Before: how much a block takes beyond what is usable of it. */
 void pst_wrap_heap_start(apr_size_t overhead);
 

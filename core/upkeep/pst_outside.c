@@ -12,6 +12,7 @@
 #include "pst_outside.h"
 #include "pst_figure.h"
 #include "pst_kept.h"
+#include "pst_profile.h"
 #include "pst_site.h"
 #include "pst_trend.h"
 
@@ -22,6 +23,7 @@
 #define POINTS  32u             /* of a series; when it is full every two become one */
 #define STILL   (1.0 / 3)
 #define SEEN    0.25            /* of what the part grew by, the profile must have seen so much */
+#define CLOSER  120             /* s that it is looked closer at what grows while nobody is named */
 
 typedef struct {
     apr_uint64_t time, bytes, samples;
@@ -39,6 +41,7 @@ typedef struct {
 static struct {
     apr_uint64_t looked;        /* when first: what was held then was not gained */
     apr_uint32_t named[SCOPES]; /* objects; 0: nobody */
+    apr_uint64_t closer_since;  /* 0: nothing that grows is without a name */
     holder_t holders[HOLDERS];
     pst_site_of_t sites[PST_SITE_COUNT];
     pst_site_sum_t sums[PST_SITE_COUNT];
@@ -225,7 +228,8 @@ static void forget(pst_shared_blame_t *blame)
     }
 }
 
-static void blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, apr_uint32_t scope)
+/* @return 1 if it grows and nobody is named */
+static int blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, apr_uint32_t scope)
 {
     apr_uint64_t since = pst_load(&verdict->since);
     apr_uint32_t *named = &g.named[scope - PST_SCOPE_COUNT];
@@ -237,7 +241,7 @@ static void blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict,
             *named = 0;
             forget(&child->blame[scope]);
         }
-        return;
+        return 0;
     }
     find_gainers(&gainers, scope, since);
     who = name(&gainers, named, (double)verdict->gained);
@@ -245,10 +249,20 @@ static void blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict,
     verdict->share = child->blame[scope].known ? child->blame[scope].who[0].share : 0;
     verdict->samples = child->blame[scope].known ? child->blame[scope].who[0].samples : 0;
     pst_store(&verdict->site, who >= 0 ? gainers.of[who]->site : 0);
+    return who < 0;
+}
+
+/* More samples name it sooner; but not for ever, as where it grows in ways that nobody sees. */
+static void look_closer(int is_nameless, apr_uint64_t now)
+{
+    g.closer_since = !is_nameless ? 0 : g.closer_since ? g.closer_since : now;
+    pst_profile_look_closer(is_nameless && now - g.closer_since < CLOSER * APR_UINT64_C(1000000));
 }
 
 void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
 {
+    int nameless;
+
     if (!pst_load(&child->heap_profile_rate) || !pst_site_live(g.sites, g.sums)) {
         return;
     }
@@ -259,7 +273,8 @@ void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
             add_point(&g.holders[i], now);
         }
     }
-    blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP);
-    blame_part(child, &child->mapped_verdict, PST_SCOPE_MAPPED);
-    blame_part(child, &child->stack_verdict, PST_SCOPE_STACK);
+    nameless = blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP);
+    nameless |= blame_part(child, &child->mapped_verdict, PST_SCOPE_MAPPED);
+    nameless |= blame_part(child, &child->stack_verdict, PST_SCOPE_STACK);
+    look_closer(nameless, now);
 }
