@@ -17,41 +17,44 @@ typedef enum { OF_POOLS, OF_HEAP, OF_MAPPED, OF_STACKS } of_e;
 typedef enum { NOTHING, GROWS, GROWS_WITH_NEW, GREW } say_e;
 
 static const struct {
-    const char *grows, *with_new, *grew;    /* ids */
-    const char *one, *many, *where;         /* "The process scope", "of" child 4711 */
-    int         is_plural;                  /* of one child, too: they grow */
-    const char *waiting;                    /* of a child whose growth has only begun */
+    const char *grows, *with_new, *grew; /* ids */
+    const char *one, *many, *where;      /* "The process scope", "of" child 4711 */
+    int is_plural;                       /* of one child, too: they grow */
+    const char *waiting;                 /* of a child whose growth has only begun */
     const char *because;
-    pst_scope_e scope;                      /* of the call sites behind it */
-} parts[] = {
-    [OF_POOLS] = { "growing-process", "process-grows-with-new", "process-grew", "The process scope", "The process scopes", "of", 0,
-                   "The process scope of child %u", "memory that only a child's end gives back", PST_SCOPE_PROCESS },
-    [OF_HEAP] = { "heap-in-use-grows", "heap-grows-with-new", "heap-grew", "Memory in use outside of pools",
-                  "Memory in use outside of pools", "in", 0, "The heap of child %u", "somebody calls malloc and not free",
-                  PST_SCOPE_HEAP },
-    [OF_MAPPED] = { "mappings-grow", "", "mappings-grew", "Mapped memory that is neither pools nor heap",
-                    "Mapped memory that is neither pools nor heap", "in", 0, "Mapped memory of child %u",
-                    "somebody maps memory and does not unmap it", PST_SCOPE_MAPPED },
-    [OF_STACKS] = { "stacks-grow", "", "", "Stacks of threads", "Stacks of threads", "in", 1, "The stacks of child %u",
-                    "threads are started and do not end", PST_SCOPE_STACK }
-};
+    pst_scope_e scope; /* of the call sites behind it */
+} parts[] = { [OF_POOLS] = { "growing-process", "process-grows-with-new", "process-grew", "The process scope",
+                             "The process scopes", "of", 0, "The process scope of child %u",
+                             "memory that only a child's end gives back", PST_SCOPE_PROCESS },
+              [OF_HEAP] = { "heap-in-use-grows", "heap-grows-with-new", "heap-grew", "Memory in use outside of pools",
+                            "Memory in use outside of pools", "in", 0, "The heap of child %u",
+                            "somebody calls malloc and not free", PST_SCOPE_HEAP },
+              [OF_MAPPED] = { "mappings-grow", "", "mappings-grew", "Mapped memory that is neither pools nor heap",
+                              "Mapped memory that is neither pools nor heap", "in", 0, "Mapped memory of child %u",
+                              "somebody maps memory and does not unmap it", PST_SCOPE_MAPPED },
+              [OF_STACKS] = { "stacks-grow", "", "", "Stacks of threads", "Stacks of threads", "in", 1,
+                              "The stacks of child %u", "threads are started and do not end", PST_SCOPE_STACK } };
 
 typedef struct alike_t {
     say_e say;
-    apr_uint32_t module;        /* of the code behind it; 0: of none of them seen yet */
+    apr_uint32_t module; /* of the code behind it; 0: of none of them seen yet */
     const pst_child_row_t *worst;
     apr_uint64_t count;
-    float least, most;          /* a minute each */
-    double gained;              /* in all */
+    float least, most; /* a minute each */
+    double gained;     /* in all */
 } alike_t;
 
 static const pst_shared_verdict_t *verdict_of(const pst_child_row_t *child, of_e of)
 {
     switch (of) {
-    case OF_POOLS:  return &child->head.verdict;
-    case OF_HEAP:   return &child->head.heap_verdict;
-    case OF_MAPPED: return &child->head.mapped_verdict;
-    default:        return &child->head.stack_verdict;
+    case OF_POOLS:
+        return &child->head.verdict;
+    case OF_HEAP:
+        return &child->head.heap_verdict;
+    case OF_MAPPED:
+        return &child->head.mapped_verdict;
+    default:
+        return &child->head.stack_verdict;
     }
 }
 
@@ -81,10 +84,14 @@ static double least_of(const pst_doctor_t *doctor, of_e of)
     double pools = threads_of(doctor) * PST_DOCTOR_GROWN_THREAD;
 
     switch (of) {
-    case OF_HEAP:   return PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD;
-    case OF_MAPPED: return PST_DOCTOR_MAPPED_GROWN;
-    case OF_STACKS: return PST_DOCTOR_STACKS_GROWN + threads_of(doctor) * PST_DOCTOR_STACKS_THREAD;
-    default: break;
+    case OF_HEAP:
+        return PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD;
+    case OF_MAPPED:
+        return PST_DOCTOR_MAPPED_GROWN;
+    case OF_STACKS:
+        return PST_DOCTOR_STACKS_GROWN + threads_of(doctor) * PST_DOCTOR_STACKS_THREAD;
+    default:
+        break;
     }
     return pools > PST_DOCTOR_GROWN ? pools : PST_DOCTOR_GROWN;
 }
@@ -110,18 +117,21 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
     if (of == OF_HEAP && child->head.books.heap_tells != PST_HEAP_TELLS_BOTH) {
         return NOTHING;
     }
-    if (verdict->state == PST_TREND_ENDED && of == OF_STACKS) {     /* each thread touches its own once, as a server warms up */
+    if (verdict->state == PST_TREND_ENDED
+        && of == OF_STACKS) { /* each thread touches its own once, as a server warms up */
         return NOTHING;
     }
     if (verdict->state == PST_TREND_ENDED) {
         return (double)verdict->gained >= worth && verdict->gained >= PST_DOCTOR_WORTH_TELLING
-               && pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_RECORD_SECONDS)
-               ? GREW : NOTHING;
+                       && pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_RECORD_SECONDS)
+                   ? GREW
+                   : NOTHING;
     }
     if (pst_doctor_grown(doctor, verdict, worth, PST_DOCTOR_LEAK_SECONDS) && is_somebodys(doctor, child, of)) {
         return with_new ? GROWS_WITH_NEW : GROWS;
     }
-    pst_doctor_waits(doctor, verdict, pst_doctor_say(doctor, parts[of].waiting, (unsigned)pid), worth, PST_DOCTOR_LEAK_SECONDS);
+    pst_doctor_waits(doctor, verdict, pst_doctor_say(doctor, parts[of].waiting, (unsigned)pid), worth,
+                     PST_DOCTOR_LEAK_SECONDS);
     return NOTHING;
 }
 
@@ -177,8 +187,8 @@ static unsigned sort_out(alike_t *kinds, const pst_doctor_t *doctor, of_e of, ap
 static const char *subject(const pst_doctor_t *doctor, const alike_t *alike, of_e of)
 {
     if (alike->count > 1) {
-        return pst_doctor_say(doctor, "%s %s %" APR_UINT64_T_FMT " of %u children", parts[of].many, parts[of].where, alike->count,
-                              (unsigned)doctor->snapshot->child_count);
+        return pst_doctor_say(doctor, "%s %s %" APR_UINT64_T_FMT " of %u children", parts[of].many, parts[of].where,
+                              alike->count, (unsigned)doctor->snapshot->child_count);
     }
     return pst_doctor_say(doctor, "%s %s child %u", parts[of].one, parts[of].where, (unsigned)alike->worst->head.owner);
 }
@@ -231,9 +241,10 @@ static const char *now(const pst_doctor_t *doctor, const alike_t *alike, of_e of
                               pst_doctor_size(doctor, (double)head->process.reserved_bytes));
     }
     if (of != OF_HEAP) {
-        return pst_doctor_say(doctor, "%s has %s there now, of an RSS of %s.", whose,
-                              pst_doctor_size(doctor, (double)(of == OF_MAPPED ? head->books.other_bytes : head->books.stack_bytes)),
-                              pst_doctor_size(doctor, (double)head->books.rss_bytes));
+        return pst_doctor_say(
+            doctor, "%s has %s there now, of an RSS of %s.", whose,
+            pst_doctor_size(doctor, (double)(of == OF_MAPPED ? head->books.other_bytes : head->books.stack_bytes)),
+            pst_doctor_size(doctor, (double)head->books.rss_bytes));
     }
     return pst_doctor_say(doctor, "%s has %s in use and %s free; APR's pools, which are not in it, hold %s.",
                           alike->count > 1 ? whose : "The heap",
@@ -278,9 +289,10 @@ static const char *author_of(pst_doctor_t *doctor, pst_finding_t *finding, const
 /* PoolStatMaxChild goes by what pools reserve, unless told to go by PSS. */
 static const char *what_to_do(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
-    return pst_doctor_say(doctor, "%s Until it is mended, PoolStatMaxChild%s replaces a child that has grown too large, "
-                          "gracefully; MaxConnectionsPerChild one that has served so much.", author_of(doctor, finding, alike, of),
-                          of == OF_POOLS ? "" : " with pss");
+    return pst_doctor_say(doctor,
+                          "%s Until it is mended, PoolStatMaxChild%s replaces a child that has grown too large, "
+                          "gracefully; MaxConnectionsPerChild one that has served so much.",
+                          author_of(doctor, finding, alike, of), of == OF_POOLS ? "" : " with pss");
 }
 
 static void say_grows(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
@@ -288,10 +300,11 @@ static void say_grows(pst_doctor_t *doctor, pst_finding_t *finding, const alike_
     const pst_shared_verdict_t *verdict = verdict_of(alike->worst, of);
     const pst_shared_share_t *share = share_of(alike->worst, of);
 
-    finding->what = pst_doctor_say(doctor, "%s %s %s: %s.", subject(doctor, alike, of), is_plural(alike, of) ? "grow" : "grows",
-                                   rates(doctor, alike, of), parts[of].because);
-    finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict), share->requests_new ? shares(doctor, share) : "",
-                                       now(doctor, alike, of));
+    finding->what =
+        pst_doctor_say(doctor, "%s %s %s: %s.", subject(doctor, alike, of), is_plural(alike, of) ? "grow" : "grows",
+                       rates(doctor, alike, of), parts[of].because);
+    finding->evidence = pst_doctor_say(doctor, "%s%s %s", pst_doctor_since(doctor, verdict),
+                                       share->requests_new ? shares(doctor, share) : "", now(doctor, alike, of));
     finding->advice = what_to_do(doctor, finding, alike, of);
 }
 
@@ -332,8 +345,8 @@ static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const a
     finding->severity = PST_SEVERITY_INFO;
     pst_format_time(until, verdict->since + pst_doctor_lasted(verdict));
     finding->what = pst_doctor_say(doctor, "%s grew by %s%s until %s, and no longer %s.", subject(doctor, alike, of),
-                                   pst_doctor_size(doctor, (double)verdict->gained), alike->count > 1 ? " at most" : "", until,
-                                   is_plural(alike, of) ? "do" : "does");
+                                   pst_doctor_size(doctor, (double)verdict->gained), alike->count > 1 ? " at most" : "",
+                                   until, is_plural(alike, of) ? "do" : "does");
     finding->evidence = pst_doctor_say(doctor, "That took %s.%s %s", pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
                                        shares(doctor, share_of(alike->worst, of)), now(doctor, alike, of));
     finding->advice = pst_doctor_say(doctor, "Nothing to do, unless it goes on.%s", code_of(doctor, alike->worst, of));
@@ -349,9 +362,15 @@ static void find(pst_doctor_t *doctor, const alike_t *alike, of_e of)
 
     finding->pid = worst->head.owner;
     switch (alike->say) {
-    case GROWS:          say_grows(doctor, finding, alike, of); break;
-    case GROWS_WITH_NEW: say_grows_with_new(doctor, finding, alike, of); break;
-    default:             say_grew(doctor, finding, alike, of); break;
+    case GROWS:
+        say_grows(doctor, finding, alike, of);
+        break;
+    case GROWS_WITH_NEW:
+        say_grows_with_new(doctor, finding, alike, of);
+        break;
+    default:
+        say_grew(doctor, finding, alike, of);
+        break;
     }
     pst_doctor_figure(finding, "children", (double)alike->count);
     pst_doctor_rate_figures(finding, verdict);

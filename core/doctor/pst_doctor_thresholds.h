@@ -36,7 +36,8 @@
 /* The heap moves more than pools do: caches, and what a thread keeps in its own, 100 KB at most with glibc. */
 #define PST_DOCTOR_HEAP_GROWN     262144
 #define PST_DOCTOR_HEAP_THREAD    102400
-/* Mappings outside of heap and pools: a language's runtime takes a few chunks of 2 MiB as it warms up; what goes on evenly beyond is none of it. */
+/* Mappings outside of heap and pools: a language's runtime takes a few chunks of 2 MiB as it warms up; what goes on
+ * evenly beyond is none of it. */
 #define PST_DOCTOR_MAPPED_GROWN   8388608
 /* Stacks: a thread touches some hundred KiB of its own as it serves its first requests. */
 #define PST_DOCTOR_STACKS_GROWN   2097152

@@ -77,7 +77,7 @@ static int is_chosen(counter_t *counter, apr_uint64_t size, apr_uint64_t *rate)
         wait_for(counter, ASK_AGAIN);
         return 0;
     }
-    if (begun != *rate) {       /* not drawn yet, or at another rate; what was waited for already makes no difference to chance */
+    if (begun != *rate) {       /* not drawn yet, or at another rate: chance does not remember what was waited for */
         begun = *rate;
         wait_for(&heap_counter, pst_site_draw((double)*rate));
         wait_for(&maps_counter, pst_site_draw((double)*rate));

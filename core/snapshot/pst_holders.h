@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who holds and who ever took memory, by module and by hook: call sites summed over whom pst_blame.h names, and over the
- * hook of httpd that ran.
+ * Who holds and who ever took memory, by module and by hook: call sites summed over whom pst_blame.h names, and over
+ * the hook of httpd that ran.
  */
 #ifndef PST_HOLDERS_H
 #define PST_HOLDERS_H
@@ -30,7 +30,7 @@ struct pst_holders_t {
     apr_uint32_t  hook_count;
 };
 
-/** Sum up all call sites in the snapshot, into its `holders`. Of pool. Takes the loader's lock, for the names of hooks. */
+/** Sum up all call sites in the snapshot, into its `holders`, of pool. Takes the loader's lock, for names of hooks. */
 void pst_holders_take(pst_snapshot_t *snapshot, apr_pool_t *pool);
 
 #endif /* PST_HOLDERS_H */
