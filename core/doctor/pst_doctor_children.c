@@ -105,6 +105,12 @@ static int is_somebodys(const pst_doctor_t *doctor, const pst_child_row_t *child
            || pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_LONG_SECONDS);
 }
 
+/* Pools and heap grow evenly for a while as a server warms up; mappings and stacks come in pieces. */
+static apr_uint64_t seconds_of(of_e of)
+{
+    return of == OF_MAPPED || of == OF_STACKS ? PST_DOCTOR_RECORD_SECONDS : PST_DOCTOR_LEAK_SECONDS;
+}
+
 static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
 {
     const pst_shared_verdict_t *verdict = verdict_of(child, of);
@@ -127,11 +133,11 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
                    ? GREW
                    : NOTHING;
     }
-    if (pst_doctor_grown(doctor, verdict, worth, PST_DOCTOR_LEAK_SECONDS) && is_somebodys(doctor, child, of)) {
+    if (pst_doctor_grown(doctor, verdict, worth, seconds_of(of)) && is_somebodys(doctor, child, of)) {
         return with_new ? GROWS_WITH_NEW : GROWS;
     }
     pst_doctor_waits(doctor, verdict, pst_doctor_say(doctor, parts[of].waiting, (unsigned)pid), worth,
-                     PST_DOCTOR_LEAK_SECONDS);
+                     seconds_of(of));
     return NOTHING;
 }
 

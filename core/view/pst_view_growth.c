@@ -61,7 +61,8 @@ static const char *growth_text(const pst_page_t *page, const pst_shared_verdict_
 typedef struct suspect_t {
     const pst_shared_verdict_t *verdict;
     const pst_child_row_t *child;
-    const pst_row_t *row;           /* NULL: the child's process scope */
+    const pst_row_t *row;           /* NULL: a part of the child */
+    const char *part;               /* of it: "Process scope" */
 } suspect_t;
 
 typedef struct suspects_t {
@@ -71,7 +72,7 @@ typedef struct suspects_t {
 } suspects_t;
 
 static void suspect(suspects_t *suspects, const pst_shared_verdict_t *verdict, const pst_child_row_t *child,
-                    const pst_row_t *row)
+                    const pst_row_t *row, const char *part)
 {
     unsigned at = suspects->kept;
 
@@ -87,7 +88,7 @@ static void suspect(suspects_t *suspects, const pst_shared_verdict_t *verdict, c
     }
     suspects->kept += suspects->kept < SUSPECTS;
     memmove(&suspects->worst[at + 1], &suspects->worst[at], (suspects->kept - at - 1) * sizeof(suspects->worst[0]));
-    suspects->worst[at] = (suspect_t){ verdict, child, row };
+    suspects->worst[at] = (suspect_t){ verdict, child, row, part };
 }
 
 static void print_suspect(pst_emit_t *emit, const pst_page_t *page, const suspect_t *suspect)
@@ -105,7 +106,7 @@ static void print_suspect(pst_emit_t *emit, const pst_page_t *page, const suspec
 
     if (!row) {
         PIECE(emit, &pst_web_suspect_process, TEXT("href", href), NUMBER("pid", suspect->child->head.owner),
-              TEXT("growth", growth), TEXT("fit", fit), TEXT("site", site));
+              TEXT("part", suspect->part), TEXT("growth", growth), TEXT("fit", fit), TEXT("site", site));
         return;
     }
     PIECE(emit, suspect->verdict->scope == PST_SCOPE_REQUEST ? &pst_web_suspect_request : &pst_web_suspect_connection,
@@ -123,10 +124,13 @@ void pst_view_suspects(pst_emit_t *emit, const pst_page_t *page)
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
 
-        suspect(&suspects, &child->head.verdict, child, NULL);
+        suspect(&suspects, &child->head.verdict, child, NULL, "Process scope");
+        suspect(&suspects, &child->head.heap_verdict, child, NULL, "Heap");
+        suspect(&suspects, &child->head.mapped_verdict, child, NULL, "Mapped memory");
+        suspect(&suspects, &child->head.stack_verdict, child, NULL, "Stacks of threads");
         for (apr_uint32_t r = 0; r < child->shown; r++) {
             suspect(&suspects, &snapshot->rows[child->first + r]->slot.verdict, child,
-                    snapshot->rows[child->first + r]);
+                    snapshot->rows[child->first + r], NULL);
         }
     }
     if (!suspects.kept) {

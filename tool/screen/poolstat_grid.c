@@ -3,6 +3,7 @@
  * See poolstat_grid.h.
  */
 #include "poolstat_grid.h"
+#include "pst_array.h"
 #include "pst_format.h"
 #include "pst_trend.h"
 #include "pst_view_tree.h"
@@ -108,7 +109,25 @@ static pst_shared_verdict_t connections_verdict(const pst_snapshot_t *snapshot, 
     return sum;
 }
 
-/* What grows: the process scope (its end alone gives it back), else the heap outside of pools, else connections. */
+/* What of a child grows outside of pools, with its word. @return NULL: nothing */
+static const pst_shared_verdict_t *outside_verdict(const pst_child_row_t *child, const char **what)
+{
+    const pst_shared_child_t *head = &child->head;
+    const struct {
+        const pst_shared_verdict_t *of;
+        const char *word;
+    } parts[] = { { &head->heap_verdict, "heap " }, { &head->mapped_verdict, "mapped " }, { &head->stack_verdict, "stacks " } };
+
+    for (unsigned i = 0; i < PST_ITEMS(parts); i++) {
+        if (parts[i].of->state == PST_TREND_GROWING) {
+            *what = parts[i].word;
+            return parts[i].of;
+        }
+    }
+    return NULL;
+}
+
+/* What grows: the process scope (its end alone gives it back), else what is outside of pools, else connections. */
 static void put_growth(poolstat_grid_t *grid, int rank, unsigned row, unsigned *column, const pst_snapshot_t *snapshot,
                        const pst_child_row_t *child)
 {
@@ -117,9 +136,8 @@ static void put_growth(poolstat_grid_t *grid, int rank, unsigned row, unsigned *
     const char *what = "";
     char rate[48], text[64];
 
-    if (of->state != PST_TREND_GROWING && child->head.heap_verdict.state == PST_TREND_GROWING) {
-        of = &child->head.heap_verdict;
-        what = "heap ";
+    if (of->state != PST_TREND_GROWING && outside_verdict(child, &what)) {
+        of = outside_verdict(child, &what);
     }
     else if (of->state != PST_TREND_GROWING) {
         connections = connections_verdict(snapshot, child);
