@@ -267,7 +267,9 @@ static const char *set_history(cmd_parms *cmd, void *dummy, const char *arg)
 
 static const char *set_show(cmd_parms *cmd, void *dummy, const char *arg)
 {
-    static const char *const words[] = { [PST_LINE_PATH] = "path", [PST_LINE_WHOLE] = "line", [PST_LINE_NONE] = "none" };
+    static const char *const words[] = {
+        [PST_LINE_PATH] = "path", [PST_LINE_WHOLE] = "line", [PST_LINE_NONE] = "none"
+    };
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     int i;
 
@@ -277,8 +279,8 @@ static const char *set_show(cmd_parms *cmd, void *dummy, const char *arg)
     }
     for (i = PST_LINE_NONE; i >= 0 && ap_cstr_casecmp(arg, words[i]) != 0; i--) { }
     if (i < 0) {
-        return apr_psprintf(cmd->pool, "PoolStatShow is '%s', but must be line, path or none: how much of a request line "
-                            "is shown.", arg);
+        return apr_psprintf(cmd->pool, "PoolStatShow is '%s', but must be line, path or none: how much of a request "
+                            "line is shown.", arg);
     }
     config_of(cmd)->line = (pst_line_e)i;
     return NULL;

@@ -161,7 +161,8 @@ static void note_came(const request_rec *r)
 }
 
 /* What a request line keeps to itself: user and password of an absolute URI, which an access log masks, too
- * (log_request_line() in modules/loggers/mod_log_config.c, 2.4.71); unless lines are shown whole, its query and fragment. */
+ * (log_request_line() in modules/loggers/mod_log_config.c, 2.4.71); unless lines are shown whole, its query and
+ * fragment. */
 static APR_INLINE int has_secrets(const request_rec *r)
 {
     return lines == PST_LINE_WHOLE ? r->parsed_uri.password != NULL

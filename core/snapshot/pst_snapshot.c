@@ -13,7 +13,7 @@
 #include "pst_figure.h"
 #include "pst_trend.h"
 
-/* Slots may be opened between counting and copying; room for so many more. */
+/* Slots may be opened, classes made between counting and copying; room for so many more. */
 #define ROOM_FOR_NEW 64
 /* Connections that become rows, at most, and those that grow and do not: some 150 MB of them. Sums have all. */
 #define MOST_ROWS (1u << 18)
@@ -25,6 +25,8 @@ typedef struct take_t {
     pst_row_t *store;               /* where rows lie; snapshot->rows points into it */
     apr_uint32_t room;              /* entries of store; one more follows, for those that do not fit */
     apr_uint32_t child_room;
+    pst_class_row_t *classes;       /* where the next child's lie */
+    apr_uint32_t class_room;
     apr_pool_t *pool;
     apr_uint32_t apart;             /* of those that grow, how many are no rows */
     int is_short;                   /* of memory, for what grows */
@@ -241,6 +243,8 @@ static void close_books(pst_child_row_t *child)
     }
 }
 
+/* A child's figures, connections and classes are copied at one moment: nothing is allocated in between, since the child
+ * that takes the snapshot may be the one that is copied. */
 static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t block)
 {
     pst_snapshot_t *snapshot = take->snapshot;
@@ -265,6 +269,8 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
             take_slot(take, child, slot);
         }
     }
+    child->classes = take->classes;
+    pst_snapshot_classes(child, take->board, take->class_room);
     if (pst_snapshot_whose(from, take->filter->gone) != child->head.owner) {
         snapshot->row_count = child->first;
         snapshot->growing = growing;
@@ -277,6 +283,8 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
     child->retained_bytes = pst_minus(child->head.held_bytes,
                                   pst_plus(child->reserved_bytes, child->head.child_bucket_bytes));
     close_books(child);
+    take->classes += child->class_count;
+    take->class_room -= child->class_count;
     snapshot->child_count++;
 }
 
@@ -340,7 +348,7 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
 static apr_status_t make_room(take_t *take, apr_pool_t *pool)
 {
     const pst_board_t *board = take->board;
-    apr_size_t children = 0, slots = 0;
+    apr_size_t children = 0, slots = 0, classes = ROOM_FOR_NEW;
 
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         pst_shared_child_t *child = pst_board_child(board, i);
@@ -350,6 +358,7 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
             continue;
         }
         children++;
+        classes += pst_snapshot_count_classes(board, child);
         for (apr_uint32_t s = 0; s < board->slot_count && !take->filter->no_rows; s++) {
             slots += (apr_size_t)slot_in_use(pst_board_slot(board, child, s));
         }
@@ -360,7 +369,9 @@ static apr_status_t make_room(take_t *take, apr_pool_t *pool)
     take->store = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->store));
     take->snapshot->rows = apr_palloc(pool, ((apr_size_t)take->room + 1) * sizeof(*take->snapshot->rows));
     take->snapshot->children = apr_palloc(pool, (children + 1) * sizeof(*take->snapshot->children));
-    return take->store && take->snapshot->rows && take->snapshot->children ? APR_SUCCESS : APR_ENOMEM;
+    take->class_room = (apr_uint32_t)classes;
+    take->classes = apr_palloc(pool, classes * sizeof(*take->classes));
+    return take->store && take->snapshot->rows && take->snapshot->children && take->classes ? APR_SUCCESS : APR_ENOMEM;
 }
 
 static void load_about(pst_shared_header_t *to, const pst_shared_header_t *from)

@@ -199,9 +199,16 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board);
 /** Part of pst_snapshot_take(): sort the children, and the rows of each. @return APR_SUCCESS or APR_ENOMEM */
 apr_status_t pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool);
 
+/** Part of pst_snapshot_take(): how many classes a child has now. */
+apr_uint32_t pst_snapshot_count_classes(const pst_board_t *board, pst_shared_child_t *from);
+
+/** Part of pst_snapshot_take(): copy a child's classes to where its row says, so many at most. Allocates from no
+ *  pool. */
+void pst_snapshot_classes(pst_child_row_t *child, const pst_board_t *board, apr_uint32_t room);
+
 /**
- * Part of pst_snapshot_take(): the classes and call sites of the children in it,
- * and their sums over all children.  Leaves out those of a block that changed hands meanwhile.
+ * Part of pst_snapshot_take(): the call sites of the children in it,
+ * and the sums of classes and sites over all children.  Leaves out those of a block that changed hands meanwhile.
  */
 apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 

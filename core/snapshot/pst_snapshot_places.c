@@ -110,33 +110,46 @@ static int by_live(const void *one, const void *two)
 
 /* Memory follows what is in use: a board may name thousands of children that have none of them. What comes meanwhile
  * waits. */
-static void count_places(apr_uint32_t *classes, apr_uint32_t *sites, const pst_board_t *board, pst_shared_child_t *from)
+apr_uint32_t pst_snapshot_count_classes(const pst_board_t *board, pst_shared_child_t *from)
 {
-    *classes = *sites = 0;
+    apr_uint32_t count = 0;
+
     for (apr_uint32_t i = 0; i < PST_CLASS_COUNT; i++) {
-        *classes += __atomic_load_n(&pst_board_class(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
+        count += __atomic_load_n(&pst_board_class(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
     }
-    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
-        *sites += __atomic_load_n(&pst_board_site(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
-    }
+    return count;
 }
 
-static apr_status_t take_places(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
+void pst_snapshot_classes(pst_child_row_t *child, const pst_board_t *board, apr_uint32_t room)
 {
     pst_shared_child_t *from = pst_board_child(board, child->block);
-    apr_uint32_t classes, sites;
 
-    count_places(&classes, &sites, board, from);
-    child->classes = apr_palloc(pool, (classes + 1) * sizeof(*child->classes));
-    child->sites = apr_palloc(pool, (sites + 1) * sizeof(*child->sites));
-    if (!child->classes || !child->sites) {
-        return APR_ENOMEM;
-    }
-    for (apr_uint32_t i = 0; i < PST_CLASS_COUNT && child->class_count < classes; i++) {
+    for (apr_uint32_t i = 0; i < PST_CLASS_COUNT && child->class_count < room; i++) {
         child->class_count += (apr_uint32_t)take_class(&child->classes[child->class_count],
                                                        pst_board_class(board, from, i), i);
     }
     qsort(child->classes, child->class_count, sizeof(*child->classes), by_reserved);
+}
+
+static apr_uint32_t count_sites(const pst_board_t *board, pst_shared_child_t *from)
+{
+    apr_uint32_t count = 0;
+
+    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
+        count += __atomic_load_n(&pst_board_site(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
+    }
+    return count;
+}
+
+static apr_status_t take_sites(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
+{
+    pst_shared_child_t *from = pst_board_child(board, child->block);
+    apr_uint32_t sites = count_sites(board, from);
+
+    child->sites = apr_palloc(pool, (sites + 1) * sizeof(*child->sites));
+    if (!child->sites) {
+        return APR_ENOMEM;
+    }
     for (apr_uint32_t i = 0; i < PST_SITE_COUNT && child->site_count < sites; i++) {
         child->site_count += (apr_uint32_t)take_site(&child->sites[child->site_count],
                                                      pst_board_site(board, from, i), i);
@@ -322,7 +335,7 @@ apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *bo
     apr_status_t rv = take_modules(snapshot, board, pool);
 
     for (apr_uint32_t i = 0; rv == APR_SUCCESS && i < snapshot->child_count; i++) {
-        rv = take_places(&snapshot->children[i], board, snapshot->gone, pool);
+        rv = take_sites(&snapshot->children[i], board, snapshot->gone, pool);
     }
     return rv == APR_SUCCESS ? add_up(snapshot, pool) : rv;
 }
