@@ -224,6 +224,7 @@ void *pst_wrap_mmap(void *at, size_t size, int protection, int flags, int fd, of
     return m;
 }
 
+/* Forgotten before it goes: afterwards its address may be another's. */
 int pst_wrap_munmap(void *at, size_t size)
 {
     int known = pst_maps_remove(at);
@@ -231,6 +232,9 @@ int pst_wrap_munmap(void *at, size_t size)
 
     if (rv == 0 && !known) {
         pst_account_held(-(apr_int64_t)size);
+    }
+    else if (rv != 0 && known && !pst_maps_add(at)) {
+        pst_account_held((apr_int64_t)size);        /* as if it had found no room when it came */
     }
     return rv;
 }

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit: mappings that are not nodes are known exactly as long as they live, also
- * when there are more than the table has room for.
+ * when there are more than the table has room for; and what cannot be unmapped stays what it is.
  */
 #include "tap.h"
+#include "pst_child.h"
 #include "pst_maps.h"
+#include "pst_wrap.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define MANY 60000
 
@@ -91,10 +96,55 @@ static void many_threads(void)
     is_number(wrong, 0, "four threads side by side each find their own");
 }
 
+/* ---- the wrappers of what libapr maps ---- */
+
+static int refuses;
+
+static int sometimes(void *at, size_t size)
+{
+    if (refuses) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return munmap(at, size);
+}
+
+/* What the kernel does not unmap is held as before, and what was known to be no node is known still. */
+static void refused(void)
+{
+    static pst_shared_child_t child;
+    const size_t size = 16 * 4096;
+    FILE *file = tmpfile();
+    void *node, *other;
+
+    pst_real_find();
+    pst_real.munmap = sometimes;
+    pst_child_start(&child);
+    if (!file || ftruncate(fileno(file), (off_t)size) != 0) {
+        printf("Bail out! no temporary file\n");
+        exit(1);
+    }
+    node = pst_wrap_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    other = pst_wrap_mmap(NULL, size, PROT_READ, MAP_SHARED, fileno(file), 0);
+    is_number(child.held_bytes, size, "a node is held, a mapped file is not");
+    refuses = 1;
+    ok(pst_wrap_munmap(node, size) == -1 && errno == ENOMEM, "a node that cannot be unmapped");
+    is_number(child.held_bytes, size, "is held as before");
+    ok(pst_wrap_munmap(other, size) == -1 && errno == ENOMEM, "a file that cannot be unmapped");
+    is_number(child.held_bytes, size, "changes nothing either");
+    refuses = 0;
+    ok(pst_wrap_munmap(other, size) == 0, "it goes later");
+    is_number(child.held_bytes, size, "and was no node all the time");
+    ok(pst_wrap_munmap(node, size) == 0, "the node goes");
+    is_number(child.held_bytes, 0, "and is not held any more");
+    fclose(file);
+}
+
 int main(void)
 {
     few();
     more_than_there_is_room_for();
     many_threads();
+    refused();
     return done();
 }

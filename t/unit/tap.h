@@ -39,6 +39,28 @@ static inline int is_number(unsigned long long got, unsigned long long expected,
     return got == expected;
 }
 
+/* Many checks of one kind: how many were wrong, and which was the first (an index, a step). */
+typedef struct {
+    unsigned long long count, first;
+} tally_t;
+
+static inline int tally(tally_t *wrong, int is_wrong, unsigned long long which)
+{
+    if (is_wrong && !wrong->count++) {
+        wrong->first = which;
+    }
+    return is_wrong;
+}
+
+static inline int none_wrong(const tally_t *wrong, const char *what)
+{
+    ok(!wrong->count, what);
+    if (wrong->count) {
+        printf("# wrong: %llu, the first at %llu\n", wrong->count, wrong->first);
+    }
+    return !wrong->count;
+}
+
 static inline int done(void)
 {
     printf("1..%d\n", tap_count);

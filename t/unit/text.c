@@ -57,6 +57,47 @@ static void test_characters(void)
     is_text(lines("\xc3\xa4 b", 9), "? b|", "what the locale does not have is one character");
 }
 
+static const char *fitted(const char *text, unsigned columns, int right)
+{
+    static char cell[64];
+
+    ok(poolstat_fit(cell, sizeof(cell), text, columns, right) == strlen(cell), "its length is told");
+    return cell;
+}
+
+/* A cell is as wide as it must be, never a column more or less, whatever is in it. */
+static void test_cells(void)
+{
+    static const char *const texts[] = { "", "a", "abc", "abcdefgh", "\xc3\xa4\xc3\xb6", "\xe6\xbc\xa2\xe5\xad\x97",
+                                         "a\xe6\xbc\xa2\xe5\xad\x97" "b", "\xe6\xbc", "a\x01" "b" };
+    tally_t wrong = { 0, 0 };
+    char cell[64];
+
+    is_text(fitted("abc", 3, 0), "abc", "as wide as the cell");
+    is_text(fitted("abcd", 3, 0), "abc", "wider by one");
+    is_text(fitted("ab", 3, 0), "ab ", "narrower by one");
+    is_text(fitted("ab", 3, 1), " ab", "to the right");
+    is_text(fitted("abcd", 3, 1), "abc", "too wide, to the right");
+    is_text(fitted("abcd", 0, 0), "abcd", "no width");
+    if (!setlocale(LC_CTYPE, "C.UTF-8")) {
+        printf("ok %d - no locale with UTF-8 # SKIP\n", ++tap_count);
+        return;
+    }
+    is_text(fitted("a\xe6\xbc\xa2", 2, 0), "a ", "half a character does not stick out");
+    is_text(fitted("a\xe6\xbc\xa2", 3, 0), "a\xe6\xbc\xa2", "two columns that fit");
+    for (unsigned t = 0; t < sizeof(texts) / sizeof(texts[0]); t++) {
+        for (unsigned columns = 1; columns < 12; columns++) {
+            for (int right = 0; right < 2; right++) {
+                apr_size_t length = poolstat_fit(cell, sizeof(cell), texts[t], columns, right);
+
+                tally(&wrong, poolstat_columns(cell) != columns || length != strlen(cell), t * 100 + columns);
+            }
+        }
+    }
+    none_wrong(&wrong, "any text in a cell of any width: exactly as wide");
+    setlocale(LC_CTYPE, "C");
+}
+
 /* Whatever comes: each line fits, the words are those that were there, and it ends. */
 static void test_any(unsigned seed)
 {
@@ -129,6 +170,7 @@ int main(int argc, char **argv)
 {
     test_lines();
     test_characters();
+    test_cells();
     test_any(argc > 1 ? (unsigned)atoi(argv[1]) : 1);
     test_nearest();
     return done();

@@ -17,7 +17,8 @@ apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len)
     return fwrite(data, 1, len, baton) == len ? APR_SUCCESS : APR_EGENERAL;
 }
 
-/* One character. @param wide columns it takes. @return its bytes; 0: it is none of this locale, or has no width */
+/* One character. @param wide columns it takes, 1 before. @return its bytes; 0: it is none of this locale, or is not
+ * printed */
 static apr_size_t next(const char *text, unsigned *wide)
 {
     mbstate_t state;
@@ -35,8 +36,11 @@ static apr_size_t next(const char *text, unsigned *wide)
         return 0;
     }
     width = wcwidth(c);
-    *wide = width > 0 ? (unsigned)width : 0;
-    return width < 0 ? 0 : len;
+    if (width < 0) {
+        return 0;               /* what stands for it takes a column */
+    }
+    *wide = (unsigned)width;
+    return len;
 }
 
 /* Bytes that are no character of this locale: those that belong together in UTF-8 are one '?'. */
