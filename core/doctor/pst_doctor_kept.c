@@ -219,8 +219,8 @@ static const char *suggest_by_record(const pst_doctor_t *doctor, pst_finding_t *
     return "There were too few requests to say how low MaxMemFree could be.";
 }
 
-/* Whoever looks at the pages is not whom the server is for: requests for them are left out, if there are enough of both to
- * have a row. */
+/* Whoever looks at the pages is not whom the server is for: requests for them are left out, if there are enough of both
+ * to have a row. */
 static pst_sizes_row_t sizes_of_others(const pst_sizes_t *sizes)
 {
     pst_sizes_row_t others = sizes->all;

@@ -116,7 +116,9 @@ static const pst_shared_verdict_t *outside_verdict(const pst_child_row_t *child,
     const struct {
         const pst_shared_verdict_t *of;
         const char *word;
-    } parts[] = { { &head->heap_verdict, "heap " }, { &head->mapped_verdict, "mapped " }, { &head->stack_verdict, "stacks " } };
+    } parts[] = {
+        { &head->heap_verdict, "heap " }, { &head->mapped_verdict, "mapped " }, { &head->stack_verdict, "stacks " }
+    };
 
     for (unsigned i = 0; i < PST_ITEMS(parts); i++) {
         if (parts[i].of->state == PST_TREND_GROWING) {
