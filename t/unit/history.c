@@ -5,6 +5,7 @@
  */
 #include "tap.h"
 #include "pst_account.h"
+#include "pst_alike.h"
 #include "pst_growth.h"
 #include "pst_history.h"
 #include "pst_trend.h"
@@ -266,6 +267,54 @@ static void verdicts(void)
     ok(slot->verdict.per_minute > 60 * 8192 * 0.97 && slot->verdict.per_minute < 60 * 8192 * 1.03, "its rate");
 }
 
+static unsigned states_of(pst_shared_child_t *child, apr_uint64_t size, unsigned n, apr_uint64_t at, unsigned which)
+{
+    pst_shared_slot_t *slot = pst_board_slot(&board, child, 1);
+    static pst_shared_verdict_t together;
+
+    slot->usage.reserved_bytes = size;
+    pst_growth_connections(&board, child, at);
+    pst_alike_add(&together, which, 10 * size, 10, n, at);
+    return (slot->verdict.state == PST_TREND_GROWING) | (unsigned)(together.state == PST_TREND_GROWING) << 1;
+}
+
+/*
+ * Every other second more is held, more each time, and all of it given back.  Of two points that become one the smaller
+ * stays: else a series that has been thinned is a ramp of what was given back.
+ */
+static void thinned(void)
+{
+    pst_shared_child_t *child = pst_board_child(&board, 2);
+    pst_shared_slot_t *slot = pst_board_slot(&board, child, 1);
+    tally_t one = { 0, 0 }, alike = { 0, 0 };
+    apr_uint64_t at = NOW + 5000 * SECOND;
+    /* points of a series: with the next one it is thinned */
+    static const unsigned full[] = { 32, 64 };
+    unsigned grows;
+
+    figures(child, 0);
+    slot->has_request = 0;
+    slot->request.reserved_bytes = 0;
+    slot->id = 77;
+    for (unsigned n = 0; n < 1000; n++, at += SECOND) {
+        grows = states_of(child, 1000000 + (n % 2 ? n * 65536 : 0), n, at, PST_SCOPE_CONNECTION);
+        tally(&one, grows & 1, n);
+        tally(&alike, grows & 2, n);
+    }
+    none_wrong(&one, "a connection that gives all back does not grow, however often its series is thinned");
+    none_wrong(&alike, "neither do ten");
+    for (unsigned f = 0; f < 2; f++) {
+        for (unsigned n = 0; n < full[f] + 8; n++, at += SECOND) {
+            slot->id = 78 + f;
+            grows = states_of(child, 1000000 + (n < full[f] ? n % 2 ? n * 65536 : 0 : full[f] * 65536), n, at,
+                              f ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION);
+            tally(f ? &alike : &one, grows & (f ? 2 : 1), n);
+        }
+    }
+    none_wrong(&one, "nor if the last is held for a while: it was thinned to what was never given back");
+    none_wrong(&alike, "nor ten");
+}
+
 /* Pools that serving makes on demand and keeps: so many a thread, each of them empty as long as nobody is served. */
 static void on_demand(void)
 {
@@ -446,6 +495,7 @@ int main(void)
     last_signs();
     deaths();
     verdicts();
+    thinned();
     on_demand();
     lies();
     pst_board_close(&board);
