@@ -71,6 +71,8 @@
 #define PST_DOCTOR_RELOADS        3
 #define PST_DOCTOR_RELOAD_POOLS   4096
 #define PST_DOCTOR_RELOAD_PRIVATE 32768
+/* Shared memory is made in pieces, for good: less than that is somebody's bookkeeping. */
+#define PST_DOCTOR_RELOAD_SHMEM   262144
 
 /* Of the board's blocks, in per cent. Half of them is the most that one generation takes. */
 #define PST_DOCTOR_BOARD_FULL     90

@@ -168,6 +168,18 @@ apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid)
     return APR_SUCCESS;
 }
 
+apr_uint64_t pst_memory_shmem(void)
+{
+    char text[65536];
+    const char *shmem;
+
+    if (read_file(0, "status", text, sizeof(text)) < 0) {
+        return 0;
+    }
+    shmem = strstr(text, "\nRssShmem:\t");
+    return shmem ? kilobytes(shmem + 11) : 0;
+}
+
 /* -- what lies where -------------------------------------------------------- */
 
 /* Where an object's variables end, by the program headers at the begin of its first mapping. Only of this process:

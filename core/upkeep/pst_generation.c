@@ -6,6 +6,7 @@
  * marks it in use last.  Children only add, by relaxed atomics.  The number in a child's block is
  * hostile to the parent: it is used modulo the ring's length and must be what the record says.
  */
+#include "pst_memory.h"
 #include "pst_generation.h"
 #include "pst_apr.h"
 #include "pst_figure.h"
@@ -89,6 +90,7 @@ void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, in
 {
     memset(begin, 0, sizeof(*begin));
     begin->rss_bytes = resident(&begin->private_bytes);
+    begin->shmem_bytes = pst_memory_shmem();
     /* A thread of another module's could change the tree under the walk. With one thread, ours, none can begin. */
     if (proven && threads() == 1) {
         begin->config_bytes = reserved_below(pconf);
@@ -121,6 +123,7 @@ void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const p
     record->generation_parent_bytes = begin->parent_bytes;
     record->generation_parent_rss_bytes = begin->rss_bytes;
     record->generation_parent_private_bytes = begin->private_bytes;
+    record->generation_parent_shmem_bytes = begin->shmem_bytes;
     __atomic_store_n(&record->in_use, 1, __ATOMIC_RELEASE);
     if (before && !pst_load(&before->generation_ended)) {
         pst_store(&before->generation_ended, now);

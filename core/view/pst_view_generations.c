@@ -15,6 +15,7 @@
 static const pst_metric_e columns[] = {
     PST_M_generation_children, PST_M_generation_config_bytes, PST_M_generation_parent_bytes,
     PST_M_generation_parent_rss_bytes, PST_M_generation_parent_rss_end_bytes, PST_M_generation_parent_private_bytes,
+    PST_M_generation_parent_shmem_bytes,
     PST_M_generation_process_start_mean_bytes, PST_M_generation_process_end_mean_bytes,
     PST_M_generation_private_start_mean_bytes, PST_M_generation_private_end_mean_bytes,
     PST_M_generation_rss_start_mean_bytes, PST_M_generation_rss_end_mean_bytes
