@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For units of writers: each store to a row on the board is seen, and must be made while the row's counter is odd.
- * The board cannot be written meanwhile: a store faults, is looked at, and then done as a single step.  One thread.
+ * For units of writers and readers of the board.  Each store to a row is seen, and must be made while the row's counter
+ * is odd; or each access is counted, and at one of them something happens.  The pages are closed meanwhile: an access
+ * faults, is looked at, and then done as a single step.  One thread.
  */
 #ifndef PST_WATCHED_H
 #define PST_WATCHED_H
@@ -43,8 +44,11 @@ typedef struct {
 static struct {
     char *at;
     size_t size;
+    int closed;                     /* what the pages allow meanwhile */
     watched_t *kinds;
     unsigned count;
+    unsigned long accesses, when;   /* the happening is at this access, from 1 */
+    void (*happens)(void);
     struct sigaction was_segv, was_trap;
 } watching;
 
@@ -85,6 +89,10 @@ static inline void watched_store(int number, siginfo_t *info, void *context)
         watched_look(&watching.kinds[i], address);
     }
     mprotect(watching.at, watching.size, PROT_READ | PROT_WRITE);
+    if (++watching.accesses == watching.when) {
+        watching.happens();
+        return;                     /* nothing more to see */
+    }
     at->uc_mcontext.gregs[REG_EFL] |= STEP;
 }
 
@@ -94,24 +102,24 @@ static inline void watched_stepped(int number, siginfo_t *info, void *context)
 
     (void)number;
     (void)info;
-    mprotect(watching.at, watching.size, PROT_READ);
+    mprotect(watching.at, watching.size, watching.closed);
     at->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)STEP;
 }
 
-static inline void watched_begin(void *at, size_t size, watched_t *kinds, unsigned count)
+static inline void watched_close(void *at, size_t size, int closed)
 {
     struct sigaction act = { .sa_flags = SA_SIGINFO };
     size_t page = (size_t)sysconf(_SC_PAGESIZE), begin = (size_t)at & ~(page - 1);
 
     watching.at = (char *)begin;
     watching.size = (((size_t)at + size + page - 1) & ~(page - 1)) - begin;
-    watching.kinds = kinds;
-    watching.count = count;
+    watching.closed = closed;
+    watching.accesses = 0;
     act.sa_sigaction = watched_store;
     sigaction(SIGSEGV, &act, &watching.was_segv);
     act.sa_sigaction = watched_stepped;
     sigaction(SIGTRAP, &act, &watching.was_trap);
-    mprotect(watching.at, watching.size, PROT_READ);
+    mprotect(watching.at, watching.size, closed);
 }
 
 static inline void watched_end(void)
@@ -121,18 +129,35 @@ static inline void watched_end(void)
     sigaction(SIGTRAP, &watching.was_trap, NULL);
 }
 #else
-static inline void watched_begin(void *at, size_t size, watched_t *kinds, unsigned count)
+static inline void watched_close(void *at, size_t size, int closed)
 {
     (void)at;
     (void)size;
-    (void)kinds;
-    (void)count;
+    (void)closed;
 }
 
 static inline void watched_end(void)
 {
 }
 #endif
+
+/* From now on each store is looked at. */
+static inline void watched_begin(void *at, size_t size, watched_t *kinds, unsigned count)
+{
+    watching.kinds = kinds;
+    watching.count = count;
+    watching.when = 0;
+    watched_close(at, size, PROT_READ);
+}
+
+/* Before access number `when`, reading or writing, something happens. */
+static inline void watched_interrupt(void *at, size_t size, unsigned long when, void (*happens)(void))
+{
+    watching.count = 0;
+    watching.when = when;
+    watching.happens = happens;
+    watched_close(at, size, PROT_NONE);
+}
 
 /* Were there stores, so many at least, and was the counter odd at each? */
 static inline void watched_say(const watched_t *kind, unsigned least, const char *what)
