@@ -7,11 +7,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* The last few descriptors that a process may have are for its work: a request would go without one meanwhile. */
+#define SPARE 4
+
+static int is_scarce(int fd)
+{
+    struct rlimit most;
+
+    return getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur != RLIM_INFINITY && (rlim_t)fd + SPARE >= most.rlim_cur;
+}
 
 int pst_proc_open(const char *path)
 {
-    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd >= 0 && is_scarce(fd)) {
+        close(fd);
+        errno = EMFILE;
+        fd = -1;
+    }
+    return fd;
 }
 
 int pst_proc_open_of(apr_uint32_t pid, const char *name)

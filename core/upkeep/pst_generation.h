@@ -21,8 +21,8 @@ typedef struct pst_generation_begin_t {
     apr_uint64_t config_bytes;
     apr_uint64_t parent_bytes;
     apr_uint64_t rss_bytes;
-    apr_uint64_t shmem_bytes;
     apr_uint64_t private_bytes;
+    apr_uint64_t shmem_bytes;
 } pst_generation_begin_t;
 
 /**

@@ -719,7 +719,7 @@ static void generations(void)
         wipe();
         for (apr_uint32_t n = 0; n < 6; n++) {
             pst_generation_begin_t begin = { 200000 + n * cases[c].config, 400000 + n * cases[c].pools, 9000000 + n * cases[c].own,
-                                             1300000 + n * cases[c].own };
+                                             1300000 + n * cases[c].own, 70000 };
 
             pst_generation_begin(&board, n, &begin, NOW - (10 - n) * SECOND);
             finding = found("grows-by-generation");
@@ -727,6 +727,25 @@ static void generations(void)
         }
         ok(cases[c].found ? finding && strstr(finding->what, cases[c].found) && first <= 4 && first >= 3 : none(), cases[c].what);
     }
+}
+
+static void shared_by_generation(void)
+{
+    const apr_uint64_t least = 262144;
+    const pst_finding_t *finding = NULL;
+
+    for (apr_uint64_t each = least - 1; each <= least; each++) {
+        wipe();
+        for (apr_uint32_t n = 0; n < 5; n++) {
+            pst_generation_begin_t begin = { 1000, 2000, 4000 + n * each, 3000, 1000 + n * each };
+
+            pst_generation_begin(&board, n, &begin, NOW - (10 - n) * SECOND);
+        }
+        finding = found("shared-by-generation");
+        ok(!finding == (each < least), "shared memory that each reload leaves behind: from 256 KiB on");
+    }
+    ok(finding && strstr(finding->what, "leaves 256 KiB of shared memory") && figure(finding, "shared_bytes_per_reload") == (double)least,
+       "by so much each");
 }
 
 static void limits(void)
@@ -789,7 +808,7 @@ static void limits(void)
 
 static void lingering(void)
 {
-    pst_generation_begin_t begin = { 1, 2, 4, 3 };
+    pst_generation_begin_t begin = { 1, 2, 4, 3, 0 };
     const pst_finding_t *finding;
 
     wipe();
@@ -965,6 +984,7 @@ int main(void)
     heap_free();
     slack();
     generations();
+    shared_by_generation();
     limits();
     lingering();
     faces();

@@ -38,7 +38,7 @@ static const pst_generation_row_t *look(apr_uint32_t number)
 
 static void begin(apr_uint32_t number, apr_uint64_t parent_kib)
 {
-    const pst_generation_begin_t what = { parent_kib * KIB / 2, parent_kib * KIB, parent_kib * KIB * 3, parent_kib * KIB * 2 };
+    const pst_generation_begin_t what = { parent_kib * KIB / 2, parent_kib * KIB, parent_kib * KIB * 3, parent_kib * KIB * 2, 0 };
 
     pst_generation_begin(&board, number, &what, NOW + number);
 }

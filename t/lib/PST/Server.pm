@@ -59,7 +59,9 @@ ErrorLog "$dir/error_log"
 LogLevel info
 ServerName 127.0.0.1:$self->{port}
 Listen 127.0.0.1:$self->{port}
-PoolStatSymbols Off
+<IfModule poolstat_module>
+    PoolStatSymbols Off
+</IfModule>
 $show
 TypesConfig /dev/null
 DocumentRoot "$stage->{top}/t/htdocs"
