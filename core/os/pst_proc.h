@@ -7,8 +7,8 @@
 
 #include <apr.h>
 
-/** Open for reading: no wait for a writer, no terminal gained, not inherited. @return a descriptor, or -1 with errno
- *  set */
+/** Open for reading: no wait for a writer, no terminal gained, not inherited. The last few descriptors that the process
+ *  may have are left to others: EMFILE then. @return a descriptor, or -1 with errno set */
 int pst_proc_open(const char *path);
 
 /** The same of a file of a process. @param pid 0: this one @param name below its folder */

@@ -28,11 +28,21 @@ ok(wait_for(sub { $json = $s->json; @{ $json->{children} } >= 2 }, 10), 'its chi
 subtest 'who has it' => sub {
     is(has($s->pid, $board), 'mapped', 'the parent has it mapped, and not open');
     my %is_child = map { $_->{pid} => 1 } @{ $json->{children} };
-    is(has($_, $board), 'mapped', "so has child $_") for sort keys %is_child;
-    my @others = grep !$is_child{$_}, $s->child_pids;
+    for my $child (sort keys %is_child) {       # until its first request it has it open
+        wait_for(sub { has($child, $board) eq 'mapped' });
+        is(has($child, $board), 'mapped', "so has child $child");
+    }
+    # a child that began meanwhile is none of the others
+    my @others;
+    wait_for(sub {
+        my @pids = $s->child_pids;
+        %is_child = (%is_child, map { $_->{pid} => 1 } @{ $s->json->{children} });
+        @others = grep !$is_child{$_}, @pids;
+        return !grep { has($_, $board) ne '' } @others;
+    });
     cmp_ok(scalar @others, '>=', 1, 'the parent has other children: loggers, daemons');
     is(has($_, $board), '', "process $_ has nothing of it: " . PST::Stage::read_file("/proc/$_/comm") =~ s/\n//r) for @others;
-    if (mpm() ne 'prefork') {
+    if (mpm() eq 'event') {
         # mod_cgid's: forked as a child is, and dropping its rights by the same hook
         my $daemon = sub {
             return (grep { !$is_child{$_} && PST::Stage::read_file("/proc/$_/cmdline") =~ /apache2|httpd/ } $s->child_pids)[0];
