@@ -198,6 +198,13 @@ apr_size_t pst_apr_retained(apr_allocator_t *allocator, int quick, apr_size_t bu
  */
 int pst_apr_make_countable(apr_allocator_t *allocator, apr_size_t budget);
 
+/** The subtraction of pst_apr_retained(), of a copy of an allocator. @return 0: its numbers do not tell */
+static APR_INLINE int pst_apr_kept(const pst_apr_allocator_t *copy, apr_size_t *bytes)
+{
+    *bytes = (copy->max_free_index - copy->current_free_index) * 4096;
+    return copy->max_free_index != APR_ALLOCATOR_MAX_FREE_UNLIMITED && copy->current_free_index <= copy->max_free_index;
+}
+
 /** What an allocator may keep, bytes, as apr_allocator_max_free_set() takes it. Any thread while it exists. */
 apr_size_t pst_apr_max_free(const apr_allocator_t *allocator);
 

@@ -3,6 +3,7 @@
  * The doctor on the server: what limits it runs into, and what is not seen.  See pst_doctor_parts.h.
  */
 #include "pst_doctor_parts.h"
+#include "pst_figure.h"
 #include "pst_machine.h"
 
 #include <apr_strings.h>
@@ -126,6 +127,42 @@ static void board_nearly_full(pst_doctor_t *doctor)
     pst_doctor_figure(finding, "blocks_used", (double)used);
 }
 
+/* What persists is told by the child itself: each of its last looks found it. */
+static void unbalanced(pst_doctor_t *doctor)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+    const pst_shared_child_t *worst = NULL;
+    apr_uint64_t most = 0, children = 0;
+    pst_finding_t *finding;
+
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        const pst_shared_child_t *head = &snapshot->children[i].head;
+        apr_uint64_t off = pst_plus(head->unbalanced_bytes, head->overbooked_bytes);
+
+        if (head->level == PST_LEVEL_FULL && head->balance_time && off) {
+            children++;
+            worst = off > most ? head : worst;
+            most = off > most ? off : most;
+        }
+    }
+    if (!worst) {
+        return;
+    }
+    finding = pst_doctor_find(doctor, "books-do-not-balance", PST_SEVERITY_WARNING);
+    finding->pid = worst->owner;
+    finding->what = pst_doctor_say(doctor, "The books of %" APR_UINT64_T_FMT " of %u children do not balance: some code uses APR unseen.",
+                                   children, (unsigned)snapshot->child_count);
+    finding->evidence = pst_doctor_say(doctor, worst->unbalanced_bytes
+                                       ? "Child %u: %s are held, and in no pool, no bucket node and no free list that is known."
+                                       : "Child %u: %s are in pools, bucket nodes or free lists that are no longer held.",
+                                       (unsigned)worst->owner, pst_doctor_size(doctor, (double)most));
+    finding->advice = "Pools that grow or end by calls that are not redirected: through a pointer that dlsym() gave, or of an object that "
+                      "was just loaded. docs/limits.md says which, and when such a pool is counted anew. If none of it fits, report it.";
+    pst_doctor_figure(finding, "children", (double)children);
+    pst_doctor_figure(finding, "unbalanced_bytes", (double)worst->unbalanced_bytes);
+    pst_doctor_figure(finding, "overbooked_bytes", (double)worst->overbooked_bytes);
+}
+
 /* ---- generations that stay ---- */
 
 static const pst_generation_row_t *generation_of(const pst_snapshot_t *snapshot, apr_uint32_t number)
@@ -247,4 +284,5 @@ void pst_doctor_server(pst_doctor_t *doctor)
     homeless(doctor);
     board_nearly_full(doctor);
     not_instrumented(doctor);
+    unbalanced(doctor);
 }

@@ -8,6 +8,7 @@
  */
 #include "pst_allocator.h"
 #include "pst_figure.h"
+#include "pst_retained.h"
 #include "pst_wrap.h"
 
 #include <string.h>
@@ -168,6 +169,7 @@ static int make_ready(const pst_allocator_t *entry, apr_pool_t *pool)
             return 0;
         }
         pst_apr_keep_nothing(g.drain);
+        pst_retained_forget(g.drain);
     }
     if (!g.spare && apr_allocator_create(&g.spare) != APR_SUCCESS) {
         g.spare = NULL;

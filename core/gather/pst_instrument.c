@@ -15,6 +15,7 @@
 #include "pst_class.h"
 #include "pst_largest.h"
 #include "pst_novel.h"
+#include "pst_retained.h"
 #include "pst_kept.h"
 #include "pst_site.h"
 #include "pst_wrap.h"
@@ -105,6 +106,16 @@ static int open_pool(void *baton, apr_pool_t *pool)
     return 1;
 }
 
+static void enter_allocators(const opening_t *opening)
+{
+    for (apr_size_t i = 0; i < opening->allocator_count; i++) {
+        pst_retained_enter(opening->allocators[i], START_NODES);
+    }
+    if (opening->allocator_count == MAX_ALLOCATORS) {
+        pst_retained_lost();
+    }
+}
+
 /* All pools there are, to the process scope; with them, what their allocators retain. */
 static void open_books(apr_pool_t *root, int adopt)
 {
@@ -119,6 +130,7 @@ static void open_books(apr_pool_t *root, int adopt)
                        (apr_int64_t)opening.pools);
     if (adopt) {
         pst_account_held((apr_int64_t)(opening.reserved + retained));
+        enter_allocators(&opening);
     }
 }
 
@@ -189,6 +201,10 @@ static const char *prove(apr_pool_t *parent)
     grown = grow_and_compare(pool, &before);
     buckets = !g.facts.buckets || use_buckets(pool, &before);
     apr_pool_destroy(pool);
+    if (pst_retained_is_counted(allocator)) {
+        pst_retained_forget(allocator);
+        pst_retained_lost();            /* its end was not seen */
+    }
     after = books();
     if (!grown) {
         return "not all calls of libapr to itself could be redirected";

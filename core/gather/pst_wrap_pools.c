@@ -17,6 +17,7 @@
 #include "pst_class.h"
 #include "pst_largest.h"
 #include "pst_novel.h"
+#include "pst_retained.h"
 #include "pst_site.h"
 
 #include <string.h>
@@ -77,6 +78,9 @@ static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
     PST_COUNT(unattributed_bytes, (apr_int64_t)figures.reserved);
     if (pst_got_loads() == pst_wrap_loads_at_start) {
         pst_account_held((apr_int64_t)missing_in_held(pool, figures.reserved));
+    }
+    if (apr_allocator_owner_get(pst_apr_pool(pool)->allocator) == pool && !pst_apr_has_mutex(pst_apr_pool(pool)->allocator)) {
+        pst_retained_enter(pst_apr_pool(pool)->allocator, WALK_NODES);
     }
     pst_class_adopt(record, pool);
     return record;
@@ -363,6 +367,9 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
 
     if (PST_LIKELY(rv == APR_SUCCESS)) {
         born(*pool, NULL, __builtin_return_address(0));
+        if (!allocator && !pst_child_muted()) {
+            pst_retained_enter(pst_apr_pool(*pool)->allocator, 0);      /* libapr made it, without a call */
+        }
     }
     return rv;
 }

@@ -243,6 +243,15 @@ static void close_books(pst_child_row_t *child)
     }
 }
 
+/* The law: held + overbooked = reserved + buckets + retained + unbalanced. */
+static apr_uint64_t retained_of(const pst_child_row_t *child)
+{
+    const pst_shared_child_t *head = &child->head;
+
+    return pst_minus(pst_plus(head->held_bytes, head->overbooked_bytes),
+                     pst_plus(pst_plus(child->reserved_bytes, head->child_bucket_bytes), head->unbalanced_bytes));
+}
+
 /* A child's figures, connections and classes are copied at one moment: nothing is allocated in between, since the child
  * that takes the snapshot may be the one that is copied. */
 static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t block)
@@ -280,8 +289,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
     if (child->head.level != PST_LEVEL_FULL) {      /* as it was when the proof failed, if it ever was */
         child->head.held_bytes = child->head.child_bucket_bytes = 0;
     }
-    child->retained_bytes = pst_minus(child->head.held_bytes,
-                                  pst_plus(child->reserved_bytes, child->head.child_bucket_bytes));
+    child->retained_bytes = retained_of(child);
     close_books(child);
     take->classes += child->class_count;
     take->class_room -= child->class_count;
@@ -336,8 +344,7 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
 
         if (load_head(&child.head, from, 0) && pst_snapshot_whose(from, 0) == child.head.owner) {
             child.reserved_bytes = child.head.child_reserved_bytes;
-            child.retained_bytes = pst_minus(child.head.held_bytes,
-                                         pst_plus(child.reserved_bytes, child.head.child_bucket_bytes));
+            child.retained_bytes = retained_of(&child);
             add_child(total, &child);
         }
     }

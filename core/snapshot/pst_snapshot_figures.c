@@ -45,6 +45,7 @@ int pst_level_tells(unsigned level, pst_metric_e metric)
     case PST_M_growths: case PST_M_child_reserved_bytes: case PST_M_child_peak_bytes: case PST_M_child_peak_time:
     case PST_M_pools_created: case PST_M_pools_destroyed: case PST_M_pools_cleared: case PST_M_unattributed_bytes:
     case PST_M_unexplained_bytes: case PST_M_not_resident_bytes:
+    case PST_M_unbalanced_bytes: case PST_M_overbooked_bytes: case PST_M_balance_time:
     case PST_M_allocators: case PST_M_allocators_kept_bytes:
         return level == PST_LEVEL_FULL;
     case PST_M_pools: case PST_M_reserved_bytes: case PST_M_used_bytes: case PST_M_slack_bytes: case PST_M_peak_bytes:
@@ -113,7 +114,8 @@ apr_uint64_t pst_row_figure(const pst_row_t *row, pst_metric_e metric)
 
 apr_uint64_t pst_child_figure(const pst_child_row_t *child, pst_metric_e metric)
 {
-    if (!pst_level_tells(child->head.level, metric) || !books_tell(&child->head.books, metric)) {
+    if (!pst_level_tells(child->head.level, metric) || !books_tell(&child->head.books, metric)
+        || (!child->head.balance_time && (metric == PST_M_unbalanced_bytes || metric == PST_M_overbooked_bytes))) {
         return PST_UNKNOWN;
     }
     switch (metric) {

@@ -804,6 +804,21 @@ static void limits(void)
     apr_cpystrn(pst_board_child(&board, 0)->reason, "PoolStatInstrument is Off", PST_REASON_LEN);
     finding = found("not-instrumented");
     ok(finding && strstr(finding->evidence, "PoolStatInstrument is Off"), "not-instrumented");
+
+    wipe();
+    child = healthy(100);
+    healthy(101);
+    child->unbalanced_bytes = 8192;
+    ok(none(), "what was never compared is not said to be out of balance");
+    child->balance_time = NOW;
+    finding = found("books-do-not-balance");
+    ok(finding && finding->pid == 100 && figure(finding, "unbalanced_bytes") == 8192 && strstr(finding->evidence, "8.0 KiB are held"),
+       "books-do-not-balance");
+    child->unbalanced_bytes = 0;
+    ok(none(), "not where they do");
+    child->overbooked_bytes = 8192;
+    finding = found("books-do-not-balance");
+    ok(finding && figure(finding, "overbooked_bytes") == 8192 && strstr(finding->evidence, "no longer held"), "nor the other way");
 }
 
 static void lingering(void)

@@ -15,6 +15,7 @@
 #include "pst_apr.h"
 #include "pst_got.h"
 #include "pst_instrument.h"
+#include "pst_retained.h"
 #include "pst_wrap.h"
 
 #include <apr_buckets.h>
@@ -260,7 +261,7 @@ static void compare_connection(pst_account_t *account, unsigned step)
 
 static void compare(unsigned step)
 {
-    apr_uint64_t reserved, connections = 0, without_slot = 0, unslotted_reserved = 0, unslotted_pools = 0;
+    apr_uint64_t reserved, connections = 0, without_slot = 0, unslotted_reserved = 0, unslotted_pools = 0, counted = 0;
     pst_apr_figures_t process;
 
     look();
@@ -295,6 +296,8 @@ static void compare(unsigned step)
     same(block->child_reserved_bytes, reserved, "reserved of the child", step);
     same(block->child_bucket_bytes, all_buckets(), "bucket bytes of the child", step);
     same(block->held_bytes, reserved + all_buckets() + all_retained(), "held", step);
+    same((apr_uint64_t)pst_retained_count(0, &counted), 1, "retained can be counted", step);
+    same(counted, all_retained(), "retained, counted", step);
     same(block->child_peak_bytes >= reserved, 1, "peak not below reserved", step);
     same(block->process.slack_bytes <= block->process.reserved_bytes, 1, "slack not above reserved", step);
 }
@@ -1259,6 +1262,68 @@ static int unseen(void *unused)
     return block->child_reserved_bytes != others ? 6 : 0;
 }
 
+/* Looks enough for what is there all the time to be told. */
+static int balance_is(apr_uint64_t unbalanced, apr_uint64_t overbooked)
+{
+    for (int i = 0; i < 5; i++) {
+        pst_retained_balance(block, 0, NOW);
+    }
+    if (block->unbalanced_bytes != unbalanced || block->overbooked_bytes != overbooked || block->balance_time != NOW) {
+        printf("# unbalanced %" APR_UINT64_T_FMT ", overbooked %" APR_UINT64_T_FMT "\n", block->unbalanced_bytes,
+               block->overbooked_bytes);
+        fflush(stdout);
+        return 0;
+    }
+    return 1;
+}
+
+/* The law fails where something was not seen, by just that much, until the pool is touched. */
+static int unbalanced(void *unused)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    (void)unused;
+    if (!start(PST_LEVEL_FULL) || !balance_is(0, 0)) {
+        return 1;
+    }
+    pool = pool_of_its_own(base, 1);
+    pst_real.palloc(pool, 50000);
+    pst_retained_balance(block, 0, NOW);
+    if (block->unbalanced_bytes || !balance_is(53248, 0)) {
+        return 2;
+    }
+    apr_palloc(pool, 100000);
+    if (!balance_is(0, 0)) {
+        return 3;
+    }
+    pst_real.pool_clear(pool);              /* 53248 and 102400 went to the free list or back */
+    if (!balance_is(0, 53248 + 102400)) {
+        return 4;
+    }
+    apr_palloc(pool, 10000);
+    if (!balance_is(0, 0)) {
+        return 5;
+    }
+    apr_pool_destroy(pool);
+    apr_allocator_create(&allocator);
+    apr_pool_create_ex(&pool, base, NULL, allocator);
+    apr_allocator_owner_set(allocator, pool);
+    apr_palloc(pool, 50000);
+    apr_pool_clear(pool);
+    pst_real.palloc(pool, 50000);           /* out of the free list: nobody calls the system */
+    if (!balance_is(53248, 0)) {
+        return 6;
+    }
+    apr_pool_clear(pool);
+    if (!balance_is(0, 0)) {
+        return 7;
+    }
+    apr_allocator_max_free_set(allocator, 8192);    /* APR forgets what it keeps: nothing is said any more */
+    pst_retained_balance(block, 0, NOW);
+    return block->balance_time != 0 ? 8 : 0;
+}
+
 static const char late_code[] =
     "void *apr_palloc(void *, unsigned long);\n"
     "void *late_palloc(void *pool, unsigned long size) { return apr_palloc(pool, size); }\n"
@@ -1623,6 +1688,7 @@ int main(int argc, char **argv)
     is_number((unsigned)apart(account_far_out, &alone), 0, "an account whose memory goes with a clear");
     is_number((unsigned)apart(account_far_out, NULL), 0, "or with a destroy");
     is_number((unsigned)apart(unseen, NULL), 0, "calls that go past the wrappers: a pool heals when it is touched");
+    is_number((unsigned)apart(unbalanced, NULL), 0, "what was not seen does not balance, by just that much");
     is_number((unsigned)apart(loaded_late, NULL), 0, "an object loaded late is seen when a pool grows");
     is_number((unsigned)apart(worker_in_dying_pool, NULL), 0, "a cleanup waits for a worker that uses the pool");
     is_number((unsigned)apart(worker_in_dying_pool, &alone), 0, "a pre-cleanup waits for one");

@@ -16,7 +16,8 @@ my @class_counters = qw(class_pools_created class_pools_destroyed class_lifetime
 my @releases  = qw(releases release_allocators_bytes release_heap_bytes released_time);
 my @books     = qw(board_bytes books_time books_cost heap_time heap_cost maps_time maps_cost books_put_off);
 my @told      = qw(cleanups_registered child_reserved_bytes child_peak_time pools_created pools_destroyed pools_cleared connections_opened unslotted_connections
-    unslotted_opened requests_new requests_new_open grown_new_bytes grown_again_bytes unattributed_bytes requests_unsized requests_peak_bytes largest_missed samples_lost allocators allocators_kept_bytes max_free_bytes);
+    unslotted_opened requests_new requests_new_open grown_new_bytes grown_again_bytes unattributed_bytes requests_unsized requests_peak_bytes largest_missed samples_lost allocators allocators_kept_bytes max_free_bytes
+    unbalanced_bytes overbooked_bytes balance_time);
 my @of_kernel = qw(rss_bytes private_dirty_bytes swap_bytes heap_in_use_bytes heap_free_bytes heap_arenas file_bytes shmem_bytes stack_bytes
     data_bytes other_bytes unexplained_bytes not_resident_bytes);
 my @released  = map "released_$_", qw(seconds allocators_bytes heap_bytes emptied busy rss_before_bytes rss_after_bytes);
@@ -66,7 +67,7 @@ $without{watch} = { %{ $without{doctor} }, findings => '*', total => [ grep !/^(
     child_bucket_bytes child_retained_bytes held_bytes child_peak_bytes pools_created pools_destroyed connections_opened requests_finished unslotted_connections
     pss_bytes private_dirty_bytes heap_in_use_bytes heap_free_bytes) ] };
 $without{'metrics of all'} = { %{ $without{metrics} }, %{ $without{'metrics of all'} } };
-$without{'page of all'} = { %{ $without{page} }, child => [qw(child_start_time child_instrumented child_peak_time books_time heap_time maps_time released_time)] };
+$without{'page of all'} = { %{ $without{page} }, child => [qw(child_start_time child_instrumented child_peak_time books_time heap_time maps_time released_time balance_time)] };
 # of these a face shows some, the largest
 my %some = (map({ ($_ => { 'total class' => 15, 'total site' => 12 }) } 'page', 'page of all'), top => { connection => 1, request => 1 });
 

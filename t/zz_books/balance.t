@@ -9,6 +9,9 @@ use Test::More;
 my $json;
 ok(wait_for(sub { $json = json_now(); !books_balance($json) }, 20), 'held = process + connections + requests + buckets + retained, for every child')
   or diag(join "\n", books_balance($json));
+ok(wait_for(sub { $json = json_now(); !grep { !$_->{balance_time} || $_->{unbalanced_bytes} || $_->{overbooked_bytes} } @{ $json->{children} } }, 20),
+   'retained was counted in the free lists of every child, and nothing is left over')
+  or diag(explain([ map { [ @$_{qw(pid balance_time unbalanced_bytes overbooked_bytes)} ] } @{ $json->{children} } ]));
 cmp_ok($json->{total}{requests_finished}, '>', 0, 'after ' . $json->{total}{requests_finished} . ' requests');
 ok(wait_for(sub { $json = json_now(); !grep { !$_->{books_time} || !$_->{maps_time} } @{ $json->{children} } }, 20), 'the books of every child were taken');
 is(join("\n", law($json)), '', 'RSS + swap + not resident = explained + unexplained, in each');

@@ -107,8 +107,8 @@ int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child)
     child->reserved = pst_sane(block.child_reserved_bytes);
     child->buckets = pst_sane(block.child_bucket_bytes);
     child->held = pst_sane(block.held_bytes);
-    used = child->reserved + child->buckets;
-    child->retained = pst_minus(child->held, used);
+    used = pst_plus(child->reserved + child->buckets, pst_sane(block.unbalanced_bytes));
+    child->retained = pst_minus(pst_plus(child->held, pst_sane(block.overbooked_bytes)), used);
     return 1;
 }
 

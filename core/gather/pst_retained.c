@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What allocators keep, counted: see the header.
+ *
+ * Concurrency: a place is taken by compare-and-swap and emptied by who destroys the allocator.  Who looks may be at one
+ * that is just being destroyed, or was by calls that nobody saw: so the kernel copies what stands there, which
+ * fails where nothing is any more, and a number read in vain is in one look of many.
+ */
+#include "pst_retained.h"
+#include "pst_figure.h"
+#include "pst_wrap.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Places in which an allocator may stand, in each table. */
+#define WINDOW 16
+
+/* A page for as many as nearly every child has, and more that nobody touches before they are needed. */
+#define FEW  512
+#define MANY 8192
+
+/* Nodes looked at in the free lists of an allocator that loses its limit. */
+#define COUNT_NODES 4096
+
+/* Allocators asked at once. */
+#define AT_ONCE 32
+
+/* Looks of which the least difference is told: what is just on its way between two books is in none of the next. */
+#define LOOKS 5
+
+/* The books are read again if they moved meanwhile, so often. */
+#define TRIES 4
+
+static apr_allocator_t *few[FEW], *many[MANY];
+
+static struct {
+    int              spilled;   /* atomic: the second table is in use */
+    int              lost;      /* atomic: not known any more */
+    apr_int64_t      looks[LOOKS];
+    unsigned         next;
+} g;
+
+static unsigned home_of(const apr_allocator_t *allocator)
+{
+    return (unsigned)(((apr_uint64_t)(apr_uintptr_t)allocator >> 4) * 0x9e3779b97f4a7c15u >> 40);
+}
+
+static int stands(apr_allocator_t *const *table, unsigned size, const apr_allocator_t *allocator)
+{
+    unsigned home = home_of(allocator), i;
+
+    for (i = 0; i < WINDOW; i++) {
+        if (__atomic_load_n(&table[(home + i) % size], __ATOMIC_RELAXED) == allocator) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int claim(apr_allocator_t **table, unsigned size, apr_allocator_t *allocator)
+{
+    unsigned home = home_of(allocator), i;
+
+    if (stands(table, size, allocator)) {
+        return 1;
+    }
+    for (i = 0; i < WINDOW; i++) {
+        apr_allocator_t *nobody = NULL;
+
+        if (__atomic_compare_exchange_n(&table[(home + i) % size], &nobody, allocator, 0, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void vacate(apr_allocator_t **table, unsigned size, const apr_allocator_t *allocator)
+{
+    unsigned home = home_of(allocator), i;
+
+    for (i = 0; i < WINDOW; i++) {
+        if (__atomic_load_n(&table[(home + i) % size], __ATOMIC_RELAXED) == allocator) {
+            __atomic_store_n(&table[(home + i) % size], NULL, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+void pst_retained_lost(void)
+{
+    __atomic_store_n(&g.lost, 1, __ATOMIC_RELAXED);
+}
+
+void pst_retained_enter(apr_allocator_t *allocator, apr_size_t nodes)
+{
+    if (!pst_apr_make_countable(allocator, nodes)
+        || pst_apr_retained(allocator, 1, 0) != pst_apr_retained(allocator, 0, nodes)) {
+        pst_retained_lost();
+    }
+    if (claim(few, FEW, allocator)) {
+        return;
+    }
+    __atomic_store_n(&g.spilled, 1, __ATOMIC_RELAXED);
+    if (!claim(many, MANY, allocator)) {
+        pst_retained_lost();
+    }
+}
+
+int pst_retained_is_counted(const apr_allocator_t *allocator)
+{
+    return stands(few, FEW, allocator) || stands(many, MANY, allocator);
+}
+
+void pst_retained_forget(const apr_allocator_t *allocator)
+{
+    vacate(few, FEW, allocator);
+    if (__atomic_load_n(&g.spilled, __ATOMIC_RELAXED)) {
+        vacate(many, MANY, allocator);
+    }
+}
+
+/* -- wrappers ------------------------------------------------------------- */
+
+apr_status_t pst_wrap_allocator_create(apr_allocator_t **allocator)
+{
+    apr_status_t rv = pst_real.allocator_create(allocator);
+
+    if (PST_LIKELY(rv == APR_SUCCESS) && !pst_child_muted()) {
+        pst_retained_enter(*allocator, 0);
+    }
+    return rv;
+}
+
+void pst_wrap_allocator_destroy(apr_allocator_t *allocator)
+{
+    if (!pst_child_muted()) {
+        pst_retained_forget(allocator);
+    }
+    pst_real.allocator_destroy(allocator);
+}
+
+/* Without a limit APR's numbers do not count: then it gets one that is never reached. */
+void pst_wrap_allocator_max_free_set(apr_allocator_t *allocator, apr_size_t size)
+{
+    apr_size_t kept = pst_apr_retained(allocator, 1, 0);
+
+    pst_real.allocator_max_free_set(allocator, size);
+    if ((!pst_apr_max_free(allocator) && !pst_apr_make_countable(allocator, COUNT_NODES))
+        || pst_apr_retained(allocator, 1, 0) != kept) {
+        pst_retained_lost();
+    }
+}
+
+/* -- who looks ------------------------------------------------------------ */
+
+/* Copies of some allocators. @return how many, beginning with the first; none is left out, but for those gone */
+static int copy(pst_apr_allocator_t *to, apr_allocator_t *const *from, int count)
+{
+    struct iovec here[AT_ONCE], there[AT_ONCE];
+
+    for (int i = 0; i < count; i++) {
+        here[i] = (struct iovec){ &to[i], sizeof(to[i]) };
+        there[i] = (struct iovec){ from[i], sizeof(to[i]) };
+    }
+    ssize_t bytes = process_vm_readv(getpid(), here, (unsigned long)count, there, (unsigned long)count, 0);
+
+    return bytes >= 0 ? (int)((apr_size_t)bytes / sizeof(*to)) : errno == EFAULT ? 0 : -1;
+}
+
+/* @return 0: not all of it is known */
+static int add_some(apr_allocator_t *const *from, int count, apr_uint64_t *bytes)
+{
+    pst_apr_allocator_t copies[AT_ONCE];
+    int known = 1;
+
+    while (count > 0) {
+        int copied = copy(copies, from, count);
+
+        if (copied < 0) {
+            return 0;
+        }
+        for (int i = 0; i < copied; i++) {
+            apr_size_t kept;
+
+            known &= pst_apr_kept(&copies[i], &kept);
+            *bytes += known ? kept : 0;
+        }
+        copied = copied < count ? copied + 1 : copied;      /* the next one is gone */
+        from += copied;
+        count -= copied;
+    }
+    return known;
+}
+
+static int add(apr_allocator_t *const *table, unsigned size, apr_uint64_t *bytes)
+{
+    apr_allocator_t *some[AT_ONCE];
+    int count = 0, known = 1;
+
+    for (unsigned i = 0; i < size; i++) {
+        some[count] = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
+        count += some[count] != NULL;
+        if (count == AT_ONCE || i + 1 == size) {
+            known &= add_some(some, count, bytes);
+            count = 0;
+        }
+    }
+    return known;
+}
+
+int pst_retained_count(apr_uint64_t bag, apr_uint64_t *bytes)
+{
+    if (__atomic_load_n(&g.lost, __ATOMIC_RELAXED)) {
+        return 0;
+    }
+    *bytes = bag;
+    return add(few, FEW, bytes) && (!__atomic_load_n(&g.spilled, __ATOMIC_RELAXED) || add(many, MANY, bytes));
+}
+
+/* What is held and in nobody's books; below 0: in books, and not held. */
+static int difference(const pst_shared_child_t *block, apr_uint64_t bag, apr_int64_t *bytes)
+{
+    for (int i = 0; i < TRIES; i++) {
+        apr_uint64_t held = pst_load(&block->held_bytes), reserved = pst_load(&block->child_reserved_bytes);
+        apr_uint64_t buckets = pst_load(&block->child_bucket_bytes), retained;
+
+        if (!pst_retained_count(bag, &retained)) {
+            return 0;
+        }
+        if (held == pst_load(&block->held_bytes) && reserved == pst_load(&block->child_reserved_bytes)
+            && buckets == pst_load(&block->child_bucket_bytes)) {
+            *bytes = (apr_int64_t)(held - reserved - buckets - retained);
+            return 1;
+        }
+    }
+    *bytes = g.looks[(g.next + LOOKS - 1) % LOOKS];     /* too busy: as it was */
+    return 1;
+}
+
+void pst_retained_balance(pst_shared_child_t *block, apr_uint64_t bag, apr_uint64_t now)
+{
+    apr_uint64_t least = 0;
+    int over = 0, under = 0;
+
+    if (!difference(block, bag, &g.looks[g.next])) {
+        pst_store(&block->balance_time, 0);
+        return;
+    }
+    g.next = (g.next + 1) % LOOKS;
+    for (int i = 0; i < LOOKS; i++) {
+        apr_int64_t look = g.looks[i];
+        apr_uint64_t size = look < 0 ? -(apr_uint64_t)look : (apr_uint64_t)look;
+
+        over += look > 0;
+        under += look < 0;
+        least = i == 0 || size < least ? size : least;
+    }
+    pst_store(&block->unbalanced_bytes, over == LOOKS ? least : 0);
+    pst_store(&block->overbooked_bytes, under == LOOKS ? least : 0);
+    pst_store(&block->balance_time, now);
+}
