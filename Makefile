@@ -125,6 +125,7 @@ MODULE    = $(B)/mod_poolstat.so
 COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 EXAMPLE   = $(B)/mod_example_poolstat.so
+SUSPECTS  = $(B)/mod_poolguilty.so $(B)/mod_poolinnocent.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
@@ -134,7 +135,7 @@ release:
 	@$(MAKE) --no-print-directory RELEASE=1 all
 module: $(MODULE) ; @:
 command: $(COMMAND) ; @:
-probe: $(PROBE) $(EXAMPLE) ; @:
+probe: $(PROBE) $(EXAMPLE) $(SUSPECTS) ; @:
 units: $(UNITS) ; @:
 
 $(MODULE): $(CORE_OBJ) $(HTTPD_OBJ)
@@ -147,6 +148,10 @@ $(COMMAND): $(CORE_OBJ) $(TOOL_OBJ)
 # the tests' probe, which make run and make bench use too
 $(PROBE): $(B)/obj/c-modules/poolprobe/mod_poolprobe.o
 	$(Q)$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
+
+# one that keeps memory, and one that gives all back: who is named?
+$(SUSPECTS): $(B)/mod_%.so: c-modules/%
+	$(Q)$(CC) $(CFLAGS) $(WARN) -fPIC -fvisibility=hidden $(HTTPD_FLAGS) $(APR_FLAGS) -shared $(SO_FLAGS) -o $@ $</mod_$*.c
 
 # as any other module would be built: with the header that make install installs, alone
 $(EXAMPLE): docs/example/mod_example_poolstat.c include/mod_poolstat.h Makefile | deps-build

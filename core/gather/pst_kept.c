@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-/* What stays is what is still there after so many seconds; less of a shorter look, so that it comes to something. */
+/* What stays is what is still there after so many seconds; after half of them in a look that is not much longer. */
 #define STAYS       10.0
 /* The time judged by is the shortest of LOOK, twice LOOK and so on that has so many samples. */
 #define LOOK        40.0
@@ -40,6 +40,7 @@ typedef struct {
     pst_shared_frame_t site;    /* and at which place */
     double lead, site_lead;
     double mass, own;           /* of all, of object */
+    double squares;             /* of all: what the samples' weights make of their number */
     apr_uint32_t samples, own_samples;
 } poll_t;
 
@@ -130,7 +131,7 @@ static int is_of(const pst_site_kept_t *sample, unsigned scope)
 static span_t span_of(unsigned which, double now)
 {
     double looked = now - g.scopes[which].since;
-    span_t span = { fmin(STAYS, looked / 4), 0, LOOK };
+    span_t span = { fmin(STAYS, fmax(looked / 2, STAYS / 2)), 0, LOOK };
     unsigned count = 0;
 
     while (span.to < looked && count < PLENTY) {
@@ -200,6 +201,7 @@ static void count_vote(poll_t *poll, const pst_site_kept_t *sample)
     int own = poll->object == object_of(&g.sites[sample->site]);
 
     poll->mass += (double)sample->weight;
+    poll->squares += (double)sample->weight * (double)sample->weight;
     poll->samples++;
     poll->own += own ? (double)sample->weight : 0;
     poll->own_samples += (apr_uint32_t)own;
@@ -475,7 +477,7 @@ int pst_kept_who(pst_shared_who_t *who, unsigned part, apr_uint32_t which)
     poll = find_poll(part, which, 0);
     share = poll && poll->mass > 0 ? poll->own / poll->mass : 0;
     if (!poll || !poll->site
-        || !(pst_kept_is_sure(share, poll->samples) || (before == poll->object && before && share >= STILL))) {
+        || !(pst_kept_is_sure(share, poll->mass * poll->mass / poll->squares) || (before == poll->object && before && share >= STILL))) {
         return 0;
     }
     *who = (pst_shared_who_t){ .site = poll->site, .share = (uint16_t)(1000 * share + 0.5),
