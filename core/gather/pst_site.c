@@ -19,7 +19,7 @@
 #include "pst_site.h"
 #include "pst_flag.h"
 #include "pst_object.h"
-#include "pst_stack.h"
+#include "pst_unwind.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,8 +53,8 @@ typedef struct {
     apr_uint32_t depth;
     apr_uint32_t of_class, scope;
     apr_uint32_t site, turn;
-    apr_uint32_t at[PST_STACK_DEPTH]; /* bytes above the frame of pst_site_sample() */
-    apr_uintptr_t ip[PST_STACK_DEPTH];
+    apr_uint32_t at[PST_UNWIND_DEPTH]; /* bytes above the frame of pst_site_sample() */
+    apr_uintptr_t ip[PST_UNWIND_DEPTH];
 } trace_t;
 
 /* What a site is of, beside its stack. */
@@ -231,7 +231,7 @@ static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to
     return -1;
 }
 
-static void add_trace(const pst_stack_t *stack, apr_uintptr_t own, const charged_t *to, apr_uint32_t site)
+static void add_trace(const pst_unwound_t *stack, apr_uintptr_t own, const charged_t *to, apr_uint32_t site)
 {
     apr_uint32_t *bucket = &g.buckets[bucket_of(to->of_class, to->scope, own)];
     trace_t *trace;
@@ -518,9 +518,9 @@ static void do_without(const wanted_t *wanted)
     }
 }
 
-static void unwind(pst_stack_t *stack, apr_uintptr_t base)
+static void unwind(pst_unwound_t *stack, apr_uintptr_t base)
 {
-    pst_stack_take(stack, base);
+    pst_unwind_take(stack, base);
     if (stack->top > known_top) {
         known_top = stack->top;
     }
@@ -531,11 +531,11 @@ static __attribute__((noinline)) void sample_new(pst_record_t *record, const wan
                                                  apr_uintptr_t own)
 {
     const charged_t to = { record->of_class, record->account->scope };
-    pst_stack_t stack;
+    pst_unwound_t stack;
     apr_uint32_t site;
 
     unwind(&stack, base);
-    pst_stack_name(&stack, g.board, pst_object_find);
+    pst_unwind_name(&stack, g.board, pst_object_find);
     if (!enter()) {
         do_without(wanted);
         return;
@@ -605,13 +605,13 @@ __attribute__((noinline, noclone)) void pst_site_took(pst_record_t *record, apr_
 
 __attribute__((noinline)) int pst_site_caller(pst_shared_frame_t *frames)
 {
-    pst_stack_t stack;
+    pst_unwound_t stack;
 
     if (!g.board) {
         return 0;
     }
-    pst_stack_take(&stack, (apr_uintptr_t)__builtin_frame_address(0));
-    pst_stack_name(&stack, g.board, pst_object_find);
+    pst_unwind_take(&stack, (apr_uintptr_t)__builtin_frame_address(0));
+    pst_unwind_name(&stack, g.board, pst_object_find);
     memcpy(frames, stack.frames, stack.frame_count * sizeof(*frames));
     return (int)stack.frame_count;
 }
@@ -811,11 +811,11 @@ static int charge_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *
 static __attribute__((noinline)) int charge_new(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to,
                                                 const sample_t *sample)
 {
-    pst_stack_t stack;
+    pst_unwound_t stack;
     apr_uint32_t site;
 
     unwind(&stack, base);
-    pst_stack_name(&stack, g.board, pst_object_known);
+    pst_unwind_name(&stack, g.board, pst_object_known);
     if (!enter()) {
         return -1;
     }

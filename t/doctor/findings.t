@@ -129,7 +129,8 @@ for my $id (sort keys %case) {
             like($f->{advice}, qr/poolprobe_leak/, 'by whose code');
         }
         if ($id eq 'growing-class') {
-            like($f->{advice}, qr/(?:held|made) by mod_poolprobe\.so/, 'by whom');
+            like($f->{evidence}, qr/They are made by mod_poolprobe\.so/, 'who makes them');
+            unlike($f->{advice}, qr/author of (?!mod_poolprobe\.so)/, 'and nobody else is to blame');
         }
     };
 }

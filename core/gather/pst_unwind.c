@@ -2,7 +2,7 @@
  *
  * Stacks: see the header.
  */
-#include "pst_stack.h"
+#include "pst_unwind.h"
 
 #include <unwind.h>
 
@@ -10,7 +10,7 @@
 #define INNERMOST   16u         /* frames kept of a stack whose first module lies too far out */
 
 /* The word of a frame that holds its return address: the last one where calls push it. */
-static __attribute__((no_sanitize("address"))) int find_slot(pst_stack_t *stack, apr_uintptr_t end, apr_uintptr_t ip)
+static __attribute__((no_sanitize("address"))) int find_slot(pst_unwound_t *stack, apr_uintptr_t end, apr_uintptr_t ip)
 {
     apr_uintptr_t at = end - sizeof(ip), low = stack->top;
     apr_uint32_t words;
@@ -26,7 +26,7 @@ static __attribute__((no_sanitize("address"))) int find_slot(pst_stack_t *stack,
 
 static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *baton)
 {
-    pst_stack_t *stack = baton;
+    pst_unwound_t *stack = baton;
     apr_uintptr_t ip = (apr_uintptr_t)_Unwind_GetIP(context), end = (apr_uintptr_t)_Unwind_GetCFA(context);
 
     if (!ip) {
@@ -40,10 +40,10 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *baton
     }
     stack->ip[stack->depth++] = ip;
     stack->top = end;
-    return stack->depth < PST_STACK_DEPTH ? _URC_NO_REASON : _URC_END_OF_STACK;
+    return stack->depth < PST_UNWIND_DEPTH ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-__attribute__((noinline)) void pst_stack_take(pst_stack_t *stack, apr_uintptr_t base)
+__attribute__((noinline)) void pst_unwind_take(pst_unwound_t *stack, apr_uintptr_t base)
 {
     stack->base = stack->top = base;
     stack->depth = stack->frame_count = 0;
@@ -51,12 +51,12 @@ __attribute__((noinline)) void pst_stack_take(pst_stack_t *stack, apr_uintptr_t 
     _Unwind_Backtrace(on_frame, stack);
 }
 
-static const pst_object_t *look(const pst_stack_t *stack, apr_uint32_t i, pst_stack_object_fn object_of)
+static const pst_object_t *look(const pst_unwound_t *stack, apr_uint32_t i, pst_unwind_object_fn object_of)
 {
     return object_of((const void *)(stack->ip[i] - 1));
 }
 
-static pst_code_e kind_of(const pst_stack_t *stack, apr_uint32_t i, pst_stack_object_fn object_of)
+static pst_code_e kind_of(const pst_unwound_t *stack, apr_uint32_t i, pst_unwind_object_fn object_of)
 {
     const pst_object_t *object = look(stack, i, object_of);
 
@@ -64,7 +64,7 @@ static pst_code_e kind_of(const pst_stack_t *stack, apr_uint32_t i, pst_stack_ob
 }
 
 /* The first frame outside of this module and APR; 0 if there is none. */
-static apr_uint32_t first_led(const pst_stack_t *stack, pst_stack_object_fn object_of)
+static apr_uint32_t first_led(const pst_unwound_t *stack, pst_unwind_object_fn object_of)
 {
     for (apr_uint32_t i = 0; i < stack->depth; i++) {
         pst_code_e kind = kind_of(stack, i, object_of);
@@ -77,7 +77,7 @@ static apr_uint32_t first_led(const pst_stack_t *stack, pst_stack_object_fn obje
 }
 
 /* The first frame of a module; `first` if there is none. */
-static apr_uint32_t first_module(const pst_stack_t *stack, apr_uint32_t first, pst_stack_object_fn object_of)
+static apr_uint32_t first_module(const pst_unwound_t *stack, apr_uint32_t first, pst_unwind_object_fn object_of)
 {
     for (apr_uint32_t i = first; i < stack->depth; i++) {
         pst_code_e kind = kind_of(stack, i, object_of);
@@ -89,7 +89,7 @@ static apr_uint32_t first_module(const pst_stack_t *stack, apr_uint32_t first, p
     return first;
 }
 
-void pst_stack_name(pst_stack_t *stack, const pst_board_t *board, pst_stack_object_fn object_of)
+void pst_unwind_name(pst_unwound_t *stack, const pst_board_t *board, pst_unwind_object_fn object_of)
 {
     apr_uint32_t first = first_led(stack, object_of), module = first_module(stack, first, object_of), i;
 

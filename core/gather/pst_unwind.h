@@ -4,36 +4,36 @@
  *
  * Gather side only: child processes.
  */
-#ifndef PST_STACK_H
-#define PST_STACK_H
+#ifndef PST_UNWIND_H
+#define PST_UNWIND_H
 
 #include "pst_blame.h"
 #include "pst_object.h"
 
-#define PST_STACK_DEPTH 64      /* return addresses, ours and the allocator's included */
+#define PST_UNWIND_DEPTH 64      /* return addresses, ours and the allocator's included */
 
-typedef struct pst_stack_t {
+typedef struct pst_unwound_t {
     apr_uintptr_t base;         /**< frame of the function that asked */
     apr_uintptr_t top;          /**< the end of the outermost frame seen */
     apr_uint32_t  depth;
     int           cacheable;    /**< at[] is where the return addresses were found */
-    apr_uint32_t  at[PST_STACK_DEPTH];  /**< bytes above base */
-    apr_uintptr_t ip[PST_STACK_DEPTH];
+    apr_uint32_t  at[PST_UNWIND_DEPTH];  /**< bytes above base */
+    apr_uintptr_t ip[PST_UNWIND_DEPTH];
     apr_uint32_t  frame_count;
     pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< of a named stack: from the first outside of this module and APR on
                                                      */
-} pst_stack_t;
+} pst_unwound_t;
 
 /** Unwind: takes the loader's lock. @param base frame address of the caller */
-void pst_stack_take(pst_stack_t *stack, apr_uintptr_t base);
+void pst_unwind_take(pst_unwound_t *stack, apr_uintptr_t base);
 
 /** pst_object_find() or, where the loader's lock must not be asked for, pst_object_known(). */
-typedef const pst_object_t *(*pst_stack_object_fn)(const void *address);
+typedef const pst_object_t *(*pst_unwind_object_fn)(const void *address);
 
 /**
  * Its frames, as places. Of a stack with more of them than there is room for, the innermost are kept and those from the
  * first module on: who is to blame is always among them.
  */
-void pst_stack_name(pst_stack_t *stack, const pst_board_t *board, pst_stack_object_fn object_of);
+void pst_unwind_name(pst_unwound_t *stack, const pst_board_t *board, pst_unwind_object_fn object_of);
 
-#endif /* PST_STACK_H */
+#endif /* PST_UNWIND_H */
