@@ -47,6 +47,7 @@ typedef struct {
 /* What a site has of what stayed: in the older half of the time judged by, and in the younger. */
 typedef struct {
     double mass[2];
+    double squares;             /* of both: what the weights make of the number of samples */
     apr_uint32_t samples[2];
 } halves_t;
 
@@ -55,6 +56,7 @@ typedef struct {
     pst_shared_frame_t site;    /* that holds most of it */
     double site_mass, mass;
     double samples;
+    double all, squares;        /* of both halves */
 } holder_t;
 
 static struct {
@@ -237,8 +239,6 @@ static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const ps
  * worth */
 static double add_halves(unsigned which, const span_t *span, double now)
 {
-    double sum = 0, squares = 0;
-
     memset(g.halves, 0, sizeof(g.halves));
     for (int i = 0; i < g.count; i++) {
         const pst_site_kept_t *sample = &g.samples[i];
@@ -254,11 +254,9 @@ static double add_halves(unsigned which, const span_t *span, double now)
         if (age < span->to) {
             halves->mass[half] += weight;
             halves->samples[half]++;
-            sum += weight;
-            squares += weight * weight;
+            halves->squares += weight * weight;
         }
     }
-    return squares > 0 ? sum * sum / squares : 0;
 }
 
 static holder_t *holder_of(apr_uint32_t object)
@@ -297,6 +295,8 @@ static void add_holders(pst_shared_frame_t kept_place)
             of[holder - g.holders].mass[half] += halves->mass[half];
             of[holder - g.holders].samples[half] += halves->samples[half];
         }
+        holder->all += mass;
+        holder->squares += halves->squares;
         /* of two places that hold about as much, the one told before goes on being told */
         mass *= g.sites[i].blamed == kept_place ? 2 : 1;
         if (mass > holder->site_mass) {
@@ -373,28 +373,39 @@ static void publish_blame(unsigned which, int named, double mass, double samples
     pst_seq_end(&blame->seq);
 }
 
+/* The number of samples that as many of one weight would be: of those who grow, not of what filled up once. */
+static double worth_of(double samples)
+{
+    double all = 0, squares = 0;
+
+    for (unsigned i = 0; i < g.holder_count; i++) {
+        if (g.holders[i].mass > 0) {
+            all += g.holders[i].all;
+            squares += g.holders[i].squares;
+        }
+    }
+    return squares > 0 ? fmin(samples, all * all / squares) : 0;
+}
+
 static void judge_scope(unsigned which, double now)
 {
     scope_t *scope = &g.scopes[which];
     span_t span = span_of(which, now);
-    double mass = 0, samples = 0, all = 0, worth = add_halves(which, &span, now);
+    double mass = 0, samples = 0;
     int named;
 
+    add_halves(which, &span, now);
     add_holders(scope->place);
     sort_holders();
     for (unsigned i = 0; i < g.holder_count; i++) {
         mass += g.holders[i].mass;
         samples += g.holders[i].samples;
     }
-    for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
-        all += g.halves[i].mass[0] + g.halves[i].mass[1];
-    }
     scope->stays = span.from;
     if (samples < PST_KEPT_LEAST && scope->named) {
         return;                         /* too few to say anything else */
     }
-    worth = all > 0 ? fmin(samples, worth * mass / all) : 0;
-    named = choose(scope, mass, worth);
+    named = choose(scope, mass, worth_of(samples));
     scope->named = named >= 0 ? g.holders[named].object : 0;
     scope->place = named >= 0 ? g.holders[named].site : 0;
     memset(&scope->who, 0, sizeof(scope->who));
