@@ -235,9 +235,8 @@ static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const ps
 
 /* -- a scope as a whole ---------------------------------------------------- */
 
-/* What stayed by site: all of it, and that of the time judged by. @return the number of samples its weights are
- * worth */
-static double add_halves(unsigned which, const span_t *span, double now)
+/* What stayed by site: all of it, and that of the time judged by. */
+static void add_halves(unsigned which, const span_t *span, double now)
 {
     memset(g.halves, 0, sizeof(g.halves));
     for (int i = 0; i < g.count; i++) {
