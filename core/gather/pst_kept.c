@@ -487,7 +487,8 @@ int pst_kept_who(pst_shared_who_t *who, unsigned part, apr_uint32_t which)
     poll = find_poll(part, which, 0);
     share = poll && poll->mass > 0 ? poll->own / poll->mass : 0;
     if (!poll || !poll->site
-        || !(pst_kept_is_sure(share, poll->mass * poll->mass / poll->squares) || (before == poll->object && before && share >= STILL))) {
+        || !(pst_kept_is_sure(share, poll->mass * poll->mass / poll->squares)
+             || (before == poll->object && before && share >= STILL))) {
         return 0;
     }
     *who = (pst_shared_who_t){ .site = poll->site, .share = (uint16_t)(1000 * share + 0.5),
