@@ -34,7 +34,8 @@ static void slots(void)
 {
     static pst_account_t accounts[SLOTS], more[3];
     static char taken[SLOTS];
-    unsigned twice = 0, wrong = 0;
+    unsigned twice = 0;
+    tally_t wrong = { 0, 0 };
     pst_shared_slot_t copy, *slot;
 
     for (int i = 0; i < SLOTS; i++) {
@@ -44,12 +45,13 @@ static void slots(void)
             || taken[slot - pst_board_slot(&board, block, 0)]++) {
             twice++;
         }
-        wrong += accounts[i].id != (apr_uint64_t)i + 1 || accounts[i].usage != &slot->usage || !accounts[i].tag;
-        wrong += !pst_slot_copy(&copy, slot) || !copy.in_use || copy.id != (uint64_t)i + 1 || copy.opened != NOW
-                 || strcmp(copy.client, "192.0.2.1") || strcmp(copy.protocol, "http/1.1");
+        tally(&wrong, accounts[i].id != (apr_uint64_t)i + 1 || accounts[i].usage != &slot->usage
+              || !accounts[i].tag, (unsigned)i);
+        tally(&wrong, !pst_slot_copy(&copy, slot) || !copy.in_use || copy.id != (uint64_t)i + 1 || copy.opened != NOW
+                 || strcmp(copy.client, "192.0.2.1") || strcmp(copy.protocol, "http/1.1"), (unsigned)i);
     }
     is_number(twice, 0, "each connection gets a slot of its own, all are used");
-    is_number(wrong, 0, "and stands there as it was told");
+    none_wrong(&wrong, "and stands there as it was told");
     for (int i = 0; i < 3; i++) {
         open_one(&more[i], "192.0.2.2");
     }
@@ -84,7 +86,7 @@ static void slots(void)
 static void tags(void)
 {
     pst_account_t first, second;
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     open_one(&first, "a");
     pst_account_buckets(first.tag, 8192);
@@ -109,17 +111,17 @@ static void tags(void)
         apr_uint32_t before = second.tag;
 
         open_one(&second, "c");
-        wrong += !second.tag || second.tag == before;
+        tally(&wrong, !second.tag || second.tag == before, round);
         pst_account_buckets(second.tag, 1);
-        wrong += second.slot->bucket_bytes != 1;
+        tally(&wrong, second.slot->bucket_bytes != 1, round);
         pst_account_buckets(before, -1);
-        wrong += second.slot->bucket_bytes != 1;
+        tally(&wrong, second.slot->bucket_bytes != 1, round);
         close_one(&second);
         pst_account_buckets(second.tag, 1);
-        wrong += second.slot->bucket_bytes != 1;
+        tally(&wrong, second.slot->bucket_bytes != 1, round);
         pst_account_buckets(second.tag, -1);
     }
-    is_number(wrong, 0, "100,000 turns in one slot: none is charged for another");
+    none_wrong(&wrong, "100,000 turns in one slot: none is charged for another");
     is_number(block->child_bucket_bytes, 0, "and the books are even");
 }
 
@@ -233,17 +235,17 @@ static void *busy(void *seed)
 
 static void *look(void *stop)
 {
+    static tally_t wrong;
     pst_shared_slot_t copy;
-    apr_uintptr_t wrong = 0;
 
     while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED)) {
         for (apr_uint32_t s = 0; s < SLOTS; s++) {
             if (pst_slot_copy(&copy, pst_board_slot(&board, block, s)) && copy.in_use) {
-                wrong += strcmp(copy.client, "busy") != 0 || copy.id == 0;
+                tally(&wrong, strcmp(copy.client, "busy") != 0 || copy.id == 0, s);
             }
         }
     }
-    return (void *)wrong;
+    return &wrong;
 }
 
 static void many_threads(void)
@@ -269,7 +271,7 @@ static void many_threads(void)
     is_number(block->connections_open, 0, "eight threads open and close: in the end none is open");
     is_number(block->unslotted_connections, 0, "none without a slot");
     is_number(block->child_bucket_bytes, 0, "no bucket bytes");
-    is_number((unsigned long long)(apr_uintptr_t)wrong, 0, "and whoever looked saw whole connections");
+    none_wrong(wrong, "and whoever looked saw whole connections");
     ok(block->unslotted_opened > 1000, "some found no slot");
     for (apr_uint32_t s = 0; s < SLOTS; s++) {
         in_use += pst_board_slot(&board, block, s)->in_use;

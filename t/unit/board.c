@@ -248,23 +248,23 @@ static void lies(void)
     };
     static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
     pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;
-    unsigned wrong;
+    tally_t wrong;
 
     memcpy(&was, header, sizeof(was));
     for (unsigned f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
         uint32_t *field = (uint32_t *)(void *)(image + fields[f].at), right = *field;
 
-        wrong = 0;
+        wrong = (tally_t){ 0, 0 };
         for (unsigned v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
             *field = values[v];
-            wrong += (unsigned)wrong_answers(header, &was);
+            tally(&wrong, wrong_answers(header, &was), v);
             *field = right + values[v];
-            wrong += (unsigned)wrong_answers(header, &was);
+            tally(&wrong, wrong_answers(header, &was), v);
             *field = right - values[v];
-            wrong += (unsigned)wrong_answers(header, &was);
+            tally(&wrong, wrong_answers(header, &was), v);
         }
         *field = right;
-        is_number(wrong, 0, apr_psprintf(pool, "a header that lies in %s is refused, or harmless", fields[f].name));
+        none_wrong(&wrong, apr_psprintf(pool, "a header that lies in %s is refused, or harmless", fields[f].name));
     }
     header->child_count = was.child_count + 1;
     header->history_at += header->child_size;
@@ -294,7 +294,7 @@ static unsigned any_number(void)
 static void noise(void)
 {
     pst_shared_header_t was;
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
     char *bytes = malloc(image_size);
 
     memcpy(&was, image, sizeof(was));
@@ -305,11 +305,11 @@ static void noise(void)
         for (apr_size_t i = 0; i < size; i++) {
             bytes[i] = (char)rand();
         }
-        wrong += opened(bytes, size) != APR_EMISMATCH;
+        tally(&wrong, opened(bytes, size) != APR_EMISMATCH, (unsigned)round);
     }
-    is_number(wrong, 0, "random files are no boards");
+    none_wrong(&wrong, "random files are no boards");
     memcpy(bytes, image, image_size);
-    wrong = 0;
+    wrong = (tally_t){ 0, 0 };
     for (int round = 0; round < 300; round++) {
         uint32_t *header = (uint32_t *)(void *)bytes;
 
@@ -318,9 +318,9 @@ static void noise(void)
         header[any_number()] += (uint32_t)(rand() % 5) - 2;
         header[any_number()] += (uint32_t)(rand() % 5) - 2;
         put(bytes, image_size);
-        wrong += apart(look_at_all, &image_size) > 1;
+        tally(&wrong, apart(look_at_all, &image_size) > 1, (unsigned)round);
     }
-    is_number(wrong, 0, "whatever is opened lies in its file");
+    none_wrong(&wrong, "whatever is opened lies in its file");
     free(bytes);
 }
 
@@ -349,7 +349,8 @@ static void opening(void)
 {
     pst_board_t board, reader;
     static const apr_size_t none[] = { 0, 1, 7, 8, 9, 40, sizeof(pst_shared_header_t) - 1 };
-    unsigned i, wrong = 0;
+    tally_t wrong = { 0, 0 };
+    unsigned i;
 
     create(&board, 3, 5);
     image_size = board.size;
@@ -365,9 +366,9 @@ static void opening(void)
     is_number((unsigned)pst_board_open(&reader, "/nowhere/at/all/board", pool), ENOENT, "no file");
     is_number((unsigned)pst_board_open(&reader, "/", pool), APR_EMISMATCH, "a folder");
     for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-        wrong += opened(image, none[i]) != APR_EMISMATCH;
+        tally(&wrong, opened(image, none[i]) != APR_EMISMATCH, i);
     }
-    is_number(wrong, 0, "less than a header is no board");
+    none_wrong(&wrong, "less than a header is no board");
     is_number((unsigned)opened(image, sizeof(pst_shared_header_t)), APR_EINCOMPLETE, "a header alone");
     is_number((unsigned)opened(image, image_size - 1), APR_EINCOMPLETE, "a byte is missing");
     is_number((unsigned)opened(image, image_size), APR_SUCCESS, "all of it");
@@ -688,7 +689,8 @@ static int write_for_ever(void *slot)
 static void dying_writers(pst_board_t *board)
 {
     pst_shared_slot_t *slot = pst_board_slot(board, pst_board_child(board, 0), 1), copy;
-    unsigned wrong = 0, halves = 0;
+    tally_t wrong = { 0, 0 };
+    unsigned halves = 0;
 
     write_moment(slot, 41);
     is_number((unsigned)-apart(die_writing, slot), SIGKILL, "a writer is killed in mid-write");
@@ -711,17 +713,18 @@ static void dying_writers(pst_board_t *board)
         kill(pid, SIGKILL);
         apart_wait(pid);
         if (pst_slot_copy(&copy, slot)) {
-            wrong += !of_one_moment(&copy);
+            tally(&wrong, !of_one_moment(&copy), (unsigned)round);
         }
         else {
             halves++;
-            wrong += !is_emptied(&copy);
+            tally(&wrong, !is_emptied(&copy), (unsigned)round);
         }
         write_moment(slot, 1000 + (apr_uint64_t)round);
-        wrong += !pst_slot_copy(&copy, slot) || !of_one_moment(&copy) || copy.id != 1000 + (apr_uint64_t)round;
+        tally(&wrong, !pst_slot_copy(&copy, slot) || !of_one_moment(&copy) || copy.id != 1000 + (apr_uint64_t)round,
+              (unsigned)round);
     }
     printf("# %u of 60 died in mid-write\n", halves);
-    is_number(wrong, 0, "killed at any moment, they do no harm");
+    none_wrong(&wrong, "killed at any moment, they do no harm");
 }
 
 /* ---- lies in a slot ------------------------------------------------------ */
@@ -729,7 +732,7 @@ static void dying_writers(pst_board_t *board)
 static void hostile(pst_board_t *board)
 {
     pst_shared_slot_t *slot = pst_board_slot(board, pst_board_child(board, 0), 2), copy;
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     memset(slot, 0xff, sizeof(*slot));
     ok(!pst_slot_copy(&copy, slot) && is_emptied(&copy), "all ones: no texts");
@@ -743,11 +746,11 @@ static void hostile(pst_board_t *board)
     for (int value = 0; value < 256; value++) {
         slot->in_use = slot->kind = slot->state = slot->has_request = (uint8_t)value;
         pst_slot_copy(&copy, slot);
-        wrong += copy.in_use != (value == 1) || copy.has_request != (value == 1)
+        tally(&wrong, copy.in_use != (value == 1) || copy.has_request != (value == 1)
                  || copy.kind != (value < PST_KIND_COUNT ? value : 0)
-                 || copy.state != (value < PST_STATE_COUNT ? value : 0);
+                 || copy.state != (value < PST_STATE_COUNT ? value : 0), (unsigned)value);
     }
-    is_number(wrong, 0, "flags are 0 or 1, kind and state are in range, whatever stands there");
+    none_wrong(&wrong, "flags are 0 or 1, kind and state are in range, whatever stands there");
 }
 
 int main(void)

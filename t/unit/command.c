@@ -430,7 +430,8 @@ static size_t printed(unsigned which, const char *pid, char *to, size_t room, in
 static void test_cut_once(unsigned times)
 {
     static char right[1 << 20], now[1 << 20];
-    unsigned wrong = 0, refused = 0, fine = 0;
+    unsigned refused = 0, fine = 0;
+    tally_t wrong = { 0, 0 };
     const size_t block = (size - head) / (CHILDREN + 1);
 
     signal(SIGALRM, cut_now);
@@ -451,14 +452,14 @@ static void test_cut_once(unsigned times)
         is = printed(which, pid, now, sizeof(now), &status, &took);
         alarm(0);
         if (status <= POOLSTAT_FOUND) {
-            wrong += status != before || is != length || memcmp(right, now, is) != 0;
+            tally(&wrong, status != before || is != length || memcmp(right, now, is) != 0, i);
             fine++;
         }
         refused += status == POOLSTAT_DAMAGED;
     }
     signal(SIGALRM, SIG_DFL);
     printf("# cut once: %u ended well, %u were refused\n", fine, refused);
-    is_number(wrong, 0, "no figure is of a board that was cut when it was read");
+    none_wrong(&wrong, "no figure is of a board that was cut when it was read");
     ok(fine && refused, "of boards that were cut at any moment");
     write_board(whole, size);
 }

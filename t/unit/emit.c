@@ -149,21 +149,21 @@ static void unseen(void)
     };
     static const unsigned seen[] = { 0xa0, 0xac, 0xae, 0x34e, 0x200a, 0x2010, 0x2027, 0x202f, 0x205f, 0x2070, 0x3163,
                                      0xfdff, 0xfe10, 0xfffd, 0x1f600, 0x1fffd, 0xe1000 };
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
         if (!comes_out(hidden[i], BAD "\n")) {
             printf("# U+%04X passes\n", hidden[i]);
-            wrong++;
+            tally(&wrong, 1, hidden[i]);
         }
     }
     for (unsigned i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
         if (comes_out(seen[i], BAD "\n") && seen[i] != 0xfffd) {
             printf("# U+%04X does not pass\n", seen[i]);
-            wrong++;
+            tally(&wrong, 1, seen[i]);
         }
     }
-    is_number(wrong, 0, "characters that nobody sees are replaced, their neighbours stay");
+    none_wrong(&wrong, "characters that nobody sees are replaced, their neighbours stay");
 }
 
 static void escaping(void)
@@ -238,7 +238,7 @@ static void embedded(void)
 {
     const pst_field_t fields[] = { { "x", NULL, 7 }, { "key", "k\"", 0 }, { "width", NULL, 12 } };
     const pst_piece_t *pieces[] = { &pst_web_top, &pst_web_cell_bar, &pst_web_row_open_master, &pst_web_bottom };
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     begin(PST_EMIT_HTML);
     pst_emit_piece(&emit, &pst_web_segment, fields, 3);
@@ -253,19 +253,19 @@ static void embedded(void)
         unsigned at = 0;
 
         for (unsigned g = 0; g < pieces[i]->gap_count; g++) {
-            wrong += pieces[i]->gaps[g].at < at || pieces[i]->gaps[g].at > pieces[i]->len;
+            tally(&wrong, pieces[i]->gaps[g].at < at || pieces[i]->gaps[g].at > pieces[i]->len, i);
             at = pieces[i]->gaps[g].at;
         }
-        wrong += strlen(pieces[i]->text) != pieces[i]->len || strstr(pieces[i]->text, "{{") != NULL;
+        tally(&wrong, strlen(pieces[i]->text) != pieces[i]->len || strstr(pieces[i]->text, "{{") != NULL, i);
     }
-    is_number(wrong, 0, "gaps are in order and inside of their piece");
+    none_wrong(&wrong, "gaps are in order and inside of their piece");
 }
 
 /* Wherever in the buffer a figure begins, it arrives whole. */
 static void buffer_end(void)
 {
     static char filler[PST_EMIT_BUFFER];
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     for (apr_size_t left = 0; left < 100; left++) {
         const pst_field_t fields[] = { { "href", filler, 0 }, { "label", "<", 0 } };
@@ -277,11 +277,11 @@ static void buffer_end(void)
         pst_emit_cell(&emit, &pst_web_cell);
         pst_emit_figure(&emit, "reserved_bytes", PST_M_reserved_bytes, APR_UINT64_MAX - 1);
         pst_emit_flush(&emit);
-        wrong += !strstr(out, "x\">&lt;</a>\n<td class=\"n\" data-label=\"Reserved\" "
+        tally(&wrong, !strstr(out, "x\">&lt;</a>\n<td class=\"n\" data-label=\"Reserved\" "
                               "title=\"18,446,744,073,709,551,614 bytes\">16.0 EiB</td>\n")
-                 || sink_largest > PST_EMIT_BUFFER;
+                 || sink_largest > PST_EMIT_BUFFER, left);
     }
-    is_number(wrong, 0, "at any place of the buffer");
+    none_wrong(&wrong, "at any place of the buffer");
 }
 
 /* Text much larger than the buffer passes through it in pieces. */

@@ -692,7 +692,8 @@ static void see_marks(pst_forest_t *forest, const other_t *other)
 
 static void moving(void)
 {
-    uint32_t wrong = 0, i;
+    uint32_t i;
+    tally_t wrong = { 0, 0 };
     other_t other;
     seen_t seen;
 
@@ -701,18 +702,19 @@ static void moving(void)
         look(&other, apr_time_from_sec(3), &seen, NULL);
         if (seen.pools < 5 || seen.all.reserved < other.told.reserved || seen.took > apr_time_from_sec(4)) {
             printf("# %u pools, %u torn, %u changed, cut %d, %d us\n", seen.pools, seen.torn, seen.changed, seen.is_cut, (int)seen.took);
-            wrong++;
+            tally(&wrong, 1, i);
         }
     }
     stop(&other);
-    is_number(wrong, 0, "a tree that changes all the time: what stays is always found");
+    none_wrong(&wrong, "a tree that changes all the time: what stays is always found");
     start(&other, start_tremble);
-    for (i = 0, wrong = 0; i < 20000 && (i < 100 || !trembling); i++) {    /* on a busy machine it may have no turn for long */
+    wrong = (tally_t){ 0, 0 };
+    for (i = 0; i < 20000 && (i < 100 || !trembling); i++) {    /* on a busy machine it may have no turn for long */
         look(&other, apr_time_from_sec(3), &seen, see_marks);
-        wrong += seen.pools != 5;
+        tally(&wrong, seen.pools != 5, i);
     }
     stop(&other);
-    is_number(wrong, 0, "a pool that never holds still is found");
+    none_wrong(&wrong, "a pool that never holds still is found");
     ok(trembling > 0, "and marked");
     is_number(others_marked, 0, "it alone");
 }
@@ -771,7 +773,8 @@ static void many_functions(void)
     pst_resource_name_t name;
     pst_resources_t *resources;
     pst_symbols_t *symbols;
-    unsigned wrong = 0, round, i;
+    unsigned round, i;
+    tally_t wrong = { 0, 0 };
     pst_remote_t *remote;
     pst_symbol_t symbol;
     const char *why;
@@ -790,10 +793,10 @@ static void many_functions(void)
             pst_symbols_at(symbols, resource.plain, &symbol);
             snprintf(expected, sizeof(expected), "%s+0x%llx", symbol.object->name, (unsigned long long)symbol.offset);
             pst_resource_name(resources, &none, &resource, &name);
-            wrong += strcmp(name.function, symbol.function && !symbol.into ? symbol.function : expected) != 0;
+            tally(&wrong, strcmp(name.function, symbol.function && !symbol.into ? symbol.function : expected) != 0, i);
         }
     }
-    is_number(wrong, 0, "6,000 functions have names of their own, asked twice");
+    none_wrong(&wrong, "6,000 functions have names of their own, asked twice");
     apr_pool_destroy(pool);
 }
 

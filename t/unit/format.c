@@ -30,7 +30,7 @@ static void moment(apr_uint64_t usec, const char *expected)
 static void digits(void)
 {
     apr_uint64_t power = 1;
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     for (int n = 0; n < 20; n++, power *= 10) {
         for (int off = -1; off <= 1; off++) {
@@ -39,21 +39,22 @@ static void digits(void)
 
             memset(plain, '#', sizeof(plain));
             snprintf(expected, sizeof(expected), "%llu", (unsigned long long)value);
-            wrong += pst_format_digits(plain, value) != strlen(expected) || strcmp(plain, expected) != 0;
-            wrong += plain[strlen(expected) + 1] != '#';
-            wrong += pst_format_put_count(grouped, value) != strlen(grouped);
-            wrong += strlen(grouped) != strlen(expected) + (strlen(expected) - 1) / 3;
+            tally(&wrong, pst_format_digits(plain, value) != strlen(expected)
+                  || strcmp(plain, expected) != 0, (unsigned)n);
+            tally(&wrong, plain[strlen(expected) + 1] != '#', (unsigned)n);
+            tally(&wrong, pst_format_put_count(grouped, value) != strlen(grouped), (unsigned)n);
+            tally(&wrong, strlen(grouped) != strlen(expected) + (strlen(expected) - 1) / 3, (unsigned)n);
             for (char *c = grouped; *c; c++) {
                 if (*c != ',') {
-                    wrong += *c != *out++;
+                    tally(&wrong, *c != *out++, (unsigned)n);
                 }
                 else {
-                    wrong += strlen(c) % 4 != 0;
+                    tally(&wrong, strlen(c) % 4 != 0, (unsigned)n);
                 }
             }
         }
     }
-    is_number(wrong, 0, "digits around the powers of ten");
+    none_wrong(&wrong, "digits around the powers of ten");
 }
 
 int main(void)

@@ -100,7 +100,8 @@ static void points(void)
 {
     pst_shared_child_t *child = claim(100);
     const pst_history_point_t *p;
-    int added = 0, coarse = 0, wrong = 0;
+    int added = 0, coarse = 0;
+    tally_t wrong = { 0, 0 };
 
     ok(read_pid(100), "a history from the start");
     is_number(history.fine_count + history.coarse_count, 0, "empty");
@@ -137,16 +138,17 @@ static void points(void)
        "the rest's");
     for (unsigned n = 0; n < 50; n++) {
         p = &history.fine[n];
-        wrong += p->rss + p->swap + p->not_resident != p->held + p->heap_in_use + p->heap_free + p->file + p->shmem + p->stacks + p->data
-                     + p->other + p->unexplained || (p->unexplained && p->not_resident) || !p->unexplained;
+        tally(&wrong, p->rss + p->swap + p->not_resident
+                      != p->held + p->heap_in_use + p->heap_free + p->file + p->shmem + p->stacks + p->data
+                     + p->other + p->unexplained || (p->unexplained && p->not_resident) || !p->unexplained, n);
     }
-    is_number((unsigned)wrong, 0, "and the remainder that nothing explains: the books are closed in every point");
+    none_wrong(&wrong, "and the remainder that nothing explains: the books are closed in every point");
     for (unsigned n = 0; n < 50; n++) {
         p = &history.fine[n];
-        wrong += p->held != p->process + p->connections + p->requests + p->buckets + p->retained
-                 || p->requests_finished != 0xfffffff0u + n * 8ull;
+        tally(&wrong, p->held != p->process + p->connections + p->requests + p->buckets + p->retained
+                 || p->requests_finished != 0xfffffff0u + n * 8ull, n);
     }
-    is_number((unsigned)wrong, 0, "the books balance in every point, the counter has no leap");
+    none_wrong(&wrong, "the books balance in every point, the counter has no leap");
     ok(history.about.alive && history.about.generation == 3 && history.about.pid == 100, "whose it is");
 }
 

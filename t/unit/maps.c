@@ -24,7 +24,7 @@ static const void *page(uintptr_t n)
 
 static void few(void)
 {
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     is_number((unsigned)pst_maps_remove(page(1)), 0, "what was never added is not known");
     is_number((unsigned)pst_maps_add(page(1)), 1, "added");
@@ -32,18 +32,19 @@ static void few(void)
     is_number((unsigned)pst_maps_remove(page(1)), 1, "it is");
     is_number((unsigned)pst_maps_remove(page(1)), 0, "once");
     for (uintptr_t n = 0; n < 4000; n++) {
-        wrong += pst_maps_add(page(n * 3)) != 1;
+        tally(&wrong, pst_maps_add(page(n * 3)) != 1, n);
     }
     for (uintptr_t n = 0; n < 12000; n++) {
-        wrong += pst_maps_remove(page(n)) != (n % 3 == 0);
+        tally(&wrong, pst_maps_remove(page(n)) != (n % 3 == 0), n);
     }
-    is_number(wrong, 0, "4,000 at once, and only those");
+    none_wrong(&wrong, "4,000 at once, and only those");
 }
 
 static void more_than_there_is_room_for(void)
 {
     static char added[MANY];
-    unsigned known = 0, wrong = 0;
+    unsigned known = 0;
+    tally_t wrong = { 0, 0 };
 
     for (uintptr_t n = 0; n < MANY; n++) {
         added[n] = (char)pst_maps_add(page(n * 7));
@@ -52,48 +53,48 @@ static void more_than_there_is_room_for(void)
     printf("# room for %u\n", known);
     ok(known > 4096 && known < MANY, "at some time there is no room");
     for (uintptr_t n = 0; n < MANY; n++) {
-        wrong += pst_maps_remove(page(n * 7)) != added[n];
+        tally(&wrong, pst_maps_remove(page(n * 7)) != added[n], n);
     }
-    is_number(wrong, 0, "what found none is not known, all else is");
+    none_wrong(&wrong, "what found none is not known, all else is");
     for (uintptr_t n = 0; n < MANY; n++) {
-        wrong += pst_maps_remove(page(n * 7));
+        tally(&wrong, pst_maps_remove(page(n * 7)), n);
     }
-    is_number(wrong, 0, "nothing is left");
+    none_wrong(&wrong, "nothing is left");
     for (uintptr_t n = 0; n < 4000; n++) {
-        wrong += pst_maps_add(page(n)) != 1 || pst_maps_remove(page(n)) != 1;
+        tally(&wrong, pst_maps_add(page(n)) != 1 || pst_maps_remove(page(n)) != 1, n);
     }
-    is_number(wrong, 0, "and the room is there again");
+    none_wrong(&wrong, "and the room is there again");
 }
 
 static void *add_and_remove(void *first)
 {
-    uintptr_t base = (uintptr_t)first, wrong = 0;
+    static tally_t of[4];
+    uintptr_t base = (uintptr_t)first;
+    tally_t *wrong = &of[base];
 
     for (uintptr_t round = 0; round < 200; round++) {
         for (uintptr_t n = 0; n < 300; n++) {
-            wrong += pst_maps_add(page(base + n * 4)) != 1;
+            tally(wrong, pst_maps_add(page(base + n * 4)) != 1, round * 300 + n);
         }
         for (uintptr_t n = 0; n < 300; n++) {
-            wrong += pst_maps_remove(page(base + n * 4)) != 1;
+            tally(wrong, pst_maps_remove(page(base + n * 4)) != 1, round * 300 + n);
         }
     }
-    return (void *)wrong;
+    return wrong;
 }
 
 static void many_threads(void)
 {
     pthread_t threads[4];
-    uintptr_t wrong = 0;
-    void *result;
+    void *wrong;
 
     for (uintptr_t i = 0; i < 4; i++) {
         pthread_create(&threads[i], NULL, add_and_remove, (void *)i);
     }
     for (int i = 0; i < 4; i++) {
-        pthread_join(threads[i], &result);
-        wrong += (uintptr_t)result;
+        pthread_join(threads[i], &wrong);
+        none_wrong(wrong, "one of four threads side by side finds its own");
     }
-    is_number(wrong, 0, "four threads side by side each find their own");
 }
 
 /* ---- the wrappers of what libapr maps ---- */

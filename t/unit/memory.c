@@ -171,13 +171,13 @@ static void noise(void)
     pst_memory_maps_t maps;
     pst_memory_sum_t sum;
     pieces_t pieces;
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         parse(&maps, &pieces, lines[i], strlen(lines[i]), 7);
-        wrong += !whole(&maps) || (maps.rest > 12 * KB);
+        tally(&wrong, !whole(&maps) || (maps.rest > 12 * KB), i);
     }
-    is_number(wrong, 0, "lines that make no sense are left out");
+    none_wrong(&wrong, "lines that make no sense are left out");
     for (unsigned round = 0; round < 20000; round++) {
         apr_size_t len = (apr_size_t)rand() % sizeof(text);
 
@@ -193,11 +193,11 @@ static void noise(void)
             }
         }
         parse(&maps, &pieces, text, len, 1 + (apr_size_t)rand() % 500);
-        wrong += !whole(&maps);
+        tally(&wrong, !whole(&maps), round);
         pst_rollup_parse(&sum, text, len);
-        wrong += sum.rss > (apr_uint64_t)INT64_MAX;
+        tally(&wrong, sum.rss > (apr_uint64_t)INT64_MAX, round);
     }
-    is_number(wrong, 0, "noise, and text with noise in it: sums stay sums");
+    none_wrong(&wrong, "noise, and text with noise in it: sums stay sums");
 }
 
 static void rollups(void)

@@ -209,7 +209,7 @@ static void orders(void)
 /* Every window of every order is the same cut of one order over all rows, whatever was asked before. */
 static void windows(void)
 {
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     for (unsigned sort = 0; sort < PST_SORT_COUNT; sort++) {
         pst_snapshot_t sorted;
@@ -221,10 +221,10 @@ static void windows(void)
         filter.sort = PST_SORT_RESERVED;
         pst_snapshot_take(&snap, &board, &filter, NOW, pool);
         pst_snapshot_window(&snap, (pst_sort_e)sort, 0, 100, &all, pool);
-        wrong += all.count != snap.row_count || (sort == PST_SORT_RESERVED
-                 && all.rows[0]->slot.usage.reserved_bytes < all.rows[all.count - 1]->slot.usage.reserved_bytes);
+        tally(&wrong, all.count != snap.row_count || (sort == PST_SORT_RESERVED
+                 && all.rows[0]->slot.usage.reserved_bytes < all.rows[all.count - 1]->slot.usage.reserved_bytes), sort);
         for (apr_uint32_t i = 0; i < all.count && i < same.count; i++) {
-            wrong += all.rows[i]->pid != same.rows[i]->pid || all.rows[i]->slot.id != same.rows[i]->slot.id;
+            tally(&wrong, all.rows[i]->pid != same.rows[i]->pid || all.rows[i]->slot.id != same.rows[i]->slot.id, sort);
         }
         for (apr_uint32_t from = 0; from <= all.count; from++) {
             for (apr_uint32_t limit = 0; limit <= all.count; limit++) {
@@ -232,16 +232,17 @@ static void windows(void)
 
                 pst_snapshot_window(&snap, (pst_sort_e)sort, from, limit, &part, pool);
                 for (apr_uint32_t i = 0; i < part.count; i++) {
-                    wrong += part.rows[i] != all.rows[from + i] || !part.rows[i]->listed;
+                    tally(&wrong, part.rows[i] != all.rows[from + i] || !part.rows[i]->listed, sort);
                 }
                 for (apr_uint32_t i = 0; i < snap.row_count; i++) {
                     listed += snap.rows[i]->listed != 0;
                 }
-                wrong += listed != part.count || part.count != (limit < all.count - from ? limit : all.count - from);
+                tally(&wrong, listed != part.count
+                      || part.count != (limit < all.count - from ? limit : all.count - from), sort);
             }
         }
     }
-    is_number(wrong, 0, "any window is a cut of the whole order, whatever the snapshot was sorted by");
+    none_wrong(&wrong, "any window is a cut of the whole order, whatever the snapshot was sorted by");
 }
 
 /* Rows cost memory and time of who reads: there is a bound on them, and none on what is added up. */
@@ -284,7 +285,7 @@ static void many(void)
 {
     pst_board_t large;
     pst_window_t window;
-    unsigned wrong = 0;
+    tally_t wrong = { 0, 0 };
 
     make_board(&large, 5, 100, pool);
     srand(3);
@@ -304,17 +305,17 @@ static void many(void)
                     - (a->slot.usage.reserved_bytes > b->slot.usage.reserved_bytes);
 
         order = order ? order : strcmp(a->slot.client, b->slot.client);
-        wrong += (order ? order : (a->pid > b->pid) - (a->pid < b->pid)) >= 0;
+        tally(&wrong, (order ? order : (a->pid > b->pid) - (a->pid < b->pid)) >= 0, i);
     }
-    is_number(wrong, 0, "largest first, equal ones by client and child");
+    none_wrong(&wrong, "largest first, equal ones by client and child");
     for (apr_uint32_t c = 0; c < snap.child_count; c++) {
         for (apr_uint32_t r = 1; r < snap.children[c].shown; r++) {
             pst_row_t **row = snap.rows + snap.children[c].first + r;
 
-            wrong += row[-1]->slot.usage.reserved_bytes < row[0]->slot.usage.reserved_bytes;
+            tally(&wrong, row[-1]->slot.usage.reserved_bytes < row[0]->slot.usage.reserved_bytes, r);
         }
     }
-    is_number(wrong, 0, "and so within each child");
+    none_wrong(&wrong, "and so within each child");
     pst_board_close(&large);
 }
 
