@@ -21,6 +21,10 @@
 static int on_handler(request_rec *r)
 {
     pst_phase_handler(r);
+    if (!pst_handler_serves(r)) {
+        return DECLINED;
+    }
+    pst_phase_ours(r);
     return pst_handler(r);
 }
 

@@ -497,15 +497,17 @@ static apr_pool_t *make_pool(request_rec *r)
     return pool;
 }
 
+int pst_handler_serves(const request_rec *r)
+{
+    return r->handler && !strcmp(r->handler, PST_HANDLER_NAME);
+}
+
 int pst_handler(request_rec *r)
 {
     const address_t *address;
     apr_pool_t *pool;
     int status, method;
 
-    if (!r->handler || strcmp(r->handler, PST_HANDLER_NAME)) {
-        return DECLINED;
-    }
     set_headers(r, "no-store");
     address = what_to_serve(r);
     method = address->serve == SERVE_RELEASE ? M_POST : M_GET;

@@ -22,10 +22,14 @@
  *
  * Runs on the request's thread, takes no lock, reads the board only; its memory
  * is given back to the operating system before it returns.
- * @return DECLINED for other handlers; OK, also when it answered 400 or 503 itself;
+ * Only for requests that it serves.
+ * @return OK, also when it answered 400 or 503 itself;
  *         404 for another path below, 405 for a method other than GET and HEAD
  */
 int pst_handler(request_rec *r);
+
+/** Is the request for a face of ours, by its handler? */
+int pst_handler_serves(const request_rec *r);
 
 /**
  * Where the page is on the server that r asks: the first plain <Location> that sets our handler.

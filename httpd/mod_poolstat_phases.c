@@ -245,6 +245,17 @@ void pst_phase_handler(request_rec *r)
     }
 }
 
+/* Whoever looks is not whom the server is for. A request that includes a face by SSI, or was redirected to one, is
+ * somebody else's. */
+void pst_phase_ours(const request_rec *r)
+{
+    pst_account_t *account = r->main || r->prev ? NULL : pst_phase_request_account(r);
+
+    if (account) {
+        pst_account_ours(account);
+    }
+}
+
 /*
  * What cannot be read as a request is answered, logged and counted by mod_status, but never gets to
  * post_read_request.  httpd also logs a client that sends no request line in time: nothing came, and

@@ -138,6 +138,9 @@ int pst_phase_pre_connection(conn_rec *c, void *csd);
 int pst_phase_create_request(request_rec *r);
 int pst_phase_post_read_request(request_rec *r);
 void pst_phase_handler(request_rec *r);
+
+/** The request is for a face of this module. */
+void pst_phase_ours(const request_rec *r);
 int pst_phase_log_transaction(request_rec *r);
 int pst_phase_pre_close_connection(conn_rec *c);
 void pst_phase_suspend_connection(conn_rec *c, request_rec *r);

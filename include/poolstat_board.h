@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    18
+#define PST_BOARD_VERSION    19
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -195,13 +195,21 @@ typedef struct pst_shared_usage_t {
 #define PST_LINE_LEN     160
 #define PST_HANDLER_LEN   32
 
+/** Whether a slot shows a request, and of whom. */
+typedef enum {
+    PST_REQUEST_NONE = 0,
+    PST_REQUEST_OTHERS,
+    PST_REQUEST_OWN,            /**< for a face of this module */
+    PST_REQUEST_COUNT
+} pst_request_e;
+
 /** One connection, and its current request.  At most 512 bytes (the budget). */
 typedef struct pst_shared_slot_t {
     uint32_t seq;               /**< odd while the owner writes texts or opens/closes */
     uint8_t  in_use;            /**< 0 or 1 */
     uint8_t  kind;              /**< pst_kind_e */
     uint8_t  state;             /**< pst_state_e, written outside of seq */
-    uint8_t  has_request;       /**< 0 or 1: the line of a request was read, the request's part below is live */
+    uint8_t  has_request;       /**< pst_request_e; not 0: its line was read, the request's part below is live */
     uint64_t id;                /**< serial of the connection within its child, from 1 */
     uint64_t master;            /**< id of the connection a secondary belongs to, else 0 */
     uint64_t opened;            /**< time */

@@ -439,7 +439,7 @@ static void disarm(pst_shared_slot_t *slot, int texts_good)
     slot->handler[sizeof(slot->handler) - 1] = '\0';
     slot->line[sizeof(slot->line) - 1] = '\0';
     slot->in_use = slot->in_use == 1;
-    slot->has_request = slot->has_request == 1;
+    slot->has_request = slot->has_request < PST_REQUEST_COUNT ? slot->has_request : PST_REQUEST_NONE;
     if (slot->kind >= PST_KIND_COUNT) {
         slot->kind = 0;
     }

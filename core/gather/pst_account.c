@@ -368,7 +368,7 @@ static void show_request(pst_account_t *connection, pst_account_t *request, apr_
     pst_slot_begin(slot);
     memset(&slot->request, 0, sizeof(slot->request));
     slot->line[0] = slot->handler[0] = '\0';
-    slot->has_request = 0;
+    slot->has_request = PST_REQUEST_NONE;
     slot->request_started = now;
     pst_slot_end(slot);
 }
@@ -386,6 +386,16 @@ void pst_account_open_request(pst_account_t *account, apr_pool_t *pool, pst_acco
         account->slot = connection->slot;
         account->usage = &connection->slot->request;
         show_request(connection, account, now);
+    }
+}
+
+void pst_account_ours(pst_account_t *request)
+{
+    request->ours = 1;
+    if (request->slot && !pst_child.muted) {
+        pst_slot_begin(request->slot);
+        request->slot->has_request = PST_REQUEST_OWN;
+        pst_slot_end(request->slot);
     }
 }
 
@@ -407,7 +417,10 @@ static void close_request(pst_account_t *account, const pst_account_t *original)
     if (account->came) {
         PST_COUNT(requests_finished, 1);
         count_request(account->above);
-        if (!account->sized) {
+        if (account->ours) {
+            PST_COUNT(requests_own, 1);
+        }
+        else if (!account->sized) {
             PST_COUNT(requests_unsized, 1);
         }
     }
@@ -490,7 +503,7 @@ void pst_account_describe(pst_account_t *connection, apr_uint64_t started, const
     }
     if (line) {
         pst_cut(slot->line, sizeof(slot->line), line);
-        slot->has_request = 1;
+        slot->has_request = PST_REQUEST_OTHERS;
         connection->told = 1;
     }
     if (vhost) {

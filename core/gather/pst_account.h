@@ -43,6 +43,7 @@ typedef struct pst_account_t {
     apr_byte_t            crossed;      /**< it is, or was, above its limit: pst_crossing.h */
     apr_byte_t            came;         /**< request: one was read; until then its pool only waits for one */
     apr_byte_t            sized;        /**< request: it is in the histograms of sizes */
+    apr_byte_t            ours;         /**< request: for a face of this module: pst_account_ours() */
     pst_shared_usage_t    own;      /**< request: its figures where no slot shows them: usage points here then */
 } pst_account_t;
 
@@ -130,6 +131,12 @@ static APR_INLINE void pst_account_came(pst_account_t *request)
 {
     request->came = 1;
 }
+
+/**
+ * The request is for a face of this module, which is not what the server is for: it is marked as such, and kept out of what
+ * is told of requests' sizes. Owner thread.
+ */
+void pst_account_ours(pst_account_t *request);
 
 /**
  * Close an account whose pool is gone or cleared and discharged: give back its

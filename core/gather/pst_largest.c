@@ -141,7 +141,7 @@ static APR_INLINE unsigned bucket_of(apr_uint64_t peak)
 int pst_largest_count(pst_account_t *request)
 {
     pst_account_t *connection = request->above;
-    apr_uint64_t peak = request->slot && connection->told ? pst_load(&request->usage->peak_bytes) : 0;
+    apr_uint64_t peak = request->slot && connection->told && !request->ours ? pst_load(&request->usage->peak_bytes) : 0;
     unsigned bucket, handler, vhost;
 
     if (pst_child_muted() || !peak) {

@@ -142,7 +142,6 @@ static void check_slot(pst_shared_slot_t *slot)
     check_usage(&slot->usage);
     pst_snapshot_check_verdict(&slot->verdict, (apr_uint32_t)slot->id);
     if (slot->has_request) {
-        slot->has_request = 1;
         check_usage(&slot->request);
     }
     else {
@@ -212,6 +211,9 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
     child->requests_reserved_bytes = pst_plus(child->requests_reserved_bytes, slot->request.reserved_bytes);
     child->connections_reserved_bytes = pst_plus(child->connections_reserved_bytes,
                                              pst_minus(slot->usage.reserved_bytes, slot->request.reserved_bytes));
+    if (slot->has_request == PST_REQUEST_OWN) {
+        child->own_reserved_bytes = pst_plus(child->own_reserved_bytes, slot->request.reserved_bytes);
+    }
     row->used_bytes = pst_minus(slot->usage.reserved_bytes, slot->usage.slack_bytes);
     row->request_used_bytes = pst_minus(slot->request.reserved_bytes, slot->request.slack_bytes);
     row->pid = child->head.owner;

@@ -100,6 +100,7 @@ typedef struct pst_child_row_t {
     apr_uint64_t growths;
     apr_uint64_t connections_reserved_bytes; /**< connections, without their current requests */
     apr_uint64_t requests_reserved_bytes;    /**< current requests */
+    apr_uint64_t own_reserved_bytes;    /**< of these, those for faces of this module */
     apr_uint64_t retained_bytes;        /**< held - reserved - buckets, never below 0 */
     apr_uint64_t unexplained_bytes;     /**< RSS + swap - what is explained; 0 if that is more, or not known yet */
     apr_uint64_t not_resident_bytes;    /**< what is explained - RSS - swap; 0 if that is more, or not known yet */

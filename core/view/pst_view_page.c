@@ -223,12 +223,26 @@ static void print_total(pst_emit_t *emit, const pst_page_t *page)
 
 /* ---- live ---- */
 
+/* The child that is drawn at first: that which comes first, but whoever looks at this page makes none first by it. */
+static apr_uint32_t drawn_first(const pst_snapshot_t *snapshot)
+{
+    const pst_child_row_t *first = snapshot->child_count ? snapshot->children : NULL;
+
+    for (apr_uint32_t i = 1; i < snapshot->child_count && snapshot->sort == PST_SORT_RESERVED; i++) {
+        const pst_child_row_t *child = &snapshot->children[i];
+
+        if (pst_minus(child->reserved_bytes, child->own_reserved_bytes)
+            > pst_minus(first->reserved_bytes, first->own_reserved_bytes)) {
+            first = child;
+        }
+    }
+    return first ? first->head.owner : 0;
+}
+
 /* A place for chart.js to draw in, and what it cannot know: where to ask, and about whom at first. */
 static void print_live(pst_emit_t *emit, const pst_page_t *page)
 {
-    const pst_snapshot_t *snapshot = page->snapshot;
-    apr_uint32_t wanted = page->args->filter.pid ? page->args->filter.pid
-                        : snapshot->child_count ? snapshot->children[0].head.owner : 0;
+    apr_uint32_t wanted = page->args->filter.pid ? page->args->filter.pid : drawn_first(page->snapshot);
 
     PIECE(emit, &pst_web_live, TEXT("base", page->base),
           NUMBER("pid", wanted));

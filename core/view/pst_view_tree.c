@@ -283,6 +283,7 @@ static void print_request(pst_emit_t *emit, const pst_snapshot_t *snapshot, cons
     pst_emit_object(emit, "request");
     pst_emit_text(emit, "line", slot->line);
     pst_emit_text(emit, "handler", slot->handler);
+    pst_emit_flag(emit, "own", slot->has_request == PST_REQUEST_OWN);
     pst_emit_seconds(emit, "age_seconds", pst_view_age(snapshot, slot->request_started), 3);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
         pst_metric_e metric = pst_usage_metrics.metrics[i];

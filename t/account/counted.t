@@ -40,7 +40,7 @@ for my $name (sort keys %how) {
             $p = $child->{requests_finished} - $first - $asked + 1;
             $p == $sent && $a == $child->{requests_finished} - 1;
         }), "$name: $what: $sent requests") or diag("counted $p, mod_status $a, poolstat $child->{requests_finished}");
-        is($child->{requests_unsized} + $child->{request_sizes}{requests}, $child->{requests_finished},
+        is($child->{requests_unsized} + $child->{requests_own} + $child->{request_sizes}{requests}, $child->{requests_finished},
             "$name: $what: with a size or without");
     };
     my $closed = sub { my ($conn, $what) = @_; ok($conn->closed(20), "$name: $what: over"); };

@@ -116,7 +116,7 @@ subtest 'every request is counted' => sub {
         $json = $s->json;
         @wrong = ();
         for my $child (@{ $json->{children} }) {
-            my $sum = $child->{request_sizes}{requests} + $child->{requests_unsized};
+            my $sum = $child->{request_sizes}{requests} + $child->{requests_unsized} + $child->{requests_own};
             push @wrong, "$child->{pid}: $sum of $child->{requests_finished}" if $sum != $child->{requests_finished};
         }
         # a request counts when its pool goes, after its answer: another child may be faster
@@ -136,6 +136,35 @@ subtest 'every request is counted' => sub {
     }
     is_deeply(\@wrong, [], 'so do buckets, handlers and vhosts');
     ok(sizes_of($json->{total}, 'handlers', '')->{all} >= 4, 'those refused before a handler have an empty one');
+};
+
+# pages, JSON and the like take memory themselves: on a quiet server they would be all that is listed
+subtest 'our own requests' => sub {
+    my $own = sub { my $n = 0; $n += $_->{requests_own} for @{ $s->json->{children} }; return $n };
+    my $before = $own->();
+    my @faces = ('/pool-status', '/pool-status?auto', '/pool-status/json', '/pool-status/metrics', '/pool-status/history',
+        '/pool-status/profile', '/pool-status/nothing');
+    for my $face (@faces) { cmp_ok(length $s->fetch($face)->{body}, '>', 0, $face) }
+    # the look before these, and that which is answered now, which does not count itself
+    ok(wait_for(sub { $own->() >= $before + @faces + 1 }, 10), 'are counted apart');
+    my $json = $s->json;
+    for my $of ($json->{total}, @{ $json->{children} }) {
+        is(scalar(grep { $_->{line} =~ m{^\S+ /pool-status} } @{ $of->{largest_requests} }), 0, 'not among the largest');
+        is(scalar(grep { !$_->{other} && $_->{handler} eq 'pool-status' } @{ $of->{request_sizes}{handlers} }), 0, 'in no histogram');
+    }
+    my @running = map { $_->{request} } grep { $_->{request} } rows($json);
+    is_deeply([map { $_->{own} ? 1 : 0 } grep { $_->{line} =~ m{ /pool-status/json} } @running], [1], 'marked while it runs');
+    my $p = PST::Probe->start('pool=request&bytes=20000', hold => ['hold'], port => $s->port, ask => $s->port);
+    my $pid = $p->arrived('hold')->{pid};
+    $json = $s->json;
+    ok(!row_of($json, $p->name)->{request}{own}, 'others are not');
+    # larger than all others without what the page itself takes
+    $p->finish;
+    my $big = PST::Probe->start('pool=subpool&bytes=300000', hold => ['hold'], port => $s->port, ask => $s->port);
+    $pid = $big->arrived('hold')->{pid};
+    my ($first) = $s->fetch('/pool-status')->{body} =~ /data-pid="(\d+)"/;
+    is($first, $pid, 'nor is the child that answers drawn first for it');
+    $big->finish;
 };
 
 subtest 'the smallest falls out' => sub {

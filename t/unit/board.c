@@ -746,11 +746,11 @@ static void hostile(pst_board_t *board)
     for (int value = 0; value < 256; value++) {
         slot->in_use = slot->kind = slot->state = slot->has_request = (uint8_t)value;
         pst_slot_copy(&copy, slot);
-        tally(&wrong, copy.in_use != (value == 1) || copy.has_request != (value == 1)
+        tally(&wrong, copy.in_use != (value == 1) || copy.has_request != (value < PST_REQUEST_COUNT ? value : 0)
                  || copy.kind != (value < PST_KIND_COUNT ? value : 0)
                  || copy.state != (value < PST_STATE_COUNT ? value : 0), (unsigned)value);
     }
-    none_wrong(&wrong, "flags are 0 or 1, kind and state are in range, whatever stands there");
+    none_wrong(&wrong, "flags are 0 or 1, kind, state and whose request are in range, whatever stands there");
 }
 
 int main(void)

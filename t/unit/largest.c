@@ -114,6 +114,34 @@ static void unsized(pst_account_t *connection)
     is_number(block->requests_unsized, 3, "and the second has its size");
 }
 
+static void ours(pst_account_t *connection)
+{
+    apr_uint64_t own = block->requests_own;
+    pst_account_t request;
+
+    fresh();
+    pst_account_open_request(&request, pool, connection, 1);
+    pst_account_came(&request);
+    pst_account_describe(connection, 0, "GET /pool-status", NULL, NULL, "pool-status");
+    request.usage->peak_bytes = 1 << 30;
+    ok(!take()->own_reserved_bytes, "a request that nobody said is ours");
+    request.usage->reserved_bytes = 12345;
+    pst_account_ours(&request);
+    is_number(take()->own_reserved_bytes, 12345, "one that is: its bytes are told apart");
+    is_number(snap.rows[0]->slot.has_request, PST_REQUEST_OWN, "and it is marked");
+    ok(!pst_largest_count(&request), "it is none of the largest");
+    pst_account_close(&request, &request);
+    is_number(take()->sizes.all.requests, 0, "and in no histogram");
+    is_number(block->requests_own - own, 1, "it has a count of its own");
+    is_number(block->requests_unsized, 0, "and is not one without a size");
+    is_number(take()->own_reserved_bytes, 0, "nothing of it stays");
+    pst_account_open_request(&request, pool, connection, 1);
+    pst_account_describe(connection, 0, "GET /else", NULL, NULL, "h");
+    take();
+    is_number(snap.rows[0]->slot.has_request, PST_REQUEST_OTHERS, "the next one is not marked by it");
+    pst_account_close(&request, &request);
+}
+
 static apr_uint64_t of_name(const pst_sizes_row_t *rows, apr_uint32_t count, const char *name)
 {
     for (apr_uint32_t i = 0; i < count; i++) {
@@ -417,6 +445,7 @@ int main(void)
     open_connection(&connection, "one.example");
     buckets(&connection);
     unsized(&connection);
+    ours(&connection);
     names();
     the_largest(&connection);
     over_all();
