@@ -18,12 +18,12 @@ static pst_block_t blocks[PST_BLOCK_COUNT + WINDOW];
 
 static apr_uint32_t window_of(const void *at)
 {
-    return (pst_block_hash(at) >> 13) % PST_BLOCK_COUNT;
+    return (apr_uint32_t)(((apr_uint64_t)(apr_uintptr_t)at >> 4) * 0x9e3779b97f4a7c15u >> 45) % PST_BLOCK_COUNT;
 }
 
 static void filter(const void *at, int sign)
 {
-    __atomic_add_fetch(&pst_block_filter[pst_block_hash(at) % PST_BLOCK_FILTER], (apr_uint16_t)sign, __ATOMIC_RELAXED);
+    __atomic_add_fetch(pst_block_filter_of(at), (apr_uint16_t)sign, __ATOMIC_RELAXED);
 }
 
 /* @return the entry, turned from one word to the other by this thread; or -1 */
@@ -57,7 +57,8 @@ int pst_block_add(const void *at, const pst_block_t *block)
 
 int pst_block_take(const void *at, pst_block_t *block)
 {
-    long i = turn(at, (apr_uintptr_t)at, TAKEN);
+    /* NULL is freed, too, and is what an empty entry says */
+    long i = (apr_uintptr_t)at > TAKEN ? turn(at, (apr_uintptr_t)at, TAKEN) : -1;
 
     if (i < 0) {
         return 0;

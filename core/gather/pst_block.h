@@ -11,7 +11,7 @@
 #include <apr.h>
 
 #define PST_BLOCK_COUNT  8192u      /* sampled blocks that live at a time */
-#define PST_BLOCK_FILTER 4096u
+#define PST_BLOCK_FILTER 8192u
 
 typedef struct pst_block_t {
     apr_uint32_t site;              /**< pst_site.h: who is charged */
@@ -22,22 +22,22 @@ typedef struct pst_block_t {
 /** How many sampled blocks have an address that falls here: nearly always 0, and then there is nothing to look for. */
 extern apr_uint16_t pst_block_filter[PST_BLOCK_FILTER];
 
-static APR_INLINE apr_uint32_t pst_block_hash(const void *at)
+/** Blocks beside each other fall beside each other: no hash is worth its instructions. */
+static APR_INLINE apr_uint16_t *pst_block_filter_of(const void *at)
 {
-    return (apr_uint32_t)(((apr_uint64_t)(apr_uintptr_t)at >> 4) * 0x9e3779b97f4a7c15u >> 32);
+    return &pst_block_filter[(apr_uintptr_t)at >> 4 & (PST_BLOCK_FILTER - 1)];
 }
 
 /** May this be a sampled block? A few instructions; 0 is certain. */
 static APR_INLINE int pst_block_maybe(const void *at)
 {
-    return __builtin_expect(__atomic_load_n(&pst_block_filter[pst_block_hash(at) % PST_BLOCK_FILTER],
-                                            __ATOMIC_RELAXED) != 0, 0);
+    return __builtin_expect(__atomic_load_n(pst_block_filter_of(at), __ATOMIC_RELAXED) != 0, 0);
 }
 
 /** Remember a block. @return 0 if there was no room */
 int pst_block_add(const void *at, const pst_block_t *block);
 
-/** Forget a block. @return whether it was one; then *block says what it was */
+/** Forget a block. @param at may be NULL @return whether it was one; then *block says what it was */
 int pst_block_take(const void *at, pst_block_t *block);
 
 /** Forget all, one by one. One thread at a time. @param gone is told of each */

@@ -22,7 +22,7 @@ typedef struct pst_real_t {
 #include "pst_hooks.def"
 } pst_real_t;
 
-extern pst_real_t pst_real;
+extern pst_real_t pst_real __attribute__((visibility("hidden")));
 
 /** Fill it in: addresses as this module is linked, so before its own slots are rewritten, too. */
 void pst_real_find(void);

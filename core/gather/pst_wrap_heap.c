@@ -9,8 +9,7 @@
  * saw, as by a stored pointer to free(): it is forgotten then.
  *
  * Rules in here: no lock, no allocation, no errno, and nothing that is wrapped is called, but by what unwinds the
- * stack:
- * `inside` keeps that out.
+ * stack: `inside` keeps that out.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -141,29 +140,39 @@ static __attribute__((noinline)) void sample_block(void *at, size_t size, apr_ui
     errno = error;
 }
 
-/* A block was handed out. */
-static inline __attribute__((always_inline)) void *handed_out(void *at, size_t size, apr_uintptr_t caller)
+/* What is rare about it: the address is known, or the thread's counter ran out. */
+static __attribute__((noinline)) void *note_block(void *at, size_t size, apr_uintptr_t caller)
+{
+    if (pst_block_maybe(at)) {
+        lose(at);
+    }
+    if (heap_counter.left < 0) {
+        sample_block(at, size, caller);
+    }
+    return at;
+}
+
+/* A block was handed out. Part of the wrapper, whose caller is asked for where it is needed: earlier, it would be kept
+ * at hand by all calls. */
+static inline __attribute__((always_inline)) void *handed_out(void *at, size_t size)
 {
     if (__builtin_expect(!at, 0)) {
         return at;
     }
-    if (pst_block_maybe(at)) {
-        lose(at);
-    }
-    if (__builtin_expect((heap_counter.left -= (apr_int64_t)size) < 0, 0)) {
-        sample_block(at, size, caller);
+    if (__builtin_expect((heap_counter.left -= (apr_int64_t)size) < 0, 0) || pst_block_maybe(at)) {
+        return note_block(at, size, CALLER);
     }
     return at;
 }
 
 void *pst_wrap_heap_malloc(size_t size)
 {
-    return handed_out(pst_real.heap_malloc(size), size, CALLER);
+    return handed_out(pst_real.heap_malloc(size), size);
 }
 
 void *pst_wrap_heap_calloc(size_t count, size_t size)
 {
-    return handed_out(pst_real.heap_calloc(count, size), count * size, CALLER);   /* it fails where that does not fit */
+    return handed_out(pst_real.heap_calloc(count, size), count * size);   /* it fails where that does not fit */
 }
 
 void pst_wrap_heap_free(void *at)
@@ -190,14 +199,13 @@ static aside_t put_aside(const void *at)
     return aside;
 }
 
-static inline __attribute__((always_inline)) void *moved(const aside_t *aside, void *from, void *to, size_t size,
-                                                        apr_uintptr_t caller)
+static inline __attribute__((always_inline)) void *moved(const aside_t *aside, void *from, void *to, size_t size)
 {
     if (to || !size) {
         if (aside->was) {
             forget_block(&aside->block);
         }
-        return handed_out(to, size, caller);
+        return handed_out(to, size);
     }
     if (aside->was && !pst_block_add(from, &aside->block)) {    /* it failed: the old block is there still */
         forget_block(&aside->block);
@@ -209,7 +217,7 @@ void *pst_wrap_heap_realloc(void *at, size_t size)
 {
     aside_t aside = put_aside(at);
 
-    return moved(&aside, at, pst_real.heap_realloc(at, size), size, CALLER);
+    return moved(&aside, at, pst_real.heap_realloc(at, size), size);
 }
 
 void *pst_wrap_heap_reallocarray(void *at, size_t count, size_t size)
@@ -217,7 +225,7 @@ void *pst_wrap_heap_reallocarray(void *at, size_t count, size_t size)
     aside_t aside = put_aside(at);
     void *to = pst_real.heap_reallocarray(at, count, size);
 
-    return moved(&aside, at, to, to ? count * size : count && size, CALLER);
+    return moved(&aside, at, to, to ? count * size : count && size);
 }
 
 int pst_wrap_heap_posix_memalign(void **to, size_t alignment, size_t size)
@@ -225,29 +233,29 @@ int pst_wrap_heap_posix_memalign(void **to, size_t alignment, size_t size)
     int rv = pst_real.heap_posix_memalign(to, alignment, size);
 
     if (rv == 0) {
-        handed_out(*to, size, CALLER);
+        handed_out(*to, size);
     }
     return rv;
 }
 
 void *pst_wrap_heap_aligned_alloc(size_t alignment, size_t size)
 {
-    return handed_out(pst_real.heap_aligned_alloc(alignment, size), size, CALLER);
+    return handed_out(pst_real.heap_aligned_alloc(alignment, size), size);
 }
 
 void *pst_wrap_heap_memalign(size_t alignment, size_t size)
 {
-    return handed_out(pst_real.heap_memalign(alignment, size), size, CALLER);
+    return handed_out(pst_real.heap_memalign(alignment, size), size);
 }
 
 void *pst_wrap_heap_valloc(size_t size)
 {
-    return handed_out(pst_real.heap_valloc(size), size, CALLER);
+    return handed_out(pst_real.heap_valloc(size), size);
 }
 
 void *pst_wrap_heap_pvalloc(size_t size)
 {
-    return handed_out(pst_real.heap_pvalloc(size), size, CALLER);
+    return handed_out(pst_real.heap_pvalloc(size), size);
 }
 
 /* -- mappings --------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #endif
 #include "tap.h"
 #include "child_double.h"
+#include "pst_block.h"
 #include "pst_profile.h"
 #include "pst_site.h"
 #include "pst_wrap_heap.h"
@@ -84,6 +85,23 @@ static void each_function(void)
     holds(&none, 0, 0, "all freed");
     pst_wrap_heap_free(NULL);
     holds(&none, 0, 0, "nothing freed");
+}
+
+/* What is freed as NULL is no block: not even where the look-up is not spared, as a block with such an address lives. */
+static void freed_null(void)
+{
+    held_t none = held(PST_SCOPE_HEAP);
+    const apr_uintptr_t apart = (apr_uintptr_t)16 * PST_BLOCK_FILTER;
+    void *at = pst_wrap_heap_memalign(apart, 100);
+
+    ok(at && pst_block_maybe(NULL), "an address that NULL is taken for");
+    for (int i = 0; i < 100; i++) {
+        pst_wrap_heap_free(NULL);
+    }
+    holds(&none, chunk(at), 1, "nothing freed a hundred times");
+    ok(pst_block_maybe(at), "the block can be found");
+    pst_wrap_heap_free(at);
+    holds(&none, 0, 0, "freed");
 }
 
 static void moves(void)
@@ -305,6 +323,7 @@ int main(void)
     is_number((unsigned)pst_profile_switch(1), APR_SUCCESS, "on, each byte");
     is_number(pst_load(&block->heap_profile_rate), 1, "the board says so");
     each_function();
+    freed_null();
     moves();
     freed_unseen();
     redirected();
