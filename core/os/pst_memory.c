@@ -94,7 +94,7 @@ static const char *after(const char *line, const char *key)
 {
     apr_size_t len = strlen(key);
 
-    return strncmp(line, key, len) ? NULL : line + len;
+    return *line != *key || strncmp(line, key, len) ? NULL : line + len;
 }
 
 /* -- files ------------------------------------------------------------------ */
