@@ -18,7 +18,7 @@ make_path($top, { mode => 0755 });
 
 my %tool = map { my $name = $_; map { ("$_/$name" => $name) x !!-x "$_/$name" } split /:/, $ENV{PATH} }
     qw(sh cat tr sed rm mktemp tee tail ls grep chmod);
-my @build = qw(gcc libc6-dev apache2-dev libncurses-dev);
+my @build = qw(gcc libc6-dev apache2-dev libncurses-dev libdw-dev);
 
 # apt_says => names that apt-cache knows
 sub machine {
