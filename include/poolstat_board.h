@@ -54,7 +54,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    19
+#define PST_BOARD_VERSION    20
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */

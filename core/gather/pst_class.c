@@ -185,6 +185,7 @@ static apr_uint32_t find_class(const pst_creator_t *creator, const char *tag)
     return 0;
 }
 
+/* Counters only grow: a pool that moves was created in both classes, and left one of them. */
 static void move(pst_record_t *record, apr_uint32_t to)
 {
     apr_uint32_t from = record->of_class;
@@ -192,7 +193,7 @@ static void move(pst_record_t *record, apr_uint32_t to)
     record->of_class = to;
     pst_add(&pst_classes[to].row->class_pools_created, 1);
     pst_class_charge(to, (apr_int64_t)record->reserved, record->reserved);
-    pst_add(&pst_classes[from].row->class_pools_created, -1);
+    pst_add(&pst_classes[from].row->class_pools_left, 1);
     pst_class_charge(from, -(apr_int64_t)record->reserved, 0);
     if (record->samples) {
         pst_site_moved(record);
@@ -204,7 +205,8 @@ static int rename_class(pst_creator_t *creator, apr_uint32_t which, const char *
 {
     pst_class_t *c = &pst_classes[which];
 
-    if (c->tag || creator->mixed || pst_load(&c->row->class_pools_created) != 1
+    if (c->tag || creator->mixed
+        || pst_load(&c->row->class_pools_created) - pst_load(&c->row->class_pools_left) != 1
         || pst_load(&c->row->class_pools_destroyed)) {
         return 0;
     }

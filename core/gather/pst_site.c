@@ -68,7 +68,8 @@ typedef struct {
     apr_uint32_t turn;          /* how often the row was given away */
     apr_uint32_t depth;
     apr_uint32_t scope, of_class;
-    apr_uint64_t live_samples, ever_samples, ever_bytes, ever_sampled_bytes;
+    apr_uint64_t live_samples;
+    apr_uint64_t ever_samples, ever_bytes, ever_sampled_bytes; /* without those that left */
     pst_shared_frame_t blamed;  /* whose place; 0: nobody's */
     pst_shared_frame_t frames[PST_SITE_FRAMES];
 } site_t;
@@ -292,6 +293,7 @@ static void write_row(site_t *site)
     row->of_class = site->of_class;
     memcpy(row->frames, site->frames, sizeof(row->frames));
     row->site_live_bytes = row->site_ever_bytes = row->site_live_samples = row->site_ever_samples = 0;
+    row->site_left_bytes = row->site_left_samples = row->site_left_sampled_bytes = 0;
     row->site_live_sampled_bytes = row->site_ever_sampled_bytes = row->site_kept_bytes = row->site_kept_samples = 0;
     row->in_use = 1;
     pst_seq_end(&row->seq);
@@ -355,16 +357,29 @@ static void charge_live(apr_uint32_t which, const sample_t *sample, int sign)
     }
 }
 
-static void charge_ever(apr_uint32_t which, const sample_t *sample, int sign)
+static void charge_ever(apr_uint32_t which, const sample_t *sample)
 {
     site_t *site = &g.sites[which];
 
-    site->ever_samples += (apr_uint64_t)(apr_int64_t)sign;
-    site->ever_bytes += (apr_uint64_t)(sign * (apr_int64_t)sample->weight);
-    site->ever_sampled_bytes += (apr_uint64_t)(sign * (apr_int64_t)sample->size);
-    pst_add(&site->row->site_ever_samples, sign);
-    pst_add(&site->row->site_ever_bytes, sign * (apr_int64_t)sample->weight);
-    pst_add(&site->row->site_ever_sampled_bytes, sign * (apr_int64_t)sample->size);
+    site->ever_samples++;
+    site->ever_bytes += sample->weight;
+    site->ever_sampled_bytes += sample->size;
+    pst_add(&site->row->site_ever_samples, 1);
+    pst_add(&site->row->site_ever_bytes, (apr_int64_t)sample->weight);
+    pst_add(&site->row->site_ever_sampled_bytes, (apr_int64_t)sample->size);
+}
+
+/* It is another site's now. What the board tells only grows. */
+static void leave_ever(apr_uint32_t which, const sample_t *sample)
+{
+    site_t *site = &g.sites[which];
+
+    site->ever_samples--;
+    site->ever_bytes -= sample->weight;
+    site->ever_sampled_bytes -= sample->size;
+    pst_add(&site->row->site_left_samples, 1);
+    pst_add(&site->row->site_left_bytes, (apr_int64_t)sample->weight);
+    pst_add(&site->row->site_left_sampled_bytes, (apr_int64_t)sample->size);
 }
 
 /* -- samples -------------------------------------------------------------- */
@@ -442,7 +457,7 @@ static void add_sample(pst_record_t *record, apr_uint32_t site, apr_size_t size,
     apr_uint32_t i = take_sample(&g.profile);
 
     made.weight = pst_site_weight(size, g.rate);
-    charge_ever(site, &made, 1);
+    charge_ever(site, &made);
     if (!i) {
         pst_add(&g.block->samples_lost, 1);
         return;
@@ -761,8 +776,8 @@ static void move_sample(sample_t *sample, apr_uint32_t to)
     charge_live(from, sample, -1);
     charge_live(to, sample, 1);
     if (sample->is == PROFILE) {
-        charge_ever(from, sample, -1);
-        charge_ever(to, sample, 1);
+        charge_ever(to, sample);
+        leave_ever(from, sample);
     }
 }
 
@@ -801,7 +816,7 @@ static int charge_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *
     }
     site = find_trace(base, own, to);
     if (site >= 0) {
-        charge_ever((apr_uint32_t)site, sample, 1);
+        charge_ever((apr_uint32_t)site, sample);
         charge_live((apr_uint32_t)site, sample, 1);
     }
     leave();
@@ -821,7 +836,7 @@ static __attribute__((noinline)) int charge_new(apr_uintptr_t base, apr_uintptr_
     }
     site = find_site(stack.frames, stack.frame_count, to->scope, 0);
     add_trace(&stack, own, to, site);
-    charge_ever(site, sample, 1);
+    charge_ever(site, sample);
     charge_live(site, sample, 1);
     leave();
     return (int)site;

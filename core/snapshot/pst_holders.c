@@ -48,12 +48,13 @@ static pst_holder_t *find(pst_holder_t *all, apr_uint32_t *count, const char *mo
 static void add(pst_holder_t *to, const pst_site_row_t *site)
 {
     pst_held_e held = held_of(site->row.scope);
+    apr_uint64_t ever = pst_minus(site->row.site_ever_bytes, site->row.site_left_bytes);
 
     to->live[held] = pst_plus(to->live[held], site->row.site_live_bytes);
-    to->ever[held] = pst_plus(to->ever[held], site->row.site_ever_bytes);
+    to->ever[held] = pst_plus(to->ever[held], ever);
     to->live_all = pst_plus(to->live_all, site->row.site_live_bytes);
-    to->ever_all = pst_plus(to->ever_all, site->row.site_ever_bytes);
-    to->samples = pst_plus(to->samples, site->row.site_ever_samples);
+    to->ever_all = pst_plus(to->ever_all, ever);
+    to->samples = pst_plus(to->samples, pst_minus(site->row.site_ever_samples, site->row.site_left_samples));
 }
 
 static int by_live(const void *one, const void *two)

@@ -30,8 +30,7 @@ static void derive(pst_class_row_t *class)
 {
     const pst_shared_class_t *row = &class->row;
 
-    class->pools = row->class_pools_created > row->class_pools_destroyed
-                       ? row->class_pools_created - row->class_pools_destroyed : 0;
+    class->pools = pst_minus(row->class_pools_created, pst_plus(row->class_pools_destroyed, row->class_pools_left));
     class->lifetime_mean = row->class_pools_destroyed ? row->class_lifetime_seconds / row->class_pools_destroyed : 0;
 }
 
@@ -54,7 +53,7 @@ static int take_class(pst_class_row_t *to, const pst_shared_class_t *from, apr_u
     pst_snapshot_check_verdict(&row->verdict, 0);
     to->index = index;
     derive(to);
-    return row->class_pools_created != 0;
+    return row->class_pools_created > row->class_pools_left;
 }
 
 static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint32_t index)
@@ -77,7 +76,7 @@ static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint
 #define PST_METRIC_SITE(...) row->PST_FIELD(__VA_ARGS__) = pst_sane(row->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     to->index = index;
-    return row->site_ever_samples || row->site_kept_samples;
+    return row->site_ever_samples > row->site_left_samples || row->site_kept_samples;
 }
 
 static int by_reserved(const void *one, const void *two)
@@ -219,6 +218,7 @@ void pst_class_add(pst_class_row_t *sum, const pst_class_row_t *class)
 
     add_verdict(&to->verdict, &row->verdict);
     to->class_pools_created = pst_plus(to->class_pools_created, row->class_pools_created);
+    to->class_pools_left = pst_plus(to->class_pools_left, row->class_pools_left);
     to->class_pools_destroyed = pst_plus(to->class_pools_destroyed, row->class_pools_destroyed);
     to->class_reserved_bytes = pst_plus(to->class_reserved_bytes, row->class_reserved_bytes);
     to->class_peak_bytes = pst_plus(to->class_peak_bytes, row->class_peak_bytes);

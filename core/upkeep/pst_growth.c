@@ -393,9 +393,9 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
 /* A class's live pools: between two reads one may have come or gone. */
 static apr_uint64_t live_pools(const pst_shared_class_t *row)
 {
-    apr_uint64_t destroyed = pst_load(&row->class_pools_destroyed);
+    apr_uint64_t gone = pst_load(&row->class_pools_destroyed) + pst_load(&row->class_pools_left);
 
-    return pst_minus(pst_load(&row->class_pools_created), destroyed);
+    return pst_minus(pst_load(&row->class_pools_created), gone);
 }
 
 void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)

@@ -12,6 +12,7 @@
 #include "pst_array.h"
 #include "pst_object.h"
 #include "pst_view_profile.h"
+#include "pst_figure.h"
 
 #define LINE (128 + PST_SITE_FRAMES * 20)
 
@@ -62,10 +63,12 @@ static apr_uint64_t pieces(apr_uint64_t bytes, apr_uint64_t samples, apr_uint64_
 
 static counts_t counts_of(const pst_shared_site_t *row)
 {
+    apr_uint64_t ever = pst_minus(row->site_ever_bytes, row->site_left_bytes);
     counts_t counts = { pieces(row->site_live_bytes, row->site_live_samples, row->site_live_sampled_bytes),
                         row->site_live_bytes,
-                        pieces(row->site_ever_bytes, row->site_ever_samples, row->site_ever_sampled_bytes),
-                        row->site_ever_bytes };
+                        pieces(ever, pst_minus(row->site_ever_samples, row->site_left_samples),
+                               pst_minus(row->site_ever_sampled_bytes, row->site_left_sampled_bytes)),
+                        ever };
 
     return counts;
 }

@@ -86,6 +86,8 @@ static apr_uint64_t live(const pst_shared_site_t *row) { return row->site_live_b
 static apr_uint64_t ever(const pst_shared_site_t *row) { return row->site_ever_bytes; }
 static apr_uint64_t live_samples(const pst_shared_site_t *row) { return row->site_live_samples; }
 static apr_uint64_t ever_samples(const pst_shared_site_t *row) { return row->site_ever_samples; }
+static apr_uint64_t left_samples(const pst_shared_site_t *row) { return row->site_left_samples; }
+static apr_uint64_t left_bytes(const pst_shared_site_t *row) { return row->site_left_bytes; }
 static apr_uint64_t used(const pst_shared_site_t *row) { return row->site_ever_samples != 0; }
 
 static void exact(void)
@@ -207,7 +209,9 @@ static void paths(void)
 
 static void moves(void)
 {
+    static pst_shared_site_t before[PST_SITE_COUNT];
     pst_account_t request = { .scope = PST_SCOPE_REQUEST };
+    unsigned fell = 0;
     pst_record_t a, b;
 
     fresh(1);
@@ -221,7 +225,27 @@ static void moves(void)
     pst_snapshot_take(&snap, &board, &all, NOW, pool);
     is_number(snap.site_count, 2, "a pool that changes scope and class takes its samples along");
     is_number(sum_of(live_samples), 2, "none twice");
-    is_number(sum_of(ever_samples), 2, "neither of ever");
+    is_number(sum_of(ever_samples), 3, "the one that moved came to both");
+    is_number(sum_of(left_samples), 1, "and left one of them");
+    for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
+        before[i] = *pst_board_site(&board, block, i);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        a.of_class = i % 7;
+        a.account = i % 3 ? &request : b.account;
+        pst_site_moved(&a);
+        for (unsigned j = 0; j < PST_SITE_COUNT; j++) {
+            const pst_shared_site_t *row = pst_board_site(&board, block, j);
+
+            fell += row->site_ever_bytes < before[j].site_ever_bytes || row->site_ever_samples < before[j].site_ever_samples
+                    || row->site_ever_sampled_bytes < before[j].site_ever_sampled_bytes
+                    || row->site_left_samples < before[j].site_left_samples;
+            before[j] = *row;
+        }
+    }
+    is_number(fell, 0, "no counter falls, however often it moves");
+    is_number(sum_of(ever_samples) - sum_of(left_samples), 2, "none twice of ever");
+    is_number(sum_of(ever) - sum_of(left_bytes), 2 * 8192, "nor of its bytes");
     pst_site_drop(&a, 1);
     pst_site_drop(&b, 1);
     is_number(sum_of(live), 0, "and they end where they are");

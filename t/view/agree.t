@@ -12,7 +12,7 @@ use PST::Server;
 use Test::More;
 
 # What a face does not show, by thing: figures, or * for the thing as a whole.
-my @class_counters = qw(class_pools_created class_pools_destroyed class_lifetime_seconds);
+my @class_counters = qw(class_pools_created class_pools_left class_pools_destroyed class_lifetime_seconds);
 my @releases  = qw(releases release_allocators_bytes release_heap_bytes released_time);
 my @books     = qw(board_bytes books_time books_cost heap_time heap_cost maps_time maps_cost books_put_off);
 my @told      = qw(cleanups_registered child_reserved_bytes child_peak_time pools_created pools_destroyed pools_cleared connections_opened unslotted_connections
@@ -34,8 +34,8 @@ my %without = (
         total   => [qw(growths child_peak_bytes pools_created pools_destroyed connections_opened unslotted_connections private_dirty_bytes heap_in_use_bytes heap_free_bytes)],
         connection    => [qw(growths growing)],
         request       => [qw(used_bytes slack_bytes growths growing)],
-        'total class' => [qw(class_lifetime_seconds class_growing)],
-        'total site'  => [qw(site_live_sampled_bytes site_ever_sampled_bytes site_kept_samples)],
+        'total class' => [qw(class_pools_left class_lifetime_seconds class_growing)],
+        'total site'  => [qw(site_live_sampled_bytes site_ever_sampled_bytes site_left_bytes site_left_samples site_left_sampled_bytes site_kept_samples)],
         generation    => [ map "generation_$_", qw(started ended children_ended children_lost process_start_first_bytes process_start_sum_bytes
             process_start_max_bytes process_end_sum_bytes process_end_max_bytes private_start_first_bytes private_start_sum_bytes
             private_start_max_bytes private_end_sum_bytes private_end_max_bytes children_measured rss_start_sum_bytes rss_start_max_bytes
