@@ -26,6 +26,12 @@
  *   heap=N heap_bytes=B heap_free=none|all|pinned|half
  *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed, or
  *                    every second one
+ *   keep=KIND        heap= blocks of heap_bytes= each, beside pools, until let_go=1; taken by poolprobe_keep():
+ *                    malloc calloc realloc (from a quarter) strdup memalign mmap, or thread: waits, with a stack
+ *                    of its own; or
+ *   truth=KIND       the same, but pool (the child's), malloc or mmap alone: seven, two and one of ten blocks by
+ *                    poolprobe_seventy(), _twenty(), _ten()
+ *   let_go=1         free, unmap and end all that was kept so in this child
  *   cpu=MS           compute without any input or output
  *   subreq=URI       run a subrequest       redirect=URI  hand over by internal redirect
  *   stream=N chunk=BYTES every=MS leak=request|connection brigades=K
@@ -68,6 +74,10 @@
 #include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
 #include <util_script.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,9 +148,9 @@ typedef struct plan_t {
     apr_size_t bytes, chunk, print;
     long leak_here, many, brigades;
     long leave;
-    const char *tag, *heap_free;
+    const char *tag, *heap_free, *keep, *truth;
     apr_size_t heap_bytes;
-    long heap;
+    long heap, let_go;
     long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, things, complain, touch;
 } plan_t;
 
@@ -192,6 +202,9 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->heap = (long)number(args, "heap", 0, LIMIT_PIECES);
     plan->heap_bytes = (apr_size_t)number(args, "heap_bytes", 1000, 16 * 1024 * 1024);
     plan->heap_free = text(r, args, "heap_free", "none");
+    plan->keep = text(r, args, "keep", NULL);
+    plan->truth = text(r, args, "truth", NULL);
+    plan->let_go = (long)number(args, "let_go", 0, 1);
     if ((apr_int64_t)plan->heap_bytes * plan->heap > LIMIT_BYTES) {
         plan->heap = (long)(LIMIT_BYTES / plan->heap_bytes);
     }
@@ -602,6 +615,149 @@ static void take_heap(const plan_t *plan)
     apr_thread_mutex_unlock(kept_lock);
 }
 
+/* --- beside pools, until it is let go -------------------------------------- */
+
+typedef struct kept_t {
+    struct kept_t *before;
+    char           kind;        /* the first letter; of mmap an M */
+    apr_size_t     bytes;
+    pthread_t      thread;
+} kept_t;
+
+static kept_t *kept_beside;
+static int threads_go;
+static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t threads_end = PTHREAD_COND_INITIALIZER;
+
+static void *wait_for_end(void *unused)
+{
+    volatile char touched[60000];
+
+    for (unsigned i = 0; i < sizeof(touched); i += 1000) {
+        touched[i] = 1;
+    }
+    pthread_mutex_lock(&threads_lock);
+    while (!threads_go) {
+        pthread_cond_wait(&threads_end, &threads_lock);
+    }
+    pthread_mutex_unlock(&threads_lock);
+    return unused;
+}
+
+/* A thread has nothing to be kept in but a block: of the heap, small. */
+static void *a_thread(void)
+{
+    kept_t *kept = calloc(1, sizeof(*kept));
+
+    if (kept && pthread_create(&kept->thread, NULL, wait_for_end, NULL) != 0) {
+        free(kept);
+        return NULL;
+    }
+    return kept;
+}
+
+static inline __attribute__((always_inline)) void *a_string(apr_size_t bytes)
+{
+    static char text[64 * 1024];
+
+    if (bytes > sizeof(text)) {
+        bytes = sizeof(text);
+    }
+    memset(text, 'x', bytes - 1);
+    text[bytes - 1] = '\0';
+    return strdup(text);
+}
+
+/* Part of whoever calls it, so that it is that function which allocates. */
+static inline __attribute__((always_inline)) void *take_beside(const char *kind, apr_size_t bytes)
+{
+    void *at;
+
+    switch (kind[0] == 'm' ? kind[1] : kind[0]) {
+    case 'c': return calloc(1, bytes);
+    case 'r': return (at = malloc(bytes / 4)) ? realloc(at, bytes) : NULL;
+    case 's': return a_string(bytes);
+    case 'e': return posix_memalign(&at, 64, bytes) == 0 ? at : NULL;
+    case 't': return a_thread();
+    case 'p': return apr_palloc(pchild, bytes);
+    case 'm':                       /* mmap */
+        at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return at != MAP_FAILED ? at : NULL;
+    default: return malloc(bytes);
+    }
+}
+
+/* The caller has kept_lock. */
+static void remember(void *at, const char *kind, apr_size_t bytes)
+{
+    kept_t *kept = at;
+
+    if (kept && kind[0] != 'p') {
+        if (kind[0] != 't') {
+            memset((char *)at + sizeof(*kept), 1, bytes - sizeof(*kept));
+        }
+        kept->kind = kind[1] == 'm' ? 'M' : kind[0];
+        kept->bytes = bytes;
+        kept->before = kept_beside;
+        kept_beside = kept;
+    }
+}
+
+#define SHARE(name) \
+    __attribute__((visibility("default"), noinline)) void name(const char *kind, apr_size_t bytes, long count); \
+    void name(const char *kind, apr_size_t bytes, long count) \
+    { \
+        while (count-- > 0) { \
+            remember(take_beside(kind, bytes), kind, bytes); \
+        } \
+    }
+
+SHARE(poolprobe_keep)
+SHARE(poolprobe_seventy)
+SHARE(poolprobe_twenty)
+SHARE(poolprobe_ten)
+
+static void let_go(void)
+{
+    pthread_mutex_lock(&threads_lock);
+    threads_go = 1;
+    pthread_cond_broadcast(&threads_end);
+    pthread_mutex_unlock(&threads_lock);
+    while (kept_beside) {
+        kept_t *kept = kept_beside;
+
+        kept_beside = kept->before;
+        if (kept->kind == 'M') {
+            munmap(kept, kept->bytes);
+            continue;
+        }
+        if (kept->kind == 't') {
+            pthread_join(kept->thread, NULL);
+        }
+        free(kept);
+    }
+    threads_go = 0;
+}
+
+static void beside(const plan_t *plan)
+{
+    apr_size_t bytes = plan->heap_bytes < sizeof(kept_t) * 4 ? sizeof(kept_t) * 4 : plan->heap_bytes;
+
+    apr_thread_mutex_lock(kept_lock);
+    if (plan->keep) {
+        poolprobe_keep(plan->keep, bytes, plan->heap);
+    }
+    for (long i = 0; plan->truth && i < plan->heap; i += 10) {
+        poolprobe_seventy(plan->truth, bytes, 7);
+        poolprobe_twenty(plan->truth, bytes, 2);
+        poolprobe_ten(plan->truth, bytes, 1);
+    }
+    if (plan->let_go) {
+        let_go();
+    }
+    apr_thread_mutex_unlock(kept_lock);
+}
+
 /* As a module might that forks without exec: allocate in the copy, and end it without any cleanup. */
 static int take_in_copy(work_t *w)
 {
@@ -797,7 +953,10 @@ static int probe_handler(request_rec *r)
     else {
         take(&w);
     }
-    if (plan.heap) {
+    if (plan.keep || plan.truth || plan.let_go) {
+        beside(&plan);
+    }
+    else if (plan.heap) {
         take_heap(&plan);
     }
     if (plan.cpu_ms) {
