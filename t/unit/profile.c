@@ -209,6 +209,10 @@ static void stacks(void)
     pthread_attr_t attr;
 
     pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, (size_t)1 << 60);
+    ok(pst_wrap_heap_pthread_create(&thread[0], &attr, waits, NULL) != 0, "a thread that cannot be had");
+    now = held(PST_SCOPE_STACK);
+    ok(now.samples == none.samples && now.bytes == none.bytes, "is not charged");
     pthread_attr_setstacksize(&attr, 256 * 1024);
     for (apr_uintptr_t i = 0; i < 3; i++) {
         pst_wrap_heap_pthread_create(&thread[i], &attr, waits, (void *)i);

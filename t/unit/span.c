@@ -17,8 +17,13 @@
 
 static apr_int64_t spans[SITES], sizes[SITES], weights[SITES];
 
+static unsigned others;         /* so many unmap something else just now: the flag is taken */
+
 static void changed(apr_uint32_t site, int n, apr_int64_t size, apr_int64_t weight)
 {
+    for (; others; others--) {
+        pst_span_cut(BASE + 10 * PAGE, BASE + 11 * PAGE);
+    }
     __atomic_add_fetch(&spans[site], n, __ATOMIC_RELAXED);
     __atomic_add_fetch(&sizes[site], size, __ATOMIC_RELAXED);
     __atomic_add_fetch(&weights[site], weight, __ATOMIC_RELAXED);
@@ -60,6 +65,27 @@ static void one(void)
     is_number((apr_uint64_t)sizes[2], 4 * PAGE, "the other all of its own");
     pst_span_cut(BASE, BASE + 100 * PAGE);
     ok(!spans[1] && !spans[2] && !sizes[1] && !sizes[2] && !weights[1] && !weights[2], "all is gone, to the byte");
+    forget_all();
+}
+
+/* Who unmaps while another one is in leaves the addresses behind: the next who is in works them off. */
+static void left_behind(void)
+{
+    add(BASE, 1, 1);
+    add(BASE + 10 * PAGE, 4, 2);
+    others = 1;
+    pst_span_cut(BASE, BASE + PAGE);
+    is_number((apr_uint64_t)sizes[2], 4 * PAGE, "what cannot be cut at once");
+    pst_span_cut(BASE + 100 * PAGE, BASE + 101 * PAGE);
+    is_number((apr_uint64_t)sizes[2], 3 * PAGE, "is cut by the next");
+    add(BASE, 1, 1);
+    others = PST_SPAN_PENDING + 1;
+    pst_span_cut(BASE, BASE + PAGE);
+    is_number((apr_uint64_t)sizes[2], 3 * PAGE, "more than can be left behind");
+    pst_span_cut(BASE + 100 * PAGE, BASE + 101 * PAGE);
+    ok(!sizes[2] && !spans[2], "and all that is known is forgotten");
+    add(BASE + 10 * PAGE, 4, 2);
+    is_number((apr_uint64_t)sizes[2], 4 * PAGE, "afterwards spans are kept as before");
     forget_all();
 }
 
@@ -146,6 +172,7 @@ int main(void)
 {
     pst_span_start(changed);
     one();
+    left_behind();
     model(1);
     model(2);
     more_than_there_is_room_for();
