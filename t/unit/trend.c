@@ -143,6 +143,22 @@ static void humps(void)
     judge(PST_TREND_GROWING, "a ramp on which something stood for a while");
 }
 
+/* It gives back a good part of what had risen each time, and still comes back to a higher floor: that is no end. */
+static void saw_on_ramp(void)
+{
+    tally_t wrong = { 0, 0 };
+
+    for (int length = 200; length < 400; length++) {
+        start();
+        for (int i = 0; i < length; i++) {
+            point(i, nodes(3 * MIB + i * 10 * KIB + tooth(i, 40, 2 * MIB)), i * 3);
+        }
+        pst_trend_judge(&verdict, points, count, work, spare);
+        tally(&wrong, verdict.state != PST_TREND_GROWING, (unsigned)length);
+    }
+    none_wrong(&wrong, "a saw on a ramp grows, wherever it is cut");
+}
+
 static void saws(void)
 {
     static const double periods[] = { 3, 7.3, 20, 61, 130, 240 };
@@ -340,6 +356,7 @@ int main(void)
     steady();
     humps();
     saws();
+    saw_on_ramp();
     ramps();
     bursts();
     steps();
