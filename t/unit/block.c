@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: sampled blocks by their address: what was added is taken once, with what it was; the filter never says no to one
- * that is there, and says no again when it is gone; windows that fill up; all dropped, each told of once.
+ * Unit: sampled blocks by their address: what was added is taken once, with what it was; the filter never says no to
+ * one that is there, and says no again when it is gone; windows that fill up; all dropped, each told of once.
  */
 #include "tap.h"
 #include "pst_block.h"

@@ -73,7 +73,8 @@ static const char *foreign(const pst_snapshot_t *snap, const pst_child_row_t *ro
         }
     }
     for (apr_uint32_t i = 0; i < row->class_count; i++) {
-        if (row->classes[i].index && (row->classes[i].row.class_reserved_bytes != pid || strcmp(row->classes[i].row.tag, text))) {
+        if (row->classes[i].index && (row->classes[i].row.class_reserved_bytes != pid
+                                      || strcmp(row->classes[i].row.tag, text))) {
             return "a class";
         }
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit: who writes a row that readers copy (pst_seq_copy) changes it between begin and end of its sequence and nowhere
- * else: connections, classes, the largest requests, names of histograms, call sites.  Each store is looked at, so that a
- * writer who is early or late by one store is found, without luck.
+ * else: connections, classes, the largest requests, names of histograms, call sites.  Each store is looked at: a writer
+ * who is early or late by one store is found without luck.
  */
 #include "watched.h"
 #include "tap.h"
@@ -25,7 +25,8 @@ enum { SLOTS, CLASSES, LARGE, SIZES, SITES, KINDS };
 /* What is written outside of the sequence is left out: state, figures. */
 static watched_t kinds[KINDS] = {
     [SLOTS] = { .name = "connections", .size = sizeof(pst_shared_slot_t), .seq = offsetof(pst_shared_slot_t, seq),
-                .under = { UNDER(pst_shared_slot_t, in_use, kind), UNDER(pst_shared_slot_t, has_request, request_started),
+                .under = { UNDER(pst_shared_slot_t, in_use, kind),
+                           UNDER(pst_shared_slot_t, has_request, request_started),
                            UNDER(pst_shared_slot_t, client, line) } },
     [CLASSES] = { .name = "classes", .size = sizeof(pst_shared_class_t), .seq = offsetof(pst_shared_class_t, seq),
                   .under = { UNDER(pst_shared_class_t, in_use, function) } },
