@@ -17,6 +17,7 @@
 #include "pst_machine.h"
 #include "pst_memory.h"
 #include "pst_object.h"
+#include "pst_relatives.h"
 #include "pst_release.h"
 #include "pst_resolver.h"
 #include "pst_runtime.h"
@@ -37,6 +38,7 @@
 APLOG_USE_MODULE(poolstat);
 
 #define RETAINED_LAYOUT 2       /* of retained_t and what is in it: another meaning is another number */
+#define RELATIVES_LAYOUT 1
 #define MODULE_VERSION "mod_poolstat/" PST_VERSION
 
 /* What the parent keeps across reloads. */
@@ -53,6 +55,7 @@ static struct {
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
     int                ended;       /* child: its end was counted */
     retained_t        *retained;
+    pst_relatives_t   *relatives;   /* parent: processes that are no children; across reloads */
     apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
     int                told_moved;  /* parent: that the file is another's, or nobody's */
 } g;
@@ -217,6 +220,7 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     provide_board(retained, config, ptemp, s);
     apr_pool_cleanup_register(pconf, NULL, drop_guard, apr_pool_cleanup_null);
     g.retained = retained;
+    g.relatives = pst_retained("relatives", RELATIVES_LAYOUT, sizeof(*g.relatives));
     g.told_moved = 0;
     pst_runtime.board = retained->made ? &retained->board : NULL;
     pst_memory_tell_apart(pst_runtime.board ? pst_runtime.board->inode : 0);
@@ -486,6 +490,9 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
                               mpm_child_status status)
 {
     (void)s, (void)generation, (void)slot;
+    if (g.relatives && pid > 0 && (status == MPM_CHILD_STARTED || status == MPM_CHILD_EXITED)) {
+        pst_relatives_child(g.relatives, (apr_uint32_t)pid, status == MPM_CHILD_STARTED);
+    }
     if (pst_runtime.board && status == MPM_CHILD_EXITED && pid > 0) {
         pst_guard_set(pst_runtime.board);
         pst_generation_release(pst_runtime.board, (apr_uint32_t)pid);
@@ -521,6 +528,7 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s)
         pst_guard_set(pst_runtime.board);
         look_for_board(s);
         pst_generation_sweep(pst_runtime.board, is_gone);
+        pst_relatives_look(g.relatives, pst_runtime.board, (apr_uint64_t)apr_time_now());
     }
     pst_watch_monitor();
     return DECLINED;

@@ -11,6 +11,7 @@
  *   | pst_shared_descriptor_t[] name, kind, unit, place of figures |   (inside the header's pages)
  *   | pst_shared_module_t[]     loaded objects that addresses name |
  *   | pst_shared_generation_t[] what each configuration cost       |
+ *   | pst_shared_relative_t[]   processes that are no children     |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
  *   |                then classes, then call sites, then the      |
@@ -54,7 +55,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    20
+#define PST_BOARD_VERSION    21
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -83,7 +84,8 @@ typedef enum {
 
 typedef enum { PST_GAUGE = 0, PST_COUNTER, PST_PEAK, PST_TIME, PST_HISTOGRAM, PST_INFO } pst_metric_kind_e;
 typedef enum { PST_BYTES = 0, PST_POOLS, PST_NODES, PST_CONNECTIONS, PST_REQUESTS, PST_EVENTS,
-               PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES, PST_ARENAS, PST_FLAG, PST_VERDICTS } pst_metric_unit_e;
+               PST_USEC, PST_CHILDREN, PST_SPAN, PST_SAMPLES, PST_ARENAS, PST_FLAG, PST_VERDICTS,
+               PST_PROCESSES } pst_metric_unit_e;
 
 /** What matters first (info), what explains it (detail), how it was taken (debug). */
 typedef enum { PST_SHOW_INFO = 0, PST_SHOW_DETAIL, PST_SHOW_DEBUG, PST_SHOW_COUNT } pst_metric_show_e;
@@ -373,6 +375,49 @@ typedef struct pst_shared_generation_t {
 #include "poolstat_metrics.def"
 } pst_shared_generation_t;
 
+/** What a process of the server is that is no child of the MPM. */
+typedef enum {
+    PST_ROLE_OTHER = 0,
+    PST_ROLE_WSGI,              /**< a daemon of mod_wsgi */
+    PST_ROLE_CGID,              /**< mod_cgid's daemon */
+    PST_ROLE_FCGID,             /**< an application of mod_fcgid, or what manages them */
+    PST_ROLE_PASSENGER,
+    PST_ROLE_LOGGER,            /**< a piped logger */
+    PST_ROLE_CGI,               /**< a CGI program, and what it runs */
+    PST_ROLE_COUNT
+} pst_role_e;
+
+/** Whether the parent can tell of such processes. */
+typedef enum {
+    PST_RELATIVES_NOT_YET = 0,  /**< it did not look yet */
+    PST_RELATIVES_KNOWN,
+    PST_RELATIVES_HIDDEN        /**< there is no /proc, or it does not show them */
+} pst_relatives_e;
+
+/**
+ * A process that descends from the parent and is no child of the MPM.  The parent alone writes it, every ten seconds or
+ * so, from /proc and from what it keeps for itself.  All under seq.
+ */
+#define PST_RELATIVE_COUNT 64
+#define PST_COMMAND_LEN    96
+
+typedef struct pst_shared_relative_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint32_t pid;               /**< 0: nobody */
+    uint32_t parent;            /**< whose child it is */
+    uint16_t role;              /**< pst_role_e */
+    uint16_t state;             /**< pst_trend_e: of its own memory */
+    uint64_t started;           /**< time; 0: not known */
+    uint64_t rss_bytes;
+    uint64_t own_bytes;         /**< resident, of no file and not shared */
+    uint64_t pss_bytes;         /**< as of pss_time */
+    uint64_t pss_time;          /**< time; 0: not known */
+    uint64_t since;             /**< time: since when it grows */
+    double   gained;            /**< bytes, since then */
+    double   per_minute;        /**< bytes */
+    char     command[PST_COMMAND_LEN]; /**< cut */
+} pst_shared_relative_t;
+
 /** Whose limit memory_limit_bytes is. */
 typedef enum {
     PST_MEMORY_UNKNOWN = 0,
@@ -521,6 +566,13 @@ typedef struct pst_shared_header_t {
     uint32_t generation_at;     /**< offset of the generations */
     uint32_t generation_size;
     uint32_t generation_count;
+    uint32_t relative_at;       /**< offset of the relatives */
+    uint32_t relative_size;
+    uint32_t relative_count;
+    uint32_t relatives_known;   /**< pst_relatives_e */
+    uint64_t relatives_time;    /**< time: when the parent looked last */
+    uint32_t relatives_more;    /**< such processes for which there was no row */
+    uint32_t relatives_cut;     /**< 0 or 1: there are more processes on the machine than are looked at */
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
 #define PST_METRIC_SERVER(...) uint64_t PST_FIELD(__VA_ARGS__); /* by the parent, as a generation begins */
@@ -552,6 +604,7 @@ _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t)
                "largest requests and sizes are arrays of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
+_Static_assert(sizeof(pst_shared_relative_t) % 8 == 0, "relatives are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_point_t) == 112, "600 fine points and a day of coarse ones keep to 224 KiB");
 #endif

@@ -96,6 +96,9 @@ const char *pst_metric_short_key(pst_metric_e metric)
     if (!strncmp(key, "generation_", 11)) {
         return key + 11;
     }
+    if (!strncmp(key, "relative_", 9)) {
+        return key + 9;
+    }
     return strncmp(key, "site_", 5) ? key : key + 5;
 }
 
@@ -163,6 +166,16 @@ const char *pst_level_word(unsigned level)
 const char *pst_show_word(unsigned level)
 {
     return level < PST_SHOW_COUNT ? shows[level] : "?";
+}
+
+static const char *const roles[PST_ROLE_COUNT] = {
+    [PST_ROLE_OTHER] = "other", [PST_ROLE_WSGI] = "wsgi", [PST_ROLE_CGID] = "cgid", [PST_ROLE_FCGID] = "fcgid",
+    [PST_ROLE_PASSENGER] = "passenger", [PST_ROLE_LOGGER] = "logger", [PST_ROLE_CGI] = "cgi"
+};
+
+const char *pst_role_word(unsigned role)
+{
+    return role < PST_ROLE_COUNT ? roles[role] : "?";
 }
 
 int pst_show_of(const char *word)

@@ -61,6 +61,8 @@ const char *pst_scope_word(unsigned scope);
 const char *pst_heap_word(unsigned kind);
 const char *pst_heap_tells_word(unsigned tells);
 
+const char *pst_role_word(unsigned role);
+
 const char *pst_show_word(unsigned level);
 
 /** @return the pst_kind_e, or the pst_metric_show_e, that word names, or -1. */

@@ -66,6 +66,9 @@
 /* More arenas than that: threads spread over them what one would keep together. */
 #define PST_DOCTOR_ARENAS         8
 
+/* Another process, by what is its own: interpreters move by some hundred KB as they work. */
+#define PST_DOCTOR_PROCESS_GROWN  PST_DOCTOR_MIB
+
 /* In each of the last so many reloads, by at least so much.  A healthy parent on Debian 12 moved by 4 KiB at most
  * in any of twenty reloads. */
 #define PST_DOCTOR_RELOADS        3

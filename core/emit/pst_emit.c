@@ -508,7 +508,8 @@ static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t
         [PST_SPAN] = { UNIT(" microseconds"), UNIT(" microseconds") },
         [PST_SAMPLES] = { UNIT(" samples"), UNIT(" sample") },
         [PST_ARENAS] = { UNIT(" arenas"), UNIT(" arena") }, [PST_FLAG] = { UNIT(""), UNIT("") },
-        [PST_VERDICTS] = { UNIT(" verdicts"), UNIT(" verdict") }
+        [PST_VERDICTS] = { UNIT(" verdicts"), UNIT(" verdict") },
+        [PST_PROCESSES] = { UNIT(" processes"), UNIT(" process") }
     };
 #undef UNIT
 

@@ -431,5 +431,8 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     if (rv == APR_SUCCESS) {
         rv = pst_snapshot_largest(snapshot, board, pool);
     }
+    if (rv == APR_SUCCESS) {
+        rv = pst_snapshot_relatives(snapshot, board, pool);
+    }
     return rv == APR_SUCCESS ? pst_snapshot_generations(snapshot, board, pool) : rv;
 }

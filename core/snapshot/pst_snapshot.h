@@ -171,6 +171,8 @@ typedef struct pst_snapshot_t {
     pst_sizes_t sizes;          /**< of all children shown, added up by name */
     apr_uint32_t generation_count;
     pst_generation_row_t *generations; /**< those that are still recorded, oldest first */
+    apr_uint32_t relative_count;
+    pst_shared_relative_t *relatives; /**< processes that are no children; checked, largest own memory first */
     const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
     pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none
                                        */
@@ -218,6 +220,9 @@ apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *b
 
 /** The same for generations: see pst_generation.h. */
 apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
+/** The same for processes that are no children: see pst_relatives.h. */
+apr_status_t pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** Part of pst_snapshot_take(): a connection, checked, counts in the sums of its kind. */
 void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot);

@@ -14,6 +14,7 @@
 #include "pst_doctor.h"
 #include "pst_figure.h"
 #include "pst_metrics_class.h"
+#include "pst_snapshot_relatives.h"
 #include "pst_trend.h"
 #include "pst_snapshot_figures.h"
 #include "pst_array.h"
@@ -246,6 +247,28 @@ static void print_findings(metrics_t *m)
     }
 }
 
+/* ---- other processes, by role ---- */
+
+/* How many is said of each role: none is a figure, too. */
+static void print_relatives(metrics_t *m)
+{
+    static const pst_metric_e metrics[] = { PST_M_relatives, PST_M_relatives_growing, PST_M_relative_rss_bytes,
+                                            PST_M_relative_pss_bytes, PST_M_relative_private_bytes };
+
+    for (unsigned i = 0; i < PST_ITEMS(metrics); i++) {
+        pst_emit_family(m->emit, metrics[i]);
+        for (unsigned role = 0; role < PST_ROLE_COUNT; role++) {
+            const pst_field_t field = { "role", pst_role_word(role), 0 };
+            pst_labels_t which = labels(m, &field, 1);
+            apr_uint64_t value = pst_relatives_figure(m->snapshot, role, metrics[i]);
+
+            if (which.text && value != PST_UNKNOWN) {
+                pst_emit_sample(m->emit, "", &which, NULL, value);
+            }
+        }
+    }
+}
+
 /* ---- how many requests were how large ---- */
 
 static void print_sizes(const metrics_t *m)
@@ -342,6 +365,7 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
     }
     print_server(&m);
     print_findings(&m);
+    print_relatives(&m);
     print_children(&m);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
         print_usage(&m, pst_usage_metrics.metrics[i]);

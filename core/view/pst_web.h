@@ -59,6 +59,11 @@ extern const pst_piece_t
     pst_web_generation_growth, pst_web_generation_step, pst_web_generation_step_none, pst_web_generation_growth_end,
     pst_web_generations_end;
 
+/* relatives.html */
+extern const pst_piece_t
+    pst_web_relatives, pst_web_relatives_rows, pst_web_relative_open, pst_web_relative_close, pst_web_relatives_end,
+    pst_web_relatives_more, pst_web_relatives_cut, pst_web_relatives_close, pst_web_relatives_hidden;
+
 /* release.html */
 extern const pst_piece_t pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all,
     pst_web_release_form_pid, pst_web_release_children, pst_web_release_table, pst_web_release_heads,

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 typedef enum {
-    HEADER, DESCRIPTOR, MODULE, GENERATION, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, HISTORY, FINE, COARSE, ANYWHERE, PLACES
+    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, HISTORY, FINE, COARSE, ANYWHERE, PLACES
 } fuzz_place_e;
 
 typedef enum {
@@ -148,6 +148,8 @@ static place_t place_of(const fuzz_blow_t *blow)
     case MODULE: return (place_t){ b->module_at, sizeof(pst_shared_module_t), sizeof(pst_shared_module_t), PST_MODULE_COUNT };
     case GENERATION: return (place_t){ b->generation_at, sizeof(pst_shared_generation_t), sizeof(pst_shared_generation_t),
                                        PST_GENERATION_COUNT };
+    case RELATIVE: return (place_t){ b->relative_at, sizeof(pst_shared_relative_t), sizeof(pst_shared_relative_t),
+                                     PST_RELATIVE_COUNT };
     case SLOT: return (place_t){ block + PST_CHILD_HEAD, sizeof(pst_shared_slot_t), sizeof(pst_shared_slot_t), b->slot_count };
     case CLASS: return (place_t){ block + b->class_at, sizeof(pst_shared_class_t), sizeof(pst_shared_class_t), PST_CLASS_COUNT };
     case SITE: return (place_t){ block + b->site_at, sizeof(pst_shared_site_t), sizeof(pst_shared_site_t), PST_SITE_COUNT };

@@ -244,7 +244,8 @@ static void lies(void)
         FIELD(fine_count), FIELD(coarse_count), FIELD(interval),
         FIELD(module_at), FIELD(module_count), FIELD(class_at), FIELD(class_size), FIELD(class_count), FIELD(site_at),
         FIELD(site_size), FIELD(site_count), FIELD(large_at), FIELD(large_size), FIELD(large_count), FIELD(sizes_at),
-        FIELD(sizes_size), FIELD(sizes_count), FIELD(generation_at), FIELD(generation_size), FIELD(generation_count)
+        FIELD(sizes_size), FIELD(sizes_count), FIELD(generation_at), FIELD(generation_size), FIELD(generation_count),
+        FIELD(relative_at), FIELD(relative_size), FIELD(relative_count)
     };
     static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
     pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;

@@ -160,6 +160,9 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     poolstat_print(poolstat_head_server(text, sizeof(text), &snapshot, board), 0, width);
     poolstat_print(poolstat_head_sums(text, sizeof(text), &snapshot), 0, width);
     poolstat_print(poolstat_head_counts(text, sizeof(text), &snapshot), 0, width);
+    if (poolstat_head_relatives(text, sizeof(text), &snapshot)) {
+        poolstat_print(text, 0, width);
+    }
     putchar('\n');
     if (children.row_count) {
         print_grid(&children, width);

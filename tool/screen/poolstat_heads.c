@@ -6,6 +6,7 @@
 #include "pst_format.h"
 #include "pst_view_tree.h"
 #include "pst_snapshot_figures.h"
+#include "pst_snapshot_relatives.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -59,6 +60,35 @@ char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snap
         n += (apr_size_t)apr_snprintf(to + n, size - n, "%s", i ? ", " : "");
         n += put_item(to + n, size - n, "", counts[i],
                       pst_format_count(text, pst_total_figure(&snapshot->total, counts[i])));
+    }
+    return to;
+}
+
+/* "Other processes 3: wsgi 2 with 212 MiB, logger 1 with 1.1 MiB" */
+char *poolstat_head_relatives(char *to, apr_size_t size, const pst_snapshot_t *snapshot)
+{
+    char text[PST_FORMAT_LEN];
+    const char *between = ":";
+    apr_size_t n;
+
+    if (!snapshot->relative_count) {
+        return NULL;
+    }
+    n = put_item(to, size, "", PST_M_relatives, pst_format_count(text, snapshot->relative_count));
+    for (unsigned role = PST_ROLE_COUNT; role-- > 0; ) {
+        apr_uint64_t count = pst_relatives_figure(snapshot, role, PST_M_relatives);
+        apr_size_t from = n + strlen(between) + 1;
+
+        if (!count || count == PST_UNKNOWN) {
+            continue;
+        }
+        n += (apr_size_t)apr_snprintf(
+            to + n, size - n, "%s %s %" APR_UINT64_T_FMT " with %s", between, pst_role_word(role), count,
+            pst_format_size(text, pst_relatives_figure(snapshot, role, PST_M_relative_private_bytes)));
+        if (from < size) {
+            poolstat_tie(to + from);
+        }
+        between = ",";
     }
     return to;
 }
