@@ -27,6 +27,7 @@
 #define FLAT_LOOKS   3              /* looks without a step that end it */
 #define LOOKS_APART  (30 * SECOND)  /* more between two looks: something was not seen */
 #define STRIDE_MOST  32
+#define GAIN_LEAST   1048576        /* bytes: by less the trend of an interpreter at work moves, too */
 #define TREND_LOOKS  12             /* points: two minutes at least */
 #define ROLE_LOOKS   6              /* a process says late what it is: it forks, then sets up */
 
@@ -157,7 +158,10 @@ static void judge_trend(pst_relative_verdict_t *verdict, const pst_relative_seri
     }
     pst_trend_judge(&trend, points, count, work, work_points);
     verdict->state = trend.state;
-    if (trend.state == PST_TREND_GROWING) {
+    if (trend.state == PST_TREND_GROWING && trend.gained < GAIN_LEAST) {
+        verdict->state = PST_TREND_STEADY;
+    }
+    else if (trend.state == PST_TREND_GROWING) {
         verdict->since = from + (apr_uint64_t)(trend.since * 1e6);
         verdict->gained = trend.gained;
         verdict->per_minute = trend.per_minute;
