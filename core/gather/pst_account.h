@@ -133,8 +133,8 @@ static APR_INLINE void pst_account_came(pst_account_t *request)
 }
 
 /**
- * The request is for a face of this module, which is not what the server is for: it is marked as such, and kept out of what
- * is told of requests' sizes. Owner thread.
+ * The request is for a face of this module, which is not what the server is for: it is marked as such, and kept out of
+ * what is told of requests' sizes. Owner thread.
  */
 void pst_account_ours(pst_account_t *request);
 
