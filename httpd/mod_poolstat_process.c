@@ -389,14 +389,16 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
 /*
  * A process that the parent forked has nothing of the board. The MPM's children get it back here; whoever else comes
  * by, as mod_cgid's daemon does, goes without. MPMs call themselves starting in their children alone, once they run
- * (child_main() of prefork, worker and event, 2.4.71).
+ * (child_main() of prefork, worker and event, 2.4.71); or stopping, if a signal comes before the child has handlers of its
+ * own. mod_cgid starts no daemon anew while the MPM stops.
  */
 static int is_child_of_mpm(void)
 {
     int state = -1;
 
     return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM
-           && ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STARTING;
+           && ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+           && (state == AP_MPMQ_STARTING || state == AP_MPMQ_STOPPING);
 }
 
 /* That the file is not ours any more is the parent's to tell, once. */

@@ -34,12 +34,14 @@ static void find_shared(pst_doctor_t *doctor)
     finding = pst_doctor_find(doctor, "shared-by-generation", PST_SEVERITY_WARNING);
     finding->what = pst_doctor_say(doctor, "Each reload of the configuration leaves %s of shared memory behind.",
                                    pst_doctor_size(doctor, shared.each));
-    finding->evidence = pst_doctor_say(doctor, "Over the last %u reloads the parent's shared memory went from %s to %s.",
+    finding->evidence = pst_doctor_say(doctor,
+                                       "Over the last %u reloads the parent's shared memory went from %s to %s.",
                                        shared.steps, pst_doctor_size(doctor, (double)shared.first),
                                        pst_doctor_size(doctor, (double)shared.last));
-    finding->advice = "A module makes a segment each time it is configured, from a pool that outlives the configuration "
-                      "(s->process->pool), and never destroys it. Which one cannot be seen from outside: leave modules out "
-                      "one at a time, and write to its author. A restart by stop and start gives the memory back.";
+    finding->advice =
+        "A module makes a segment each time it is configured, from a pool that outlives the configuration "
+        "(s->process->pool), and never destroys it. Which one cannot be seen from outside: leave modules out one at a "
+        "time, and write to its author. A restart by stop and start gives the memory back.";
     pst_doctor_figure(finding, "reloads", shared.steps);
     pst_doctor_figure(finding, "shared_bytes_per_reload", shared.each);
     pst_doctor_figure(finding, "shared_bytes", (double)shared.last);

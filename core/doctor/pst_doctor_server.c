@@ -150,14 +150,18 @@ static void unbalanced(pst_doctor_t *doctor)
     }
     finding = pst_doctor_find(doctor, "books-do-not-balance", PST_SEVERITY_WARNING);
     finding->pid = worst->owner;
-    finding->what = pst_doctor_say(doctor, "The books of %" APR_UINT64_T_FMT " of %u children do not balance: some code uses APR unseen.",
-                                   children, (unsigned)snapshot->child_count);
-    finding->evidence = pst_doctor_say(doctor, worst->unbalanced_bytes
-                                       ? "Child %u: %s are held, and in no pool, no bucket node and no free list that is known."
-                                       : "Child %u: %s are in pools, bucket nodes or free lists that are no longer held.",
-                                       (unsigned)worst->owner, pst_doctor_size(doctor, (double)most));
-    finding->advice = "Pools that grow or end by calls that are not redirected: through a pointer that dlsym() gave, or of an object that "
-                      "was just loaded. docs/limits.md says which, and when such a pool is counted anew. If none of it fits, report it.";
+    finding->what = pst_doctor_say(
+        doctor, "The books of %" APR_UINT64_T_FMT " of %u children do not balance: some code uses APR unseen.",
+        children, (unsigned)snapshot->child_count);
+    finding->evidence =
+        pst_doctor_say(doctor,
+                       worst->unbalanced_bytes
+                           ? "Child %u: %s are held, and in no pool, no bucket node and no free list that is known."
+                           : "Child %u: %s are in pools, bucket nodes or free lists that are no longer held.",
+                       (unsigned)worst->owner, pst_doctor_size(doctor, (double)most));
+    finding->advice =
+        "Pools that grow or end by calls that are not redirected: through a pointer that dlsym() gave, or of an object that "
+        "was just loaded. docs/limits.md says which, and when such a pool is counted anew. If none of it fits, report it.";
     pst_doctor_figure(finding, "children", (double)children);
     pst_doctor_figure(finding, "unbalanced_bytes", (double)worst->unbalanced_bytes);
     pst_doctor_figure(finding, "overbooked_bytes", (double)worst->overbooked_bytes);

@@ -79,7 +79,8 @@ static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
     if (pst_got_loads() == pst_wrap_loads_at_start) {
         pst_account_held((apr_int64_t)missing_in_held(pool, figures.reserved));
     }
-    if (apr_allocator_owner_get(pst_apr_pool(pool)->allocator) == pool && !pst_apr_has_mutex(pst_apr_pool(pool)->allocator)) {
+    if (apr_allocator_owner_get(pst_apr_pool(pool)->allocator) == pool
+        && !pst_apr_has_mutex(pst_apr_pool(pool)->allocator)) {
         pst_retained_enter(pst_apr_pool(pool)->allocator, WALK_NODES);
     }
     pst_class_adopt(record, pool);

@@ -48,7 +48,7 @@ apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid);
  */
 apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid);
 
-/** Of this process's resident memory, what is shared without a file, or of a file in memory; bytes. @return 0 if not known */
+/** Of this process's resident memory, what is shared without a file, or of a file in memory; bytes. 0 if not known */
 apr_uint64_t pst_memory_shmem(void);
 
 /** What a reader of smaps meets: a piece of `rest` that can be read and written, and how much of it is there. */

@@ -17,7 +17,8 @@ static int is_scarce(int fd)
 {
     struct rlimit most;
 
-    return getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur != RLIM_INFINITY && (rlim_t)fd + SPARE >= most.rlim_cur;
+    return getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur != RLIM_INFINITY
+           && (rlim_t)fd + SPARE >= most.rlim_cur;
 }
 
 int pst_proc_open(const char *path)
