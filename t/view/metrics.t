@@ -59,7 +59,7 @@ subtest 'families' => sub {
     is("@without", 'connections_reserved_bytes process_reserved_bytes requests requests_peak_bytes requests_reserved_bytes',
         'every figure of the table has one, but for these');
     my %label = map { map { ($_ => 1) } keys %{ $_->[1] } } grep { $_->[0] !~ /^poolstat_(?:server_info|findings?)$/ } $open->samples;
-    is(join(' ', sort keys %label), 'block class kind le scope tag', 'labels are bounded ones');
+    is(join(' ', sort keys %label), 'block class kind le role scope tag', 'labels are bounded ones');
     my $pids = join '|', map $_->{pid}, @{ json_now()->{children} };
     is(scalar(grep { join(' ', values %{ $_->[1] }) =~ /\b(?:$pids)\b/ } $open->samples), 0, 'no pid in a label');
 };

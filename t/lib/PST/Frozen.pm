@@ -48,10 +48,11 @@ sub _fill {
     return $filled;
 }
 
-# What may move by itself: nothing. Times, ages and what follows from them alone.
+# What may move by itself: nothing. Times, ages and what follows from them alone; and other processes, at which the parent
+# looks every ten seconds, whether or not anybody asks.
 sub _still {
     my ($thing) = @_;
-    return join ',', map { "$_:" . _still($thing->{$_}) } grep !/^(?:age_seconds|time|release_nonce)$/, sort keys %$thing if ref $thing eq 'HASH';
+    return join ',', map { "$_:" . _still($thing->{$_}) } grep !/^(?:age_seconds|time|release_nonce|relatives(?:_\w+)?)$/, sort keys %$thing if ref $thing eq 'HASH';
     return ref $thing eq 'ARRAY' ? join ',', map _still($_), @$thing : $thing // 'null';
 }
 
