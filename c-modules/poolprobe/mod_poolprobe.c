@@ -32,6 +32,7 @@
  *   truth=KIND       the same, but pool (the child's), malloc or mmap alone: seven, two and one of ten blocks by
  *                    poolprobe_seventy(), _twenty(), _ten()
  *   let_go=1         free, unmap and end all that was kept so in this child
+ *   late=PATH        load this shared object and call its late_keep(heap=, heap_bytes=); late_close=1: unload it
  *   cpu=MS           compute without any input or output
  *   subreq=URI       run a subrequest       redirect=URI  hand over by internal redirect
  *   stream=N chunk=BYTES every=MS leak=request|connection brigades=K
@@ -74,6 +75,7 @@
 #include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
 #include <util_script.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,9 +150,9 @@ typedef struct plan_t {
     apr_size_t bytes, chunk, print;
     long leak_here, many, brigades;
     long leave;
-    const char *tag, *heap_free, *keep, *truth;
+    const char *tag, *heap_free, *keep, *truth, *late;
     apr_size_t heap_bytes;
-    long heap, let_go;
+    long heap, let_go, late_close;
     long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, things, complain, touch;
 } plan_t;
 
@@ -204,6 +206,8 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->heap_free = text(r, args, "heap_free", "none");
     plan->keep = text(r, args, "keep", NULL);
     plan->truth = text(r, args, "truth", NULL);
+    plan->late = text(r, args, "late", NULL);
+    plan->late_close = (long)number(args, "late_close", 0, 1);
     plan->let_go = (long)number(args, "let_go", 0, 1);
     if ((apr_int64_t)plan->heap_bytes * plan->heap > LIMIT_BYTES) {
         plan->heap = (long)(LIMIT_BYTES / plan->heap_bytes);
@@ -739,6 +743,24 @@ static void let_go(void)
     threads_go = 0;
 }
 
+/* Through an object that comes late, and may go. */
+static void late(const plan_t *plan)
+{
+    static void *object;
+    void (*late_keep)(long count, apr_size_t bytes);
+
+    if (plan->late && !object) {
+        object = dlopen(plan->late, RTLD_NOW | RTLD_LOCAL);
+    }
+    if (plan->late && object && (*(void **)&late_keep = dlsym(object, "late_keep"))) {
+        late_keep(plan->heap, plan->heap_bytes);
+    }
+    if (plan->late_close && object) {
+        dlclose(object);
+        object = NULL;
+    }
+}
+
 static void beside(const plan_t *plan)
 {
     apr_size_t bytes = plan->heap_bytes < sizeof(kept_t) * 4 ? sizeof(kept_t) * 4 : plan->heap_bytes;
@@ -754,6 +776,9 @@ static void beside(const plan_t *plan)
     }
     if (plan->let_go) {
         let_go();
+    }
+    if (plan->late || plan->late_close) {
+        late(plan);
     }
     apr_thread_mutex_unlock(kept_lock);
 }
@@ -953,7 +978,7 @@ static int probe_handler(request_rec *r)
     else {
         take(&w);
     }
-    if (plan.keep || plan.truth || plan.let_go) {
+    if (plan.keep || plan.truth || plan.let_go || plan.late || plan.late_close) {
         beside(&plan);
     }
     else if (plan.heap) {

@@ -13,6 +13,7 @@
 #include "pst_hooks.h"
 #include "pst_instrument.h"
 #include "pst_object.h"
+#include "pst_site.h"
 #include "pst_wrap_heap.h"
 #include "pst_array.h"
 
@@ -27,6 +28,7 @@ static struct {
     pst_shared_child_t *block;
     apr_uint64_t rate;
     apr_uint64_t loads;             /* of the loader when all slots were last known to be right */
+    apr_uint64_t known;             /* the same, when the list of objects was made */
     int          beats;             /* other threads run */
     int          closer;            /* samples are taken more often for now */
     const void  *not_heap[LEFT_ALONE + 1], *not_maps[LEFT_ALONE + 1];
@@ -140,10 +142,13 @@ void pst_profile_beat(void)
     apr_uint64_t loads = pst_got_loads();
 
     g.beats = 1;
+    if (loads != g.known) {             /* with the profile off, too: stacks of pools lead through objects as well */
+        pst_object_refresh();
+        g.known = pst_site_forget_stacks() ? loads : g.known;
+    }
     if (!g.rate || loads == g.loads) {
         return;
     }
-    pst_object_refresh();
     if (patch(PST_GOT_LATE) == APR_SUCCESS) {
         g.loads = loads;
     }

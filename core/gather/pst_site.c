@@ -232,6 +232,12 @@ static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to
     return -1;
 }
 
+static void forget_traces(void)
+{
+    memset(g.buckets, 0, sizeof(g.buckets));
+    g.trace_count = 1;
+}
+
 static void add_trace(const pst_unwound_t *stack, apr_uintptr_t own, const charged_t *to, apr_uint32_t site)
 {
     apr_uint32_t *bucket = &g.buckets[bucket_of(to->of_class, to->scope, own)];
@@ -241,8 +247,7 @@ static void add_trace(const pst_unwound_t *stack, apr_uintptr_t own, const charg
         return;
     }
     if (g.trace_count == TRACES) {      /* start again: those that matter come back soon */
-        memset(g.buckets, 0, sizeof(g.buckets));
-        g.trace_count = 1;
+        forget_traces();
     }
     trace = &g.traces[g.trace_count];
     trace->depth = stack->depth;
@@ -851,6 +856,16 @@ __attribute__((noinline, noclone)) int pst_site_charge(apr_uint32_t scope, apr_u
     int site = charge_trace(base, caller, &to, &sample);
 
     return site >= 0 ? site : charge_new(base, caller, &to, &sample);
+}
+
+int pst_site_forget_stacks(void)
+{
+    if (!enter()) {
+        return 0;
+    }
+    forget_traces();
+    leave();
+    return 1;
 }
 
 void pst_site_change(apr_uint32_t site, int samples, apr_int64_t size, apr_int64_t weight)

@@ -77,6 +77,10 @@ apr_uint64_t pst_site_weight(apr_uint64_t size, double rate);
  *  by it @return the site, for pst_site_change(); -1 if somebody else was in */
 int pst_site_charge(apr_uint32_t scope, apr_uint64_t size, apr_uint64_t weight, apr_uintptr_t caller);
 
+/** Objects were loaded or unloaded: what was at an address may be another's now, so stacks are told by their looks no
+ *  more. The watchdog's thread. @return 0: another time */
+int pst_site_forget_stacks(void);
+
 /** What a site holds changes. */
 void pst_site_change(apr_uint32_t site, int samples, apr_int64_t size, apr_int64_t weight);
 
