@@ -206,6 +206,19 @@ static void announce(const pst_config_t *config, server_rec *s)
     }
 }
 
+/* The first thread has a pool of its own, without a parent, made by ap_thread_main_create(): in the parent, and once more
+ * in each child. */
+static void tell_thread_pool(void)
+{
+#if AP_HAS_THREAD_LOCAL
+    apr_thread_t *thread = ap_thread_current();
+
+    if (thread) {
+        pst_instrument_also(apr_thread_pool_get(thread));
+    }
+#endif
+}
+
 int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     const pst_config_t *config = pst_config_get(s);
@@ -223,6 +236,7 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     g.relatives = pst_retained("relatives", RELATIVES_LAYOUT, sizeof(*g.relatives));
     g.told_moved = 0;
     pst_runtime.board = retained->made ? &retained->board : NULL;
+    tell_thread_pool();
     pst_memory_tell_apart(pst_runtime.board ? pst_runtime.board->inode : 0);
     announce(config, s);
     pst_resolver_use(config->symbols && access(config->symbols, X_OK) == 0 ? config->symbols : NULL);
@@ -345,6 +359,7 @@ static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claim
     }
     tell_modules(pchild);
     pst_phases_child_init(config);
+    tell_thread_pool();
     level = pst_instrument_start(pchild, config->instrument ? PST_LEVEL_FULL : PST_LEVEL_HOOKS, reason);
     pst_instrument_classes(pchild, pst_runtime.board, pst_child_block(), config->profile);
     pst_runtime.gathers = 1;

@@ -50,6 +50,13 @@ typedef struct sums_t {
     apr_uint64_t process, connections, requests, buckets, held, slack;
 } sums_t;
 
+/* With what the last look at these pools found. */
+static apr_uint64_t slack_of_process(const pst_shared_child_t *child)
+{
+    return pst_minus(pst_plus(pst_load_sane(&child->process.slack_bytes), pst_load_sane(&child->slack_early_bytes)),
+                     pst_load_sane(&child->slack_late_bytes));
+}
+
 static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *child)
 {
     memset(sums, 0, sizeof(*sums));
@@ -57,7 +64,7 @@ static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *c
     sums->buckets = pst_load_sane(&child->child_bucket_bytes);
     sums->process = pst_load_sane(&child->process.reserved_bytes);
     sums->connections = pst_load_sane(&child->unslotted.reserved_bytes);
-    sums->slack = pst_load_sane(&child->process.slack_bytes) + pst_load_sane(&child->unslotted.slack_bytes);
+    sums->slack = slack_of_process(child) + pst_load_sane(&child->unslotted.slack_bytes);
     for (apr_uint32_t s = 0; s < board->slot_count; s++) {
         const pst_shared_slot_t *slot = pst_board_slot(board, child, s);
         apr_uint64_t whole, request;

@@ -38,6 +38,8 @@
 
 #define MAX_ALLOCATORS 256
 
+#define MAX_ALSO 4
+
 /* How often to look for objects loaded since, at most; microseconds. */
 #define REFRESH_EVERY 1000000
 
@@ -55,6 +57,10 @@ static struct {
     int             started;    /* calls are redirected */
     int             nodes_in_heap; /* libapr was built to get nodes by malloc */
 } g;
+
+/* Pools without a parent that are known. */
+static apr_pool_t *also[MAX_ALSO];
+static unsigned also_count;
 
 /* -- the books at the start ----------------------------------------------- */
 
@@ -116,13 +122,36 @@ static void enter_allocators(const opening_t *opening)
     }
 }
 
+/* All pools that can be found. */
+static void walk_all(apr_pool_t *root, pst_apr_visit_fn *visit, void *baton)
+{
+    apr_size_t budget = START_POOLS;
+
+    pst_apr_walk(root, visit, baton, &budget);
+    for (unsigned i = 0; i < also_count; i++) {
+        pst_apr_walk(also[i], visit, baton, &budget);
+    }
+}
+
+void pst_instrument_also(apr_pool_t *pool)
+{
+    apr_pool_t *root = apr_pool_parent_get(pool) ? NULL : pool;
+
+    for (unsigned i = 0; i < also_count; i++) {
+        root = also[i] == root ? NULL : root;
+    }
+    if (root && also_count < MAX_ALSO) {
+        also[also_count++] = root;
+    }
+}
+
 /* All pools there are, to the process scope; with them, what their allocators retain. */
 static void open_books(apr_pool_t *root, int adopt)
 {
     opening_t opening = { .nodes_left = START_NODES, .adopt = adopt };
-    apr_size_t budget = START_POOLS, i, retained = 0;
+    apr_size_t i, retained = 0;
 
-    pst_apr_walk(root, open_pool, &opening, &budget);
+    walk_all(root, open_pool, &opening);
     for (i = 0; i < opening.allocator_count; i++) {
         retained += pst_apr_retained(opening.allocators[i], 0, START_NODES);
     }
@@ -360,7 +389,7 @@ static void start_secret(void)
 
 pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const char **reason)
 {
-    apr_size_t pools = 0, budget = START_POOLS;
+    apr_size_t pools = 0;
     apr_pool_t *root;
 
     *reason = NULL;
@@ -374,7 +403,7 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
         *reason = "PoolStatInstrument is Off";
         return PST_LEVEL_HOOKS;
     }
-    pst_apr_walk(root, count_pool, &pools, &budget);
+    walk_all(root, count_pool, &pools);
     if (pst_record_start(g.facts.first, pools) != APR_SUCCESS) {
         *reason = "no memory for the table of pools";
         return PST_LEVEL_PUBLIC;
@@ -412,14 +441,12 @@ static int open_class(void *baton, apr_pool_t *pool)
 void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shared_child_t *block,
                             apr_uint64_t profile)
 {
-    apr_size_t budget = START_POOLS;
-
     if (!g.started) {
         return;
     }
     pst_clock_start();
     pst_class_start(board, block);
-    pst_apr_walk(pst_apr_root(pool), open_class, NULL, &budget);
+    walk_all(pst_apr_root(pool), open_class, NULL);
     pst_site_start(board, block, profile);
     pst_kept_start(board, block);
 }

@@ -11,6 +11,10 @@
 #include <apr_buckets.h>
 #include "pst_account.h"
 
+/** Before pst_instrument_start(): a pool without a parent, which no walk finds; it lives as long as the process. One with
+ *  a parent is none, the same again no other. */
+void pst_instrument_also(apr_pool_t *pool);
+
 /**
  * Child, once, after pst_account_start(), before other threads exist: prove the
  * mirror, charge all pools there are to the process scope, redirect the calls, prove that

@@ -169,8 +169,27 @@ static int copy(pst_apr_allocator_t *to, apr_allocator_t *const *from, int count
     return bytes >= 0 ? (int)((apr_size_t)bytes / sizeof(*to)) : errno == EFAULT ? 0 : -1;
 }
 
+/* What a look finds. */
+typedef struct {
+    apr_uint64_t bytes;
+    apr_pool_t **owners;            /* NULL: not wanted */
+    unsigned     count, most;
+} look_t;
+
+static int see(look_t *look, const pst_apr_allocator_t *allocator)
+{
+    apr_size_t kept;
+    int known = pst_apr_kept(allocator, &kept);
+
+    look->bytes += known ? kept : 0;
+    if (look->owners && allocator->owner && look->count < look->most) {
+        look->owners[look->count++] = allocator->owner;
+    }
+    return known;
+}
+
 /* @return 0: not all of it is known */
-static int add_some(apr_allocator_t *const *from, int count, apr_uint64_t *bytes)
+static int add_some(apr_allocator_t *const *from, int count, look_t *look)
 {
     pst_apr_allocator_t copies[AT_ONCE];
     int known = 1;
@@ -182,10 +201,7 @@ static int add_some(apr_allocator_t *const *from, int count, apr_uint64_t *bytes
             return 0;
         }
         for (int i = 0; i < copied; i++) {
-            apr_size_t kept;
-
-            known &= pst_apr_kept(&copies[i], &kept);
-            *bytes += known ? kept : 0;
+            known &= see(look, &copies[i]);
         }
         copied = copied < count ? copied + 1 : copied;      /* the next one is gone */
         from += copied;
@@ -194,7 +210,7 @@ static int add_some(apr_allocator_t *const *from, int count, apr_uint64_t *bytes
     return known;
 }
 
-static int add(apr_allocator_t *const *table, unsigned size, apr_uint64_t *bytes)
+static int add(apr_allocator_t *const *table, unsigned size, look_t *look)
 {
     apr_allocator_t *some[AT_ONCE];
     int count = 0, known = 1;
@@ -203,20 +219,33 @@ static int add(apr_allocator_t *const *table, unsigned size, apr_uint64_t *bytes
         some[count] = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
         count += some[count] != NULL;
         if (count == AT_ONCE || i + 1 == size) {
-            known &= add_some(some, count, bytes);
+            known &= add_some(some, count, look);
             count = 0;
         }
     }
     return known;
 }
 
+static int look_at_all(look_t *look)
+{
+    return add(few, FEW, look) && (!__atomic_load_n(&g.spilled, __ATOMIC_RELAXED) || add(many, MANY, look));
+}
+
 int pst_retained_count(apr_uint64_t bag, apr_uint64_t *bytes)
 {
-    if (__atomic_load_n(&g.lost, __ATOMIC_RELAXED)) {
-        return 0;
-    }
-    *bytes = bag;
-    return add(few, FEW, bytes) && (!__atomic_load_n(&g.spilled, __ATOMIC_RELAXED) || add(many, MANY, bytes));
+    look_t look = { .bytes = bag };
+    int known = !__atomic_load_n(&g.lost, __ATOMIC_RELAXED) && look_at_all(&look);
+
+    *bytes = look.bytes;
+    return known;
+}
+
+unsigned pst_retained_owners(apr_pool_t **owners, unsigned most)
+{
+    look_t look = { .owners = owners, .most = most };
+
+    look_at_all(&look);
+    return look.count;
 }
 
 /* What is held and in nobody's books; below 0: in books, and not held. */

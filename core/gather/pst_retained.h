@@ -34,6 +34,9 @@ void pst_retained_lost(void);
  */
 int pst_retained_count(apr_uint64_t bag, apr_uint64_t *bytes);
 
+/** The pools that own allocators, at most so many: as they were a moment ago, to be looked at with care. @return how many */
+unsigned pst_retained_owners(apr_pool_t **owners, unsigned most);
+
 /**
  * Hold it against what is held, and say on the board what does not balance: the least of the last looks, if all of
  * them found the same side too heavy. Once a second, the child's watchdog.

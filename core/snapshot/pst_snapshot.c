@@ -108,6 +108,7 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     to->release_done = __atomic_load_n(&from->release_done, __ATOMIC_RELAXED);
     load_limits(&to->limits, &from->limits);
     load_usage(&to->process, &from->process);
+    to->process.slack_bytes = pst_minus(pst_plus(to->process.slack_bytes, to->slack_early_bytes), to->slack_late_bytes);
     load_usage(&to->unslotted, &from->unslotted);
     to->verdict = from->verdict;
     pst_snapshot_check_verdict(&to->verdict, 0);

@@ -7,6 +7,7 @@
  */
 #include "pst_release.h"
 #include "pst_allocator.h"
+#include "pst_late.h"
 #include "pst_retained.h"
 #include "pst_heap.h"
 #include "pst_memory.h"
@@ -257,6 +258,7 @@ void pst_release_beat(apr_uint64_t now)
                                                       later */
         g.measured = now;
         pst_allocator_measure(g.block);
+        pst_late_beat(g.block);
         pst_retained_balance(g.block, pst_allocator_bag(), now);
         if (g.late && !g.running) {
             come_late();

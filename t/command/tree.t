@@ -168,6 +168,18 @@ subtest 'the books' => sub {
     is($s->json->{children}[0]{level}, 'full', 'and the server serves on');
     $held->finish;
     $held->conn->close;
+    for my $pid (@pids) {
+        my ($tree, $child, $used);
+        my $agree = wait_for(sub {
+            $tree = tree($pid) or return;
+            ($child) = grep { $_->{pid} == $pid } @{ poolstat_json('-f', $s->board)->{children} };
+            $used = 0;
+            $used += $_->{used_bytes} for @{ $tree->{pools} };
+            return $tree->{one_moment} && @{ $tree->{pools} } == $child->{pools} && $used == $child->{used_bytes};
+        }, 20);
+        ok($agree, "child $pid, at rest: as many pools as there are, those of its first threads among them, and used to the byte")
+          or diag(scalar(@{ $tree->{pools} }) . " pools use $used; ", explain({ map { ($_ => $child->{$_}) } qw(pools used_bytes slack_bytes) }));
+    }
     is($s->stop, 0, 'it stops');
 };
 

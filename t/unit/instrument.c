@@ -15,6 +15,7 @@
 #include "pst_apr.h"
 #include "pst_got.h"
 #include "pst_instrument.h"
+#include "pst_late.h"
 #include "pst_retained.h"
 #include "pst_wrap.h"
 
@@ -296,6 +297,9 @@ static void compare(unsigned step)
     same(block->child_reserved_bytes, reserved, "reserved of the child", step);
     same(block->child_bucket_bytes, all_buckets(), "bucket bytes of the child", step);
     same(block->held_bytes, reserved + all_buckets() + all_retained(), "held", step);
+    pst_late_beat(block);
+    same(block->process.slack_bytes + block->slack_early_bytes - block->slack_late_bytes, process.slack,
+         "slack of the process, as just looked at", step);
     same((apr_uint64_t)pst_retained_count(0, &counted), 1, "retained can be counted", step);
     same(counted, all_retained(), "retained, counted", step);
     same(block->child_peak_bytes >= reserved, 1, "peak not below reserved", step);

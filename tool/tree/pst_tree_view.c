@@ -195,6 +195,13 @@ static unsigned count_alike(const pst_forest_t *forest, uint32_t i)
     return count;
 }
 
+/* Unmanaged pools older than the child have no record inside: those of its first threads were counted all the same, and
+ * are if what is counted is what was found. */
+static uint64_t not_on_board(const pst_holdings_t *holdings, const pst_origin_child_t *child)
+{
+    return child && child->reserved == holdings->tree + holdings->unmanaged ? 0 : holdings->inherited;
+}
+
 static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
 {
     const pst_holdings_t *holdings = view->holdings;
@@ -205,7 +212,7 @@ static void print_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     print_sum(emit, "reserved by the tree of the global pool", holdings->tree, 0, 0);
     print_sum(emit, "reserved by unmanaged pools", holdings->unmanaged, 0, 0);
     print_sum(emit, "reserved by all pools", holdings->tree + holdings->unmanaged, counts, child.reserved);
-    if (counts && holdings->inherited) {
+    if (counts && not_on_board(holdings, &child)) {
         print_sum(emit, "of these, by unmanaged pools that came from the parent: not on the board", holdings->inherited,
                   0, 0);
     }
@@ -404,7 +411,8 @@ static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     pst_emit_object(emit, "found");
     pst_emit_number(emit, "tree_bytes", holdings->tree);
     pst_emit_number(emit, "unmanaged_bytes", holdings->unmanaged);
-    pst_emit_number(emit, "unmanaged_without_record_bytes", holdings->inherited);
+    pst_emit_number(emit, "unmanaged_without_record_bytes",
+                    not_on_board(holdings, pst_origins_child(view->origins, &child) ? &child : NULL));
     pst_emit_number(emit, "unmanaged_pools", holdings->unmanaged_pools);
     put_figure(emit, PST_M_reserved_bytes, holdings->tree + holdings->unmanaged);
     put_figure(emit, PST_M_bucket_bytes, holdings->buckets);

@@ -61,8 +61,8 @@ ServerName 127.0.0.1:$self->{port}
 Listen 127.0.0.1:$self->{port}
 <IfModule poolstat_module>
     PoolStatSymbols Off
+    $show
 </IfModule>
-$show
 TypesConfig /dev/null
 DocumentRoot "$stage->{top}/t/htdocs"
 EOT
