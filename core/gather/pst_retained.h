@@ -34,7 +34,8 @@ void pst_retained_lost(void);
  */
 int pst_retained_count(apr_uint64_t bag, apr_uint64_t *bytes);
 
-/** The pools that own allocators, at most so many: as they were a moment ago, to be looked at with care. @return how many */
+/** The pools that own allocators, at most so many, as they were a moment ago: to be looked at with care.
+ *  @return how many */
 unsigned pst_retained_owners(apr_pool_t **owners, unsigned most);
 
 /**
