@@ -3,7 +3,8 @@
  * What pools of the process scope handed out since: see the header.
  *
  * Concurrency: pools belong to other threads, and may be gone before they are looked at.  So the kernel copies what
- * Concurrency: pools belong to other threads, and may be gone before they are looked at.  So the kernel copies what
+ * stands there, and nothing that is found is followed further than to the next copy.  What is torn is wrong for one
+ * look.
  */
 #include "pst_late.h"
 #include "pst_apr.h"
