@@ -404,8 +404,8 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
 /*
  * A process that the parent forked has nothing of the board. The MPM's children get it back here; whoever else comes
  * by, as mod_cgid's daemon does, goes without. MPMs call themselves starting in their children alone, once they run
- * (child_main() of prefork, worker and event, 2.4.71); or stopping, if a signal comes before the child has handlers of its
- * own. mod_cgid starts no daemon anew while the MPM stops.
+ * (child_main() of prefork, worker and event, 2.4.71); or stopping, if a signal comes before the child has handlers of
+ * its own. mod_cgid starts no daemon anew while the MPM stops.
  */
 static int is_child_of_mpm(void)
 {
