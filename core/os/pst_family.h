@@ -2,8 +2,8 @@
  *
  * Other processes: who descends from one, what each has, and by what it is known.  From /proc alone.
  *
- * One pass over /proc, not the kernel's lists of children: those are kept for each thread, and an httpd has thousands of
- * threads and hundreds of processes.  Nothing here allocates but opendir(), nothing waits for another process.
+ * One pass over /proc, not the kernel's lists of children: those are kept for each thread, and an httpd has thousands
+ * of threads and hundreds of processes.  Nothing here allocates but opendir(), nothing waits for another process.
  */
 #ifndef PST_FAMILY_H
 #define PST_FAMILY_H

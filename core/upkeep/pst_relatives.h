@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Processes of the server that are no children of its MPM: daemons of mod_wsgi, mod_cgid and mod_fcgid, piped loggers, CGI
- * programs.  The parent looks at them in its monitor hook, every ten seconds or so, and writes them on the board.
+ * Processes of the server that are no children of its MPM: daemons of mod_wsgi, mod_cgid and mod_fcgid, piped loggers,
+ * CGI programs.  The parent looks at them in its monitor hook, every ten seconds or so, and writes them on the board.
  *
- * What decides is private to the parent: who its MPM's children are is what the MPM told it, and what a process had before
- * is in its keeper.  The board is written, never read.
+ * What decides is private to the parent: who its MPM's children are is what the MPM told it, and what a process had
+ * before is in its keeper.  The board is written, never read.
  *
  * What a look costs is bounded: a pass over /proc that took the CPU time t is not taken again for 1000 t, and between
- * passes only known processes are looked at; so is each process's smaps_rollup, once a minute at most, and a look that has
- * spent ROLLUP_MOST on them leaves the others to the next one.
+ * passes only known processes are looked at; so is each process's smaps_rollup, once a minute at most, and a look that
+ * has spent ROLLUP_MOST on them leaves the others to the next one.
  */
 #ifndef PST_RELATIVES_H
 #define PST_RELATIVES_H

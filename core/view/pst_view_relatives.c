@@ -7,7 +7,6 @@
 #include "pst_piece.h"
 #include "pst_snapshot_relatives.h"
 #include "pst_trend.h"
-#include "pst_view_tree.h"
 #include "pst_web.h"
 
 #include <apr_strings.h>
@@ -29,11 +28,12 @@ static const char *trend_of(const pst_shared_relative_t *relative, apr_pool_t *p
 
 static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_shared_relative_t *relative)
 {
+    apr_uint64_t taken = page->snapshot->taken;
     char age[PST_FORMAT_LEN];
 
     PIECE(emit, &pst_web_relative_open, NUMBER("pid", relative->pid), TEXT("role", pst_role_word(relative->role)),
           TEXT("command", relative->command),
-          TEXT("age", relative->started ? pst_format_age(age, pst_view_age(page->snapshot, relative->started)) : "—"));
+          TEXT("age", relative->started ? pst_format_age(age, taken > relative->started ? taken - relative->started : 0) : "—"));
     pst_emit_cell(emit, &pst_web_cell);
     for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         pst_emit_figure(emit, pst_metrics[columns[i]].key, columns[i], pst_relative_figure(relative, columns[i]));
