@@ -22,12 +22,12 @@ static const char *const advice[PST_ROLE_COUNT] = {
     [PST_ROLE_WSGI] = "The application keeps it: Python's tracemalloc names the line. Until it is mended, "
                       "maximum-requests= or restart-interval= of WSGIDaemonProcess replaces the daemon.",
     [PST_ROLE_CGID] = "It only starts programs and should not grow: write to httpd's developers, with the figures.",
-    [PST_ROLE_FCGID] = "The application keeps it. Until it is mended, FcgidMaxRequestsPerProcess or FcgidProcessLifeTime "
-                       "replaces the process.",
+    [PST_ROLE_FCGID] = "The application keeps it. Until it is mended, FcgidMaxRequestsPerProcess or "
+                       "FcgidProcessLifeTime replaces the process.",
     [PST_ROLE_PASSENGER] = "The application, or Passenger, keeps it. PassengerMaxRequests replaces an application's "
                            "process.",
-    [PST_ROLE_LOGGER] = "The program that CustomLog or ErrorLog names keeps it: write to its author, with the figures. A "
-                        "restart of httpd starts it anew.",
+    [PST_ROLE_LOGGER] = "The program that CustomLog or ErrorLog names keeps it: write to its author, with the figures. "
+                        "A restart of httpd starts it anew.",
     [PST_ROLE_CGI] = "The program keeps it, and gives it back as it ends. RLimitMEM bounds it."
 };
 
@@ -42,7 +42,8 @@ static void tell(pst_doctor_t *doctor, const pst_shared_relative_t *relative, ap
                                    (unsigned)relative->pid, relative->command,
                                    pst_doctor_size(doctor, relative->per_minute));
     finding->evidence =
-        pst_doctor_say(doctor, "It has %s of its own, %s resident; %s of it came evenly within %s. It is no child of the MPM.",
+        pst_doctor_say(doctor, "It has %s of its own, %s resident; %s of it came evenly within %s. It is no child of "
+                               "the MPM.",
                        pst_doctor_size(doctor, (double)relative->own_bytes),
                        pst_doctor_size(doctor, (double)relative->rss_bytes), pst_doctor_size(doctor, relative->gained),
                        pst_doctor_age(doctor, lasted));

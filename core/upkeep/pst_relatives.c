@@ -3,9 +3,10 @@
  * See pst_relatives.h.
  *
  * Growth is told in two ways.  A look every ten seconds makes eight points, of which a trend can be told, in eighty
- * seconds; a daemon that grows by megabytes a minute is told sooner: when each of five looks in a row found it larger than
- * the one before, by no less than a quarter of the mean, and the last two were no smaller than half of it.  What warms up
- * does not pass: its steps become smaller, or it does not take one at each look.  What grows by less is the trend's to tell.
+ * seconds; a daemon that grows by megabytes a minute is told sooner: when each of five looks in a row found it larger
+ * than the one before, by no less than a quarter of the mean, and the last two were no smaller than half of it.  What
+ * warms up does not pass: its steps become smaller, or it does not take one at each look.  What grows by less is the
+ * trend's to tell.
  */
 #include "pst_relatives.h"
 #include "pst_books.h"

@@ -33,7 +33,9 @@ static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_shared
 
     PIECE(emit, &pst_web_relative_open, NUMBER("pid", relative->pid), TEXT("role", pst_role_word(relative->role)),
           TEXT("command", relative->command),
-          TEXT("age", relative->started ? pst_format_age(age, taken > relative->started ? taken - relative->started : 0) : "—"));
+          TEXT("age", relative->started
+                          ? pst_format_age(age, taken > relative->started ? taken - relative->started : 0)
+                          : "—"));
     pst_emit_cell(emit, &pst_web_cell);
     for (unsigned i = 0; i < PST_ITEMS(columns); i++) {
         pst_emit_figure(emit, pst_metrics[columns[i]].key, columns[i], pst_relative_figure(relative, columns[i]));
