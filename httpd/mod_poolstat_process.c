@@ -206,8 +206,8 @@ static void announce(const pst_config_t *config, server_rec *s)
     }
 }
 
-/* The first thread has a pool of its own, without a parent, made by ap_thread_main_create(): in the parent, and once more
- * in each child. */
+/* The first thread has a pool of its own, without a parent, made by ap_thread_main_create(): in the parent, and once
+ * more in each child. */
 static void tell_thread_pool(void)
 {
 #if AP_HAS_THREAD_LOCAL

@@ -160,8 +160,9 @@ static void unbalanced(pst_doctor_t *doctor)
                            : "Child %u: %s are in pools, bucket nodes or free lists that are no longer held.",
                        (unsigned)worst->owner, pst_doctor_size(doctor, (double)most));
     finding->advice =
-        "Pools that grow or end by calls that are not redirected: through a pointer that dlsym() gave, or of an object that "
-        "was just loaded. docs/limits.md says which, and when such a pool is counted anew. If none of it fits, report it.";
+        "Pools that grow or end by calls that are not redirected: through a pointer that dlsym() gave, or of an object "
+        "that was just loaded. docs/limits.md says which, and when such a pool is counted anew. If none of it fits, "
+        "report it.";
     pst_doctor_figure(finding, "children", (double)children);
     pst_doctor_figure(finding, "unbalanced_bytes", (double)worst->unbalanced_bytes);
     pst_doctor_figure(finding, "overbooked_bytes", (double)worst->overbooked_bytes);

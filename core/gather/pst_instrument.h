@@ -11,8 +11,8 @@
 #include <apr_buckets.h>
 #include "pst_account.h"
 
-/** Before pst_instrument_start(): a pool without a parent, which no walk finds; it lives as long as the process. One with
- *  a parent is none, the same again no other. */
+/** Before pst_instrument_start(): a pool without a parent, which no walk finds; it lives as long as the process. One
+ *  with a parent is none, the same again no other. */
 void pst_instrument_also(apr_pool_t *pool);
 
 /**

@@ -2,8 +2,8 @@
  *
  * See pst_family.h.
  *
- * All of this is read while its processes live on, end and give their number to others: what does not fit together is left
- * out, and looked at again the next time.
+ * All of this is read while its processes live on, end and give their number to others: what does not fit together
+ * is left out, and looked at again the next time.
  */
 #include "pst_family.h"
 #include "pst_proc.h"
