@@ -107,12 +107,18 @@ static int read_only(void *name)
     return !cut() ? 2 : pst_board_intact(&mapped) ? 3 : 0;
 }
 
+#define NOT_LIMITED 79      /* qemu-user says yes and goes on as before */
+
 /* The same where the kernel maps nothing more. */
 static int read_only_in_no_memory(void *path)
 {
     const struct rlimit none = { 0, 0 };
+    struct rlimit now;
 
-    return setrlimit(RLIMIT_DATA, &none) == 0 ? read_only(path) : -1;
+    if (setrlimit(RLIMIT_DATA, &none) != 0 || getrlimit(RLIMIT_DATA, &now) != 0) {
+        return -1;
+    }
+    return now.rlim_cur ? NOT_LIMITED : read_only(path);
 }
 
 static int unguarded(void *unused)
@@ -366,7 +372,10 @@ static void expect(int (*piece)(void *), void *data, int result, const char *wha
     int got;
 
     got = apart(piece, data);
-    if (!ok(got == result, what)) {
+    if (got == NOT_LIMITED) {
+        printf("ok %d - # SKIP RLIMIT_DATA limits nothing here\n", ++tap_count);
+    }
+    else if (!ok(got == result, what)) {
         printf("# result %d, expected %d\n", got, result);
     }
     if (ftruncate(board.fd, 0) != 0 || ftruncate(board.fd, (off_t)board.size) != 0) {
