@@ -315,10 +315,13 @@ void *pst_wrap_heap_mmap(void *at, size_t size, int protection, int flags, int f
     return made(pst_real.heap_mmap(at, size, protection, flags, fd, offset), size, flags, CALLER);
 }
 
+/* More than any address space has. */
+#define TOO_MUCH ((apr_uint64_t)1 << 56)
+
 /* What the kernel refuses at once changes nothing. */
 static void unmapping(void *at, size_t size)
 {
-    if (size && (apr_uintptr_t)at % g.page == 0 && !inside && !pst_child_muted()) {
+    if (size && size < TOO_MUCH && (apr_uintptr_t)at % g.page == 0 && !inside && !pst_child_muted()) {
         pst_span_cut((apr_uintptr_t)at, (apr_uintptr_t)at + whole_pages(size));
     }
 }

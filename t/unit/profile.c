@@ -170,6 +170,7 @@ static void forked(void)
 static void mappings(void)
 {
     held_t none = held(PST_SCOPE_MAPPED), now;
+    volatile size_t too_much = SIZE_MAX / 2;
     char *at = pst_wrap_heap_mmap(NULL, 100 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *moved;
 
     now = held(PST_SCOPE_MAPPED);
@@ -180,6 +181,7 @@ static void mappings(void)
     is_number(now.bytes - none.bytes, 98 * 4096, "without its first page and one in the middle");
     is_number(now.samples - none.samples, 2, "is two");
     ok(pst_wrap_heap_munmap(at + 1, 4096) != 0, "what the kernel refuses");
+    ok(pst_wrap_heap_munmap(at, too_much) != 0, "also of more than there is");
     is_number(held(PST_SCOPE_MAPPED).bytes - none.bytes, 98 * 4096, "changes nothing");
     moved = pst_wrap_heap_mremap(at + 4096, 49 * 4096, 200 * 4096, MREMAP_MAYMOVE);
     is_number(held(PST_SCOPE_MAPPED).bytes - none.bytes, (49 + 200) * 4096, "one moves and grows");

@@ -50,8 +50,10 @@ sub write_conf {
           . "MaxSpareThreads 40\nMaxRequestWorkers 20\n");
     my $cores = $o{cores} // 1 ? qq(CoreDumpDirectory "$dir/cores"\n) : '';
     my $show = exists $o{show} ? $o{show} : 'PoolStatShow line';
+    # behind the modules: some tests take ours out of them
+    my $ours = "<IfModule poolstat_module>\n    PoolStatSymbols Off\n    $show\n</IfModule>\n";
     my $cgid = $stage->{mpm} eq 'event' ? "ScriptSock $dir/run/cgisock\n" : '';
-    PST::Stage::write_file($self->conf, join '', <<"EOT", PST::Stage::load_modules($stage), $user, $cores, $cgid, $limits, <<'EOT2', $o{conf} // '');
+    PST::Stage::write_file($self->conf, join '', <<"EOT", PST::Stage::load_modules($stage), $user, $cores, $cgid, $limits, $ours, <<'EOT2', $o{conf} // '');
 ServerRoot "$dir"
 DefaultRuntimeDir "$dir/run"
 PidFile "$dir/httpd.pid"
@@ -59,10 +61,6 @@ ErrorLog "$dir/error_log"
 LogLevel info
 ServerName 127.0.0.1:$self->{port}
 Listen 127.0.0.1:$self->{port}
-<IfModule poolstat_module>
-    PoolStatSymbols Off
-    $show
-</IfModule>
 TypesConfig /dev/null
 DocumentRoot "$stage->{top}/t/htdocs"
 EOT
