@@ -151,6 +151,7 @@ $(PROBE): $(B)/obj/c-modules/poolprobe/mod_poolprobe.o
 
 # one that keeps memory, and one that gives all back: who is named?
 $(SUSPECTS): $(B)/mod_%.so: c-modules/%
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(WARN) -fPIC -fvisibility=hidden $(HTTPD_FLAGS) $(APR_FLAGS) -shared $(SO_FLAGS) -o $@ $</mod_$*.c
 
 # as any other module would be built: with the header that make install installs, alone
