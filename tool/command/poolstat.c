@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static int print_version(void)
@@ -114,6 +115,11 @@ static int finish(int status)
     return status <= POOLSTAT_FOUND ? POOLSTAT_FAILED : status;
 }
 
+static int is_off(const char *value)
+{
+    return value && strcasecmp(value, "off") == 0;
+}
+
 int main(int argc, const char *const *argv)
 {
     int status;
@@ -123,7 +129,9 @@ int main(int argc, const char *const *argv)
     if (apr_initialize() != APR_SUCCESS) {
         return POOLSTAT_FAILED;
     }
-    pst_resolver_use("/proc/self/exe");
+    if (!is_off(getenv("POOLSTAT_SYMBOLS"))) {
+        pst_resolver_use("/proc/self/exe");
+    }
     status = finish(run(argc, argv));
     apr_terminate();
     return status;
