@@ -30,6 +30,8 @@ $s->write_conf(conf => "$status ExtendedStatus On\n");
 $s->start or BAIL_OUT('no server: ' . $s->start_text . $s->log_text);
 
 subtest 'text' => sub {
+    # a PSS that was not taken yet is a dash
+    ok(wait_for(sub { !grep { !defined $_->{pss_bytes} } @{ $s->json->{children} } }), 'the books of all children were taken');
     my $text = ask('?auto');
     my @keys = $text =~ /^PoolStat(\w+): \d+$/mg;
     is("@keys", "@balance @at_large", 'a line for each figure');
