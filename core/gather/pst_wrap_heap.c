@@ -265,11 +265,6 @@ static apr_uintptr_t whole_pages(size_t size)
     return ((apr_uintptr_t)size + g.page - 1) & ~(g.page - 1);
 }
 
-static void change_span(apr_uint32_t site, int spans, apr_int64_t size, apr_int64_t weight)
-{
-    pst_site_change(site, spans, size, weight);
-}
-
 static void keep_span(apr_uintptr_t from, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
 {
     pst_span_t span = { .from = from, .to = from + size, .size = size, .weight = pst_site_weight(size, (double)rate) };
@@ -280,7 +275,7 @@ static void keep_span(apr_uintptr_t from, apr_uint64_t size, apr_uint64_t rate, 
         if (pst_span_add(&span)) {
             return;
         }
-        change_span(span.site, -1, -(apr_int64_t)span.size, -(apr_int64_t)span.weight);
+        pst_site_change(span.site, -1, -(apr_int64_t)span.size, -(apr_int64_t)span.weight);
     }
     PST_COUNT(samples_lost, 1);
 }
@@ -409,7 +404,7 @@ void pst_wrap_heap_rate(apr_uint64_t rate)
 {
     __atomic_store_n(&g.rate, 0, __ATOMIC_RELEASE);
     g.page = (apr_uintptr_t)sysconf(_SC_PAGESIZE);
-    pst_span_start(change_span);
+    pst_span_start(pst_site_change);
     pst_started_start();
     pst_block_drop_all(forget_block);   /* also what calls under way have left since it was off */
     pst_span_cut(0, UINTPTR_MAX);

@@ -244,6 +244,14 @@ static void print_connection_verdict(pst_emit_t *emit, const pst_snapshot_t *sna
     pst_emit_end(emit);
 }
 
+static void print_part(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child, const char *part,
+                       const pst_shared_verdict_t *verdict)
+{
+    pst_emit_object(emit, part);
+    print_verdict(emit, snapshot, child, verdict);
+    pst_emit_end(emit);
+}
+
 static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
     if (!snapshot->about.history_by) {
@@ -251,24 +259,12 @@ static void print_child_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot
         return;
     }
     pst_emit_object(emit, "verdict");
-    pst_emit_object(emit, "process");
-    print_verdict(emit, snapshot, child, &child->head.verdict);
-    pst_emit_end(emit);
-    pst_emit_object(emit, "heap");
-    print_verdict(emit, snapshot, child, &child->head.heap_verdict);
-    pst_emit_end(emit);
-    pst_emit_object(emit, "mapped");
-    print_verdict(emit, snapshot, child, &child->head.mapped_verdict);
-    pst_emit_end(emit);
-    pst_emit_object(emit, "stack");
-    print_verdict(emit, snapshot, child, &child->head.stack_verdict);
-    pst_emit_end(emit);
-    pst_emit_object(emit, "connections");
-    print_verdict(emit, snapshot, child, &child->head.sum_verdicts[PST_SCOPE_CONNECTION]);
-    pst_emit_end(emit);
-    pst_emit_object(emit, "requests");
-    print_verdict(emit, snapshot, child, &child->head.sum_verdicts[PST_SCOPE_REQUEST]);
-    pst_emit_end(emit);
+    print_part(emit, snapshot, child, "process", &child->head.verdict);
+    print_part(emit, snapshot, child, "heap", &child->head.heap_verdict);
+    print_part(emit, snapshot, child, "mapped", &child->head.mapped_verdict);
+    print_part(emit, snapshot, child, "stack", &child->head.stack_verdict);
+    print_part(emit, snapshot, child, "connections", &child->head.sum_verdicts[PST_SCOPE_CONNECTION]);
+    print_part(emit, snapshot, child, "requests", &child->head.sum_verdicts[PST_SCOPE_REQUEST]);
     pst_emit_end(emit);
     pst_view_blame(emit, snapshot, child);
 }

@@ -135,11 +135,13 @@ static void put_growth(poolstat_grid_t *grid, int rank, unsigned row, unsigned *
 {
     const pst_shared_verdict_t *of = &child->head.verdict;
     pst_shared_verdict_t connections;
-    const char *what = "";
+    const char *what = "", *where = "";
+    const pst_shared_verdict_t *outside = outside_verdict(child, &where);
     char rate[48], text[64];
 
-    if (of->state != PST_TREND_GROWING && outside_verdict(child, &what)) {
-        of = outside_verdict(child, &what);
+    if (of->state != PST_TREND_GROWING && outside) {
+        of = outside;
+        what = where;
     }
     else if (of->state != PST_TREND_GROWING) {
         connections = connections_verdict(snapshot, child);
