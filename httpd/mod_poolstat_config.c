@@ -119,7 +119,7 @@ static apr_int64_t parse_size(const char *arg)
 }
 
 /* Bytes between two samples, or 0 for Off. */
-static const char *set_rate(cmd_parms *cmd, apr_uint64_t *to, const char *arg, const char *of)
+static const char *parse_rate(cmd_parms *cmd, apr_uint64_t *to, const char *arg, const char *of)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     apr_int64_t n = ap_cstr_casecmp(arg, "Off") == 0 ? 0 : parse_size(arg);
@@ -140,13 +140,13 @@ static const char *set_rate(cmd_parms *cmd, apr_uint64_t *to, const char *arg, c
 static const char *set_profile(cmd_parms *cmd, void *dummy, const char *arg)
 {
     (void)dummy;
-    return set_rate(cmd, &config_of(cmd)->profile, arg, "by which pools grow");
+    return parse_rate(cmd, &config_of(cmd)->profile, arg, "by which pools grow");
 }
 
 static const char *set_heap_profile(cmd_parms *cmd, void *dummy, const char *arg)
 {
     (void)dummy;
-    return set_rate(cmd, &config_of(cmd)->heap_profile, arg, "asked of the heap");
+    return parse_rate(cmd, &config_of(cmd)->heap_profile, arg, "asked of the heap");
 }
 
 /* @return -1 if it is neither Off nor a size above 0 */
@@ -202,7 +202,7 @@ static const char *set_max_child(cmd_parms *cmd, void *dummy, const char *size, 
     return NULL;
 }
 
-static const char *set_file(cmd_parms *cmd, void *dummy, const char *arg)
+static const char *set_directive_file(cmd_parms *cmd, void *dummy, const char *arg)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
@@ -231,7 +231,7 @@ static int whole_number(apr_uint32_t *to, const char *arg, apr_int64_t low, apr_
     return 1;
 }
 
-static const char *set_interval(cmd_parms *cmd, void *dummy, const char *arg)
+static const char *set_directive_interval(cmd_parms *cmd, void *dummy, const char *arg)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
@@ -346,9 +346,9 @@ const command_rec pst_config_directives[] = {
                   PST_COMMAND),
     AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
                   "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
-    AP_INIT_TAKE1("PoolStatFile", set_file, NULL, RSRC_CONF,
+    AP_INIT_TAKE1("PoolStatFile", set_directive_file, NULL, RSRC_CONF,
                   "file behind the board, absolute or below DefaultRuntimeDir; default: " DEFAULT_FILE),
-    AP_INIT_TAKE1("PoolStatInterval", set_interval, NULL, RSRC_CONF,
+    AP_INIT_TAKE1("PoolStatInterval", set_directive_interval, NULL, RSRC_CONF,
                   "seconds between two points of a child's history, 1 to 3600; default: 1"),
     AP_INIT_TAKE1("PoolStatHistory", set_history, NULL, RSRC_CONF,
                   "points of a child's history, 60 to 86400, or Off; default: 600"),

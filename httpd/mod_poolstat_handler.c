@@ -56,7 +56,7 @@ static apr_status_t pass(out_t *out)
 }
 
 /* pst_sink_fn. A transient bucket: whoever below wants to keep the bytes copies them. */
-static apr_status_t sink(void *baton, const char *data, apr_size_t len)
+static apr_status_t sink_to_brigade(void *baton, const char *data, apr_size_t len)
 {
     out_t *out = baton;
     apr_bucket_alloc_t *buckets = out->r->connection->bucket_alloc;
@@ -107,7 +107,7 @@ static void set_headers(request_rec *r, const char *caching)
  * Does path begin with prefix, at the end of a segment?
  * @return what follows, or NULL
  */
-static const char *below(const char *path, const char *prefix)
+static const char *path_below(const char *path, const char *prefix)
 {
     apr_size_t len = strlen(prefix);
 
@@ -150,7 +150,7 @@ static const char *below_location(request_rec *r)
         if (!section->d || section->r || section->d_is_fnmatch) {
             continue;
         }
-        found = below(r->uri, section->d);
+        found = path_below(r->uri, section->d);
         if (found && (!rest || found > rest) && sets_our_handler(r, section)) {
             rest = found;
         }
@@ -173,7 +173,7 @@ const char *pst_handler_location(request_rec *r)
     return NULL;
 }
 
-static int ends_with(const char *text, const char *end)
+static int path_ends_with(const char *text, const char *end)
 {
     apr_size_t len = strlen(text), end_len = strlen(end);
 
@@ -222,7 +222,7 @@ static const address_t *what_to_serve(request_rec *r)
         return &the_page;
     }
     for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-        if (rest ? !strcmp(rest, addresses[i].path) : ends_with(r->uri, addresses[i].path)) {
+        if (rest ? !strcmp(rest, addresses[i].path) : path_ends_with(r->uri, addresses[i].path)) {
             return &addresses[i];
         }
     }
@@ -270,7 +270,7 @@ static int serve_file(request_rec *r, const address_t *address)
 }
 
 /* A sentence instead of a face, with a status of its own. */
-static int refuse(request_rec *r, int status, const char *sentence, apr_pool_t *pool)
+static int refuse_face(request_rec *r, int status, const char *sentence, apr_pool_t *pool)
 {
     pst_emit_t *emit;
     out_t out;
@@ -283,7 +283,7 @@ static int refuse(request_rec *r, int status, const char *sentence, apr_pool_t *
     }
     emit = apr_palloc(pool, sizeof(*emit));
     open_output(&out, r);
-    pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
+    pst_emit_init(emit, PST_EMIT_TEXT, sink_to_brigade, &out);
     pst_emit_sentence(emit, sentence);
     close_output(&out, emit);
     return OK;
@@ -312,24 +312,24 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
         }
     }
     if (rv != APR_SUCCESS) {
-        return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
+        return refuse_face(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
     }
     snapshot->nonce = pst_release_nonce(pool);
     open_output(&out, r);
     if (serve == SERVE_JSON) {
-        pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
+        pst_emit_init(emit, PST_EMIT_JSON, sink_to_brigade, &out);
         pst_view_tree(emit, snapshot, 0);
     }
     else if (serve == SERVE_PROFILE) {
-        pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
+        pst_emit_init(emit, PST_EMIT_TEXT, sink_to_brigade, &out);
         pst_view_profile(emit, snapshot, (pst_profile_of_e)args->of);
     }
     else if (args->as_text) {
-        pst_emit_init(emit, PST_EMIT_TEXT, sink, &out);
+        pst_emit_init(emit, PST_EMIT_TEXT, sink_to_brigade, &out);
         pst_view_tree(emit, snapshot, 1);
     }
     else {
-        pst_emit_init(emit, PST_EMIT_HTML, sink, &out);
+        pst_emit_init(emit, PST_EMIT_HTML, sink_to_brigade, &out);
         pst_view_page(emit, &page);
     }
     close_output(&out, emit);
@@ -345,15 +345,16 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
     out_t out;
 
     if (!board->history_size) {
-        return refuse(r, HTTP_NOT_FOUND, "There are no histories: PoolStatHistory is Off.", pool);
+        return refuse_face(r, HTTP_NOT_FOUND, "There are no histories: PoolStatHistory is Off.", pool);
     }
     if (pid) {
         if (pst_history_room(&history, board, pool) != APR_SUCCESS) {
-            return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
+            return refuse_face(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
         }
         if (!pst_history_find(&history.about, board, pid) || !pst_history_read(&history, board)) {
-            return refuse(r, HTTP_NOT_FOUND, apr_psprintf(pool, "There is no history of a child with the process id "
-                          "%u.", (unsigned)pid), pool);
+            return refuse_face(
+                r, HTTP_NOT_FOUND,
+                apr_psprintf(pool, "There is no history of a child with the process id %u.", (unsigned)pid), pool);
         }
     }
     ap_set_content_type(r, "application/json");
@@ -361,7 +362,7 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
         return OK;
     }
     open_output(&out, r);
-    pst_emit_init(emit, PST_EMIT_JSON, sink, &out);
+    pst_emit_init(emit, PST_EMIT_JSON, sink_to_brigade, &out);
     if (pid) {
         pst_history_leave_out(&history, args->since);
         pst_view_history(emit, &history, board);
@@ -389,10 +390,10 @@ static int serve_metrics(request_rec *r, const pst_board_t *board, const pst_arg
     }
     if (pst_snapshot_take(snapshot, board, &filter, (apr_uint64_t)apr_time_now(), pool) != APR_SUCCESS
         || pst_doctor_take(snapshot, board, pool) != APR_SUCCESS) {
-        return refuse(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
+        return refuse_face(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
     }
     open_output(&out, r);
-    pst_emit_init(emit, format, sink, &out);
+    pst_emit_init(emit, format, sink_to_brigade, &out);
     pst_view_metrics(emit, snapshot, (pst_classes_e)args->classes, pool);
     close_output(&out, emit);
     return OK;
@@ -407,8 +408,9 @@ static const pst_board_t *good_board(request_rec *r, int *status, apr_pool_t *po
     if (board && pst_board_intact(board)) {
         return board;
     }
-    *status = refuse(r, HTTP_SERVICE_UNAVAILABLE,
-                     !board && why ? why : "The board of mod_poolstat was damaged from outside: restart httpd.", pool);
+    *status =
+        refuse_face(r, HTTP_SERVICE_UNAVAILABLE,
+                    !board && why ? why : "The board of mod_poolstat was damaged from outside: restart httpd.", pool);
     return NULL;
 }
 
@@ -429,12 +431,12 @@ static int serve_release(request_rec *r, apr_pool_t *pool)
     }
     status = pst_release_serve(r, board, &asked, &sentence, pool);
     if (status != OK) {
-        return refuse(r, status, sentence, pool);
+        return refuse_face(r, status, sentence, pool);
     }
     ap_set_content_type(r, to == PST_EMIT_JSON ? "application/json" : to == PST_EMIT_HTML ? "text/html; charset=utf-8"
                            : "text/plain; charset=utf-8");
     open_output(&out, r);
-    pst_emit_init(emit, to, sink, &out);
+    pst_emit_init(emit, to, sink_to_brigade, &out);
     if (to == PST_EMIT_HTML) {
         pst_view_released_page(emit, &asked);
     }
@@ -457,7 +459,7 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
                            : serve == SERVE_METRICS ? PST_FACE_METRICS
                            : serve == SERVE_PROFILE ? PST_FACE_PROFILE : PST_FACE_PAGE, pool);
     if (error) {
-        return refuse(r, HTTP_BAD_REQUEST, error, pool);
+        return refuse_face(r, HTTP_BAD_REQUEST, error, pool);
     }
     board = good_board(r, &status, pool);
     if (!board) {

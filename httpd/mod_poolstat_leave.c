@@ -75,7 +75,7 @@ static struct {
     apr_uint64_t        again;          /* not before this time */
 } g;
 
-static int query(int code)
+static int query_mpm(int code)
 {
     int result = 0;
 
@@ -131,11 +131,11 @@ static apr_uint64_t size_at_rest(void)
 }
 
 /* A limit below what a fresh child needs cannot be kept by replacing children. @return 1 once it is known to be kept */
-static int weigh(apr_uint64_t now)
+static int weigh_limit(apr_uint64_t now)
 {
     apr_uint64_t rest = size_at_rest();
 
-    if (g.weighed || query(AP_MPMQ_MPM_STATE) != AP_MPMQ_RUNNING || size_now() == 0) {
+    if (g.weighed || query_mpm(AP_MPMQ_MPM_STATE) != AP_MPMQ_RUNNING || size_now() == 0) {
         return g.weighed;
     }
     if (rest <= g.limit || now - g.started > FRESH) {
@@ -168,7 +168,7 @@ static int is_idle(int slot, int thread)
     return worker && worker->status == SERVER_READY;
 }
 
-static void add_child(scene_t *scene, int slot, const process_score *child, int threads, ap_generation_t generation)
+static void count_child(scene_t *scene, int slot, const process_score *child, int threads, ap_generation_t generation)
 {
     int thread;
 
@@ -187,9 +187,9 @@ static void add_child(scene_t *scene, int slot, const process_score *child, int 
 
 static void look_around(scene_t *scene)
 {
-    int slots = query(g.mpm == EVENT ? AP_MPMQ_HARD_LIMIT_DAEMONS : AP_MPMQ_MAX_DAEMONS), slot;
-    int threads = g.mpm == PREFORK ? 1 : query(AP_MPMQ_MAX_THREADS);
-    ap_generation_t generation = query(AP_MPMQ_GENERATION);
+    int slots = query_mpm(g.mpm == EVENT ? AP_MPMQ_HARD_LIMIT_DAEMONS : AP_MPMQ_MAX_DAEMONS), slot;
+    int threads = g.mpm == PREFORK ? 1 : query_mpm(AP_MPMQ_MAX_THREADS);
+    ap_generation_t generation = query_mpm(AP_MPMQ_GENERATION);
     const global_score *global = ap_get_scoreboard_global();
 
     memset(scene, 0, sizeof(*scene));
@@ -201,7 +201,7 @@ static void look_around(scene_t *scene)
             scene->slot = slot;
         }
         else if (child) {
-            add_child(scene, slot, child, threads, generation);
+            count_child(scene, slot, child, threads, generation);
         }
     }
 }
@@ -217,7 +217,7 @@ static apr_uint64_t size_for_sure(apr_uint64_t now)
 
 static int spare_wanted(void)
 {
-    return query(g.mpm == PREFORK ? AP_MPMQ_MIN_SPARE_DAEMONS : AP_MPMQ_MIN_SPARE_THREADS);
+    return query_mpm(g.mpm == PREFORK ? AP_MPMQ_MIN_SPARE_DAEMONS : AP_MPMQ_MIN_SPARE_THREADS);
 }
 
 /*
@@ -274,12 +274,12 @@ static int check_leaving(ap_pod_t *pod)
 /* Again at the next beat if the main thread was just about to sleep: then the signal did nothing. */
 static void wake_main_thread(void)
 {
-    if (query(AP_MPMQ_MPM_STATE) == AP_MPMQ_RUNNING) {
+    if (query_mpm(AP_MPMQ_MPM_STATE) == AP_MPMQ_RUNNING) {
         pthread_kill(g.main_thread, g.mpm == PREFORK ? AP_SIG_GRACEFUL : SIGTERM);
     }
 }
 
-static void leave(const scene_t *scene, apr_uint64_t size, apr_uint64_t now)
+static void leave_child(const scene_t *scene, apr_uint64_t size, apr_uint64_t now)
 {
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server,
                  "PST0018: this child has %" APR_UINT64_T_FMT " bytes %s, more than "
@@ -322,9 +322,9 @@ static void stay(const scene_t *scene)
 }
 
 /* Too few are idle beside this child: wait for the parent to start another, if it can. */
-static void ask(const scene_t *scene, apr_uint64_t now)
+static void ask_for_spare(const scene_t *scene, apr_uint64_t now)
 {
-    if (scene->free == 0 || scene->processes + 1 >= query(AP_MPMQ_MAX_DAEMONS)) {
+    if (scene->free == 0 || scene->processes + 1 >= query_mpm(AP_MPMQ_MAX_DAEMONS)) {
         if (first_to_tell(g.board, TOLD_NO_ROOM)) {
             ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, g.server,
                          "PST0019: a child is above PoolStatMaxChild and stays for now: %d "
@@ -359,7 +359,7 @@ void pst_leave_beat(apr_uint64_t now)
         wake_main_thread();
         return;
     }
-    if (!weigh(now) || query(AP_MPMQ_MPM_STATE) != AP_MPMQ_RUNNING) {
+    if (!weigh_limit(now) || query_mpm(AP_MPMQ_MPM_STATE) != AP_MPMQ_RUNNING) {
         return;
     }
     size = size_now();
@@ -369,10 +369,10 @@ void pst_leave_beat(apr_uint64_t now)
     }
     else if (pst_turn_take(g.board, g.pid, now)) {
         if (scene.idle < spare_wanted()) {
-            ask(&scene, now);
+            ask_for_spare(&scene, now);
         }
         else if ((size = size_for_sure(now)) > g.limit) {
-            leave(&scene, size, now);
+            leave_child(&scene, size, now);
         }
         else {
             stay(&scene);
@@ -420,7 +420,7 @@ static int patch_one(pst_got_entry_t *entry)
 }
 
 /* The MPM's call is redirected, in this child. @return 0 if it makes none that could be */
-static int redirect(pst_got_entry_t *entry, void *to_real)
+static int redirect_poll(pst_got_entry_t *entry, void *to_real)
 {
     entry->real = dlsym(RTLD_DEFAULT, entry->name);     /* a call of our own would be redirected too */
     memcpy(to_real, &entry->real, sizeof(entry->real));
@@ -435,11 +435,11 @@ static int redirect_mpm(void)
     if (g.mpm == PREFORK) {
         update.only_in = ap_find_linked_module("prefork.c");
         if (update.only_in) {       /* without: what a beat writes holds until the next connection */
-            redirect(&update, &g.update_status);
+            redirect_poll(&update, &g.update_status);
         }
         return 1;
     }
-    return redirect(&check, &g.podx_check);
+    return redirect_poll(&check, &g.podx_check);
 }
 
 void pst_leave_child_init(const pst_board_t *board, pst_shared_child_t *block, server_rec *s)

@@ -64,7 +64,7 @@ static unsigned find_who(pst_shared_who_t *who, pst_shared_frame_t *frames, cons
 }
 
 /* "mod_x.so function+0x1f, 94 % of what stayed". */
-static const char *whose(char *to, const pst_crossing_t *crossing)
+static const char *crossing_code(char *to, const pst_crossing_t *crossing)
 {
     pst_shared_module_t modules[PST_MODULE_COUNT];
     pst_shared_frame_t frames[PST_SITE_FRAMES];
@@ -98,7 +98,7 @@ static const char *about(char *to, const pst_shared_slot_t *slot)
 
 /* The request line is the client's, and comes last: whatever it says, nothing after it can be mistaken.
  * ap_log_error() escapes what is no text. */
-static void tell(const pst_crossing_t *crossing)
+static void log_crossing(const pst_crossing_t *crossing)
 {
     static const char *const names[PST_WARN_COUNT] = { "", "connection", "request", "child" };
     const pst_shared_slot_t *slot = &crossing->slot;
@@ -112,7 +112,7 @@ static void tell(const pst_crossing_t *crossing)
                  " bytes, more than PoolStatWarn %s %" APR_UINT64_T_FMT " (%schild %" APR_UINT64_T_FMT
                  "): %s, grown by %s%s%s", names[crossing->what], crossing->reserved, names[crossing->what],
                  crossing->limit, sums, crossing->child,
-                 crossing->has_slot ? about(who, slot) : "memory of no connection", whose(site, crossing),
+                 crossing->has_slot ? about(who, slot) : "memory of no connection", crossing_code(site, crossing),
                  crossing->has_slot ? ": " : "",
                  !crossing->has_slot ? "" : slot->line[0] ? slot->line : "no request line yet");
 }
@@ -133,14 +133,14 @@ static void tell_all(apr_uint64_t now)
     pst_crossing_t crossing;
 
     while (pst_crossing_take(&crossing)) {
-        tell(&crossing);
+        log_crossing(&crossing);
     }
     tell_untold(pst_crossing_minute(now));
 }
 
 /* -- when ------------------------------------------------------------------ */
 
-static void on_end(void)
+static void on_child_end(void)
 {
     if (!__atomic_load_n(&g.watched, __ATOMIC_RELAXED)) {
         tell_all((apr_uint64_t)apr_time_now());
@@ -192,7 +192,7 @@ void pst_limits_child_init(const pst_board_t *board, pst_shared_child_t *block, 
         g.board = board;
         g.block = block;
         g.server = s;
-        pst_crossing_start(config->warn, on_end);
+        pst_crossing_start(config->warn, on_child_end);
         apr_pool_cleanup_register(pchild, NULL, tell_rest, apr_pool_cleanup_null);
     }
     if (config->max_child) {

@@ -23,7 +23,7 @@ APLOG_USE_MODULE(poolstat);
 /* ---- the lines ---- */
 
 /* In digits, or "-". @return their number */
-static int put_figure(char *to, pst_account_t *account, pst_scope_e scope, const char *word, int fresh)
+static int put_log_figure(char *to, pst_account_t *account, pst_scope_e scope, const char *word, int fresh)
 {
     pst_reading_t reading;
     pst_metric_e metric;
@@ -44,7 +44,7 @@ static const char *in_access_log(request_rec *r, pst_account_t *account, pst_sco
 {
     char *text = apr_palloc(r->pool, PST_FORMAT_LEN);
 
-    put_figure(text, account, scope, word, 1);
+    put_log_figure(text, account, scope, word, 1);
     return text;
 }
 
@@ -62,7 +62,7 @@ static const char *access_connection(request_rec *r, char *word)
 static int in_error_log(char *to, int room, pst_account_t *account, pst_scope_e scope, const char *word)
 {
     char text[PST_FORMAT_LEN];
-    int length = account ? put_figure(text, account, scope, word ? word : "", 0) : 0;
+    int length = account ? put_log_figure(text, account, scope, word ? word : "", 0) : 0;
 
     if (!length || length >= room || text[0] == '-') {
         return 0;
@@ -106,7 +106,7 @@ typedef struct {
 } tag_t;
 
 /* From a '%' on, over what may stand before the tag's letters. @return where to look for the next */
-static const char *read_tag(tag_t *tag, const char *from, const char *flags, apr_pool_t *pool)
+static const char *read_format_tag(tag_t *tag, const char *from, const char *flags, apr_pool_t *pool)
 {
     const char *at = from + 1, *letter;
 
@@ -148,7 +148,7 @@ static int check_format(const ap_directive_t *directive, const char *mark, const
     while (at && (at = strchr(at, '%')) != NULL) {
         tag_t tag = { .mark = mark };
 
-        at = read_tag(&tag, at, flags, pool);
+        at = read_format_tag(&tag, at, flags, pool);
         if (tag.mark && !pst_reading_word(&metric, tag.scope, tag.word)) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, NULL, "PST0020: %s has %%{%s}%s%c, but '%s' is none "
                          "of %s (line %d of %s).", directive->directive, tag.word, mark,

@@ -40,7 +40,7 @@ static connection_t *connection_of(const conn_rec *c)
     return pst_runtime_gathers() ? ap_get_module_config(c->conn_config, &poolstat_module) : NULL;
 }
 
-static const char *name_of(const server_rec *s)
+static const char *vhost_name(const server_rec *s)
 {
     return s->server_hostname ? s->server_hostname : "";
 }
@@ -54,7 +54,7 @@ static void open_connection(conn_rec *c)
     info.kind = c->master ? PST_KIND_SECONDARY : IS_OUTGOING(c) ? PST_KIND_BACKEND : PST_KIND_CLIENT;
     info.client = c->client_ip;
     info.protocol = ap_get_protocol(c->master ? c->master : c);
-    info.vhost = name_of(c->base_server);
+    info.vhost = vhost_name(c->base_server);
     info.master = master ? &master->account : NULL;
     info.now = (apr_uint64_t)apr_time_now();
     connection->c = c;
@@ -227,7 +227,7 @@ int pst_phase_post_read_request(request_rec *r)
     note_came(r);
     if (connection->shown != r->server) {
         connection->shown = r->server;
-        vhost = name_of(r->server);
+        vhost = vhost_name(r->server);
     }
     pst_account_state(&connection->account, PST_STATE_HANDLER);
     describe(connection, r, vhost);

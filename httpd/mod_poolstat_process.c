@@ -60,7 +60,7 @@ static struct {
     int                told_moved;  /* parent: that the file is another's, or nobody's */
 } g;
 
-static int query(int code, int otherwise)
+static int query_mpm_or(int code, int otherwise)
 {
     int result = 0;
 
@@ -70,7 +70,7 @@ static int query(int code, int otherwise)
 /* Old and new children live side by side during a graceful restart. */
 static apr_uint32_t wanted_blocks(void)
 {
-    int daemons = query(AP_MPMQ_HARD_LIMIT_DAEMONS, 1);
+    int daemons = query_mpm_or(AP_MPMQ_HARD_LIMIT_DAEMONS, 1);
 
     return (apr_uint32_t)(daemons < 32000 ? 2 * daemons + 2 : 65000);
 }
@@ -82,12 +82,12 @@ static apr_uint32_t wanted_blocks(void)
  */
 static apr_uint32_t wanted_slots_of_one(const pst_config_t *config)
 {
-    int threads = query(AP_MPMQ_MAX_THREADS, 1), each = query(AP_MPMQ_IS_ASYNC, 0) ? 4 : 2;
+    int threads = query_mpm_or(AP_MPMQ_MAX_THREADS, 1), each = query_mpm_or(AP_MPMQ_IS_ASYNC, 0) ? 4 : 2;
 
     if (config->connections) {
         return config->connections;
     }
-    if (!query(AP_MPMQ_IS_THREADED, 0)) {
+    if (!query_mpm_or(AP_MPMQ_IS_THREADED, 0)) {
         return 16;
     }
     return (apr_uint32_t)(threads < 16000 ? threads * each + 28 : 64000);
@@ -258,8 +258,8 @@ static void publish_limits(pst_shared_header_t *header, const pst_config_t *conf
     pst_store(&header->memory_limit_bytes, bytes);
     pst_store(&header->child_limit_bytes, config->max_child);
     pst_store(&header->child_limit_pss, config->max_child_pss != 0);
-    pst_store(&header->children_limit, (apr_uint64_t)query(AP_MPMQ_MAX_DAEMONS, 0));
-    pst_store(&header->threads_per_child, (apr_uint64_t)query(AP_MPMQ_MAX_THREADS, 1));
+    pst_store(&header->children_limit, (apr_uint64_t)query_mpm_or(AP_MPMQ_MAX_DAEMONS, 0));
+    pst_store(&header->threads_per_child, (apr_uint64_t)query_mpm_or(AP_MPMQ_MAX_THREADS, 1));
     __atomic_store_n(&header->memory_kind, (apr_uint32_t)kind, __ATOMIC_RELAXED);
 }
 
@@ -285,7 +285,7 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
         pst_clock_start();
         publish_limits(pst_board_header(pst_runtime.board), pst_config_get(s));
         pst_generation_measure(&begin, pconf, g.proven);
-        g.generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
+        g.generation = (apr_uint32_t)query_mpm_or(AP_MPMQ_GENERATION, 0);
         g.parent = getpid();
         pst_generation_begin(pst_runtime.board, g.generation, &begin, (apr_uint64_t)apr_time_now());
         apr_pool_pre_cleanup_register(pconf, NULL, generation_ends);
@@ -377,7 +377,7 @@ static void introduce(pst_shared_child_t *block, pst_level_e level, const char *
 static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
 {
     const char *reason = NULL;
-    apr_uint32_t generation = (apr_uint32_t)query(AP_MPMQ_GENERATION, 0);
+    apr_uint32_t generation = (apr_uint32_t)query_mpm_or(AP_MPMQ_GENERATION, 0);
     pst_shared_child_t *block = pst_board_claim_unseen(pst_runtime.board, g.pid, generation);
     pst_level_e level = start_gathering(pchild, block, config, &reason);
 
@@ -463,7 +463,7 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
 }
 
 /* apr_pool_pre_cleanup: the child's pools are all there still. */
-static apr_status_t add_end(void *unused)
+static apr_status_t record_end(void *unused)
 {
     (void)unused;
     g.ended = 1;
@@ -484,7 +484,7 @@ static void at_exit(void)
         return;
     }
     if (!g.ended) {
-        add_end(NULL);
+        record_end(NULL);
     }
     pst_board_farewell(block);
     pst_account_gone();
@@ -496,7 +496,7 @@ void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
     (void)s;
     if (pst_runtime.gathers) {
         pst_generation_child_starts(pst_runtime.board, pst_child_block());
-        apr_pool_pre_cleanup_register(pchild, NULL, add_end);
+        apr_pool_pre_cleanup_register(pchild, NULL, record_end);
         atexit(at_exit);
     }
 }

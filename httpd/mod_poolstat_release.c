@@ -124,7 +124,7 @@ static apr_size_t length_of(const char *authority)
 }
 
 /* Is this the origin of our own pages? A proxy may have taken off TLS, so the scheme says nothing. */
-static int is_here(const char *url, const char *host)
+static int is_addressed_here(const char *url, const char *host)
 {
     const char *authority = strstr(url, "://");
 
@@ -160,10 +160,10 @@ static const char *foreign(request_rec *r)
         return "its browser says that it comes from another site (Sec-Fetch-Site)";
     }
     /* where a page's referrers are forbidden its browser says null even of itself, and that it is by Sec-Fetch-Site */
-    if (origin && !(site && strcmp(origin, "null") == 0) && !is_here(origin, host)) {
+    if (origin && !(site && strcmp(origin, "null") == 0) && !is_addressed_here(origin, host)) {
         return "it comes from another origin than its Host (Origin)";
     }
-    if (!origin && referer && !is_here(referer, host)) {
+    if (!origin && referer && !is_addressed_here(referer, host)) {
         return "it comes from a page of another host (Referer)";
     }
     return is_our_name(r) ? NULL : "its Host is neither an address nor a name of this server (ServerName, ServerAlias)";
@@ -204,7 +204,7 @@ static int read_body(request_rec *r, char body[BODY_MAX + 1], const char **sente
 }
 
 /* What stands in the query and in the body, as one: nothing may be given twice. */
-static const char *parse(pst_args_t *args, request_rec *r, const char *body, apr_pool_t *pool)
+static const char *parse_form(pst_args_t *args, request_rec *r, const char *body, apr_pool_t *pool)
 {
     const char *error = pst_args_parse(args, r->args, PST_FACE_RELEASE, pool);
 
@@ -218,7 +218,7 @@ static const char *parse(pst_args_t *args, request_rec *r, const char *body, apr
     return error;
 }
 
-static int refuse(request_rec *r, const char *why, const char **sentence, apr_pool_t *pool)
+static int refuse_release(request_rec *r, const char *why, const char **sentence, apr_pool_t *pool)
 {
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "PST0011: a request to release memory was refused, user %s: %s",
                   r->user ? ap_escape_logitem(r->pool, r->user) : "-", why);
@@ -244,23 +244,23 @@ int pst_release_serve(request_rec *r, const pst_board_t *board, pst_release_aske
     int status;
 
     if (!pst_config_get(ap_server_conf)->control) {
-        return refuse(r, "PoolStatControl is Off", sentence, pool);
+        return refuse_release(r, "PoolStatControl is Off", sentence, pool);
     }
     why = foreign(r);
     if (why) {
-        return refuse(r, why, sentence, pool);
+        return refuse_release(r, why, sentence, pool);
     }
     status = read_body(r, body, sentence);
     if (status != OK) {
         return status;
     }
-    *sentence = parse(&args, r, body, pool);
+    *sentence = parse_form(&args, r, body, pool);
     if (*sentence) {
         return HTTP_BAD_REQUEST;
     }
     why = wrong_nonce(args.nonce);
     if (why) {
-        return refuse(r, why, sentence, pool);
+        return refuse_release(r, why, sentence, pool);
     }
     if (!pst_watch_has_thread()) {
         *sentence = "Children have no watchdog here (-D PoolStatNoWatchdog): nobody could release their memory.";

@@ -13,7 +13,7 @@
 #include <mod_status.h>
 
 /* pst_sink_fn */
-static apr_status_t sink(void *baton, const char *data, apr_size_t len)
+static apr_status_t sink_to_response(void *baton, const char *data, apr_size_t len)
 {
     return ap_rwrite(data, (int)len, baton) < 0 ? APR_ECONNABORTED : APR_SUCCESS;
 }
@@ -33,7 +33,7 @@ static int print_section(request_rec *r, int flags)
         location = location ? ap_os_escape_path(r->pool, location, 1) : NULL;
     }
     pst_runtime_give_back();
-    pst_emit_init(emit, as == PST_STATUS_TEXT ? PST_EMIT_TEXT : PST_EMIT_HTML, sink, r);
+    pst_emit_init(emit, as == PST_STATUS_TEXT ? PST_EMIT_TEXT : PST_EMIT_HTML, sink_to_response, r);
     pst_view_status(emit, known ? &total : NULL, as, flags & AP_STATUS_EXTENDED, location);
     return pst_emit_flush(emit) == APR_SUCCESS ? OK : DECLINED;
 }

@@ -79,7 +79,7 @@ static void on_watchdog(apr_uint64_t now)
 
 /* In the parent, for a child without watchdog. The pid stands on the board, which any child can write to: only a
  * process that is our child is looked at. */
-static void take_books(apr_uint32_t i, pst_shared_child_t *block, apr_uint64_t now)
+static void watch_books(apr_uint32_t i, pst_shared_child_t *block, apr_uint64_t now)
 {
     apr_uint32_t pid = __atomic_load_n(&block->owner, __ATOMIC_RELAXED);
 
@@ -156,7 +156,7 @@ void pst_watch_monitor(void)
         pst_shared_child_t *block = pst_board_child(g.board, i);
 
         if (__atomic_load_n(&block->owner, __ATOMIC_RELAXED) && __atomic_load_n(&block->ready, __ATOMIC_ACQUIRE)) {
-            take_books(i, block, now);
+            watch_books(i, block, now);
             if (g.by == PST_HISTORY_BY_MONITOR) {
                 beat(block, now);
             }

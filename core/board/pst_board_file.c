@@ -235,7 +235,7 @@ static apr_uint32_t named_parent(int fd)
 
 /* Children write there: that a process is named is not enough.  It must be there, be its owner's who could have made
  * the board, and have it mapped; where the system does not tell these, that it is there must do. */
-static int holds(apr_uint32_t pid, apr_uint64_t inode)
+static int holds_board(apr_uint32_t pid, apr_uint64_t inode)
 {
     apr_uint32_t user;
 
@@ -261,7 +261,7 @@ apr_uint32_t pst_board_holder(const char *path)
         pid = named_parent(fd);
     }
     close(fd);
-    return pid && holds(pid, (apr_uint64_t)st.st_ino) ? pid : 0;
+    return pid && holds_board(pid, (apr_uint64_t)st.st_ino) ? pid : 0;
 }
 
 static void let_go(const pst_board_t *board, apr_uint64_t from, apr_uint64_t to)

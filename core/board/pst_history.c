@@ -57,7 +57,7 @@ static apr_uint64_t slack_of_process(const pst_shared_child_t *child)
                      pst_load_sane(&child->slack_late_bytes));
 }
 
-static void add_up(sums_t *sums, const pst_board_t *board, pst_shared_child_t *child)
+static void sum_child(sums_t *sums, const pst_board_t *board, pst_shared_child_t *child)
 {
     memset(sums, 0, sizeof(*sums));
     sums->held = pst_load_sane(&child->held_bytes);
@@ -89,7 +89,7 @@ static int of_one_moment(const sums_t *sums, const pst_shared_child_t *child)
            && sums->held == pst_load(&child->held_bytes) && sums->buckets == pst_load(&child->child_bucket_bytes);
 }
 
-static void take_books(pst_shared_point_t *point, const pst_shared_books_t *books)
+static void point_books(pst_shared_point_t *point, const pst_shared_books_t *books)
 {
     point->rss = pages(pst_load_sane(&books->rss_bytes));
     point->pss = pages(pst_load_sane(&books->pss_bytes));
@@ -113,7 +113,7 @@ static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_
     sums_t sums;
 
     for (int i = 0; i < TRIES; i++) {
-        add_up(&sums, board, child);
+        sum_child(&sums, board, child);
         if (of_one_moment(&sums, child)) {
             break;
         }
@@ -137,7 +137,7 @@ static void take_point(pst_shared_point_t *point, const pst_board_t *board, pst_
     point->requests_new = (apr_uint32_t)pst_load(&child->requests_new);
     point->requests_new_open = (apr_uint32_t)pst_load_sane(&child->requests_new_open);
     point->slack = pages(sums.slack);
-    take_books(point, &child->books);
+    point_books(point, &child->books);
 }
 
 static pst_shared_point_t *fine_of(pst_shared_history_t *ring)
@@ -270,7 +270,7 @@ apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, 
 }
 
 /* As in a snapshot: one of the two is always 0, both are until the mappings were looked at. */
-static void close_books(pst_history_point_t *point)
+static void close_point(pst_history_point_t *point)
 {
     apr_uint64_t there = point->rss + point->swap;
     apr_uint64_t explained = point->held + point->heap_in_use + point->heap_free + point->file + point->shmem
@@ -317,7 +317,7 @@ static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
     to->stacks = page * from->stacks;
     to->data = page * from->data;
     to->other = page * from->other;
-    close_books(to);
+    close_point(to);
 }
 
 /*
@@ -392,7 +392,7 @@ int pst_history_read(pst_history_t *history, const pst_board_t *board)
     return 1;
 }
 
-static void leave_out(pst_history_point_t **points, apr_uint32_t *count, apr_uint64_t since)
+static void leave_out_points(pst_history_point_t **points, apr_uint32_t *count, apr_uint64_t since)
 {
     while (since && *count && (*points)->time / 1000 <= since / 1000) {
         (*points)++;
@@ -402,8 +402,8 @@ static void leave_out(pst_history_point_t **points, apr_uint32_t *count, apr_uin
 
 void pst_history_leave_out(pst_history_t *history, apr_uint64_t since)
 {
-    leave_out(&history->fine, &history->fine_count, since);
-    leave_out(&history->coarse, &history->coarse_count, since);
+    leave_out_points(&history->fine, &history->fine_count, since);
+    leave_out_points(&history->coarse, &history->coarse_count, since);
 }
 
 const char *pst_history_end_word(unsigned how)

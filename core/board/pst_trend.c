@@ -44,12 +44,12 @@ static double by_time(const pst_trend_point_t *point)
     return point->time;
 }
 
-static double by_requests(const pst_trend_point_t *point)
+static double point_requests(const pst_trend_point_t *point)
 {
     return point->requests;
 }
 
-static unsigned clean(pst_trend_point_t *points, unsigned count)
+static unsigned clean_points(pst_trend_point_t *points, unsigned count)
 {
     unsigned kept = 0;
 
@@ -198,7 +198,7 @@ typedef struct parts_t {
     int teeth;                  /* how often so much, or half of it, was given back */
 } parts_t;
 
-static parts_t part(const pst_trend_point_t *p, unsigned count, double *floor)
+static parts_t part_points(const pst_trend_point_t *p, unsigned count, double *floor)
 {
     parts_t parts = { count - 1, 0, 0, 0, 0 };
     double given_back = 0, longest = 0, gap = (p[count - 1].time - p[0].time) / (count - 1);
@@ -332,8 +332,8 @@ static double gained_until(const pst_trend_point_t *p, const double *floor, cons
 }
 
 /* What is told of a rise: never more than was gained. */
-static void tell(pst_trend_t *verdict, const pst_trend_point_t *p, const double *floor, const rise_t *time,
-                 const rise_t *requests, unsigned until)
+static void tell_rise(pst_trend_t *verdict, const pst_trend_point_t *p, const double *floor, const rise_t *time,
+                      const rise_t *requests, unsigned until)
 {
     const rise_t *rise = time->good ? time : requests;
     double lasted, served;
@@ -341,7 +341,7 @@ static void tell(pst_trend_t *verdict, const pst_trend_point_t *p, const double 
     verdict->since = p[rise->begin].time;
     verdict->until = p[until].time;
     verdict->level = floor[rise->begin];
-    verdict->gained = gained_until(p, floor, rise, time->good ? by_time : by_requests, until);
+    verdict->gained = gained_until(p, floor, rise, time->good ? by_time : point_requests, until);
     verdict->level += verdict->gained;
     lasted = verdict->until - verdict->since;
     served = p[until].requests - p[rise->begin].requests;
@@ -363,13 +363,13 @@ static void judge_ended(pst_trend_t *verdict, const pst_trend_point_t *p, unsign
                         const parts_t *parts, const reach_t *reach)
 {
     rise_t time = judge_stretch(p, floor, by_time, 0, reach->end);
-    rise_t requests = judge_stretch(p, floor, by_requests, 0, reach->end);
+    rise_t requests = judge_stretch(p, floor, point_requests, 0, reach->end);
     double told;
 
     if ((!time.good && !requests.good) || (parts->teeth == 1 && gave_back(parts, floor[count - 1] - floor[0], FELL))) {
         return;
     }
-    tell(verdict, p, floor, &time, &requests, reach->end);
+    tell_rise(verdict, p, floor, &time, &requests, reach->end);
     told = fmin(fmax(verdict->until - verdict->since, TOLD_LEAST), TOLD_MOST);
     if (p[count - 1].time - verdict->until <= told) {
         verdict->state = PST_TREND_ENDED;
@@ -382,7 +382,7 @@ static void judge_ended(pst_trend_t *verdict, const pst_trend_point_t *p, unsign
 /* @return 1 if it is over: then what comes after it, from that point on, may grow again, by less than this did */
 static int judge_once(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor, unsigned *end)
 {
-    parts_t parts = part(p, count, floor);
+    parts_t parts = part_points(p, count, floor);
     reach_t reach = reach_of(p, count, floor);
     rise_t time, requests;
 
@@ -392,10 +392,10 @@ static int judge_once(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned
         return reach.end > 0;
     }
     time = judge_rise(p, count, floor, &parts, by_time);
-    requests = judge_rise(p, count, floor, &parts, by_requests);
+    requests = judge_rise(p, count, floor, &parts, point_requests);
     if ((time.good || requests.good) && !ended(p, count, floor, &parts)) {
         verdict->state = PST_TREND_GROWING;
-        tell(verdict, p, floor, &time, &requests, count - 1);
+        tell_rise(verdict, p, floor, &time, &requests, count - 1);
     }
     return 0;
 }
@@ -434,7 +434,7 @@ static void judge_shrinking(pst_trend_t *verdict, const pst_trend_point_t *p, un
 
         back[i] = (pst_trend_point_t){ end - from->time, from->size, 0 };
     }
-    parts = part(back, count, floor);
+    parts = part_points(back, count, floor);
     rise = judge_rise(back, count, floor, &parts, by_time);
     if (rise.good && back[rise.begin].time <= span / 4) {
         verdict->state = PST_TREND_SHRINKING;
@@ -451,7 +451,7 @@ void pst_trend_judge(pst_trend_t *verdict, pst_trend_point_t *points, unsigned c
                      pst_trend_point_t *work_points)
 {
     *verdict = (pst_trend_t){ .state = PST_TREND_LITTLE };
-    count = clean(points, count);
+    count = clean_points(points, count);
     if (count < PST_TREND_POINTS) {
         return;
     }

@@ -79,7 +79,7 @@ static double threads_of(const pst_doctor_t *doctor)
     return threads < 100000 ? (double)threads : 1;
 }
 
-static double least_of(const pst_doctor_t *doctor, of_e of)
+static double least_deviation(const pst_doctor_t *doctor, of_e of)
 {
     double pools = threads_of(doctor) * PST_DOCTOR_GROWN_THREAD;
 
@@ -115,7 +115,7 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
 {
     const pst_shared_verdict_t *verdict = verdict_of(child, of);
     int with_new = share_of(child, of)->only_new;
-    double least = least_of(doctor, of),
+    double least = least_deviation(doctor, of),
            worth = with_new && least < PST_DOCTOR_WORTH_TELLING ? PST_DOCTOR_WORTH_TELLING : least;
     apr_uint32_t pid = child->head.owner;
 
@@ -143,7 +143,7 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
 
 /* ---- those that are alike ---- */
 
-static void add(alike_t *alike, const pst_child_row_t *child, of_e of)
+static void add_alike(alike_t *alike, const pst_child_row_t *child, of_e of)
 {
     const pst_shared_verdict_t *verdict = verdict_of(child, of);
 
@@ -181,7 +181,7 @@ static unsigned sort_out(alike_t *kinds, const pst_doctor_t *doctor, of_e of, ap
             if (k == count) {
                 kinds[count++] = (alike_t){ .say = say };
             }
-            add(&kinds[k], child, of);
+            add_alike(&kinds[k], child, of);
         }
     }
     return count;
@@ -272,7 +272,7 @@ static const char *author_of_process(pst_doctor_t *doctor, pst_finding_t *findin
 }
 
 /* Whose code it is, where nobody is to be blamed for it. */
-static const char *code_of(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
+static const char *blamed_code(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
 {
     const pst_class_row_t *class = of == OF_POOLS && !child->head.verdict.site ? pst_doctor_growing_class(child) : NULL;
 
@@ -340,7 +340,7 @@ static void say_grows_with_new(const pst_doctor_t *doctor, pst_finding_t *findin
               "in them, it may be the same for each request."
             : "That is no leak: a cache fills, code is loaded, once for each thing. It ends when there is nothing new "
               "any more; repeated requests keep little or nothing.",
-        code_of(doctor, alike->worst, of));
+        blamed_code(doctor, alike->worst, of));
 }
 
 static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
@@ -355,10 +355,11 @@ static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const a
                                    until, is_plural(alike, of) ? "do" : "does");
     finding->evidence = pst_doctor_say(doctor, "That took %s.%s %s", pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
                                        shares(doctor, share_of(alike->worst, of)), now(doctor, alike, of));
-    finding->advice = pst_doctor_say(doctor, "Nothing to do, unless it goes on.%s", code_of(doctor, alike->worst, of));
+    finding->advice =
+        pst_doctor_say(doctor, "Nothing to do, unless it goes on.%s", blamed_code(doctor, alike->worst, of));
 }
 
-static void find(pst_doctor_t *doctor, const alike_t *alike, of_e of)
+static void find_unlike(pst_doctor_t *doctor, const alike_t *alike, of_e of)
 {
     const pst_child_row_t *worst = alike->worst;
     const pst_shared_verdict_t *verdict = verdict_of(worst, of);
@@ -407,7 +408,7 @@ static void find_all(pst_doctor_t *doctor, of_e of)
     unsigned count = sort_out(kinds, doctor, of, &more);
 
     for (unsigned k = 0; k < count; k++) {
-        find(doctor, &kinds[k], of);
+        find_unlike(doctor, &kinds[k], of);
     }
     if (count && more) {
         doctor->findings->findings[doctor->findings->count - 1].more = more;

@@ -114,7 +114,7 @@ static int explained(pst_doctor_t *doctor, const pst_child_row_t *child, const p
     return now > was && (now - was) * 100 >= was * PST_DOCTOR_MORE_CONNECTIONS;
 }
 
-static void find_class(pst_doctor_t *doctor, const of_class_t *of)
+static void find_grown_class(pst_doctor_t *doctor, const of_class_t *of)
 {
     const pst_class_row_t *class = of->class;
     const pst_shared_verdict_t *verdict = &class->row.verdict;
@@ -217,7 +217,7 @@ static void classes(pst_doctor_t *doctor)
         }
     }
     for (unsigned i = 0; i < top.kept; i++) {
-        find_class(doctor, top.item[i]);
+        find_grown_class(doctor, top.item[i]);
     }
     pst_doctor_note_more(doctor, &top);
 }

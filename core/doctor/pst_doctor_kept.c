@@ -31,7 +31,8 @@ typedef struct kept_t {
 typedef apr_uint64_t (*of_child_fn)(const pst_child_row_t *child);
 
 /* Was it there all the time, in the largest of which that can be said? The others are believed to be like it. */
-static int judge(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, pst_of_point_fn of_point, apr_uint64_t floor)
+static int judge_kept(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, pst_of_point_fn of_point,
+                      apr_uint64_t floor)
 {
     for (unsigned i = 0; i < kept->top.kept && !kept->child; i++) {
         const pst_child_row_t *child = kept->top.item[i];
@@ -61,7 +62,7 @@ static int examine(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_chi
             kept->of += (double)all;
         }
     }
-    return judge(kept, doctor, bytes, of_point, PST_DOCTOR_KEPT);
+    return judge_kept(kept, doctor, bytes, of_point, PST_DOCTOR_KEPT);
 }
 
 /* The same of all children together: none may have much, and all of them a lot. */
@@ -81,7 +82,7 @@ static int examine_server(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes,
         }
     }
     return kept->bytes >= (double)PST_DOCTOR_KEPT_SERVER && kept->bytes >= kept->of / 2
-           && judge(kept, doctor, bytes, of_point, 1);
+           && judge_kept(kept, doctor, bytes, of_point, 1);
 }
 
 /* "Child 4711 keeps", or "12 of 40 children keep". */
@@ -101,7 +102,7 @@ static const char *for_how_long(const pst_doctor_t *doctor, const kept_t *kept)
                           pst_doctor_age(doctor, kept->longest.lasted));
 }
 
-static pst_finding_t *find(pst_doctor_t *doctor, const char *id, const kept_t *kept)
+static pst_finding_t *find_kept(pst_doctor_t *doctor, const char *id, const kept_t *kept)
 {
     pst_finding_t *finding = pst_doctor_find(doctor, id, severity(kept->bytes));
 
@@ -286,7 +287,7 @@ static void find_retained(pst_doctor_t *doctor)
         allocators += snapshot->children[i].head.allocators < (1u << 30) ? snapshot->children[i].head.allocators : 0;
     }
     max_free = kept.child->head.max_free_bytes;
-    finding = find(doctor, "retained-dominates", &kept);
+    finding = find_kept(doctor, "retained-dominates", &kept);
     finding->what = pst_doctor_say(
         doctor, "%s %s of the %s held from the system in free lists: freed by pools, used by nobody.",
         who(doctor, &kept, "keeps", "keep"), pst_doctor_size(doctor, kept.bytes), pst_doctor_size(doctor, kept.of));
@@ -347,7 +348,7 @@ static void find_heap_free(pst_doctor_t *doctor)
     books = &kept.child->head.books;
     glibc = books->heap_kind == PST_HEAP_GLIBC;
     many = glibc && books->heap_arenas > PST_DOCTOR_ARENAS;
-    finding = find(doctor, "heap-free-dominates", &kept);
+    finding = find_kept(doctor, "heap-free-dominates", &kept);
     finding->what =
         pst_doctor_say(doctor, "%s %s of the %s of the heap free: given back by free(), kept by %s.",
                        who(doctor, &kept, "has", "have"), pst_doctor_size(doctor, kept.bytes),
@@ -400,7 +401,7 @@ static void find_slack(pst_doctor_t *doctor)
 
         most = class->index && (!most || class->pools > most->pools) ? class : most;
     }
-    finding = find(doctor, "fragmentation", &kept);
+    finding = find_kept(doctor, "fragmentation", &kept);
     finding->what = pst_doctor_say(doctor, "%s %s of the %s that pools reserve handed out to nobody: slack.",
                                    who(doctor, &kept, "has", "have"), pst_doctor_size(doctor, kept.bytes),
                                    pst_doctor_size(doctor, kept.of));

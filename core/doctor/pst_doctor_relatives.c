@@ -31,7 +31,7 @@ static const char *const advice[PST_ROLE_COUNT] = {
     [PST_ROLE_CGI] = "The program keeps it, and gives it back as it ends. RLimitMEM bounds it."
 };
 
-static void tell(pst_doctor_t *doctor, const pst_shared_relative_t *relative, apr_uint64_t more)
+static void tell_relative(pst_doctor_t *doctor, const pst_shared_relative_t *relative, apr_uint64_t more)
 {
     double minutes = relative->gained / relative->per_minute;
     apr_uint64_t lasted = minutes < 1e9 ? (apr_uint64_t)(minutes * 6e7) : 0;
@@ -70,6 +70,6 @@ void pst_doctor_relatives(pst_doctor_t *doctor)
         }
     }
     for (unsigned i = 0; i < top.kept; i++) {
-        tell(doctor, top.item[i], i + 1 == top.kept ? top.count - top.kept : 0);
+        tell_relative(doctor, top.item[i], i + 1 == top.kept ? top.count - top.kept : 0);
     }
 }

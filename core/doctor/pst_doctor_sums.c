@@ -61,7 +61,7 @@ static int is_told(const pst_doctor_t *doctor, const pst_child_row_t *child, uns
                                PST_DOCTOR_RECORD_SECONDS);
 }
 
-static void add(group_t *group, const pst_child_row_t *child, unsigned scope)
+static void add_to_group(group_t *group, const pst_child_row_t *child, unsigned scope)
 {
     const pst_shared_verdict_t *sum = &child->head.sum_verdicts[scope];
 
@@ -74,7 +74,7 @@ static void add(group_t *group, const pst_child_row_t *child, unsigned scope)
     }
 }
 
-static void find(pst_doctor_t *doctor, const group_t *group, unsigned scope)
+static void find_group(pst_doctor_t *doctor, const group_t *group, unsigned scope)
 {
     const pst_shared_verdict_t *sum = &group->worst->head.sum_verdicts[scope];
     int requests = scope == PST_SCOPE_REQUEST;
@@ -124,10 +124,10 @@ static void find_scope(pst_doctor_t *doctor, unsigned scope)
         }
         k = k < PST_DOCTOR_LISTED ? k : PST_DOCTOR_LISTED - 1;
         count = k < count ? count : k + 1;
-        add(&groups[k], child, scope);
+        add_to_group(&groups[k], child, scope);
     }
     for (k = 0; k < count; k++) {
-        find(doctor, &groups[k], scope);
+        find_group(doctor, &groups[k], scope);
     }
 }
 

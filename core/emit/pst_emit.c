@@ -63,7 +63,7 @@ __attribute__((noinline)) static void put_across(pst_emit_t *emit, const char *d
     emit->used += len;
 }
 
-static inline void put(pst_emit_t *emit, const char *data, apr_size_t len)
+static inline void put_bytes(pst_emit_t *emit, const char *data, apr_size_t len)
 {
     if (len > PST_EMIT_BUFFER - emit->used) {
         put_across(emit, data, len);
@@ -80,7 +80,7 @@ enum { SHORT = sizeof(PST_PIECE_PAD) };
 static inline void put_run(pst_emit_t *emit, const char *data, apr_size_t len)
 {
     if (len > SHORT || emit->used > PST_EMIT_BUFFER - SHORT) {
-        put(emit, data, len);
+        put_bytes(emit, data, len);
         return;
     }
     memcpy(emit->buffer + emit->used, data, SHORT);
@@ -89,7 +89,7 @@ static inline void put_run(pst_emit_t *emit, const char *data, apr_size_t len)
 
 static void put_string(pst_emit_t *emit, const char *text)
 {
-    put(emit, text, strlen(text));
+    put_bytes(emit, text, strlen(text));
 }
 
 static inline void put_char(pst_emit_t *emit, char c)
@@ -142,7 +142,7 @@ static apr_size_t utf8_at(const unsigned char *s)
     return need;
 }
 
-static unsigned code_of(const unsigned char *s, apr_size_t len)
+static unsigned decode_utf8(const unsigned char *s, apr_size_t len)
 {
     unsigned code = len == 2 ? s[0] & 0x1fu : len == 3 ? s[0] & 0xfu : s[0] & 0x7u;
 
@@ -192,16 +192,16 @@ static void put_number(pst_emit_t *emit, unsigned code)
 
 static void put_high(pst_emit_t *emit, const unsigned char *s, apr_size_t len)
 {
-    unsigned code = len ? code_of(s, len) : 0;
+    unsigned code = len ? decode_utf8(s, len) : 0;
 
     if (len && !misleads(code)) {
-        put(emit, (const char *)s, len);
+        put_bytes(emit, (const char *)s, len);
     }
     else if (len && emit->to == PST_EMIT_JSON) {
         put_number(emit, code);
     }
     else {
-        put(emit, REPLACEMENT, 3);
+        put_bytes(emit, REPLACEMENT, 3);
     }
 }
 
@@ -288,7 +288,7 @@ static void put_escaped(pst_emit_t *emit, const char *text)
 
         s = end_of_plain(s, emit->classes);
         if (s > run) {
-            put(emit, (const char *)run, (apr_size_t)(s - run));
+            put_bytes(emit, (const char *)run, (apr_size_t)(s - run));
         }
         if (!*s) {
             return;
@@ -321,9 +321,9 @@ static void begin_value(pst_emit_t *emit, const char *key)
         char line_key[64];
         apr_size_t len = camel(line_key, sizeof(line_key), key);
 
-        put(emit, emit->prefix, emit->prefix_len);
-        put(emit, line_key, len);
-        put(emit, ": ", 2);
+        put_bytes(emit, emit->prefix, emit->prefix_len);
+        put_bytes(emit, line_key, len);
+        put_bytes(emit, ": ", 2);
         return;
     }
     if (!emit->fresh) {
@@ -333,7 +333,7 @@ static void begin_value(pst_emit_t *emit, const char *key)
     if (key) {
         put_char(emit, '"');
         put_string(emit, key);
-        put(emit, "\":", 2);
+        put_bytes(emit, "\":", 2);
     }
 }
 
@@ -345,7 +345,7 @@ static void end_value(pst_emit_t *emit)
 }
 
 /* Enter a level; too deep is a mistake of ours that must not write beyond the arrays. */
-static void enter(pst_emit_t *emit, const char *key, char opener, char closer)
+static void enter_level(pst_emit_t *emit, const char *key, char opener, char closer)
 {
     if (emit->to == PST_EMIT_JSON) {
         begin_value(emit, key);
@@ -362,7 +362,7 @@ static void enter(pst_emit_t *emit, const char *key, char opener, char closer)
 
 void pst_emit_object(pst_emit_t *emit, const char *key)
 {
-    enter(emit, key, '{', '}');
+    enter_level(emit, key, '{', '}');
     if (key && emit->to == PST_EMIT_TEXT) {
         emit->prefix_len += camel(emit->prefix + emit->prefix_len, PST_EMIT_PREFIX - emit->prefix_len, key);
     }
@@ -370,7 +370,7 @@ void pst_emit_object(pst_emit_t *emit, const char *key)
 
 void pst_emit_array(pst_emit_t *emit, const char *key, const char *one)
 {
-    enter(emit, key, '[', ']');
+    enter_level(emit, key, '[', ']');
     if (emit->depth <= PST_EMIT_DEPTH) {
         emit->one[emit->depth - 1] = one;
     }
@@ -382,7 +382,7 @@ void pst_emit_element(pst_emit_t *emit, apr_uint64_t id)
     char digits[PST_FORMAT_LEN];
     int n;
 
-    enter(emit, NULL, '{', '}');
+    enter_level(emit, NULL, '{', '}');
     if (emit->to != PST_EMIT_TEXT) {
         return;
     }
@@ -443,7 +443,7 @@ void pst_emit_seconds(pst_emit_t *emit, const char *key, apr_uint64_t usec, int 
     apr_size_t len = pst_format_seconds(seconds, usec, decimals);
 
     begin_value(emit, key);
-    put(emit, seconds, len);
+    put_bytes(emit, seconds, len);
     end_value(emit);
 }
 
@@ -469,7 +469,7 @@ void pst_emit_null(pst_emit_t *emit, const char *key)
 {
     if (emit->to == PST_EMIT_JSON) {
         begin_value(emit, key);
-        put(emit, "null", 4);
+        put_bytes(emit, "null", 4);
     }
 }
 
@@ -479,7 +479,7 @@ static void put_people(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_
     char *to = room(emit);
 
     if (value == PST_UNKNOWN) {
-        put(emit, PST_FORMAT_UNKNOWN, 1);
+        put_bytes(emit, PST_FORMAT_UNKNOWN, 1);
     }
     else if (metric->unit == PST_USEC) {
         emit->used += strlen(pst_format_time(to, value));
@@ -514,7 +514,7 @@ static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t
 #undef UNIT
 
     if (value == PST_UNKNOWN) {
-        put(emit, "not known", 9);
+        put_bytes(emit, "not known", 9);
         return;
     }
     if (metric->unit == PST_USEC) {
@@ -544,7 +544,7 @@ static void put_cell(pst_emit_t *emit, const char *key, const pst_metric_t *metr
         case PST_GAP_EXACT: put_exact(emit, metric, value); break;
         case PST_GAP_ZERO:
             if (!value) {
-                put(emit, " zero", 5);
+                put_bytes(emit, " zero", 5);
             }
             break;
         case PST_GAP_SHARE: put_digits(emit, emit->share); break;
@@ -554,7 +554,7 @@ static void put_cell(pst_emit_t *emit, const char *key, const pst_metric_t *metr
     put_run(emit, cell->text + at, cell->len - at);
 }
 
-static void put_unknown(pst_emit_t *emit, const char *key)
+static void put_unknown_value(pst_emit_t *emit, const char *key)
 {
     if (emit->to == PST_EMIT_TEXT) {
         pst_emit_text(emit, key, PST_FORMAT_UNKNOWN);
@@ -569,7 +569,7 @@ void pst_emit_figure(pst_emit_t *emit, const char *key, pst_metric_e which, apr_
     const pst_metric_t *metric = &pst_metrics[which];
 
     if (value == PST_UNKNOWN && emit->to != PST_EMIT_HTML) {
-        put_unknown(emit, key);
+        put_unknown_value(emit, key);
     }
     else if (emit->to == PST_EMIT_HTML) {
         if (emit->cell) {
@@ -642,7 +642,7 @@ void pst_emit_piece(pst_emit_t *emit, const pst_piece_t *piece, const pst_field_
 
 void pst_emit_raw(pst_emit_t *emit, const char *ours, apr_size_t len)
 {
-    put(emit, ours, len);
+    put_bytes(emit, ours, len);
 }
 
 void pst_emit_escaped(pst_emit_t *emit, const char *text)

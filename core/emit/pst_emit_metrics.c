@@ -17,7 +17,7 @@ static const char *const types[] = {
     [PST_HISTOGRAM] = "histogram", [PST_INFO] = "info"
 };
 
-static int ends_with(const char *text, apr_size_t len, const char *end)
+static int name_ends_with(const char *text, apr_size_t len, const char *end)
 {
     apr_size_t end_len = strlen(end);
 
@@ -30,8 +30,8 @@ static apr_size_t family_len(const pst_emit_t *emit, const pst_metric_t *metric)
     apr_size_t len = strlen(metric->prom);
 
     if (emit->to == PST_EMIT_OPENMETRICS) {
-        len -= metric->kind == PST_COUNTER && ends_with(metric->prom, len, "_total") ? sizeof("_total") - 1
-             : metric->kind == PST_INFO && ends_with(metric->prom, len, "_info") ? sizeof("_info") - 1 : 0;
+        len -= metric->kind == PST_COUNTER && name_ends_with(metric->prom, len, "_total") ? sizeof("_total") - 1
+             : metric->kind == PST_INFO && name_ends_with(metric->prom, len, "_info") ? sizeof("_info") - 1 : 0;
     }
     return len;
 }
@@ -66,7 +66,7 @@ void pst_emit_family(pst_emit_t *emit, pst_metric_e which)
     begin_head(emit, "# TYPE ", len);
     pst_emit_raw(emit, type, strlen(type));
     RAW(emit, "\n");
-    if (emit->to == PST_EMIT_OPENMETRICS && ends_with(metric->prom, len, unit)) {
+    if (emit->to == PST_EMIT_OPENMETRICS && name_ends_with(metric->prom, len, unit)) {
         begin_head(emit, "# UNIT ", len);
         pst_emit_raw(emit, unit, strlen(unit));
         RAW(emit, "\n");
@@ -133,7 +133,7 @@ pst_labels_t pst_emit_labels(pst_emit_t *scratch, pst_emit_e to, const pst_field
 enum { STEP = PST_LABELS_PAD, LINE_SLACK = 4 * STEP + PST_FORMAT_LEN };
 
 /* Whole steps: most texts are one to three of them, which is less than a call. */
-static inline char *copy(char *to, const char *from, apr_size_t len)
+static inline char *copy_steps(char *to, const char *from, apr_size_t len)
 {
     for (apr_size_t i = 0; i < len; i += STEP) {
         memcpy(to + i, from + i, STEP);
@@ -148,13 +148,13 @@ static inline char *copy_labels(char *to, const pst_labels_t *first, const pst_l
     }
     *to++ = '{';
     if (first) {
-        to = copy(to, first->text, first->len);
+        to = copy_steps(to, first->text, first->len);
     }
     if (first && more) {
         *to++ = ',';
     }
     if (more) {
-        to = copy(to, more->text, more->len);
+        to = copy_steps(to, more->text, more->len);
     }
     *to++ = '}';
     return to;
@@ -178,7 +178,7 @@ void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_labels_t *f
         return;
     }
     begin = emit->buffer + emit->used;
-    to = copy(begin, emit->family_name, emit->family_len);
+    to = copy_steps(begin, emit->family_name, emit->family_len);
     for (; *suffix; suffix++) {
         *to++ = *suffix;
     }

@@ -29,7 +29,7 @@ apr_size_t pst_format_digits(char *to, apr_uint64_t value)
     return length;
 }
 
-static apr_size_t put_unknown(char *to)
+static apr_size_t put_dash(char *to)
 {
     to[0] = PST_FORMAT_UNKNOWN[0];
     to[1] = '\0';
@@ -46,7 +46,7 @@ apr_size_t pst_format_put_count(char *to, apr_uint64_t value)
     char place[2 * MOST], *end = place + MOST, *out = end;
 
     if (value == PST_UNKNOWN) {
-        return put_unknown(to);
+        return put_dash(to);
     }
     for (; value >= 1000; value /= 1000) {
         unsigned group = (unsigned)(value % 1000);
@@ -79,7 +79,7 @@ apr_size_t pst_format_put_size(char *to, apr_uint64_t bytes)
     apr_size_t n;
 
     if (bytes == PST_UNKNOWN) {
-        return put_unknown(to);
+        return put_dash(to);
     }
     if (bytes < 1024) {
         n = pst_format_digits(to, bytes);

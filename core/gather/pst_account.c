@@ -177,8 +177,8 @@ static __attribute__((noinline)) unsigned note_child_peak(apr_uint64_t reserved)
     return (unsigned)(reserved > pst_crossing_limits[PST_WARN_CHILD]) << PST_WARN_CHILD;
 }
 
-static APR_INLINE void charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools,
-                              apr_uint64_t held)
+static APR_INLINE void charge_account(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack,
+                                      apr_int64_t pools, apr_uint64_t held)
 {
     unsigned exceeded;
     apr_uint64_t now;
@@ -201,7 +201,7 @@ static APR_INLINE void charge(pst_account_t *account, apr_int64_t reserved, apr_
 
 void pst_account_charge(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_int64_t pools)
 {
-    charge(account, reserved, slack, pools, reserved > 0 ? (apr_uint64_t)reserved : 0);
+    charge_account(account, reserved, slack, pools, reserved > 0 ? (apr_uint64_t)reserved : 0);
 }
 
 void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr_int64_t slack, apr_uint64_t held)
@@ -213,7 +213,7 @@ void pst_account_charge_growth(pst_account_t *account, apr_int64_t reserved, apr
             pst_add(&each->usage->growths, 1);
         }
     }
-    charge(account, reserved, slack, 0, held);
+    charge_account(account, reserved, slack, 0, held);
 }
 
 void pst_account_slack(pst_account_t *connection, apr_int64_t own, pst_account_t *request,
@@ -267,7 +267,7 @@ void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t re
 }
 
 /* Lowest free slot near the hint; -1 if all are taken. Looks at each word once. */
-static apr_int32_t take_slot(void)
+static apr_int32_t claim_slot(void)
 {
     apr_uint32_t i, start = __atomic_load_n(&g.hint, __ATOMIC_RELAXED);
 
@@ -308,7 +308,7 @@ static apr_uint32_t make_tag(apr_uint32_t index)
 
 void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const pst_connection_info_t *info)
 {
-    apr_int32_t index = pst_child.muted ? -1 : take_slot();
+    apr_int32_t index = pst_child.muted ? -1 : claim_slot();
     pst_shared_slot_t *slot;
 
     memset(account, 0, sizeof(*account));

@@ -196,7 +196,7 @@ static apr_uint64_t weigh_bag(void)
     return bytes;
 }
 
-/* Within take(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what is kept
+/* Within take_entry(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what is kept
  * after us. */
 static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_apr_some_t *some, apr_uint64_t was)
 {
@@ -218,7 +218,7 @@ static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_a
  * Some is NULL for all it keeps.  If the owner came meanwhile and went on with the spare,
  * the allocator is nobody's any more: then all it has goes to the bag.
  */
-static int take(pst_allocator_t *entry, pst_apr_some_t *some)
+static int take_entry(pst_allocator_t *entry, pst_apr_some_t *some)
 {
     apr_uint64_t idle = __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE), taken = (idle & ~(apr_uint64_t)KIND) | TAKEN;
     apr_allocator_t *allocator = __atomic_load_n(&entry->allocator, __ATOMIC_RELAXED);
@@ -267,7 +267,7 @@ int pst_allocator_take(pst_allocator_round_t *round)
         if (idle && !__atomic_load_n(&entry->kept, __ATOMIC_RELAXED)) {
             g.wanted[i] = 0;
         }
-        else if (idle && take(entry, NULL)) {
+        else if (idle && take_entry(entry, NULL)) {
             g.wanted[i] = 0;
             round->emptied++;
             return 1;
@@ -324,7 +324,7 @@ apr_uint64_t pst_allocator_take_some(apr_uint64_t least, apr_uint64_t most)
     while (!g.bytes && (i = find_next()) != 0) {
         pst_apr_some_t some = { .least = least, .most = most };
 
-        if (!take(&pst_allocators[i], &some) || !some.taken) {
+        if (!take_entry(&pst_allocators[i], &some) || !some.taken) {
             g.tried[i] = 1;
         }
     }
@@ -343,7 +343,7 @@ apr_uint64_t pst_allocator_find_larger(apr_uint64_t than)
         g.looked = g.looked + 1 < known ? g.looked + 1 : 1;
         if (may_give(g.looked, than + 1)) {
             count++;
-            if (take(&pst_allocators[g.looked], &some) && some.larger) {
+            if (take_entry(&pst_allocators[g.looked], &some) && some.larger) {
                 return some.larger;
             }
         }

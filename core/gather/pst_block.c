@@ -16,7 +16,7 @@ apr_uint16_t pst_block_filter[PST_BLOCK_FILTER];
 static apr_uintptr_t addresses[PST_BLOCK_COUNT + WINDOW];
 static pst_block_t blocks[PST_BLOCK_COUNT + WINDOW];
 
-static apr_uint32_t window_of(const void *at)
+static apr_uint32_t block_window(const void *at)
 {
     return (apr_uint32_t)(((apr_uint64_t)(apr_uintptr_t)at >> 4) * 0x9e3779b97f4a7c15u >> 45) % PST_BLOCK_COUNT;
 }
@@ -29,7 +29,7 @@ static void filter(const void *at, int sign)
 /* @return the entry, turned from one word to the other by this thread; or -1 */
 static long turn(const void *at, apr_uintptr_t from, apr_uintptr_t to)
 {
-    apr_uint32_t i = window_of(at), end = i + WINDOW;
+    apr_uint32_t i = block_window(at), end = i + WINDOW;
 
     for (; i < end; i++) {
         apr_uintptr_t seen = __atomic_load_n(&addresses[i], __ATOMIC_RELAXED);

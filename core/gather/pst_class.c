@@ -171,7 +171,7 @@ apr_uint32_t pst_class_of_creator(const void *creator)
 }
 
 /* The class of a creator with this tag; with the flag. @return 0 if there is none */
-static apr_uint32_t find_class(const pst_creator_t *creator, const char *tag)
+static apr_uint32_t find_by_tag(const pst_creator_t *creator, const char *tag)
 {
     apr_uint32_t i;
 
@@ -216,7 +216,7 @@ static int rename_class(pst_creator_t *creator, apr_uint32_t which, const char *
 }
 
 /* A pool guessed to be of class from was of class to. */
-static void learn(pst_creator_t *creator, apr_uint32_t from, apr_uint32_t to, const place_t *place)
+static void learn_class(pst_creator_t *creator, apr_uint32_t from, apr_uint32_t to, const place_t *place)
 {
     if (pst_classes[from].tag && from != to) {
         creator->mixed = 1;
@@ -225,16 +225,16 @@ static void learn(pst_creator_t *creator, apr_uint32_t from, apr_uint32_t to, co
         if (!pst_classes[creator->guess].tag) {
             return;
         }
-        to = find_class(creator, NULL);
+        to = find_by_tag(creator, NULL);
         to = to ? to : make_class(creator, creator->at, place, NULL, NULL);
     }
     __atomic_store_n(&creator->guess, to, __ATOMIC_RELEASE);
 }
 
 /* The class that a pool of this creator, now in from, belongs to by its tag; with the flag. */
-static apr_uint32_t choose(pst_creator_t *creator, apr_uint32_t from, const char *tag, const char *key)
+static apr_uint32_t choose_class(pst_creator_t *creator, apr_uint32_t from, const char *tag, const char *key)
 {
-    apr_uint32_t to = find_class(creator, tag);
+    apr_uint32_t to = find_by_tag(creator, tag);
     place_t place = { .frame = pst_classes[from].row->creator };
 
     if (!to && rename_class(creator, from, tag, key)) {
@@ -242,7 +242,7 @@ static apr_uint32_t choose(pst_creator_t *creator, apr_uint32_t from, const char
     }
     memcpy(place.function, pst_classes[from].row->function, sizeof(place.function));
     to = to ? to : make_class(creator, creator->at, &place, tag, key);
-    learn(creator, from, to, &place);
+    learn_class(creator, from, to, &place);
     return to;
 }
 
@@ -261,7 +261,7 @@ void pst_class_retag(pst_record_t *record, const char *tag)
     }
     creator = find_creator(pst_classes[record->of_class].creator, 0);
     if (creator) {
-        to = choose(creator, record->of_class, tag, key);
+        to = choose_class(creator, record->of_class, tag, key);
     }
     pst_flag_give(&g.busy);
     if (to != record->of_class) {
@@ -286,7 +286,7 @@ void pst_class_adopt(pst_record_t *record, apr_pool_t *pool)
         creator = find_creator(before, 0);
         if (creator) {
             creator->mixed = 1;
-            record->of_class = find_class(creator, tag);
+            record->of_class = find_by_tag(creator, tag);
             if (!record->of_class) {
                 record->of_class = make_class(creator, before, &unknown, tag, tag);
             }

@@ -65,7 +65,7 @@ static entry_t *step(apr_uint32_t from, apr_uint32_t to)
     return NULL;
 }
 
-static entry_t *claim(void)
+static entry_t *claim_entry(void)
 {
     entry_t *entry = NULL;
 
@@ -115,7 +115,7 @@ void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t res
     entry_t *entry;
 
     if (!pst_child_muted() && is_first(what, account)) {
-        entry = claim();
+        entry = claim_entry();
         if (entry) {
             note(entry, what, slot, reserved, held);
         }

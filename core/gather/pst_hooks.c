@@ -23,7 +23,7 @@ enum {
 };
 _Static_assert(hooks_listed <= HOOKS_MOST, "the tables have room for all hooks");
 
-static void add(pst_hooks_e table, const char *symbol, void *wrapper, void *real)
+static void hook_add(pst_hooks_e table, const char *symbol, void *wrapper, void *real)
 {
     g[table].entries[g[table].count++] = (pst_got_entry_t){
         .name = symbol, .wrapper = wrapper, .real = real,
@@ -40,7 +40,7 @@ void pst_hooks_prepare(const pst_apr_facts_t *facts)
     memset(g, 0, sizeof(g));
 #define PST_HOOK_ALSO(table, when, symbol, name) \
     if (holds[when]) { \
-        add(PST_HOOKS_##table, symbol, (void *)pst_wrap_##name, (void *)pst_real.name); \
+        hook_add(PST_HOOKS_##table, symbol, (void *)pst_wrap_##name, (void *)pst_real.name); \
     }
 #define PST_HOOK(table, when, function, name, returns, arguments) PST_HOOK_ALSO(table, when, #function, name)
 #include "pst_hooks.def"

@@ -250,7 +250,7 @@ static const char *prove(apr_pool_t *parent)
 /* The process's mappings, while calls are redirected at the start. */
 static pst_pages_t pages;
 
-static apr_status_t patch(pst_hooks_e table, int flags)
+static apr_status_t patch_pools(pst_hooks_e table, int flags)
 {
     apr_size_t stores;
 
@@ -265,7 +265,7 @@ static int held_moves(pst_hooks_e os)
     apr_memnode_t *node;
     int moved = 0;
 
-    if (patch(os, 0) == APR_SUCCESS && apr_allocator_create(&allocator) == APR_SUCCESS) {
+    if (patch_pools(os, 0) == APR_SUCCESS && apr_allocator_create(&allocator) == APR_SUCCESS) {
         node = pst_real.allocator_alloc(allocator, 1);
         moved = node && books().held - before == pst_apr_node_size(node);
         if (node) {
@@ -274,7 +274,7 @@ static int held_moves(pst_hooks_e os)
         apr_allocator_destroy(allocator);
     }
     if (!moved) {
-        patch(os, PST_GOT_BACK);
+        patch_pools(os, PST_GOT_BACK);
     }
     return moved;
 }
@@ -294,7 +294,7 @@ static const char *redirect_calls(apr_pool_t *parent)
 
     pst_got_look(&g.right);
     pst_wrap_loads_at_start = g.right.loaded;
-    if (patch(PST_HOOKS_CALLS, 0) != APR_SUCCESS) {
+    if (patch_pools(PST_HOOKS_CALLS, 0) != APR_SUCCESS) {
         why = "calls between the loaded objects could not be redirected";
     }
     else if (!held_moves(PST_HOOKS_MMAP)
@@ -306,21 +306,21 @@ static const char *redirect_calls(apr_pool_t *parent)
     }
     if (why) {
         for (pst_hooks_e table = 0; table < PST_HOOKS_TABLES; table++) {
-            patch(table, PST_GOT_BACK);
+            patch_pools(table, PST_GOT_BACK);
         }
     }
     return why;
 }
 
 /* Nothing is touched unless it is known of all pages what may be done to them. */
-static const char *redirect(apr_pool_t *parent)
+static const char *redirect_all(apr_pool_t *parent)
 {
     const char *why;
 
     if (!pst_got_able()) {
         return "this processor's calls cannot be redirected, those of x86-64 and aarch64 alone";
     }
-    if (!pst_got_pin((const void *)redirect)) {
+    if (!pst_got_pin((const void *)redirect_all)) {
         return "this module could not be pinned in memory";
     }
     if (pthread_atfork(NULL, NULL, in_forked) != 0) {
@@ -413,7 +413,7 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     pst_class_start(NULL, NULL);
     pst_account_apart();
     open_books(root, 1);
-    *reason = redirect(pool);
+    *reason = redirect_all(pool);
     pst_account_together();
     g.started = *reason == NULL;
     if (g.started) {
@@ -586,7 +586,7 @@ static int sample_pool(void *baton, apr_pool_t *pool)
     return 1;
 }
 
-static int add_pool(void *baton, apr_pool_t *pool)
+static int list_pool(void *baton, apr_pool_t *pool)
 {
     apr_size_t budget = WALK_NODES;
 
@@ -606,10 +606,10 @@ static void sample_by_walking(pst_account_t *connection)
     apr_size_t budget = WALK_POOLS;
 
     if (request) {
-        pst_apr_walk(request->root, add_pool, &figures, &budget);
+        pst_apr_walk(request->root, list_pool, &figures, &budget);
         pst_account_set(request, figures.pools, figures.reserved, figures.slack);
     }
-    add_pool(&figures, connection->root);
+    list_pool(&figures, connection->root);
     if (connection->slot) {
         pst_account_set(connection, figures.pools, figures.reserved, figures.slack);
     }
@@ -689,7 +689,7 @@ void pst_instrument_read(pst_account_t *account)
         pst_account_slack(account->above, 0, account, sample_pools(account, 1));
     }
     else {
-        pst_apr_walk(account->root, add_pool, &figures, &budget);
+        pst_apr_walk(account->root, list_pool, &figures, &budget);
         pst_account_set(account, figures.pools, figures.reserved, figures.slack);
     }
 }

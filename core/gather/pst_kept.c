@@ -83,7 +83,7 @@ void pst_kept_start(const pst_board_t *board, pst_shared_child_t *block)
 }
 
 /* A leak that goes on is sampled for ever: of the older half of what there is half is enough. */
-static void make_room(void)
+static void thin_samples(void)
 {
     apr_uint32_t oldest = APR_UINT32_MAX, newest = 0;
 
@@ -110,7 +110,7 @@ int pst_kept_is_sure(double share, double samples)
 }
 
 /* httpd's own growth has the object of the program, which no module is. */
-static apr_uint32_t object_of(const pst_site_of_t *site)
+static apr_uint32_t site_object(const pst_site_of_t *site)
 {
     return PST_FRAME_MODULE(site->blamed);
 }
@@ -125,7 +125,7 @@ typedef struct {
     double from, middle, to;
 } span_t;
 
-static int is_of(const pst_site_kept_t *sample, unsigned scope)
+static int is_of_scope(const pst_site_kept_t *sample, unsigned scope)
 {
     return g.sites[sample->site].scope == scope && sample->when + 1.0 > g.scopes[scope].since;
 }
@@ -141,7 +141,7 @@ static span_t span_of(unsigned which, double now)
         for (int i = 0; i < g.count; i++) {
             double age = age_of(&g.samples[i], now);
 
-            count += is_of(&g.samples[i], which) && age >= span.from && age < span.to;
+            count += is_of_scope(&g.samples[i], which) && age >= span.from && age < span.to;
         }
         span.to *= count < PLENTY ? 2 : 1;
     }
@@ -176,7 +176,7 @@ static poll_t *find_poll(unsigned part, apr_uint32_t which, int make)
 static void vote(poll_t *poll, const pst_site_kept_t *sample)
 {
     const pst_site_of_t *site = &g.sites[sample->site];
-    apr_uint32_t object = object_of(site);
+    apr_uint32_t object = site_object(site);
     double weight = (double)sample->weight;
 
     if (poll->object != object && poll->lead < weight) {
@@ -200,7 +200,7 @@ static void vote(poll_t *poll, const pst_site_kept_t *sample)
 
 static void count_vote(poll_t *poll, const pst_site_kept_t *sample)
 {
-    int own = poll->object == object_of(&g.sites[sample->site]);
+    int own = poll->object == site_object(&g.sites[sample->site]);
 
     poll->mass += (double)sample->weight;
     poll->squares += (double)sample->weight * (double)sample->weight;
@@ -226,7 +226,7 @@ static void poll_parts(const pst_site_kept_t *sample, unsigned scope, void (*fn)
 static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const pst_site_kept_t *))
 {
     for (int i = 0; i < g.count; i++) {
-        if (is_of(&g.samples[i], which) && age_of(&g.samples[i], now) >= g.scopes[which].stays) {
+        if (is_of_scope(&g.samples[i], which) && age_of(&g.samples[i], now) >= g.scopes[which].stays) {
             poll_parts(&g.samples[i], which, fn);
         }
     }
@@ -245,7 +245,7 @@ static void add_halves(unsigned which, const span_t *span, double now)
         halves_t *halves = &g.halves[sample->site];
         int half = age < span->middle;
 
-        if (!is_of(sample, which) || age < span->from) {
+        if (!is_of_scope(sample, which) || age < span->from) {
             continue;
         }
         g.sums[sample->site].bytes += sample->weight;
@@ -258,7 +258,7 @@ static void add_halves(unsigned which, const span_t *span, double now)
     }
 }
 
-static holder_t *holder_of(apr_uint32_t object)
+static holder_t *kept_holder(apr_uint32_t object)
 {
     unsigned i;
 
@@ -289,7 +289,7 @@ static void add_holders(pst_shared_frame_t kept_place)
         if (mass <= 0) {
             continue;
         }
-        holder = holder_of(object_of(&g.sites[i]));
+        holder = kept_holder(site_object(&g.sites[i]));
         for (int half = 0; half < 2; half++) {
             of[holder - g.holders].mass[half] += halves->mass[half];
             of[holder - g.holders].samples[half] += halves->samples[half];
@@ -322,7 +322,7 @@ static void sort_holders(void)
     }
 }
 
-static pst_shared_who_t who_of(const holder_t *holder, double mass)
+static pst_shared_who_t kept_who(const holder_t *holder, double mass)
 {
     pst_shared_who_t who = { .site = holder->site };
 
@@ -332,7 +332,7 @@ static pst_shared_who_t who_of(const holder_t *holder, double mass)
 }
 
 /* Named is who certainly has the most, and then as long as it has a good part. @return -1: nobody is */
-static int choose(scope_t *scope, double mass, double worth)
+static int choose_holder(scope_t *scope, double mass, double worth)
 {
     int before = -1;
 
@@ -362,11 +362,11 @@ static void publish_blame(unsigned which, int named, double mass, double samples
     blame->samples = (uint64_t)samples;
     blame->bytes = (uint64_t)mass;
     if (named >= 0) {
-        blame->who[n++] = who_of(&g.holders[named], mass);
+        blame->who[n++] = kept_who(&g.holders[named], mass);
     }
     for (unsigned i = 0; i < g.holder_count && n < PST_WHO_COUNT; i++) {
         if ((int)i != named && g.holders[i].mass > 0) {
-            blame->who[n++] = who_of(&g.holders[i], mass);
+            blame->who[n++] = kept_who(&g.holders[i], mass);
         }
     }
     pst_seq_end(&blame->seq);
@@ -404,12 +404,12 @@ static void judge_scope(unsigned which, double now)
     if (samples < PST_KEPT_LEAST && scope->named) {
         return;                         /* too few to say anything else */
     }
-    named = choose(scope, mass, worth_of(samples));
+    named = choose_holder(scope, mass, worth_of(samples));
     scope->named = named >= 0 ? g.holders[named].object : 0;
     scope->place = named >= 0 ? g.holders[named].site : 0;
     memset(&scope->who, 0, sizeof(scope->who));
     if (named >= 0) {
-        scope->who = who_of(&g.holders[named], mass);
+        scope->who = kept_who(&g.holders[named], mass);
     }
     publish_blame(which, named, mass, samples);
 }
@@ -471,7 +471,7 @@ void pst_kept_judge(apr_uint64_t time)
     }
     judge_parts(now);
     pst_site_publish_kept(g.sites, g.sums);
-    make_room();
+    thin_samples();
 }
 
 int pst_kept_who(pst_shared_who_t *who, unsigned part, apr_uint32_t which)

@@ -75,7 +75,7 @@ static void write_name(pst_shared_sizes_t *row, const name_t *name)
 }
 
 /* The row of a name, made if there is room. @return row on the board */
-static __attribute__((noinline)) apr_byte_t find(group_t *group, const name_t *name)
+static __attribute__((noinline)) apr_byte_t find_name(group_t *group, const name_t *name)
 {
     apr_uint32_t i, count = __atomic_load_n(&group->count, __ATOMIC_ACQUIRE);
 
@@ -97,7 +97,7 @@ static __attribute__((noinline)) apr_byte_t find_handler(const char *text)
     name_t name = { { 0 } };
 
     memcpy(&name, text, PST_HANDLER_LEN);
-    return find(&g.handlers, &name);
+    return find_name(&g.handlers, &name);
 }
 
 /* last is 0 when there was none, and then i is large. */
@@ -116,7 +116,7 @@ static __attribute__((noinline)) apr_byte_t find_vhost(pst_account_t *connection
     apr_byte_t row;
 
     memcpy(&name, text, strnlen(text, PST_VHOST_LEN - 1));
-    row = find(&g.vhosts, &name);
+    row = find_name(&g.vhosts, &name);
     if (row < PST_SIZES_VHOSTS + NAMED || __atomic_load_n(&g.vhosts.count, __ATOMIC_RELAXED) == NAMED) {
         connection->vhost_row = row;
     }
@@ -127,10 +127,10 @@ static __attribute__((noinline)) apr_byte_t no_handler(void)
 {
     static const name_t none;
 
-    return find(&g.handlers, &none);
+    return find_name(&g.handlers, &none);
 }
 
-static APR_INLINE unsigned bucket_of(apr_uint64_t peak)
+static APR_INLINE unsigned size_bucket(apr_uint64_t peak)
 {
     unsigned bucket = peak <= PST_SIZES_LEAST ? 0
                     : (unsigned)(64 - __builtin_clzll(peak - 1) - __builtin_ctz(PST_SIZES_LEAST));
@@ -148,7 +148,7 @@ int pst_largest_count(pst_account_t *request)
         return 0;
     }
     request->sized = 1;
-    bucket = bucket_of(peak);
+    bucket = size_bucket(peak);
     handler = connection->handled ? connection->handler_row : no_handler();
     vhost = connection->vhost_row ? connection->vhost_row : find_vhost(connection);
     pst_add(&g.block->requests_peak_bytes, peak);
@@ -166,8 +166,8 @@ static void copy_text(char *to, apr_size_t size, const char *from)
     to[size - 1] = '\0';
 }
 
-static void write_row(pst_shared_large_t *row, const pst_shared_slot_t *slot, const pst_shared_usage_t *usage,
-                      apr_uint64_t peak)
+static void write_large_row(pst_shared_large_t *row, const pst_shared_slot_t *slot, const pst_shared_usage_t *usage,
+                            apr_uint64_t peak)
 {
     apr_uint64_t now = (apr_uint64_t)apr_time_now(), started = slot->request_started;
     apr_uint64_t reserved = pst_load(&usage->reserved_bytes), slack = pst_load(&usage->slack_bytes);
@@ -212,7 +212,7 @@ void pst_largest_keep(const pst_account_t *request)
     if (peak > g.peaks[row]) {
         g.peaks[row] = peak;
         g.kept += g.kept < PST_LARGE_COUNT;
-        write_row(pst_board_large(g.board, g.block, row), request->slot, request->usage, peak);
+        write_large_row(pst_board_large(g.board, g.block, row), request->slot, request->usage, peak);
         if (g.kept == PST_LARGE_COUNT) {
             __atomic_store_n(&g.least, g.peaks[smallest()], __ATOMIC_RELAXED);
         }

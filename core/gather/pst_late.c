@@ -29,7 +29,7 @@ typedef struct {
     apr_int64_t late;
 } walk_t;
 
-static int push(walk_t *walk, apr_pool_t *pool)
+static int push_pool(walk_t *walk, apr_pool_t *pool)
 {
     if (pool && walk->count == PENDING) {
         return 0;
@@ -61,7 +61,7 @@ static void add_late(walk_t *walk, const pst_record_t *record, const pst_apr_poo
 }
 
 /* @param only_root  of the pools that own allocators, those above all others alone */
-static int look_at(walk_t *walk, apr_pool_t *at, int only_root)
+static int look_at_pool(walk_t *walk, apr_pool_t *at, int only_root)
 {
     union { pst_apr_pool_t pool; char bytes[COPY]; apr_uint64_t aligned; } copy;
     const pst_record_t *record = (const pst_record_t *)(const void *)(copy.bytes + pst_record_place.first);
@@ -74,17 +74,17 @@ static int look_at(walk_t *walk, apr_pool_t *at, int only_root)
     }
     if (record && record->account == pst_account_process()) {
         add_late(walk, record, &copy.pool);
-        if (!push(walk, copy.pool.child)) {
+        if (!push_pool(walk, copy.pool.child)) {
             return 0;
         }
     }
-    return only_root || push(walk, copy.pool.sibling);
+    return only_root || push_pool(walk, copy.pool.sibling);
 }
 
 static int look_below(walk_t *walk)
 {
     while (walk->count > 0) {
-        if (walk->budget-- == 0 || !look_at(walk, walk->pending[--walk->count], 0)) {
+        if (walk->budget-- == 0 || !look_at_pool(walk, walk->pending[--walk->count], 0)) {
             return 0;
         }
     }
@@ -100,7 +100,7 @@ void pst_late_beat(pst_shared_child_t *block)
 
     count = all ? pst_retained_owners(owners, LOOK_POOLS) : 0;
     for (i = 0; i < count && all; i++) {
-        all = look_at(&walk, owners[i], 1) && look_below(&walk);
+        all = look_at_pool(&walk, owners[i], 1) && look_below(&walk);
     }
     walk.late = all ? walk.late : 0;
     pst_store(&block->slack_late_bytes, walk.late > 0 ? (apr_uint64_t)walk.late : 0);

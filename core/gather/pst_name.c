@@ -20,7 +20,7 @@ typedef struct {
 static name_t names[PST_NAME_COUNT];
 
 /* Cut, and nothing but printable ASCII. @return bytes before the NUL */
-static apr_size_t clean(char *to, apr_size_t room, const char *from, apr_size_t most)
+static apr_size_t clean_name(char *to, apr_size_t room, const char *from, apr_size_t most)
 {
     apr_size_t n;
 
@@ -31,7 +31,7 @@ static apr_size_t clean(char *to, apr_size_t room, const char *from, apr_size_t 
     return n;
 }
 
-static const char *keep(const char *text)
+static const char *keep_text(const char *text)
 {
     for (unsigned i = 0; i < PST_NAME_COUNT; i++) {
         name_t *name = &names[i];
@@ -54,10 +54,10 @@ apr_status_t pst_name_pool(apr_pool_t *pool, const char *name)
     char text[PST_TAG_LEN] = "";
     const char *kept;
 
-    if (!name || !clean(text, sizeof(text), name, sizeof(text))) {
+    if (!name || !clean_name(text, sizeof(text), name, sizeof(text))) {
         return APR_EINVAL;
     }
-    kept = keep(text);
+    kept = keep_text(text);
     if (!kept) {
         return APR_ENOSPC;
     }
@@ -76,11 +76,11 @@ apr_status_t pst_name_of_class(apr_pool_t *pool, char *to)
     if (!row) {
         return APR_NOTFOUND;
     }
-    n = clean(to, PST_TAG_LEN + 1, row->tag, PST_TAG_LEN);
+    n = clean_name(to, PST_TAG_LEN + 1, row->tag, PST_TAG_LEN);
     if (row->function[0]) {
         memcpy(to + n, n ? " by " : "by ", 5 - (n == 0));
         n += n ? 4 : 3;
-        clean(to + n, PST_FUNCTION_LEN + 1, row->function, PST_FUNCTION_LEN);
+        clean_name(to + n, PST_FUNCTION_LEN + 1, row->function, PST_FUNCTION_LEN);
     }
     return *to ? APR_SUCCESS : APR_NOTFOUND;
 }

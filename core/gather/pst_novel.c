@@ -18,7 +18,7 @@ static apr_uint64_t served[BITS / WORD_BITS];
 static __thread apr_byte_t serving __attribute__((tls_model("initial-exec")));
 
 /* Eight bytes at a time: a path costs some forty instructions. */
-static apr_uint64_t hash_of(const void *host, int method, const char *path)
+static apr_uint64_t hash_request(const void *host, int method, const char *path)
 {
     apr_uint64_t hash = ((apr_uint64_t)(apr_uintptr_t)host + (apr_uint64_t)method) * MIX, word;
     apr_size_t length = strlen(path);
@@ -46,7 +46,7 @@ static int set_bit(apr_uint64_t bit)
 
 pst_novel_e pst_novel_serve(const void *host, int method, const char *path)
 {
-    apr_uint64_t hash = hash_of(host, method, path);
+    apr_uint64_t hash = hash_request(host, method, path);
     int first = set_bit(hash), second = set_bit(hash >> 32);
 
     serving = first && second ? PST_NOVEL_AGAIN : PST_NOVEL_NEW;
@@ -67,7 +67,7 @@ void pst_novel_forget(void)
     serving = PST_NOVEL_NONE;
 }
 
-static void charge(apr_int64_t newly, apr_int64_t again)
+static void charge_novelty(apr_int64_t newly, apr_int64_t again)
 {
     if (newly) {
         PST_COUNT(grown_new_bytes, newly * PAGE);
@@ -86,11 +86,11 @@ void pst_novel_grown(pst_record_t *record, apr_size_t bytes)
     }
     if (serving == PST_NOVEL_NEW) {
         record->newly += pages;
-        charge(pages, 0);
+        charge_novelty(pages, 0);
     }
     else {
         record->again += pages;
-        charge(0, pages);
+        charge_novelty(0, pages);
     }
 }
 
@@ -104,5 +104,5 @@ void pst_novel_given_back(pst_record_t *record, apr_size_t left)
     }
     record->newly = newly < pages ? 0 : pages;
     record->again = record->newly || again < pages ? 0 : pages;
-    charge((apr_int64_t)record->newly - newly, (apr_int64_t)record->again - again);
+    charge_novelty((apr_int64_t)record->newly - newly, (apr_int64_t)record->again - again);
 }

@@ -34,7 +34,7 @@ static struct {
     const void  *not_heap[LEFT_ALONE + 1], *not_maps[LEFT_ALONE + 1];
 } g;
 
-static const void *object_of(const void *address)
+static const void *loaded_at(const void *address)
 {
     Dl_info info;
 
@@ -42,7 +42,7 @@ static const void *object_of(const void *address)
 }
 
 /* One more object that calls are not redirected in. */
-static void leave_alone(const void **list, const void *address)
+static void refuse_symbol(const void **list, const void *address)
 {
     apr_size_t i = 0;
 
@@ -59,7 +59,7 @@ static void choose_objects(void)
     const void *libc = (const void *)gnu_get_libc_version, *libapr = (const void *)apr_pool_parent_get;
     const void *both[] = { &g, dlsym(RTLD_DEFAULT, "_r_debug") /* the loader */, NULL };
 
-    if (object_of((const void *)pst_real.heap_malloc) != object_of(libc)) {
+    if (loaded_at((const void *)pst_real.heap_malloc) != loaded_at(libc)) {
         both[2] = (const void *)pst_real.heap_malloc;
     }
     else {
@@ -67,14 +67,14 @@ static void choose_objects(void)
     }
     for (apr_size_t i = 0; i < PST_ITEMS(both); i++) {
         if (both[i]) {
-            leave_alone(g.not_heap, both[i]);
-            leave_alone(g.not_maps, both[i]);
+            refuse_symbol(g.not_heap, both[i]);
+            refuse_symbol(g.not_maps, both[i]);
         }
     }
-    leave_alone(g.not_maps, libc);
-    leave_alone(g.not_maps, libapr);
+    refuse_symbol(g.not_maps, libc);
+    refuse_symbol(g.not_maps, libapr);
     if (pst_instrument_nodes_in_heap()) {
-        leave_alone(g.not_heap, libapr);
+        refuse_symbol(g.not_heap, libapr);
     }
 }
 
@@ -85,7 +85,7 @@ static apr_status_t patch_table(pst_hooks_e table, const pst_pages_t *pages, int
     return pst_hooks_patch(table, (pst_got_job_t){ .pages = pages, .flags = flags, .not_in = not_in }, &stores);
 }
 
-static apr_status_t patch(int flags)
+static apr_status_t patch_heap(int flags)
 {
     apr_status_t rv, heap, maps;
     pst_pages_t pages;
@@ -117,10 +117,10 @@ apr_status_t pst_profile_switch(apr_uint64_t rate)
     }
     pst_wrap_heap_rate(rate);
     pst_object_refresh();
-    rv = patch((g.beats ? PST_GOT_LATE : 0) | (rate ? 0 : PST_GOT_BACK));
+    rv = patch_heap((g.beats ? PST_GOT_LATE : 0) | (rate ? 0 : PST_GOT_BACK));
     if (rv != APR_SUCCESS && rv != APR_EAGAIN && rate) {
         pst_wrap_heap_rate(0);
-        patch((g.beats ? PST_GOT_LATE : 0) | PST_GOT_BACK);
+        patch_heap((g.beats ? PST_GOT_LATE : 0) | PST_GOT_BACK);
         return rv;
     }
     g.loads = rv == APR_SUCCESS ? loads : 0;
@@ -149,7 +149,7 @@ void pst_profile_beat(void)
     if (!g.rate || loads == g.loads) {
         return;
     }
-    if (patch(PST_GOT_LATE) == APR_SUCCESS) {
+    if (patch_heap(PST_GOT_LATE) == APR_SUCCESS) {
         g.loads = loads;
     }
 }

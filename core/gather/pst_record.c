@@ -51,7 +51,7 @@ apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
     return g.side ? APR_SUCCESS : APR_ENOMEM;
 }
 
-static apr_size_t hash_of(const apr_pool_t *pool)
+static apr_size_t hash_pool(const apr_pool_t *pool)
 {
     return (apr_size_t)(pst_record_magic(pool) * 0x9e3779b97f4a7c15u >> 20) & g.mask;
 }
@@ -75,7 +75,7 @@ pst_record_t *pst_record_make(apr_pool_t *pool)
 
 static side_t *side_of(apr_pool_t *pool)
 {
-    apr_size_t i = hash_of(pool), tries;
+    apr_size_t i = hash_pool(pool), tries;
 
     for (tries = 0; tries <= g.mask; tries++, i = (i + 1) & g.mask) {
         apr_pool_t *key = __atomic_load_n(&g.side[i].pool, __ATOMIC_ACQUIRE);
@@ -99,7 +99,7 @@ pst_record_t *pst_record_find_aside(apr_pool_t *pool)
 
 static pst_record_t *adopt_aside(apr_pool_t *pool)
 {
-    apr_size_t i = hash_of(pool), tries;
+    apr_size_t i = hash_pool(pool), tries;
 
     for (tries = 0; tries <= g.mask; tries++, i = (i + 1) & g.mask) {
         apr_pool_t *key = __atomic_load_n(&g.side[i].pool, __ATOMIC_RELAXED);

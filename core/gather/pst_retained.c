@@ -59,7 +59,7 @@ static int stands(apr_allocator_t *const *table, unsigned size, const apr_alloca
     return 0;
 }
 
-static int claim(apr_allocator_t **table, unsigned size, apr_allocator_t *allocator)
+static int claim_place(apr_allocator_t **table, unsigned size, apr_allocator_t *allocator)
 {
     unsigned home = home_of(allocator), i;
 
@@ -99,11 +99,11 @@ void pst_retained_enter(apr_allocator_t *allocator, apr_size_t nodes)
         || pst_apr_retained(allocator, 1, 0) != pst_apr_retained(allocator, 0, nodes)) {
         pst_retained_lost();
     }
-    if (claim(few, FEW, allocator)) {
+    if (claim_place(few, FEW, allocator)) {
         return;
     }
     __atomic_store_n(&g.spilled, 1, __ATOMIC_RELAXED);
-    if (!claim(many, MANY, allocator)) {
+    if (!claim_place(many, MANY, allocator)) {
         pst_retained_lost();
     }
 }
@@ -156,7 +156,7 @@ void pst_wrap_allocator_max_free_set(apr_allocator_t *allocator, apr_size_t size
 /* -- who looks ------------------------------------------------------------ */
 
 /* Copies of some allocators. @return how many, beginning with the first; none is left out, but for those gone */
-static int copy(pst_apr_allocator_t *to, apr_allocator_t *const *from, int count)
+static int copy_allocators(pst_apr_allocator_t *to, apr_allocator_t *const *from, int count)
 {
     struct iovec here[AT_ONCE], there[AT_ONCE];
 
@@ -195,7 +195,7 @@ static int add_some(apr_allocator_t *const *from, int count, look_t *look)
     int known = 1;
 
     while (count > 0) {
-        int copied = copy(copies, from, count);
+        int copied = copy_allocators(copies, from, count);
 
         if (copied < 0) {
             return 0;
@@ -210,7 +210,7 @@ static int add_some(apr_allocator_t *const *from, int count, look_t *look)
     return known;
 }
 
-static int add(apr_allocator_t *const *table, unsigned size, look_t *look)
+static int add_allocator(apr_allocator_t *const *table, unsigned size, look_t *look)
 {
     apr_allocator_t *some[AT_ONCE];
     int count = 0, known = 1;
@@ -228,7 +228,8 @@ static int add(apr_allocator_t *const *table, unsigned size, look_t *look)
 
 static int look_at_all(look_t *look)
 {
-    return add(few, FEW, look) && (!__atomic_load_n(&g.spilled, __ATOMIC_RELAXED) || add(many, MANY, look));
+    return add_allocator(few, FEW, look)
+           && (!__atomic_load_n(&g.spilled, __ATOMIC_RELAXED) || add_allocator(many, MANY, look));
 }
 
 int pst_retained_count(apr_uint64_t bag, apr_uint64_t *bytes)

@@ -196,7 +196,7 @@ static apr_uint64_t is_close(const pst_record_t *record, apr_size_t size, int fi
 
 /* -- traces; inside ------------------------------------------------------- */
 
-static apr_uint32_t bucket_of(apr_uint32_t of_class, apr_uint32_t scope, apr_uintptr_t ip)
+static apr_uint32_t site_bucket(apr_uint32_t of_class, apr_uint32_t scope, apr_uintptr_t ip)
 {
     return (apr_uint32_t)(((apr_uint64_t)ip ^ of_class << 8 ^ scope) * 0x9e3779b97f4a7c15u >> 56) % BUCKETS;
 }
@@ -221,7 +221,7 @@ static int find_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *to
 {
     apr_uint32_t i;
 
-    for (i = g.buckets[bucket_of(to->of_class, to->scope, own)]; i; i = g.traces[i].next) {
+    for (i = g.buckets[site_bucket(to->of_class, to->scope, own)]; i; i = g.traces[i].next) {
         const trace_t *trace = &g.traces[i];
 
         if (trace->of_class == to->of_class && trace->scope == to->scope
@@ -240,7 +240,7 @@ static void forget_traces(void)
 
 static void add_trace(const pst_unwound_t *stack, apr_uintptr_t own, const charged_t *to, apr_uint32_t site)
 {
-    apr_uint32_t *bucket = &g.buckets[bucket_of(to->of_class, to->scope, own)];
+    apr_uint32_t *bucket = &g.buckets[site_bucket(to->of_class, to->scope, own)];
     trace_t *trace;
 
     if (!stack->cacheable || !site) {
@@ -288,7 +288,7 @@ static apr_uint32_t take_row(void)
     return least;
 }
 
-static void write_row(site_t *site)
+static void write_site_row(site_t *site)
 {
     pst_shared_site_t *row = site->row;
 
@@ -304,7 +304,7 @@ static void write_row(site_t *site)
     pst_seq_end(&row->seq);
 }
 
-static pst_shared_frame_t whose(const site_t *site)
+static pst_shared_frame_t site_frame(const site_t *site)
 {
     pst_blame_t blame;
 
@@ -312,8 +312,8 @@ static pst_shared_frame_t whose(const site_t *site)
 }
 
 /* @return 0 if there is no row */
-static apr_uint32_t find_site(const pst_shared_frame_t *frames, apr_uint32_t depth, apr_uint32_t scope,
-                              apr_uint32_t of_class)
+static apr_uint32_t find_written(const pst_shared_frame_t *frames, apr_uint32_t depth, apr_uint32_t scope,
+                                 apr_uint32_t of_class)
 {
     apr_uint32_t i;
 
@@ -335,8 +335,8 @@ static apr_uint32_t find_site(const pst_shared_frame_t *frames, apr_uint32_t dep
         site->scope = scope;
         site->of_class = of_class;
         site->live_samples = site->ever_samples = site->ever_bytes = site->ever_sampled_bytes = 0;
-        site->blamed = whose(site);
-        write_row(site);
+        site->blamed = site_frame(site);
+        write_site_row(site);
     }
     return i;
 }
@@ -389,7 +389,7 @@ static void leave_ever(apr_uint32_t which, const sample_t *sample)
 
 /* -- samples -------------------------------------------------------------- */
 
-static int enter(void)
+static int enter_sampling(void)
 {
     return pst_flag_take(&g.busy);
 }
@@ -418,7 +418,7 @@ static void free_chain(apr_uint32_t i)
     }
 }
 
-static void leave(void)
+static void leave_sampling(void)
 {
     free_chain(__atomic_exchange_n(&g.left, 0, __ATOMIC_ACQUIRE));
     pst_flag_give(&g.busy);
@@ -488,7 +488,7 @@ static void prune(pst_record_t *record)
     }
 }
 
-static apr_uint32_t slot_of(const pst_account_t *account)
+static apr_uint32_t account_slot(const pst_account_t *account)
 {
     const pst_account_t *connection = account->above ? account->above : account;
 
@@ -506,7 +506,7 @@ static void add_kept(pst_record_t *record, apr_uint32_t site, apr_uint64_t weigh
     i = take_sample(&g.kept);
     if (i) {
         made.when = pst_close_now();
-        made.slot = slot_of(record->account);
+        made.slot = account_slot(record->account);
         hang_on(record, i, &made);
     }
 }
@@ -556,14 +556,14 @@ static __attribute__((noinline)) void sample_new(pst_record_t *record, const wan
 
     unwind(&stack, base);
     pst_unwind_name(&stack, g.board, pst_object_find);
-    if (!enter()) {
+    if (!enter_sampling()) {
         do_without(wanted);
         return;
     }
-    site = find_site(stack.frames, stack.frame_count, to.scope, to.of_class);
+    site = find_written(stack.frames, stack.frame_count, to.scope, to.of_class);
     add_trace(&stack, own, &to, site);
     add_wanted(record, site, wanted);
-    leave();
+    leave_sampling();
 }
 
 /* @param base frame address of the function that the wrapper called; own: where it returns to */
@@ -572,7 +572,7 @@ static void sample(pst_record_t *record, const wanted_t *wanted, apr_uintptr_t b
     const charged_t to = { record->of_class, record->account->scope };
     int site;
 
-    if (!enter()) {
+    if (!enter_sampling()) {
         do_without(wanted);
         return;
     }
@@ -580,7 +580,7 @@ static void sample(pst_record_t *record, const wanted_t *wanted, apr_uintptr_t b
     if (site >= 0) {
         add_wanted(record, (apr_uint32_t)site, wanted);
     }
-    leave();
+    leave_sampling();
     if (site < 0) {
         sample_new(record, wanted, base, own);
     }
@@ -641,7 +641,7 @@ unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames)
     const site_t *found = NULL;
     apr_uint32_t i;
 
-    if (!enter()) {
+    if (!enter_sampling()) {
         return 0;
     }
     for (i = 1; i < g.site_count; i++) {
@@ -653,7 +653,7 @@ unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames)
         memcpy(frames, found->frames, sizeof(found->frames));
     }
     i = found ? found->depth : 0;
-    leave();
+    leave_sampling();
     return i;
 }
 
@@ -669,7 +669,7 @@ int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
     apr_uint32_t i;
     int count = 0;
 
-    if (!enter()) {
+    if (!enter_sampling()) {
         return -1;
     }
     for (i = 0; i < PST_SITE_COUNT; i++) {
@@ -682,13 +682,13 @@ int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
             samples[count++] = (pst_site_kept_t){ i, sample->when, sample->slot, sample->site, sample->weight };
         }
     }
-    leave();
+    leave_sampling();
     return count;
 }
 
 int pst_site_live(pst_site_of_t *sites, pst_site_sum_t *sums)
 {
-    if (!enter()) {
+    if (!enter_sampling()) {
         return 0;
     }
     for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
@@ -699,7 +699,7 @@ int pst_site_live(pst_site_of_t *sites, pst_site_sum_t *sums)
         sums[i].bytes = counts ? pst_load(&site->row->site_live_bytes) : 0;
         sums[i].samples = counts ? pst_load(&site->row->site_live_samples) : 0;
     }
-    leave();
+    leave_sampling();
     return 1;
 }
 
@@ -707,7 +707,7 @@ void pst_site_thin(const pst_site_kept_t *samples, int count, apr_uint32_t until
 {
     int i;
 
-    if (!enter()) {
+    if (!enter_sampling()) {
         return;
     }
     for (i = 0; i < count; i++) {
@@ -727,14 +727,14 @@ void pst_site_thin(const pst_site_kept_t *samples, int count, apr_uint32_t until
             sample->weight *= 2;
         }
     }
-    leave();
+    leave_sampling();
 }
 
 void pst_site_publish_kept(const pst_site_of_t *sites, const pst_site_sum_t *sums)
 {
     apr_uint32_t i;
 
-    if (!enter()) {
+    if (!enter_sampling()) {
         return;
     }
     for (i = 0; i < PST_SITE_COUNT; i++) {
@@ -745,7 +745,7 @@ void pst_site_publish_kept(const pst_site_of_t *sites, const pst_site_sum_t *sum
             pst_store(&site->row->site_kept_samples, sums[i].samples);
         }
     }
-    leave();
+    leave_sampling();
 }
 
 void pst_site_release(pst_record_t *record, int all)
@@ -764,9 +764,9 @@ void pst_site_release(pst_record_t *record, int all)
         *to = i;
     }
     record->samples = kept;
-    if (gone && enter()) {
+    if (gone && enter_sampling()) {
         free_chain(gone);
-        leave();
+        leave_sampling();
     }
     else if (gone) {
         leave_chain(gone);
@@ -788,9 +788,9 @@ static void move_sample(sample_t *sample, apr_uint32_t to)
 
 void pst_site_moved(pst_record_t *record)
 {
-    apr_uint32_t i, scope = record->account->scope, slot = slot_of(record->account);
+    apr_uint32_t i, scope = record->account->scope, slot = account_slot(record->account);
 
-    if (pst_child_muted() || !enter()) {
+    if (pst_child_muted() || !enter_sampling()) {
         return;                         /* they stay where they are charged */
     }
     for (i = record->samples; i; i = g.samples[i].next) {
@@ -804,10 +804,10 @@ void pst_site_moved(pst_record_t *record)
         if (!sample->site || (from.scope == scope && from.of_class == record->of_class)) {
             continue;
         }
-        to = find_site(from.frames, from.depth, scope, record->of_class);
+        to = find_written(from.frames, from.depth, scope, record->of_class);
         move_sample(sample, to);
     }
-    leave();
+    leave_sampling();
 }
 
 /* -- memory outside of pools ------------------------------------------------ */
@@ -816,7 +816,7 @@ static int charge_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *
 {
     int site;
 
-    if (!enter()) {
+    if (!enter_sampling()) {
         return -1;
     }
     site = find_trace(base, own, to);
@@ -824,7 +824,7 @@ static int charge_trace(apr_uintptr_t base, apr_uintptr_t own, const charged_t *
         charge_ever((apr_uint32_t)site, sample);
         charge_live((apr_uint32_t)site, sample, 1);
     }
-    leave();
+    leave_sampling();
     return site;
 }
 
@@ -836,14 +836,14 @@ static __attribute__((noinline)) int charge_new(apr_uintptr_t base, apr_uintptr_
 
     unwind(&stack, base);
     pst_unwind_name(&stack, g.board, pst_object_known);
-    if (!enter()) {
+    if (!enter_sampling()) {
         return -1;
     }
-    site = find_site(stack.frames, stack.frame_count, to->scope, 0);
+    site = find_written(stack.frames, stack.frame_count, to->scope, 0);
     add_trace(&stack, own, to, site);
     charge_ever(site, sample);
     charge_live(site, sample, 1);
-    leave();
+    leave_sampling();
     return (int)site;
 }
 
@@ -860,11 +860,11 @@ __attribute__((noinline, noclone)) int pst_site_charge(apr_uint32_t scope, apr_u
 
 int pst_site_forget_stacks(void)
 {
-    if (!enter()) {
+    if (!enter_sampling()) {
         return 0;
     }
     forget_traces();
-    leave();
+    leave_sampling();
     return 1;
 }
 

@@ -31,7 +31,7 @@ void pst_span_start(pst_span_fn changed)
 
 /* -- inside ----------------------------------------------------------------- */
 
-static void set_count(apr_uint32_t count)
+static void set_spans(apr_uint32_t count)
 {
     __atomic_store_n(&g.count, count, __ATOMIC_RELAXED);
 }
@@ -40,7 +40,7 @@ static void remove_span(apr_uint32_t i)
 {
     g.changed(g.spans[i].site, -1, -(apr_int64_t)g.spans[i].size, -(apr_int64_t)g.spans[i].weight);
     g.spans[i] = g.spans[g.count - 1];
-    set_count(g.count - 1);
+    set_spans(g.count - 1);
 }
 
 /* What a part of a span stands for. */
@@ -61,7 +61,7 @@ static void shorten(pst_span_t *span, apr_uintptr_t to)
 }
 
 /* What lies behind the hole becomes a span of its own, if there is room: else it is forgotten. */
-static void split(apr_uint32_t i, apr_uintptr_t from, apr_uintptr_t to)
+static void split_span(apr_uint32_t i, apr_uintptr_t from, apr_uintptr_t to)
 {
     pst_span_t behind = g.spans[i];
 
@@ -71,7 +71,7 @@ static void split(apr_uint32_t i, apr_uintptr_t from, apr_uintptr_t to)
     shorten(&g.spans[i], from);
     if (g.count < PST_SPAN_COUNT) {
         g.spans[g.count] = behind;
-        set_count(g.count + 1);
+        set_spans(g.count + 1);
         g.changed(behind.site, 1, (apr_int64_t)behind.size, (apr_int64_t)behind.weight);
     }
 }
@@ -108,7 +108,7 @@ static void cut(apr_uintptr_t from, apr_uintptr_t to)
             i++;
         }
         else {
-            split(i, from, to);
+            split_span(i, from, to);
             return;                     /* no other span can overlap */
         }
     }
@@ -175,7 +175,7 @@ int pst_span_add(const pst_span_t *span)
     room = g.count < PST_SPAN_COUNT;
     if (room) {
         g.spans[g.count] = *span;
-        set_count(g.count + 1);
+        set_spans(g.count + 1);
     }
     pst_flag_give(&g.busy);
     return room;

@@ -25,7 +25,7 @@ static struct {
     pst_started_t all[PST_STARTED_COUNT];
 } g;
 
-static void on_end(void *started)
+static void on_thread_end(void *started)
 {
     pst_started_give(started);
 }
@@ -33,7 +33,7 @@ static void on_end(void *started)
 void pst_started_start(void)
 {
     if (!g.has_key) {
-        g.has_key = pthread_key_create(&g.key, on_end) == 0;
+        g.has_key = pthread_key_create(&g.key, on_thread_end) == 0;
     }
 }
 

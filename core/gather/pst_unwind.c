@@ -51,14 +51,14 @@ __attribute__((noinline)) void pst_unwind_take(pst_unwound_t *stack, apr_uintptr
     _Unwind_Backtrace(on_frame, stack);
 }
 
-static const pst_object_t *look(const pst_unwound_t *stack, apr_uint32_t i, pst_unwind_object_fn object_of)
+static const pst_object_t *look_up_frame(const pst_unwound_t *stack, apr_uint32_t i, pst_unwind_object_fn object_of)
 {
     return object_of((const void *)(stack->ip[i] - 1));
 }
 
-static pst_code_e kind_of(const pst_unwound_t *stack, apr_uint32_t i, pst_unwind_object_fn object_of)
+static pst_code_e frame_kind(const pst_unwound_t *stack, apr_uint32_t i, pst_unwind_object_fn object_of)
 {
-    const pst_object_t *object = look(stack, i, object_of);
+    const pst_object_t *object = look_up_frame(stack, i, object_of);
 
     return object ? object->kind : PST_CODE_LIBRARY;
 }
@@ -67,7 +67,7 @@ static pst_code_e kind_of(const pst_unwound_t *stack, apr_uint32_t i, pst_unwind
 static apr_uint32_t first_led(const pst_unwound_t *stack, pst_unwind_object_fn object_of)
 {
     for (apr_uint32_t i = 0; i < stack->depth; i++) {
-        pst_code_e kind = kind_of(stack, i, object_of);
+        pst_code_e kind = frame_kind(stack, i, object_of);
 
         if (kind != PST_CODE_SELF && kind != PST_CODE_APR) {
             return i;
@@ -80,7 +80,7 @@ static apr_uint32_t first_led(const pst_unwound_t *stack, pst_unwind_object_fn o
 static apr_uint32_t first_module(const pst_unwound_t *stack, apr_uint32_t first, pst_unwind_object_fn object_of)
 {
     for (apr_uint32_t i = first; i < stack->depth; i++) {
-        pst_code_e kind = kind_of(stack, i, object_of);
+        pst_code_e kind = frame_kind(stack, i, object_of);
 
         if (kind == PST_CODE_MODULE || kind == PST_CODE_MPM) {
             return i;
@@ -96,7 +96,7 @@ void pst_unwind_name(pst_unwound_t *stack, const pst_board_t *board, pst_unwind_
     stack->frame_count = 0;
     for (i = first; i < stack->depth && stack->frame_count < PST_SITE_FRAMES; i++) {
         apr_uintptr_t at = stack->ip[i] - 1;
-        const pst_object_t *object = look(stack, i, object_of);
+        const pst_object_t *object = look_up_frame(stack, i, object_of);
 
         stack->cacheable &= object != NULL;     /* the next time it may have a name */
         stack->frames[stack->frame_count++] = object

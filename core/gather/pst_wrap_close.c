@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-static APR_INLINE void take(apr_pool_t *pool, apr_size_t size)
+static APR_INLINE void take_exact(apr_pool_t *pool, apr_size_t size)
 {
     if (__builtin_expect((pst_site_close -= (apr_int64_t)APR_ALIGN_DEFAULT(size)) < 0, 0)) {
         pst_site_took(pst_record_find(pool), APR_ALIGN_DEFAULT(size));
@@ -23,7 +23,7 @@ static APR_INLINE void take(apr_pool_t *pool, apr_size_t size)
 
 void *pst_wrap_close_palloc(apr_pool_t *pool, apr_size_t size)
 {
-    take(pool, size);
+    take_exact(pool, size);
     return pst_wrap_palloc(pool, size);
 }
 
@@ -32,7 +32,7 @@ char *pst_wrap_close_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
     char *m = pst_wrap_pvsprintf(pool, format, ap);
 
     if (m) {
-        take(pool, strlen(m) + 1);
+        take_exact(pool, strlen(m) + 1);
     }
     return m;
 }
@@ -40,7 +40,7 @@ char *pst_wrap_close_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
 void *pst_wrap_close_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size)
 {
     if (from) {
-        take(pool, size);
+        take_exact(pool, size);
     }
     return pst_wrap_pmemdup(pool, from, size);
 }
@@ -48,7 +48,7 @@ void *pst_wrap_close_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size
 char *pst_wrap_close_pstrdup(apr_pool_t *pool, const char *from)
 {
     if (from) {
-        take(pool, strlen(from) + 1);
+        take_exact(pool, strlen(from) + 1);
     }
     return pst_wrap_pstrdup(pool, from);
 }
@@ -56,7 +56,7 @@ char *pst_wrap_close_pstrdup(apr_pool_t *pool, const char *from)
 char *pst_wrap_close_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
 {
     if (from) {
-        take(pool, length + 1);
+        take_exact(pool, length + 1);
     }
     return pst_wrap_pstrmemdup(pool, from, length);
 }
@@ -65,7 +65,7 @@ void pst_wrap_close_pool_cleanup_register(apr_pool_t *pool, const void *data, ap
                                           apr_status_t (*child_fn)(void *))
 {
     if (pool && !pst_apr_pool(pool)->free_cleanups) {
-        take(pool, sizeof(pst_apr_cleanup_t));
+        take_exact(pool, sizeof(pst_apr_cleanup_t));
     }
     pst_wrap_pool_cleanup_register(pool, data, plain_fn, child_fn);
 }

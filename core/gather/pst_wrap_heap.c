@@ -107,7 +107,7 @@ static __attribute__((noinline)) void lose(const void *at)
 }
 
 /* A block is chosen by what was asked for, and counts with what it takes. */
-static void keep(void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
+static void keep_block(void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
 {
     apr_uint64_t asked = size ? size : 1, taken = malloc_usable_size(at) + g.overhead;
     pst_block_t block = { .size = taken, .weight = pst_site_weight(asked, (double)rate) };
@@ -134,7 +134,7 @@ static __attribute__((noinline)) void sample_block(void *at, size_t size, apr_ui
 
     if (is_chosen(&heap_counter, size, &rate)) {
         inside = 1;
-        keep(at, size, rate, caller);
+        keep_block(at, size, rate, caller);
         inside = 0;
     }
     errno = error;
@@ -199,7 +199,7 @@ static aside_t put_aside(const void *at)
     return aside;
 }
 
-static inline __attribute__((always_inline)) void *moved(const aside_t *aside, void *from, void *to, size_t size)
+static inline __attribute__((always_inline)) void *moved_block(const aside_t *aside, void *from, void *to, size_t size)
 {
     if (to || !size) {
         if (aside->was) {
@@ -217,7 +217,7 @@ void *pst_wrap_heap_realloc(void *at, size_t size)
 {
     aside_t aside = put_aside(at);
 
-    return moved(&aside, at, pst_real.heap_realloc(at, size), size);
+    return moved_block(&aside, at, pst_real.heap_realloc(at, size), size);
 }
 
 void *pst_wrap_heap_reallocarray(void *at, size_t count, size_t size)
@@ -225,7 +225,7 @@ void *pst_wrap_heap_reallocarray(void *at, size_t count, size_t size)
     aside_t aside = put_aside(at);
     void *to = pst_real.heap_reallocarray(at, count, size);
 
-    return moved(&aside, at, to, to ? count * size : count && size);
+    return moved_block(&aside, at, to, to ? count * size : count && size);
 }
 
 int pst_wrap_heap_posix_memalign(void **to, size_t alignment, size_t size)

@@ -44,7 +44,7 @@ static apr_uint32_t check_of(const apr_memnode_t *node)
     return (apr_uint32_t)((((apr_uint64_t)(apr_uintptr_t)node ^ secret) * 0x9e3779b97f4a7c15u) >> 32);
 }
 
-static void mark(apr_memnode_t *node, apr_uint32_t tag)
+static void mark_node(apr_memnode_t *node, apr_uint32_t tag)
 {
     node->ref = (apr_memnode_t **)(apr_uintptr_t)((apr_uint64_t)check_of(node) << 32 | tag);
 }
@@ -83,7 +83,7 @@ apr_memnode_t *pst_wrap_allocator_alloc(apr_allocator_t *allocator, apr_size_t s
     if (PST_LIKELY(node != NULL)) {
         apr_uint32_t tag = taking_for ? (apr_uint32_t)(taking_for - 1) : tag_of_owner(allocator);
 
-        mark(node, tag);
+        mark_node(node, tag);
         if (!taking_for) {
             node->ref = (apr_memnode_t **)(apr_uintptr_t)((apr_uint64_t)(apr_uintptr_t)node->ref ^ DIRECT);
             pst_allocator_out(allocator, 1);
@@ -158,7 +158,7 @@ static __attribute__((noinline)) void *large_bucket(apr_size_t size, apr_bucket_
     if (!node) {
         return NULL;
     }
-    mark(node, tag);
+    mark_node(node, tag);
     pst_account_buckets(tag, (apr_int64_t)pst_apr_node_size(node));
     head = (pst_apr_bucket_head_t *)(void *)node->first_avail;
     head->alloc = list;

@@ -134,7 +134,7 @@ void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool)
  * a fresh one, since a node in the ring is never empty (apr_palloc() and
  * apr_pvsprintf() link it together with the bytes it was asked for).
  */
-static __attribute__((noinline)) void moved(apr_pool_t *pool, const apr_memnode_t *before, const void *m)
+static __attribute__((noinline)) void moved_node(apr_pool_t *pool, const apr_memnode_t *before, const void *m)
 {
     const apr_memnode_t *now = pst_apr_pool(pool)->active;
     pst_record_t *record = pst_record_find(pool);
@@ -183,7 +183,7 @@ static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size
     m = pst_real.palloc(pool, size);
 
     if (m && pst_apr_pool(pool)->active != before) {
-        moved(pool, before, m);
+        moved_node(pool, before, m);
     }
     return m;
 }
@@ -193,7 +193,7 @@ static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size
  * node if it has room.  Both ends of a node's room are aligned, so comparing the
  * size as asked for decides the same as comparing it rounded up, and no size can wrap.
  */
-static APR_INLINE void *take(apr_pool_t *pool, apr_size_t size)
+static APR_INLINE void *take_bytes(apr_pool_t *pool, apr_size_t size)
 {
     apr_memnode_t *active = pst_apr_pool(pool)->active;
     char *m = active->first_avail;
@@ -207,14 +207,14 @@ static APR_INLINE void *take(apr_pool_t *pool, apr_size_t size)
 
 void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t size)
 {
-    return take(pool, size);
+    return take_bytes(pool, size);
 }
 
 /* What a request calls most beside apr_palloc() itself: each a palloc and a few
  * stores in libapr too (strings/apr_strings.c, apr_pools.c), here without the calls between. */
 void *pst_wrap_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size)
 {
-    void *to = from ? take(pool, size) : NULL;
+    void *to = from ? take_bytes(pool, size) : NULL;
 
     return to ? memcpy(to, from, size) : NULL;
 }
@@ -226,7 +226,7 @@ char *pst_wrap_pstrdup(apr_pool_t *pool, const char *from)
 
 char *pst_wrap_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
 {
-    char *to = from ? take(pool, length + 1) : NULL;
+    char *to = from ? take_bytes(pool, length + 1) : NULL;
 
     if (to) {
         memcpy(to, from, length);
@@ -314,7 +314,7 @@ char *pst_wrap_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
     about_to(pool);
     m = pst_real.pvsprintf(pool, format, ap);
     if (PST_UNLIKELY(m && pst_apr_pool(pool)->active != before)) {
-        moved(pool, before, m);
+        moved_node(pool, before, m);
     }
     return m;
 }
@@ -495,7 +495,7 @@ apr_allocator_t *pst_wrap_pool_allocator_get(apr_pool_t *pool)
  * pool, make pools below it, or wait for another thread that does, and all of that must
  * still find the record.  Then nothing is left that could.
  */
-static APR_INLINE void finish(apr_pool_t *pool)
+static APR_INLINE void finish_pool(apr_pool_t *pool)
 {
     pst_apr_pool_t *p = pst_apr_pool(pool);
 
@@ -524,7 +524,7 @@ static void destroy(apr_pool_t *pool, pst_record_t *record, pst_account_t *accou
     PST_COUNT(pools_destroyed, 1);
 }
 
-static int publish(void *baton, apr_pool_t *pool)
+static int publish_pool(void *baton, apr_pool_t *pool)
 {
     pst_account_t *account = baton;
     pst_record_t *record = pst_record_find(pool);
@@ -536,12 +536,12 @@ static int publish(void *baton, apr_pool_t *pool)
 }
 
 /* The last moment at which a request is all there. */
-static APR_INLINE void weigh(apr_pool_t *pool, pst_account_t *account)
+static APR_INLINE void weigh_request(apr_pool_t *pool, pst_account_t *account)
 {
     apr_size_t budget = WALK_NODES;
 
     if (account->scope == PST_SCOPE_REQUEST && PST_UNLIKELY(pst_largest_count(account))) {
-        pst_apr_walk(pool, publish, account, &budget);
+        pst_apr_walk(pool, publish_pool, account, &budget);
         pst_largest_keep(account);
     }
 }
@@ -551,8 +551,8 @@ static __attribute__((noinline)) void destroy_rooted(apr_pool_t *pool, pst_recor
     pst_account_t *original = record->rooted;
     pst_account_t account;
 
-    weigh(pool, original);
-    finish(pool);
+    weigh_request(pool, original);
+    finish_pool(pool);
     pst_account_copy(&account, original);
     destroy(pool, record, &account);
     pst_account_close(&account, original);
@@ -563,14 +563,14 @@ void pst_wrap_pool_destroy(apr_pool_t *pool)
     pst_record_t *record = pst_wrap_record(pool);
 
     if (PST_UNLIKELY(!record)) {
-        finish(pool);
+        finish_pool(pool);
         pst_real.pool_destroy(pool);
     }
     else if (record->rooted) {
         destroy_rooted(pool, record);
     }
     else {
-        finish(pool);
+        finish_pool(pool);
         note_below(record->account, (apr_uint32_t)-1);
         destroy(pool, record, record->account);
     }

@@ -8,6 +8,14 @@
 
 apr_uint64_t pst_clock_scale;
 
+apr_uint64_t pst_clock_usec(clockid_t clock)
+{
+    struct timespec time = { 0, 0 };
+
+    clock_gettime(clock, &time);
+    return (apr_uint64_t)time.tv_sec * 1000000 + (apr_uint64_t)time.tv_nsec / 1000;
+}
+
 #if defined(__SIZEOF_INT128__)
 static apr_uint64_t monotonic_ns(void)
 {

@@ -26,6 +26,9 @@ static APR_INLINE apr_uint64_t pst_ticks(void)
 #endif
 }
 
+/** One of the system's clocks, in microseconds. */
+apr_uint64_t pst_clock_usec(clockid_t clock);
+
 /** Before pst_ticks_usec(): compare the counter with the clock for a fifth of a millisecond, unless that was done: by
  *  the parent, whose children need not do it again. */
 void pst_clock_start(void);

@@ -64,7 +64,7 @@ int pst_family_read(pst_family_process_t *process, apr_uint32_t pid)
            && pst_family_parse(process, text) && process->pid == pid;
 }
 
-static int find(const pst_family_t *family, apr_uint32_t pid)
+static int find_process(const pst_family_t *family, apr_uint32_t pid)
 {
     int low = 0, high = (int)family->count - 1;
 
@@ -101,7 +101,7 @@ void pst_family_mark(pst_family_t *family, apr_uint32_t top)
         more = 0;
         for (apr_uint32_t i = 0; i < family->count; i++) {
             apr_uint32_t parent = family->process[i].parent;
-            int at = parent == top || !parent ? -1 : find(family, parent);
+            int at = parent == top || !parent ? -1 : find_process(family, parent);
 
             if (!family->below[i] && family->process[i].pid != top
                 && (parent == top || (at >= 0 && family->below[at]))) {
@@ -194,7 +194,7 @@ void pst_family_command(apr_uint32_t pid, char *to, apr_size_t room)
 }
 
 /* "pipe:[123]", "socket:[123]". */
-static pst_file_e kind_of(const char *link, apr_uint64_t *inode)
+static pst_file_e file_kind(const char *link, apr_uint64_t *inode)
 {
     if (!strncmp(link, "pipe:[", 6)) {
         *inode = number_of(link + 6);
@@ -233,7 +233,7 @@ int pst_family_files(pst_family_files_t *files, apr_uint32_t pid)
         len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
         link[len > 0 ? len : 0] = '\0';
         file->number = (apr_uint32_t)number_of(entry->d_name);
-        file->kind = kind_of(link, &file->inode);
+        file->kind = file_kind(link, &file->inode);
         files->count += file->kind != PST_FILE_OTHER;
     }
     closedir(dir);
@@ -285,7 +285,7 @@ pst_socket_e pst_family_socket(const char *line, apr_uint64_t *inode)
     return strstr(at, "/fcgidsock/") ? PST_SOCKET_FCGID : PST_SOCKET_NONE;
 }
 
-static void take_line(pst_family_sockets_t *sockets, const char *line)
+static void take_socket_line(pst_family_sockets_t *sockets, const char *line)
 {
     apr_uint64_t inode;
     pst_socket_e whose = pst_family_socket(line, &inode);
@@ -310,7 +310,7 @@ void pst_family_sockets(pst_family_sockets_t *sockets)
         for (apr_ssize_t i = 0; i < got; i++) {
             if (text[i] == '\n') {
                 line[len] = '\0';
-                take_line(sockets, line);
+                take_socket_line(sockets, line);
                 len = 0;
             }
             else if (len < sizeof(line) - 1) {

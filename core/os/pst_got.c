@@ -86,7 +86,7 @@ static ElfW(Addr) address(const object_t *object, ElfW(Addr) at)
     return inside(object, at, 1) ? at : object->base + at;
 }
 
-static apr_uint32_t hash_of(const char *name)
+static apr_uint32_t hash_symbol(const char *name)
 {
     apr_uint32_t hash = 5381;
 
@@ -96,9 +96,9 @@ static apr_uint32_t hash_of(const char *name)
     return hash % NAMES;
 }
 
-static pst_got_entry_t *find(const job_t *job, const object_t *object, const char *name)
+static pst_got_entry_t *find_entry(const job_t *job, const object_t *object, const char *name)
 {
-    apr_uint32_t hash = hash_of(name);
+    apr_uint32_t hash = hash_symbol(name);
     apr_size_t i;
 
     if (!(job->names[hash / 64] >> hash % 64 & 1)) {
@@ -137,7 +137,7 @@ static int is_late(const job_t *job)
 }
 
 /* Left alone; worth another look where the loader may still be at it. */
-static int leave(job_t *job)
+static int leave_alone(job_t *job)
 {
     job->status = APR_EAGAIN;
     return 0;
@@ -153,14 +153,14 @@ static int opened(job_t *job, object_t *object, ElfW(Addr) at)
         return 1;
     }
     if (!(rights & PST_PAGES_OWN) || !(rights & PST_PAGES_READ)) {
-        return leave(job);
+        return leave_alone(job);
     }
     if (rights & PST_PAGES_WRITE) {
-        return is_relro && is_late(job) ? leave(job) : 1;
+        return is_relro && is_late(job) ? leave_alone(job) : 1;
     }
     if (!is_relro || pst_pages_rights(job->what->pages, object->relro, object->relro_end - object->relro)
                      != (PST_PAGES_READ | PST_PAGES_OWN)) {
-        return leave(job);
+        return leave_alone(job);
     }
     if (!protect(object, PROT_READ | PROT_WRITE)) {
         job->status = errno;
@@ -184,7 +184,7 @@ static int is_ready(job_t *job, const pst_got_entry_t *entry, const void *now, i
         return 1;
     }
     if (is_late(job) && !is_weak) {
-        leave(job);
+        leave_alone(job);
     }
     return 0;
 }
@@ -224,7 +224,7 @@ static void relocations(job_t *job, object_t *object, ElfW(Addr) at, apr_size_t 
             || !inside(object, (ElfW(Addr))symbol, sizeof(*symbol)) || symbol->st_name >= object->strings_size) {
             continue;
         }
-        entry = find(job, object, object->strings + symbol->st_name);
+        entry = find_entry(job, object, object->strings + symbol->st_name);
         if (entry) {
             store(job, object, entry, object->base + rela->r_offset, is_data,
                   ELF64_ST_BIND(symbol->st_info) == STB_WEAK);
@@ -247,7 +247,7 @@ static int is_wanted(const job_t *job, const object_t *object)
     return 0;
 }
 
-static int on_object(struct dl_phdr_info *info, size_t size, void *data)
+static int patch_object(struct dl_phdr_info *info, size_t size, void *data)
 {
     job_t *job = data;
     object_t object = { .base = info->dlpi_addr, .phdr = info->dlpi_phdr, .phnum = info->dlpi_phnum };
@@ -305,14 +305,14 @@ apr_status_t pst_got_patch(const pst_got_job_t *what, apr_size_t *stores)
     apr_size_t i;
 
     for (i = 0; i < what->count; i++) {
-        apr_uint32_t hash = hash_of(what->entries[i].name);
+        apr_uint32_t hash = hash_symbol(what->entries[i].name);
 
         job.names[hash / 64] |= (apr_uint64_t)1 << hash % 64;
     }
     for (i = 0; i < what->count && !what->skip; i++) {
         what->entries[i].slots = 0;
     }
-    dl_iterate_phdr(on_object, &job);
+    dl_iterate_phdr(patch_object, &job);
     *stores = job.stores;
     return job.status;
 }

@@ -40,7 +40,7 @@ static struct {
 
 /* -- which one -------------------------------------------------------------- */
 
-static const void *object_of(const void *address)
+static const void *symbol_object(const void *address)
 {
     Dl_info info;
 
@@ -52,7 +52,7 @@ static void *entry(const char *name, const void *object)
 {
     void *at = dlsym(RTLD_DEFAULT, name);
 
-    return at && object && object_of(at) == object ? at : NULL;
+    return at && object && symbol_object(at) == object ? at : NULL;
 }
 
 /* ISO C has no cast from an object's address to a function's; POSIX has it of dlsym(). */
@@ -64,7 +64,7 @@ static void *entry(const char *name, const void *object)
 
 void pst_heap_recognise(void)
 {
-    const void *object = object_of(dlsym(RTLD_DEFAULT, "malloc"));
+    const void *object = symbol_object(dlsym(RTLD_DEFAULT, "malloc"));
 
     memset(&g, 0, sizeof(g));
     ENTRY(g.mallctl, "mallctl", object);
@@ -199,7 +199,7 @@ apr_status_t pst_heap_ask(pst_heap_figures_t *figures)
 #define HEAD_MOST 4096
 #define LOOK_MOST 16384
 
-static int is_heap(apr_uint64_t at, const apr_uint64_t head[4], int *first)
+static int is_heap_head(apr_uint64_t at, const apr_uint64_t head[4], int *first)
 {
     apr_uint64_t arena = head[0], before = head[1], size = head[2], mapped = head[3];
 
@@ -242,7 +242,7 @@ void pst_heap_find_arenas(void *baton, apr_uint64_t from, apr_uint64_t to, apr_u
     }
     for (; at >= from && at < to && to - at >= sizeof(head) && found->looked < LOOK_MOST; at += HEAP_MAX) {
         found->looked++;
-        if (pst_peek(head, at, sizeof(head)) && is_heap(at, head, &first)) {
+        if (pst_peek(head, at, sizeof(head)) && is_heap_head(at, head, &first)) {
             found->arenas += (apr_uint64_t)first;
             found->beyond += head[3] - head[2];
             found->absent += head[2] - there_of(at, head[3], head[2], at == from && head[3] == to - from, there);

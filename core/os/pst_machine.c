@@ -21,7 +21,7 @@
 #define LEVELS    32
 
 /* The beginning of a file, and a NUL. @return 0 if it cannot be read */
-static int read_file(const char *root, const char *path, char *to, apr_size_t room)
+static int read_under_root(const char *root, const char *path, char *to, apr_size_t room)
 {
     char name[PATH_MAX];
 
@@ -32,7 +32,7 @@ static int read_file(const char *root, const char *path, char *to, apr_size_t ro
 }
 
 /* @return a number of bytes; 0 for "max", for the huge ones that mean no limit, and for what is no number */
-static apr_uint64_t number(const char *text)
+static apr_uint64_t read_limit(const char *text)
 {
     char *end;
     unsigned long long value = strtoull(text, &end, 10);
@@ -45,8 +45,8 @@ static apr_uint64_t of_machine(const char *root)
     char text[FILE_MOST], *line;
     apr_uint64_t kib;
 
-    line = read_file(root, "/proc/meminfo", text, sizeof(text)) ? strstr(text, "MemTotal:") : NULL;
-    kib = line ? number(line + 9 + strspn(line + 9, " \t")) : 0;
+    line = read_under_root(root, "/proc/meminfo", text, sizeof(text)) ? strstr(text, "MemTotal:") : NULL;
+    kib = line ? read_limit(line + 9 + strspn(line + 9, " \t")) : 0;
     return kib < (1ULL << 50) ? kib * 1024 : 0;
 }
 
@@ -60,8 +60,8 @@ static apr_uint64_t of_cgroup(const char *root, const char *mount, char *path, c
         char *slash = strrchr(path, '/');
 
         if ((apr_size_t)snprintf(name, sizeof(name), "%s%s/%s", mount, path, file) < sizeof(name)
-            && read_file(root, name, text, sizeof(text))) {
-            apr_uint64_t limit = number(text);
+            && read_under_root(root, name, text, sizeof(text))) {
+            apr_uint64_t limit = read_limit(text);
 
             least = limit && (!least || limit < least) ? limit : least;
         }
@@ -79,7 +79,7 @@ static apr_uint64_t of_cgroups(const char *root)
     char text[FILE_MOST], *line, *next;
     apr_uint64_t least = 0;
 
-    if (!read_file(root, "/proc/self/cgroup", text, sizeof(text))) {
+    if (!read_under_root(root, "/proc/self/cgroup", text, sizeof(text))) {
         return 0;
     }
     for (line = text; line && *line; line = next) {

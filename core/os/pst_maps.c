@@ -15,14 +15,14 @@
 
 static const void *table[SIZE + WINDOW];
 
-static const void **window_of(const void *at)
+static const void **mapping_window(const void *at)
 {
     return &table[((uint64_t)(uintptr_t)at >> 12) * 0x9e3779b97f4a7c15u >> (64 - 13)];
 }
 
 static int swap(const void *at, const void *from, const void *to)
 {
-    const void **entry = window_of(at);
+    const void **entry = mapping_window(at);
     unsigned i;
 
     for (i = 0; i < WINDOW; i++) {

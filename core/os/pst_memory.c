@@ -46,7 +46,7 @@
 
 /* -- numbers ---------------------------------------------------------------- */
 
-static const char *hex(const char *at, apr_uint64_t *value)
+static const char *read_hex(const char *at, apr_uint64_t *value)
 {
     const char *begin = at;
 
@@ -90,7 +90,7 @@ static const char *decimal(const char *at, apr_uint64_t *value)
     return at;
 }
 
-static const char *after(const char *line, const char *key)
+static const char *value_of_key(const char *line, const char *key)
 {
     apr_size_t len = strlen(key);
 
@@ -100,7 +100,7 @@ static const char *after(const char *line, const char *key)
 /* -- files ------------------------------------------------------------------ */
 
 /* All of a small file, or as much as fits; a NUL follows. @return bytes, below 0 with errno set */
-static ssize_t read_file(apr_uint32_t pid, const char *name, char *to, apr_size_t size)
+static ssize_t read_proc_of(apr_uint32_t pid, const char *name, char *to, apr_size_t size)
 {
     return pst_proc_take(pst_proc_open_of(pid, name), to, size);
 }
@@ -119,17 +119,17 @@ int pst_rollup_parse(pst_memory_sum_t *sum, const char *text, apr_size_t len)
         if (!newline) {
             break;
         }
-        if ((value = after(line, "Rss:"))) {
+        if ((value = value_of_key(line, "Rss:"))) {
             sum->rss = kilobytes(value);
             known++;
         }
-        else if ((value = after(line, "Pss:"))) {
+        else if ((value = value_of_key(line, "Pss:"))) {
             sum->pss = kilobytes(value);
         }
-        else if ((value = after(line, "Private_Dirty:"))) {
+        else if ((value = value_of_key(line, "Private_Dirty:"))) {
             sum->private_dirty = kilobytes(value);
         }
-        else if ((value = after(line, "Swap:"))) {
+        else if ((value = value_of_key(line, "Swap:"))) {
             sum->swap = kilobytes(value);
         }
         line = newline + 1;
@@ -140,7 +140,7 @@ int pst_rollup_parse(pst_memory_sum_t *sum, const char *text, apr_size_t len)
 apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid)
 {
     char text[4096];
-    ssize_t len = read_file(pid, "smaps_rollup", text, sizeof(text));
+    ssize_t len = read_proc_of(pid, "smaps_rollup", text, sizeof(text));
 
     memset(sum, 0, sizeof(*sum));
     if (len < 0) {
@@ -155,7 +155,7 @@ apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid)
     const char *rss, *swap;
 
     memset(sum, 0, sizeof(*sum));
-    if (read_file(pid, "status", text, sizeof(text)) < 0) {
+    if (read_proc_of(pid, "status", text, sizeof(text)) < 0) {
         return errno;
     }
     rss = strstr(text, "\nVmRSS:\t");
@@ -173,7 +173,7 @@ apr_uint64_t pst_memory_shmem(void)
     char text[65536];
     const char *shmem;
 
-    if (read_file(0, "status", text, sizeof(text)) < 0) {
+    if (read_proc_of(0, "status", text, sizeof(text)) < 0) {
         return 0;
     }
     shmem = strstr(text, "\nRssShmem:\t");
@@ -227,7 +227,7 @@ static void add_rest(pst_smaps_t *smaps, apr_uint64_t from, apr_uint64_t to, apr
  * taken to lie beyond `end`, as far as there is room: stacks and variables are small beside what the kernel merges with
  * them. Where nothing can be told, all of it is taken to lie before.
  */
-static apr_uint64_t first_of(const pst_smaps_t *smaps, apr_uint64_t end)
+static apr_uint64_t bytes_up_to(const pst_smaps_t *smaps, apr_uint64_t end)
 {
     const pst_mapping_t *m = &smaps->now;
     apr_uint64_t there = m->rss + m->swap, first, room;
@@ -246,7 +246,7 @@ static apr_uint64_t first_of(const pst_smaps_t *smaps, apr_uint64_t end)
 }
 
 /* A mapping whose first bytes, up to `end`, are one thing and what follows is rest. */
-static void split(pst_smaps_t *smaps, apr_uint64_t end, apr_uint64_t *to)
+static void split_mapping(pst_smaps_t *smaps, apr_uint64_t end, apr_uint64_t *to)
 {
     const pst_mapping_t *m = &smaps->now;
     apr_uint64_t there = m->rss + m->swap, first;
@@ -255,7 +255,7 @@ static void split(pst_smaps_t *smaps, apr_uint64_t end, apr_uint64_t *to)
         *to += there;
         return;
     }
-    first = first_of(smaps, end);
+    first = bytes_up_to(smaps, end);
     first = first < there ? first : there;
     *to += first;
     add_rest(smaps, end, m->to, there - first);
@@ -323,11 +323,11 @@ static void classify(pst_smaps_t *smaps)
     }
     else if (!m->name[0] && guarded && writable) {
         maps->stack_count++;
-        split(smaps, stack_end(smaps), &maps->stacks);
+        split_mapping(smaps, stack_end(smaps), &maps->stacks);
     }
     else if (strcmp(m->name, "[heap]") && behind && writable && before->perms[1] == 'w' && !is_anonymous(before)
              && before->name[0] == '/' && before->perms[3] == 'p') {
-        split(smaps, smaps->object_end > m->from ? smaps->object_end : m->to, &maps->data);
+        split_mapping(smaps, smaps->object_end > m->from ? smaps->object_end : m->to, &maps->data);
     }
     else if (m->perms[0] == '-' && !writable) {
         maps->rest += there;
@@ -354,15 +354,15 @@ static void finish_mapping(pst_smaps_t *smaps)
 /* "7f00-7f10 rw-p 0000 08:01 123    /name". @return whether it is the head of a mapping */
 static int parse_head(pst_mapping_t *m, const char *line)
 {
-    const char *at = hex(line, &m->from);
+    const char *at = read_hex(line, &m->from);
     apr_size_t len;
 
-    if (!at || *at++ != '-' || !(at = hex(at, &m->to)) || *at++ != ' ' || strlen(at) < 5 || at[4] != ' '
+    if (!at || *at++ != '-' || !(at = read_hex(at, &m->to)) || *at++ != ' ' || strlen(at) < 5 || at[4] != ' '
         || m->to <= m->from || m->to - m->from > LARGEST_KB * KB) {
         return 0;
     }
     memcpy(m->perms, at, 4);
-    if (!(at = hex(at + 5, &m->offset)) || *at != ' ') {
+    if (!(at = read_hex(at + 5, &m->offset)) || *at != ' ') {
         return 0;
     }
     /* device */
@@ -384,16 +384,16 @@ static void parse_line(pst_smaps_t *smaps, const char *line)
     const char *value;
 
     if (*line >= 'A' && *line <= 'Z') {
-        if ((value = after(line, "Rss:"))) {
+        if ((value = value_of_key(line, "Rss:"))) {
             smaps->now.rss = kilobytes(value);
         }
-        else if ((value = after(line, "Pss:"))) {
+        else if ((value = value_of_key(line, "Pss:"))) {
             smaps->now.pss = kilobytes(value);
         }
-        else if ((value = after(line, "Anonymous:"))) {
+        else if ((value = value_of_key(line, "Anonymous:"))) {
             smaps->now.anonymous = kilobytes(value);
         }
-        else if ((value = after(line, "Swap:"))) {
+        else if ((value = value_of_key(line, "Swap:"))) {
             smaps->now.swap = kilobytes(value);
         }
         return;
@@ -497,7 +497,7 @@ apr_uint64_t pst_memory_mapped(void)
     char text[256];
     apr_uint64_t pages = 0;
 
-    if (read_file(0, "statm", text, sizeof(text)) > 0) {
+    if (read_proc_of(0, "statm", text, sizeof(text)) > 0) {
         decimal(text, &pages);
     }
     return pages * pst_page_size();
@@ -508,7 +508,7 @@ apr_status_t pst_memory_user(apr_uint32_t pid, apr_uint32_t *user)
     char text[65536];
     const char *at;
 
-    if (read_file(pid, "status", text, sizeof(text)) < 0) {
+    if (read_proc_of(pid, "status", text, sizeof(text)) < 0) {
         return errno;
     }
     /* Uid: real, effective, saved, of files */
@@ -525,7 +525,7 @@ apr_uint32_t pst_memory_parent(apr_uint32_t pid)
 {
     char text[512];
     const char *at;
-    ssize_t len = read_file(pid, "stat", text, sizeof(text));
+    ssize_t len = read_proc_of(pid, "stat", text, sizeof(text));
     unsigned long parent;
 
     /* the name between parentheses may hold anything: it ends at the last one */

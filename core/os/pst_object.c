@@ -89,7 +89,7 @@ static void set_name(pst_object_t *object, const char *path)
     object->name[length] = '\0';
 }
 
-static int on_object(struct dl_phdr_info *info, size_t size, void *data)
+static int list_object(struct dl_phdr_info *info, size_t size, void *data)
 {
     list_t *list = data;
     pst_object_t object = { .base = info->dlpi_addr, .is_main = list->count == 0 };
@@ -123,14 +123,14 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     return list->count >= list->room;
 }
 
-static int by_address(const void *one, const void *two)
+static int by_object_address(const void *one, const void *two)
 {
     const pst_object_t *a = one, *b = two;
 
     return (a->from > b->from) - (a->from < b->from);
 }
 
-static const pst_object_t *search(const list_t *list, apr_uintptr_t at)
+static const pst_object_t *search_objects(const list_t *list, apr_uintptr_t at)
 {
     apr_size_t low = 0, high = list ? list->count : 0;
 
@@ -152,9 +152,9 @@ static const pst_object_t *search(const list_t *list, apr_uintptr_t at)
 
 /* All segments of the object that an address lies in are of this kind; the program itself, whatever it is linked with,
  * stays httpd. */
-static void set_kind(list_t *list, const void *address, pst_code_e kind)
+static void mark_kind(list_t *list, const void *address, pst_code_e kind)
 {
-    const pst_object_t *object = search(list, (apr_uintptr_t)address);
+    const pst_object_t *object = search_objects(list, (apr_uintptr_t)address);
     apr_size_t i;
 
     for (i = 0; object && !object->is_main && i < list->count; i++) {
@@ -170,15 +170,15 @@ static void set_kinds(list_t *list)
         list->at[i].kind = list->at[i].is_main ? PST_CODE_HTTPD : PST_CODE_LIBRARY;
     }
     for (unsigned i = 0; i < modules.count; i++) {
-        set_kind(list, modules.records[i], modules.records[i] == modules.mpm ? PST_CODE_MPM : PST_CODE_MODULE);
+        mark_kind(list, modules.records[i], modules.records[i] == modules.mpm ? PST_CODE_MPM : PST_CODE_MODULE);
     }
     /* functions that nobody redirects: these addresses are the real ones */
-    set_kind(list, (const void *)apr_pool_parent_get, PST_CODE_APR);
-    set_kind(list, (const void *)apr_brigade_create, PST_CODE_APR);
-    set_kind(list, (const void *)pst_object_find, PST_CODE_SELF);
+    mark_kind(list, (const void *)apr_pool_parent_get, PST_CODE_APR);
+    mark_kind(list, (const void *)apr_brigade_create, PST_CODE_APR);
+    mark_kind(list, (const void *)pst_object_find, PST_CODE_SELF);
 }
 
-static const list_t *look(void)
+static const list_t *look_up_objects(void)
 {
     apr_uint64_t loads = pst_got_loads();
     list_t *seen = __atomic_load_n(&current, __ATOMIC_ACQUIRE), *list;
@@ -193,8 +193,8 @@ static const list_t *look(void)
     list->loads = loads;
     list->count = 0;
     list->room = MAX_SEGMENTS;
-    dl_iterate_phdr(on_object, list);
-    qsort(list->at, list->count, sizeof(list->at[0]), by_address);
+    dl_iterate_phdr(list_object, list);
+    qsort(list->at, list->count, sizeof(list->at[0]), by_object_address);
     set_kinds(list);
     if (!__atomic_compare_exchange_n(&current, &seen, list, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         free(list);
@@ -205,9 +205,9 @@ static const list_t *look(void)
 
 const pst_object_t *pst_object_find(const void *address)
 {
-    const pst_object_t *object = search(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (apr_uintptr_t)address);
+    const pst_object_t *object = search_objects(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (apr_uintptr_t)address);
 
-    return object ? object : search(look(), (apr_uintptr_t)address);
+    return object ? object : search_objects(look_up_objects(), (apr_uintptr_t)address);
 }
 
 void pst_object_modules(const void *const *records, unsigned count, const void *mpm)
@@ -232,12 +232,12 @@ void pst_object_modules(const void *const *records, unsigned count, const void *
 
 const pst_object_t *pst_object_known(const void *address)
 {
-    return search(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (apr_uintptr_t)address);
+    return search_objects(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (apr_uintptr_t)address);
 }
 
 void pst_object_refresh(void)
 {
-    look();
+    look_up_objects();
 }
 
 apr_uint64_t pst_object_id(const void *build, apr_size_t size)
@@ -257,7 +257,7 @@ const char *pst_object_maps(void)
 
 static int base_here(apr_uint64_t id, apr_uintptr_t *base)
 {
-    const list_t *list = look();
+    const list_t *list = look_up_objects();
     apr_size_t i;
 
     for (i = 0; list && i < list->count; i++) {
@@ -277,7 +277,7 @@ int pst_object_base(apr_uint64_t id, apr_uintptr_t *base)
 /* dladdr() names the program as it was called, which need be no path. */
 static const char *path_here(apr_uint64_t id)
 {
-    const list_t *list = look();
+    const list_t *list = look_up_objects();
     Dl_info info;
 
     for (apr_size_t i = 0; list && i < list->count; i++) {

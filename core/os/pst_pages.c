@@ -26,7 +26,7 @@ typedef struct {
     int               full;
 } reader_t;
 
-static void add(reader_t *reader)
+static void add_range(reader_t *reader)
 {
     pst_pages_t *pages = reader->pages;
     pst_pages_range_t *last = pages->count ? &pages->at[pages->count - 1] : NULL;
@@ -64,7 +64,7 @@ static void digit(reader_t *reader, apr_uintptr_t *to, char c, char end)
     }
 }
 
-static void take(reader_t *reader, char c)
+static void take_char(reader_t *reader, char c)
 {
     static const char letters[] = "rwxp";
 
@@ -83,7 +83,7 @@ static void take(reader_t *reader, char c)
 }
 
 /* @return APR_SUCCESS at the end of the file */
-static apr_status_t read_all(reader_t *reader, int fd)
+static apr_status_t read_maps(reader_t *reader, int fd)
 {
     char text[READ_AT_ONCE];
     ssize_t got, i;
@@ -98,10 +98,10 @@ static apr_status_t read_all(reader_t *reader, int fd)
         }
         for (i = 0; i < got && !reader->wrong && !reader->full; i++) {
             if (text[i] == '\n') {
-                add(reader);
+                add_range(reader);
             }
             else {
-                take(reader, text[i]);
+                take_char(reader, text[i]);
             }
         }
         if (reader->wrong || reader->full) {
@@ -110,7 +110,7 @@ static apr_status_t read_all(reader_t *reader, int fd)
     }
 }
 
-static const char *judge(const reader_t *reader, apr_status_t rv)
+static const char *judge_reading(const reader_t *reader, apr_status_t rv)
 {
     if (rv != APR_SUCCESS) {
         return "/proc/self/maps cannot be read to its end";
@@ -145,9 +145,9 @@ apr_status_t pst_pages_take(pst_pages_t *pages, const char **why)
         *why = "there is no memory for the list of its mappings";
         return APR_ENOMEM;
     }
-    rv = read_all(&reader, fd);
+    rv = read_maps(&reader, fd);
     close(fd);
-    *why = judge(&reader, rv);
+    *why = judge_reading(&reader, rv);
     if (*why) {
         pst_pages_drop(pages);
         return rv ? rv : APR_EINCOMPLETE;

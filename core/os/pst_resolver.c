@@ -56,14 +56,14 @@ int pst_resolver_is_there(void)
 
 /* -- what is known ---------------------------------------------------------- */
 
-static apr_uint32_t first_of(apr_uint64_t id, apr_uint64_t offset)
+static apr_uint32_t first_place(apr_uint64_t id, apr_uint64_t offset)
 {
     return (apr_uint32_t)(((id ^ offset << 16) * 0x9e3779b97f4a7c15u) >> 40) % PST_RESOLVED_COUNT;
 }
 
 const pst_resolved_t *pst_resolver_find(apr_uint64_t id, apr_uint64_t offset)
 {
-    apr_uint32_t i = first_of(id, offset);
+    apr_uint32_t i = first_place(id, offset);
 
     for (unsigned tries = 0; tries < PST_RESOLVED_COUNT; tries++, i = (i + 1) % PST_RESOLVED_COUNT) {
         if (!__atomic_load_n(&g.ready[i], __ATOMIC_ACQUIRE)) {
@@ -77,9 +77,9 @@ const pst_resolved_t *pst_resolver_find(apr_uint64_t id, apr_uint64_t offset)
 }
 
 /* Inside. One place always stays free, so that a look-up ends. */
-static int keep(const pst_resolved_t *resolved)
+static int keep_resolved(const pst_resolved_t *resolved)
 {
-    apr_uint32_t i = first_of(resolved->id, resolved->offset);
+    apr_uint32_t i = first_place(resolved->id, resolved->offset);
 
     if (g.count + 1 >= PST_RESOLVED_COUNT || pst_resolver_find(resolved->id, resolved->offset)) {
         return 0;
@@ -222,7 +222,7 @@ static size_t converse(helper_t *helper, const char *asked, size_t asked_size, c
 }
 
 /* However it went, it is no more. */
-static void finish(helper_t *helper)
+static void finish_helper(helper_t *helper)
 {
     if (helper->to >= 0) {
         close(helper->to);
@@ -280,7 +280,7 @@ static unsigned understand_all(const pst_unresolved_t *places, unsigned count, c
         if (end - line <= LONGEST) {
             understand(&resolved, line);
         }
-        kept += (unsigned)keep(&resolved);
+        kept += (unsigned)keep_resolved(&resolved);
     }
     return kept;
 }
@@ -307,7 +307,7 @@ static size_t write_asked(char *to, size_t room, const pst_unresolved_t *places,
     return size;
 }
 
-static unsigned ask(const pst_unresolved_t *places, unsigned count, unsigned milliseconds)
+static unsigned ask_helper(const pst_unresolved_t *places, unsigned count, unsigned milliseconds)
 {
     char *asked = malloc(ASKED_MOST), *answer = malloc(ANSWER_MOST);
     helper_t helper;
@@ -318,7 +318,7 @@ static unsigned ask(const pst_unresolved_t *places, unsigned count, unsigned mil
 
         if (size && start(&helper)) {
             size = converse(&helper, asked, size, answer, ANSWER_MOST, now_ms() + milliseconds);
-            finish(&helper);
+            finish_helper(&helper);
             kept = understand_all(places, count, answer, size);
         }
     }
@@ -335,7 +335,7 @@ unsigned pst_resolver_ask(const pst_unresolved_t *places, unsigned count, unsign
         return 0;
     }
     if (time(NULL) >= g.not_before) {
-        kept = ask(places, count, milliseconds);
+        kept = ask_helper(places, count, milliseconds);
         g.failures = kept ? 0 : g.failures + 1;
         if (g.failures >= FAILURES) {
             g.failures = 0;

@@ -26,7 +26,7 @@ static apr_uint64_t told(const apr_uintptr_t word[3], apr_uint64_t from, apr_uin
 }
 
 /* Is it described right below this address? */
-static apr_uint64_t below(apr_uint64_t end, apr_uint64_t from, apr_uint64_t to)
+static apr_uint64_t mapped_below(apr_uint64_t end, apr_uint64_t from, apr_uint64_t to)
 {
     apr_uintptr_t words[PAGE / sizeof(apr_uintptr_t)];
     apr_uint64_t found, there;
@@ -48,13 +48,13 @@ static apr_uint64_t below(apr_uint64_t end, apr_uint64_t from, apr_uint64_t to)
 
 apr_uint64_t pst_stack_end(apr_uint64_t from, apr_uint64_t to, apr_uint64_t usual)
 {
-    apr_uint64_t end = usual < to - from ? below(from + usual, from, to) : 0;
+    apr_uint64_t end = usual < to - from ? mapped_below(from + usual, from, to) : 0;
 
     if (!end) {
-        end = below(to, from, to);      /* nothing is merged with it */
+        end = mapped_below(to, from, to);      /* nothing is merged with it */
     }
     for (apr_uint64_t size = LEAST; !end && size <= MOST && size < to - from; size *= 2) {
-        end = below(from + size, from, to);
+        end = mapped_below(from + size, from, to);
     }
     return end;
 }

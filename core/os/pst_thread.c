@@ -76,7 +76,7 @@ static void unblock_faults(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void *run(void *unused)
+static void *run_thread(void *unused)
 {
     unblock_faults();
     pthread_setname_np(pthread_self(), "poolstat");
@@ -126,7 +126,7 @@ apr_status_t pst_thread_start(pst_thread_fn work, uint32_t *bell, apr_pool_t *po
     pthread_attr_setstacksize(&attr, PST_THREAD_STACK);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rv = pthread_create(&g.thread, &attr, run, NULL);
+    rv = pthread_create(&g.thread, &attr, run_thread, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     if (rv == 0) {

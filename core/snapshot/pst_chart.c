@@ -41,8 +41,8 @@ apr_uint32_t pst_chart_thin(pst_history_point_t *points, apr_uint32_t count, apr
     return kept;
 }
 
-static apr_status_t take(pst_charts_t *charts, const pst_board_t *board, apr_uint32_t pid, apr_uint32_t child,
-                         pst_history_t *history, int alone, apr_pool_t *pool)
+static apr_status_t take_chart(pst_charts_t *charts, const pst_board_t *board, apr_uint32_t pid, apr_uint32_t child,
+                               pst_history_t *history, int alone, apr_pool_t *pool)
 {
     pst_chart_t *chart = &charts->charts[charts->count];
     apr_uint32_t columns = alone ? COLUMNS_ONE : COLUMNS_MANY;
@@ -93,7 +93,7 @@ apr_status_t pst_charts_take(pst_charts_t *charts, const pst_board_t *board, con
     }
     rv = pst_history_room(&history, board, pool);
     for (apr_uint32_t i = from; rv == APR_SUCCESS && i < snapshot->child_count && charts->count < PST_CHARTS; i++) {
-        rv = take(charts, board, snapshot->children[i].head.owner, i, &history, alone, pool);
+        rv = take_chart(charts, board, snapshot->children[i].head.owner, i, &history, alone, pool);
     }
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); rv == APR_SUCCESS && i < count; i++) {
         if (pst_history_about(&about, board, i) && !about.alive && about.points) {

@@ -29,15 +29,15 @@ static pst_held_e held_of(apr_uint32_t scope)
     }
 }
 
-static int is_same(const char *a, const char *b)
+static int is_same_text(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static pst_holder_t *find(pst_holder_t *all, apr_uint32_t *count, const char *module, const char *hook)
+static pst_holder_t *find_holder(pst_holder_t *all, apr_uint32_t *count, const char *module, const char *hook)
 {
     for (apr_uint32_t i = 0; i < *count; i++) {
-        if (is_same(all[i].module, module) && is_same(all[i].hook, hook)) {
+        if (is_same_text(all[i].module, module) && is_same_text(all[i].hook, hook)) {
             return &all[i];
         }
     }
@@ -45,7 +45,7 @@ static pst_holder_t *find(pst_holder_t *all, apr_uint32_t *count, const char *mo
     return &all[(*count)++];
 }
 
-static void add(pst_holder_t *to, const pst_site_row_t *site)
+static void hold_site(pst_holder_t *to, const pst_site_row_t *site)
 {
     pst_held_e held = held_of(site->row.scope);
     apr_uint64_t ever = pst_minus(site->row.site_ever_bytes, site->row.site_left_bytes);
@@ -57,7 +57,7 @@ static void add(pst_holder_t *to, const pst_site_row_t *site)
     to->samples = pst_plus(to->samples, pst_minus(site->row.site_ever_samples, site->row.site_left_samples));
 }
 
-static int by_live(const void *one, const void *two)
+static int by_holder_live(const void *one, const void *two)
 {
     const pst_holder_t *a = one, *b = two;
 
@@ -87,12 +87,12 @@ void pst_holders_take(pst_snapshot_t *snapshot, apr_pool_t *pool)
             module = who.of.module;
             hook = pst_who_hook(snapshot->modules, site->row.frames, site->row.depth);
         }
-        add(find(holders->modules, &holders->module_count, module, NULL), site);
+        hold_site(find_holder(holders->modules, &holders->module_count, module, NULL), site);
         if (module) {
-            add(find(holders->hooks, &holders->hook_count, module, hook), site);
+            hold_site(find_holder(holders->hooks, &holders->hook_count, module, hook), site);
         }
     }
-    qsort(holders->modules, holders->module_count, sizeof(*holders->modules), by_live);
+    qsort(holders->modules, holders->module_count, sizeof(*holders->modules), by_holder_live);
     qsort(holders->hooks, holders->hook_count, sizeof(*holders->hooks), by_ever);
     snapshot->holders = holders;
 }

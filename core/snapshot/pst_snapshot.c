@@ -194,7 +194,7 @@ static void note_growing(take_t *take, pst_row_t *row, int is_row)
 }
 
 /* Every slot counts in its child's sums; those that pass the filter become rows. */
-static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slot_t *from)
+static void take_connection(take_t *take, pst_child_row_t *child, const pst_shared_slot_t *from)
 {
     pst_snapshot_t *snapshot = take->snapshot;
     pst_row_t *row = &take->store[snapshot->row_count < take->room ? snapshot->row_count : take->room];
@@ -232,7 +232,7 @@ static void take_slot(take_t *take, pst_child_row_t *child, const pst_shared_slo
 
 /* The law: RSS + swap + not resident = what is explained + unexplained. Until mappings were looked at nothing is
  * said. */
-static void close_books(pst_child_row_t *child)
+static void close_child(pst_child_row_t *child)
 {
     const pst_shared_books_t *books = &child->head.books;
     apr_uint64_t there = pst_plus(books->rss_bytes, books->swap_bytes), explained = child->head.held_bytes;
@@ -278,7 +278,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
         const pst_shared_slot_t *slot = pst_board_slot(take->board, from, s);
 
         if (slot_in_use(slot)) {
-            take_slot(take, child, slot);
+            take_connection(take, child, slot);
         }
     }
     child->classes = take->classes;
@@ -293,13 +293,13 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
         child->head.held_bytes = child->head.child_bucket_bytes = 0;
     }
     child->retained_bytes = retained_of(child);
-    close_books(child);
+    close_child(child);
     take->classes += child->class_count;
     take->class_room -= child->class_count;
     snapshot->child_count++;
 }
 
-static void add_child(pst_total_t *total, const pst_child_row_t *child)
+static void total_child(pst_total_t *total, const pst_child_row_t *child)
 {
 #define ADD(member, value) total->member = pst_plus(total->member, (value))
     if (!total->children || child->head.level < total->level) {
@@ -348,14 +348,14 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
         if (load_head(&child.head, from, 0) && pst_snapshot_whose(from, 0) == child.head.owner) {
             child.reserved_bytes = child.head.child_reserved_bytes;
             child.retained_bytes = retained_of(&child);
-            add_child(total, &child);
+            total_child(total, &child);
         }
     }
     return APR_SUCCESS;
 }
 
 /* Count first, so that memory follows what is in use and not what could be. */
-static apr_status_t make_room(take_t *take, apr_pool_t *pool)
+static apr_status_t make_rows(take_t *take, apr_pool_t *pool)
 {
     const pst_board_t *board = take->board;
     apr_size_t children = 0, slots = 0, classes = ROOM_FOR_NEW;
@@ -411,7 +411,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     snapshot->gone = filter->gone;
     snapshot->pid = filter->pid;
     load_about(&snapshot->about, pst_board_header(board));
-    rv = make_room(&take, pool);
+    rv = make_rows(&take, pool);
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -423,7 +423,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
         return APR_ENOMEM;
     }
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
-        add_child(&snapshot->total, &snapshot->children[i]);
+        total_child(&snapshot->total, &snapshot->children[i]);
     }
     rv = pst_snapshot_order(snapshot, filter->sort, pool);
     if (rv == APR_SUCCESS) {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int by_number(const void *one, const void *two)
+static int by_generation_number(const void *one, const void *two)
 {
     const pst_generation_row_t *a = one, *b = two;
 
@@ -51,7 +51,7 @@ apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_
         to->rss_end_mean = mean(row->generation_rss_end_sum_bytes, measured);
         snapshot->generation_count++;
     }
-    qsort(rows, snapshot->generation_count, sizeof(*rows), by_number);
+    qsort(rows, snapshot->generation_count, sizeof(*rows), by_generation_number);
     snapshot->generations = rows;
     return APR_SUCCESS;
 }

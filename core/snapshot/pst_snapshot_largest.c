@@ -134,7 +134,7 @@ static void add_named(pst_sizes_row_t *sums, apr_uint32_t *count, const pst_size
     add_sizes(&sums[i], row);
 }
 
-static int by_requests(const void *one, const void *two)
+static int by_row_requests(const void *one, const void *two)
 {
     const pst_sizes_row_t *a = one, *b = two;
 
@@ -147,7 +147,7 @@ static int by_requests(const void *one, const void *two)
 /* Most requests first; rows without any, which only that of the others can be, come last. */
 static void sort_sizes(pst_sizes_row_t *rows, apr_uint32_t *count)
 {
-    qsort(rows, *count, sizeof(*rows), by_requests);
+    qsort(rows, *count, sizeof(*rows), by_row_requests);
     while (*count && !rows[*count - 1].requests) {
         --*count;
     }
@@ -167,7 +167,7 @@ static apr_status_t start_sums(pst_sizes_t *sums, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
-static void add_child(pst_snapshot_t *snapshot, const pst_child_row_t *child)
+static void merge_large_rows(pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
     pst_sizes_t *sums = &snapshot->sizes;
 
@@ -213,7 +213,7 @@ apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *b
         if (rv != APR_SUCCESS) {
             return rv;
         }
-        add_child(snapshot, child);
+        merge_large_rows(snapshot, child);
         choose_large(snapshot, child);
         sort_sizes(child->sizes.handlers, &child->sizes.handler_count);
         sort_sizes(child->sizes.vhosts, &child->sizes.vhost_count);

@@ -92,7 +92,7 @@ static int by_reserved(const void *one, const void *two)
     return strcmp(a->row.tag, b->row.tag);
 }
 
-static int by_live(const void *one, const void *two)
+static int by_site_live(const void *one, const void *two)
 {
     const pst_site_row_t *a = one, *b = two;
     apr_uint64_t a_holds = larger(a->row.site_live_bytes, a->row.site_kept_bytes);
@@ -153,7 +153,7 @@ static apr_status_t take_sites(pst_child_row_t *child, const pst_board_t *board,
         child->site_count += (apr_uint32_t)take_site(&child->sites[child->site_count],
                                                      pst_board_site(board, from, i), i);
     }
-    qsort(child->sites, child->site_count, sizeof(*child->sites), by_live);
+    qsort(child->sites, child->site_count, sizeof(*child->sites), by_site_live);
     for (apr_uint32_t i = 0; i < child->site_count; i++) {
         for (apr_uint32_t c = 0; c < child->class_count; c++) {
             if (child->classes[c].index == child->sites[i].row.of_class) {
@@ -228,7 +228,7 @@ void pst_class_add(pst_class_row_t *sum, const pst_class_row_t *class)
     derive(sum);
 }
 
-static pst_class_row_t *find_class(pst_snapshot_t *snapshot, const index_t *index, const pst_class_row_t *class)
+static pst_class_row_t *find_class_row(pst_snapshot_t *snapshot, const index_t *index, const pst_class_row_t *class)
 {
     apr_uint32_t i = (apr_uint32_t)(hash(class->row.tag, strlen(class->row.tag), class->row.creator) >> 20);
 
@@ -260,7 +260,7 @@ static void add_site(pst_site_row_t *sum, const pst_site_row_t *site)
 #include "poolstat_metrics.def"
 }
 
-static pst_site_row_t *find_site(pst_snapshot_t *snapshot, const index_t *index, const pst_site_row_t *site)
+static pst_site_row_t *find_site_row(pst_snapshot_t *snapshot, const index_t *index, const pst_site_row_t *site)
 {
     apr_uint32_t i = (apr_uint32_t)(hash(site->row.frames, sizeof(site->row.frames), site->row.scope) >> 20);
 
@@ -278,7 +278,7 @@ static pst_site_row_t *find_site(pst_snapshot_t *snapshot, const index_t *index,
     }
 }
 
-static apr_status_t add_up(pst_snapshot_t *snapshot, apr_pool_t *pool)
+static apr_status_t sum_places(pst_snapshot_t *snapshot, apr_pool_t *pool)
 {
     apr_uint32_t classes = 0, sites = 0;
     index_t class_index, site_index;
@@ -297,14 +297,14 @@ static apr_status_t add_up(pst_snapshot_t *snapshot, apr_pool_t *pool)
         const pst_child_row_t *child = &snapshot->children[i];
 
         for (apr_uint32_t c = 0; c < child->class_count; c++) {
-            pst_class_row_t *sum = find_class(snapshot, &class_index, &child->classes[c]);
+            pst_class_row_t *sum = find_class_row(snapshot, &class_index, &child->classes[c]);
 
             if (sum) {
                 pst_class_add(sum, &child->classes[c]);
             }
         }
         for (apr_uint32_t s = 0; s < child->site_count; s++) {
-            pst_site_row_t *sum = find_site(snapshot, &site_index, &child->sites[s]);
+            pst_site_row_t *sum = find_site_row(snapshot, &site_index, &child->sites[s]);
 
             if (sum) {
                 add_site(sum, &child->sites[s]);
@@ -312,7 +312,7 @@ static apr_status_t add_up(pst_snapshot_t *snapshot, apr_pool_t *pool)
         }
     }
     qsort(snapshot->classes, snapshot->class_count, sizeof(*snapshot->classes), by_reserved);
-    qsort(snapshot->sites, snapshot->site_count, sizeof(*snapshot->sites), by_live);
+    qsort(snapshot->sites, snapshot->site_count, sizeof(*snapshot->sites), by_site_live);
     return APR_SUCCESS;
 }
 
@@ -337,5 +337,5 @@ apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *bo
     for (apr_uint32_t i = 0; rv == APR_SUCCESS && i < snapshot->child_count; i++) {
         rv = take_sites(&snapshot->children[i], board, snapshot->gone, pool);
     }
-    return rv == APR_SUCCESS ? add_up(snapshot, pool) : rv;
+    return rv == APR_SUCCESS ? sum_places(snapshot, pool) : rv;
 }

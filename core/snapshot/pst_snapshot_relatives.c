@@ -18,7 +18,7 @@ static int by_own(const void *one, const void *two)
     return (a->own_bytes < b->own_bytes) - (a->own_bytes > b->own_bytes);
 }
 
-static int take(pst_shared_relative_t *to, const pst_shared_relative_t *from)
+static int take_relative(pst_shared_relative_t *to, const pst_shared_relative_t *from)
 {
     if (!pst_seq_copy(to, from, sizeof(*to)) || !to->pid) {
         return 0;
@@ -51,8 +51,8 @@ apr_status_t pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t 
     about->relatives_time = pst_sane(about->relatives_time);
     about->relatives_cut = about->relatives_cut == 1;
     for (apr_uint32_t i = 0; about->relatives_known == PST_RELATIVES_KNOWN && i < PST_RELATIVE_COUNT; i++) {
-        snapshot->relative_count += (apr_uint32_t)take(&snapshot->relatives[snapshot->relative_count],
-                                                       pst_board_relative(board, i));
+        snapshot->relative_count += (apr_uint32_t)take_relative(&snapshot->relatives[snapshot->relative_count],
+                                                                pst_board_relative(board, i));
     }
     qsort(snapshot->relatives, snapshot->relative_count, sizeof(*snapshot->relatives), by_own);
     return APR_SUCCESS;

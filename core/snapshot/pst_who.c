@@ -11,7 +11,7 @@
 
 #define HOOK "ap_run_"
 
-static unsigned kind_of(const void *modules, apr_uint32_t module)
+static unsigned module_kind(const void *modules, apr_uint32_t module)
 {
     const pst_shared_module_t *table = modules;
     unsigned kind = module && module < PST_MODULE_COUNT ? table[module].kind : PST_CODE_LIBRARY;
@@ -24,7 +24,7 @@ const char *pst_who_hook(const pst_shared_module_t *modules, const pst_shared_fr
     for (unsigned i = 0; i < depth; i++) {
         pst_place_t place;
 
-        if (kind_of(modules, PST_FRAME_MODULE(frames[i])) != PST_CODE_HTTPD) {
+        if (module_kind(modules, PST_FRAME_MODULE(frames[i])) != PST_CODE_HTTPD) {
             continue;
         }
         pst_place_in(&place, modules, frames[i]);
@@ -42,7 +42,7 @@ int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const p
     pst_place_t place;
 
     memset(who, 0, sizeof(*who));
-    if (!pst_blame(&blame, frames, depth, kind_of, modules)) {
+    if (!pst_blame(&blame, frames, depth, module_kind, modules)) {
         return 0;
     }
     who->site = frames[blame.of];
@@ -68,8 +68,8 @@ int pst_who_of_site(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_si
 }
 
 /* The call site behind a place: that which keeps most, or else holds most. */
-static const pst_site_row_t *find_site(const pst_snapshot_t *snapshot, const pst_child_row_t *child,
-                                       pst_shared_frame_t at)
+static const pst_site_row_t *find_behind(const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                                         pst_shared_frame_t at)
 {
     const pst_site_row_t *found = NULL;
 
@@ -78,7 +78,7 @@ static const pst_site_row_t *find_site(const pst_snapshot_t *snapshot, const pst
         pst_blame_t blame;
 
         if (site->index && (!found || site->row.site_kept_bytes > found->row.site_kept_bytes)
-            && pst_blame(&blame, site->row.frames, site->row.depth, kind_of, snapshot->modules)
+            && pst_blame(&blame, site->row.frames, site->row.depth, module_kind, snapshot->modules)
             && site->row.frames[blame.of] == at) {
             found = site;
         }
@@ -89,7 +89,7 @@ static const pst_site_row_t *find_site(const pst_snapshot_t *snapshot, const pst
 int pst_who_of_frame(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                      pst_shared_frame_t site, unsigned share, unsigned samples)
 {
-    const pst_site_row_t *row = site && child ? find_site(snapshot, child, site) : NULL;
+    const pst_site_row_t *row = site && child ? find_behind(snapshot, child, site) : NULL;
 
     memset(who, 0, sizeof(*who));
     if (!site) {
@@ -97,7 +97,7 @@ int pst_who_of_frame(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_c
     }
     if (!row || !pst_who_of_site(who, snapshot, row)) {
         pst_place_of(&who->of, snapshot, site);
-        who->is_httpd = kind_of(snapshot->modules, PST_FRAME_MODULE(site)) == PST_CODE_HTTPD;
+        who->is_httpd = module_kind(snapshot->modules, PST_FRAME_MODULE(site)) == PST_CODE_HTTPD;
         who->site = site;
     }
     who->share = share <= 1000 ? share : 0;

@@ -34,7 +34,7 @@ static int as_many(const series_t *series, apr_uint32_t count)
     return more <= FEW || more * 100 <= series->alike * OTHERS;
 }
 
-static void halve(series_t *series)
+static void halve_alike(series_t *series)
 {
     for (apr_uint32_t i = 0; i < POINTS / 2; i++) {
         const pst_trend_point_t *a = &series->points[2 * i], *b = a + 1;
@@ -45,7 +45,7 @@ static void halve(series_t *series)
     series->each *= 2;
 }
 
-static void add_point(series_t *series, const pst_trend_point_t *point)
+static void add_alike_point(series_t *series, const pst_trend_point_t *point)
 {
     if (series->count && series->beats < series->each) {
         pst_trend_point_t *last = &series->points[series->count - 1];
@@ -55,7 +55,7 @@ static void add_point(series_t *series, const pst_trend_point_t *point)
         return;
     }
     if (series->count == POINTS) {
-        halve(series);
+        halve_alike(series);
     }
     series->points[series->count++] = *point;
     series->beats = 1;
@@ -79,7 +79,7 @@ void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t s
     if (count >= LEAST) {
         point = (pst_trend_point_t){ (double)(now - series->begin) / 1e6, (double)sum / count * series->alike,
                                      (double)requests };
-        add_point(series, &point);
+        add_alike_point(series, &point);
     }
     memcpy(points, series->points, series->count * sizeof(points[0]));
     pst_trend_judge(&trend, points, series->count, work, spare);

@@ -8,13 +8,13 @@
  * at its children from outside and cannot ask their heaps.
  */
 #include "pst_books.h"
+#include "pst_clock.h"
 #include "pst_figure.h"
 #include "pst_heap.h"
 #include "pst_memory.h"
 #include "pst_thread.h"
 
 #include <string.h>
-#include <time.h>
 
 #define MAPS_EVERY  60
 #define MOVED_PART  16      /* sum and maps are old when RSS has moved by this part of it, */
@@ -42,14 +42,6 @@ void pst_books_start(pst_shared_child_t *child, apr_uint64_t stack_size, int nod
 
 /* -- when ------------------------------------------------------------------- */
 
-static apr_uint64_t clock_of(clockid_t which)
-{
-    struct timespec time = { 0, 0 };
-
-    clock_gettime(which, &time);
-    return (apr_uint64_t)time.tv_sec * 1000000 + (apr_uint64_t)time.tv_nsec / 1000;
-}
-
 apr_uint64_t pst_books_pause(pst_books_source_e source, apr_uint64_t cost)
 {
     apr_uint64_t pause, most = source == PST_BOOKS_HEAP ? PAUSE_HEAP : PAUSE_MAPS;
@@ -69,14 +61,14 @@ typedef struct taking_t {
     apr_uint64_t began;         /* by the thread's own clock */
 } taking_t;
 
-static void begin(taking_t *taking)
+static void begin_taking(taking_t *taking)
 {
-    taking->began = clock_of(CLOCK_THREAD_CPUTIME_ID);
+    taking->began = pst_clock_usec(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static int may_take(const pst_books_keeper_t *keeper, pst_shared_books_t *books, pst_books_source_e source, int hurry)
 {
-    if (clock_of(CLOCK_MONOTONIC) < (hurry ? keeper->soonest : keeper->not_before)[source]) {
+    if (pst_clock_usec(CLOCK_MONOTONIC) < (hurry ? keeper->soonest : keeper->not_before)[source]) {
         pst_store(&books->books_put_off, pst_load(&books->books_put_off) + 1);
         return 0;
     }
@@ -85,7 +77,7 @@ static int may_take(const pst_books_keeper_t *keeper, pst_shared_books_t *books,
 
 static apr_uint64_t taken(pst_books_keeper_t *keeper, pst_books_source_e source, const taking_t *taking)
 {
-    apr_uint64_t cost = clock_of(CLOCK_THREAD_CPUTIME_ID) - taking->began, now = clock_of(CLOCK_MONOTONIC);
+    apr_uint64_t cost = pst_clock_usec(CLOCK_THREAD_CPUTIME_ID) - taking->began, now = pst_clock_usec(CLOCK_MONOTONIC);
 
     cost = cost ? cost : 1;
     keeper->not_before[source] = now + pst_books_pause(source, cost);
@@ -107,7 +99,7 @@ static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
     pst_memory_sum_t sum;
     taking_t taking;
 
-    begin(&taking);
+    begin_taking(&taking);
     if (pst_memory_sum(&sum, pid) == APR_SUCCESS) {
         sum.pss = pst_minus(sum.pss, keeper->board_pss);
         keeper->sum_rss = sum.rss;
@@ -147,7 +139,7 @@ static int count_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
 static void look_at_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid, apr_uint64_t now)
 {
     if (may_take(keeper, books, PST_BOOKS_SUM, 0)
-        || (count_sum(keeper, books, pid) && clock_of(CLOCK_MONOTONIC) >= keeper->soonest[PST_BOOKS_SUM])) {
+        || (count_sum(keeper, books, pid) && pst_clock_usec(CLOCK_MONOTONIC) >= keeper->soonest[PST_BOOKS_SUM])) {
         take_sum(keeper, books, pid, now);
     }
 }
@@ -167,7 +159,7 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     if (pst_heap_tells() == PST_HEAP_TELLS_NOTHING || !may_take(keeper, books, PST_BOOKS_HEAP, 0)) {
         return;
     }
-    begin(&taking);
+    begin_taking(&taking);
     if (pst_heap_ask(&figures) == APR_SUCCESS) {
         /* where libapr gets its nodes from the heap they are in use there too, and counted as APR's */
         apr_uint64_t nodes = g.nodes_in_heap ? pst_load(&child->held_bytes) : 0;
@@ -230,7 +222,7 @@ static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     if (!may_take(keeper, books, PST_BOOKS_MAPS, hurry)) {
         return;
     }
-    begin(&taking);
+    begin_taking(&taking);
     if (pst_memory_maps(&maps, pid, &stacks, pid ? NULL : pst_heap_find_arenas, &arenas) == APR_SUCCESS) {
         keeper->heap_beyond = arenas.beyond;
         keeper->heap_absent = arenas.absent;

@@ -32,7 +32,7 @@ static int read_small(const char *name, char *to, size_t room)
 }
 
 /* /proc/self/statm: size, resident, shared, in pages. */
-static apr_uint64_t resident(apr_uint64_t *own)
+static apr_uint64_t statm_resident(apr_uint64_t *own)
 {
     char text[256], *at = text;
     unsigned long long pages[3] = { 0, 0, 0 };
@@ -69,7 +69,7 @@ typedef struct walk_t {
     apr_size_t nodes;
 } walk_t;
 
-static int add_pool(void *baton, apr_pool_t *pool)
+static int count_pool_bytes(void *baton, apr_pool_t *pool)
 {
     walk_t *walk = baton;
 
@@ -82,14 +82,14 @@ static apr_uint64_t reserved_below(apr_pool_t *top)
     walk_t walk = { .nodes = NODES_MOST };
     apr_size_t pools = POOLS_MOST;
 
-    pst_apr_walk(top, add_pool, &walk, &pools);
+    pst_apr_walk(top, count_pool_bytes, &walk, &pools);
     return walk.figures.cut || !pools ? 0 : walk.figures.reserved;
 }
 
 void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, int proven)
 {
     memset(begin, 0, sizeof(*begin));
-    begin->rss_bytes = resident(&begin->private_bytes);
+    begin->rss_bytes = statm_resident(&begin->private_bytes);
     begin->shmem_bytes = pst_memory_shmem();
     /* A thread of another module's could change the tree under the walk. With one thread, ours, none can begin. */
     if (proven && threads() == 1) {
@@ -136,7 +136,7 @@ void pst_generation_parent_ends(const pst_board_t *board, apr_uint32_t number)
     apr_uint64_t own;
 
     if (record) {
-        pst_store(&record->generation_parent_rss_end_bytes, resident(&own));
+        pst_store(&record->generation_parent_rss_end_bytes, statm_resident(&own));
     }
 }
 
@@ -164,7 +164,7 @@ void pst_generation_child_starts(const pst_board_t *board, const pst_shared_chil
         return;
     }
     process = pst_load_sane(&child->process.reserved_bytes);
-    rss = resident(&own);
+    rss = statm_resident(&own);
     pst_add(&record->generation_children, 1);
     pst_add(&record->generation_rss_start_sum_bytes, (apr_int64_t)rss);
     pst_raise(&record->generation_rss_start_max_bytes, rss);
@@ -176,7 +176,7 @@ void pst_generation_child_starts(const pst_board_t *board, const pst_shared_chil
     set_first(&record->generation_private_start_first_bytes, own);
 }
 
-static void add_end(pst_shared_generation_t *record, apr_uint64_t process, apr_uint64_t own, apr_uint64_t rss)
+static void sum_end(pst_shared_generation_t *record, apr_uint64_t process, apr_uint64_t own, apr_uint64_t rss)
 {
     pst_add(&record->generation_children_measured, 1);
     pst_add(&record->generation_process_end_sum_bytes, (apr_int64_t)process);
@@ -195,9 +195,9 @@ void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_
     if (!record) {
         return;
     }
-    rss = resident(&own);
+    rss = statm_resident(&own);
     pst_add(&record->generation_children_ended, 1);
-    add_end(record, pst_load_sane(&child->process.reserved_bytes), own, rss);
+    sum_end(record, pst_load_sane(&child->process.reserved_bytes), own, rss);
 }
 
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child)
@@ -213,7 +213,7 @@ void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_
     pst_add(&record->generation_children_lost, 1);
     /* what no process has spoils no sum */
     if (rss && file && rss < MOST && process < MOST) {
-        add_end(record, process, file < rss && shared < rss - file ? rss - file - shared : 0, rss);
+        sum_end(record, process, file < rss && shared < rss - file ? rss - file - shared : 0, rss);
     }
 }
 

@@ -62,7 +62,7 @@ static struct {
     apr_size_t all_size;
 } own;
 
-static int make_room(const pst_board_t *board)
+static int make_series(const pst_board_t *board)
 {
     apr_size_t fine = board->fine_count + 1, coarse = board->coarse_count + 1, most = fine > coarse ? fine : coarse;
     apr_size_t size =
@@ -115,7 +115,7 @@ static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools,
 typedef enum { OF_PROCESS, OF_REPEATED, OF_HEAP, OF_MAPPED, OF_STACKS, OF_COUNT } of_e;
 
 /* A figure that was not taken yet is none. */
-static double size_of(const pst_history_point_t *point, apr_uint64_t least_pools, of_e of)
+static double size_of_part(const pst_history_point_t *point, apr_uint64_t least_pools, of_e of)
 {
     apr_uint64_t size;
 
@@ -141,7 +141,7 @@ static void judge_points(pst_told_t *told, const pst_history_point_t *points, ap
     }
     for (apr_uint32_t i = 0; i < count; i++) {
         own.points[i].time = (double)((apr_int64_t)points[i].time - (apr_int64_t)points[0].time) / 1e6;
-        own.points[i].size = size_of(&points[i], least, of);
+        own.points[i].size = size_of_part(&points[i], least, of);
         own.points[i].requests = (double)points[i].requests_finished;
     }
     pst_trend_judge(&trend, own.points, count, own.work, own.spare);
@@ -217,7 +217,7 @@ static void judge_process(pst_shared_child_t *child, pst_history_t *history, apr
     pst_told_publish(&child->verdict, &all, NULL, PST_SCOPE_PROCESS);
 }
 
-static void judge_heap(pst_shared_child_t *child, pst_history_t *history, apr_uint64_t now)
+static void judge_heap_growth(pst_shared_child_t *child, pst_history_t *history, apr_uint64_t now)
 {
     pst_shared_share_t share = { 0 };
     pst_told_t told;
@@ -246,7 +246,7 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
     pst_history_t *history = &own.history;
     int index = pst_board_index(board, child);
 
-    if (index < 0 || !make_room(board) || !pst_history_about(&history->about, board, (apr_uint32_t)index)
+    if (index < 0 || !make_series(board) || !pst_history_about(&history->about, board, (apr_uint32_t)index)
         || (history->about.points > SHORT && !coarse && history->about.written % FINE_EVERY)) {
         return;
     }
@@ -254,7 +254,7 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
         own.on_demand = pools_on_demand(board);
         judge_process(child, history, history->fine[history->fine_count - 1].time);
         if (pst_load(&child->books.heap_time)) {
-            judge_heap(child, history, history->fine[history->fine_count - 1].time);
+            judge_heap_growth(child, history, history->fine[history->fine_count - 1].time);
         }
         if (pst_load(&child->books.maps_time)) {
             judge_part(&child->mapped_verdict, history, OF_MAPPED, history->fine[history->fine_count - 1].time);
@@ -296,7 +296,7 @@ static int keep_series(apr_uint32_t slots)
     return kept.slots != 0;
 }
 
-static void halve(series_t *series)
+static void halve_series(series_t *series)
 {
     for (apr_uint32_t i = 0; i < SERIES / 2; i++) {
         const pst_trend_point_t *a = &series->points[2 * i], *b = a + 1;
@@ -307,7 +307,8 @@ static void halve(series_t *series)
     series->each *= 2;
 }
 
-static void add_point(series_t *series, apr_uint64_t of, apr_uint64_t now, apr_uint64_t size, apr_uint64_t requests)
+static void add_growth_point(series_t *series, apr_uint64_t of, apr_uint64_t now, apr_uint64_t size,
+                             apr_uint64_t requests)
 {
     pst_trend_point_t point;
 
@@ -329,7 +330,7 @@ static void add_point(series_t *series, apr_uint64_t of, apr_uint64_t now, apr_u
         return;
     }
     if (series->count == SERIES) {
-        halve(series);
+        halve_series(series);
     }
     series->points[series->count++] = point;
     series->beats = 1;
@@ -355,13 +356,13 @@ static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *
 
     if (__atomic_load_n(&slot->has_request, __ATOMIC_RELAXED)) {
         of_request = pst_load(&slot->request.reserved_bytes);
-        add_point(request, pst_load(&slot->request_started), now, of_request, 0);
+        add_growth_point(request, pst_load(&slot->request_started), now, of_request, 0);
         judge_series(&of_requests, request, now);
     }
     else {
         request->count = 0;
     }
-    add_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
+    add_growth_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
     judge_series(&told, connection, now);
     if (told.state != PST_TREND_GROWING && of_requests.state == PST_TREND_GROWING) {
         pst_told_publish(&slot->verdict, &of_requests, slot, PST_SCOPE_REQUEST);
@@ -417,8 +418,8 @@ void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr
         }
         pools = live_pools(row);
         least[i] = !classes[i].count || pools < least[i] ? pools : least[i];
-        add_point(&classes[i], 1, now,
-                  without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
+        add_growth_point(&classes[i], 1, now,
+                         without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
         judge_series(&told, &classes[i], now);
         pst_told_publish(&row->verdict, &told, NULL, PST_OF_NO_SCOPE);
     }

@@ -21,7 +21,7 @@ void pst_told_from(pst_told_t *told, const pst_trend_t *trend, apr_uint64_t begi
 }
 
 /* The rate never claims more than was gained. */
-static void set_rate(pst_told_t *told)
+static void set_told_rate(pst_told_t *told)
 {
     double minutes = (double)(told->until - told->since) / 60e6;
 
@@ -40,7 +40,7 @@ static void go_on(pst_hold_t *hold, pst_told_t *told)
     if (hold->later && hold->later < LATER && told->level >= said->level && told->until >= said->until) {
         told->gained = said->gained + told->level - said->level;
         told->since = said->since;
-        set_rate(told);
+        set_told_rate(told);
     }
     else {
         hold->later = 0;
@@ -52,7 +52,7 @@ static void linger(const pst_hold_t *hold, pst_told_t *told, apr_uint64_t now)
 {
     *told = hold->said;
     told->until = now > told->until ? now : told->until;
-    set_rate(told);
+    set_told_rate(told);
 }
 
 void pst_hold(pst_hold_t *hold, pst_told_t *told, apr_uint64_t now)

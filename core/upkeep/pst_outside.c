@@ -49,7 +49,7 @@ static struct {
 
 /* -- what everybody holds --------------------------------------------------- */
 
-static holder_t *holder_of(apr_uint32_t scope, apr_uint32_t object)
+static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
 {
     holder_t *spare = NULL;
 
@@ -78,7 +78,7 @@ static void sum_up(void)
     }
     for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
         apr_uint32_t object = PST_FRAME_MODULE(g.sites[i].blamed);
-        holder_t *holder = g.sums[i].bytes && object ? holder_of(g.sites[i].scope, object) : NULL;
+        holder_t *holder = g.sums[i].bytes && object ? outside_holder(g.sites[i].scope, object) : NULL;
 
         if (!holder) {
             continue;
@@ -92,7 +92,7 @@ static void sum_up(void)
     }
 }
 
-static void add_point(holder_t *holder, apr_uint64_t now)
+static void add_holder_point(holder_t *holder, apr_uint64_t now)
 {
     holder->now.time = now;
     if (holder->count && ++holder->beats < holder->each) {
@@ -123,7 +123,7 @@ static point_t held_at(const holder_t *holder, apr_uint64_t time)
     return found;
 }
 
-static void who_of(pst_shared_who_t *who, const holder_t *holder, double share, apr_uint64_t samples)
+static void outside_who(pst_shared_who_t *who, const holder_t *holder, double share, apr_uint64_t samples)
 {
     who->site = holder->site;
     who->share = (uint16_t)(share * 1000 + 0.5);
@@ -198,7 +198,7 @@ static int name(const gainers_t *gainers, apr_uint32_t *named, double grown)
     return -1;
 }
 
-static void publish(pst_shared_blame_t *blame, const gainers_t *gainers, int named, apr_uint64_t since)
+static void publish_holders(pst_shared_blame_t *blame, const gainers_t *gainers, int named, apr_uint64_t since)
 {
     unsigned n = 0;
 
@@ -209,17 +209,18 @@ static void publish(pst_shared_blame_t *blame, const gainers_t *gainers, int nam
     blame->samples = gainers->all_samples;
     blame->bytes = (uint64_t)gainers->all;
     if (named >= 0) {
-        who_of(&blame->who[n++], gainers->of[named], gainers->gained[named] / gainers->all, gainers->samples[named]);
+        outside_who(&blame->who[n++], gainers->of[named], gainers->gained[named] / gainers->all,
+                    gainers->samples[named]);
     }
     for (int i = 0; i < PST_WHO_COUNT && gainers->of[i] && n < PST_WHO_COUNT; i++) {
         if (i != named) {
-            who_of(&blame->who[n++], gainers->of[i], gainers->gained[i] / gainers->all, gainers->samples[i]);
+            outside_who(&blame->who[n++], gainers->of[i], gainers->gained[i] / gainers->all, gainers->samples[i]);
         }
     }
     pst_seq_end(&blame->seq);
 }
 
-static void forget(pst_shared_blame_t *blame)
+static void forget_blame(pst_shared_blame_t *blame)
 {
     if (blame->since) {
         pst_seq_begin(&blame->seq);
@@ -239,13 +240,13 @@ static int blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, 
     if (verdict->state != PST_TREND_GROWING) {
         if (verdict->state != PST_TREND_ENDED) {
             *named = 0;
-            forget(&child->blame[scope]);
+            forget_blame(&child->blame[scope]);
         }
         return 0;
     }
     find_gainers(&gainers, scope, since);
     who = name(&gainers, named, (double)verdict->gained);
-    publish(&child->blame[scope], &gainers, who, since);
+    publish_holders(&child->blame[scope], &gainers, who, since);
     verdict->share = child->blame[scope].known ? child->blame[scope].who[0].share : 0;
     verdict->samples = child->blame[scope].known ? child->blame[scope].who[0].samples : 0;
     pst_store(&verdict->site, who >= 0 ? gainers.of[who]->site : 0);
@@ -270,7 +271,7 @@ void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
     sum_up();
     for (unsigned i = 0; i < HOLDERS; i++) {
         if (g.holders[i].object) {
-            add_point(&g.holders[i], now);
+            add_holder_point(&g.holders[i], now);
         }
     }
     nameless = blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP);

@@ -10,13 +10,13 @@
  */
 #include "pst_relatives.h"
 #include "pst_books.h"
+#include "pst_clock.h"
 #include "pst_figure.h"
 #include "pst_memory.h"
 #include "pst_trend.h"
 
 #include <apr_strings.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SECOND       ((apr_uint64_t)1000000)
@@ -34,16 +34,9 @@
 
 static pst_family_t family;         /* of one pass: too large for a stack */
 
-static apr_uint64_t clock_of(clockid_t clock)
-{
-    struct timespec time;
-
-    return clock_gettime(clock, &time) ? 0 : (apr_uint64_t)time.tv_sec * SECOND + (apr_uint64_t)time.tv_nsec / 1000;
-}
-
 /* -- does it grow ------------------------------------------------------------- */
 
-static double step_of(const pst_relative_series_t *series, unsigned i)
+static double series_step(const pst_relative_series_t *series, unsigned i)
 {
     return (double)series->recent[i + 1].size - (double)series->recent[i].size;
 }
@@ -56,17 +49,17 @@ static int is_even(const pst_relative_series_t *series)
         return 0;
     }
     for (unsigned i = 0; i < PST_RELATIVE_STEPS; i++) {
-        sum += step_of(series, i);
+        sum += series_step(series, i);
     }
     least = sum / PST_RELATIVE_STEPS / STEP_EVEN;
     least = least > STEP_LEAST ? least : STEP_LEAST;
     for (unsigned i = 0; i < PST_RELATIVE_STEPS; i++) {
-        if (step_of(series, i) < least || series->recent[i + 1].time - series->recent[i].time > LOOKS_APART) {
+        if (series_step(series, i) < least || series->recent[i + 1].time - series->recent[i].time > LOOKS_APART) {
             return 0;
         }
     }
     /* of what warms up the last ones are the smallest */
-    return step_of(series, PST_RELATIVE_STEPS - 1) + step_of(series, PST_RELATIVE_STEPS - 2)
+    return series_step(series, PST_RELATIVE_STEPS - 1) + series_step(series, PST_RELATIVE_STEPS - 2)
            >= sum / PST_RELATIVE_STEPS;
 }
 
@@ -101,7 +94,7 @@ static void keep_point(pst_relative_series_t *series, const pst_relative_point_t
 }
 
 /* It goes on until it did not grow for some looks, or gave half of it back. */
-static void follow(pst_relative_series_t *series, const pst_relative_point_t *point)
+static void follow_series(pst_relative_series_t *series, const pst_relative_point_t *point)
 {
     apr_uint64_t gained = pst_minus(series->peak.size, series->since.size);
 
@@ -125,7 +118,7 @@ void pst_relative_add(pst_relative_series_t *series, apr_uint64_t now, apr_uint6
     keep_recent(series, &point);
     keep_point(series, &point);
     if (series->evenly) {
-        follow(series, &point);
+        follow_series(series, &point);
     }
     else if (is_even(series)) {
         series->evenly = 1;
@@ -213,7 +206,7 @@ static int is_logger(const pst_family_files_t *files, const pst_family_files_t *
     return !is_parents_pipe(out, own);
 }
 
-static int holds(const pst_family_files_t *files, const pst_family_sockets_t *sockets, pst_socket_e whose)
+static int holds_socket(const pst_family_files_t *files, const pst_family_sockets_t *sockets, pst_socket_e whose)
 {
     for (unsigned i = 0; i < files->count; i++) {
         if (files->file[i].kind == PST_FILE_SOCKET && pst_family_whose(sockets, files->file[i].inode) == whose) {
@@ -243,13 +236,13 @@ unsigned pst_relative_role(const pst_family_process_t *process, const char *comm
     if (is_logger(files, own)) {
         return PST_ROLE_LOGGER;
     }
-    if (direct && holds(files, sockets, PST_SOCKET_CGID)) {
+    if (direct && holds_socket(files, sockets, PST_SOCKET_CGID)) {
         return PST_ROLE_CGID;
     }
     if (is_fcgid(files, sockets)) {
         return PST_ROLE_FCGID;
     }
-    if (direct && (starts(command, "(wsgi:") || holds(files, sockets, PST_SOCKET_WSGI))) {
+    if (direct && (starts(command, "(wsgi:") || holds_socket(files, sockets, PST_SOCKET_WSGI))) {
         return PST_ROLE_WSGI;
     }
     if (of_child || parents_role == PST_ROLE_CGID) {
@@ -294,7 +287,7 @@ static pst_relative_t *relative_of(pst_relatives_t *keeper, apr_uint32_t pid)
     return NULL;
 }
 
-static int is_same(const pst_relative_t *relative, const pst_family_process_t *process)
+static int is_same_process(const pst_relative_t *relative, const pst_family_process_t *process)
 {
     return relative->process.pid == process->pid && relative->process.born == process->born;
 }
@@ -304,7 +297,7 @@ static void meet(pst_relatives_t *keeper, const pst_family_process_t *process, a
 {
     pst_relative_t *relative = relative_of(keeper, process->pid);
 
-    if (relative && !is_same(relative, process)) {
+    if (relative && !is_same_process(relative, process)) {
         memset(relative, 0, sizeof(*relative));
     }
     for (unsigned i = 0; !relative && i < PST_RELATIVE_COUNT; i++) {
@@ -326,11 +319,11 @@ static void meet(pst_relatives_t *keeper, const pst_family_process_t *process, a
 
 static apr_status_t meet_all(pst_relatives_t *keeper, apr_uint32_t top, apr_uint64_t now)
 {
-    apr_uint64_t began = clock_of(CLOCK_THREAD_CPUTIME_ID);
+    apr_uint64_t began = pst_clock_usec(CLOCK_THREAD_CPUTIME_ID);
     apr_status_t rv = pst_family_scan(&family, top);
 
-    keeper->scan_after = clock_of(CLOCK_MONOTONIC)
-                         + pst_books_pause(PST_BOOKS_SUM, clock_of(CLOCK_THREAD_CPUTIME_ID) - began);
+    keeper->scan_after = pst_clock_usec(CLOCK_MONOTONIC)
+                         + pst_books_pause(PST_BOOKS_SUM, pst_clock_usec(CLOCK_THREAD_CPUTIME_ID) - began);
     keeper->more = 0;
     keeper->cut = rv == APR_SUCCESS && family.cut;
     /* first those that are gone make room */
@@ -338,7 +331,7 @@ static apr_status_t meet_all(pst_relatives_t *keeper, apr_uint32_t top, apr_uint
         pst_relative_t *relative = &keeper->relative[i];
 
         for (apr_uint32_t p = 0; relative->process.pid && p < family.count; p++) {
-            relative->seen |= family.below[p] && is_same(relative, &family.process[p]);
+            relative->seen |= family.below[p] && is_same_process(relative, &family.process[p]);
         }
         if (!relative->seen) {
             memset(relative, 0, sizeof(*relative));
@@ -359,7 +352,8 @@ static void meet_known(pst_relatives_t *keeper, apr_uint64_t now)
     for (unsigned i = 0; i < PST_RELATIVE_COUNT; i++) {
         pst_relative_t *relative = &keeper->relative[i];
 
-        if (relative->process.pid && pst_family_read(&process, relative->process.pid) && is_same(relative, &process)) {
+        if (relative->process.pid && pst_family_read(&process, relative->process.pid)
+            && is_same_process(relative, &process)) {
             meet(keeper, &process, now);
         }
     }
@@ -402,23 +396,23 @@ static void tell_role(look_t *look, pst_relative_t *relative)
 
 static void tell_pss(look_t *look, pst_relative_t *relative)
 {
-    apr_uint64_t began = clock_of(CLOCK_THREAD_CPUTIME_ID), cost, pause;
+    apr_uint64_t began = pst_clock_usec(CLOCK_THREAD_CPUTIME_ID), cost, pause;
     pst_memory_sum_t sum;
 
-    if (look->rollup_cost > ROLLUP_MOST || clock_of(CLOCK_MONOTONIC) < relative->rollup_after) {
+    if (look->rollup_cost > ROLLUP_MOST || pst_clock_usec(CLOCK_MONOTONIC) < relative->rollup_after) {
         return;
     }
     if (pst_memory_sum(&sum, relative->process.pid) == APR_SUCCESS) {
         relative->pss = sum.pss;
         relative->pss_time = look->now;
     }
-    cost = clock_of(CLOCK_THREAD_CPUTIME_ID) - began;
+    cost = pst_clock_usec(CLOCK_THREAD_CPUTIME_ID) - began;
     pause = pst_books_pause(PST_BOOKS_SUM, cost);
     look->rollup_cost += cost;
-    relative->rollup_after = clock_of(CLOCK_MONOTONIC) + (pause > ROLLUP_EACH ? pause : ROLLUP_EACH);
+    relative->rollup_after = pst_clock_usec(CLOCK_MONOTONIC) + (pause > ROLLUP_EACH ? pause : ROLLUP_EACH);
 }
 
-static void tell(look_t *look, pst_relative_t *relative)
+static void judge_relative(look_t *look, pst_relative_t *relative)
 {
     if (!relative->seen || !pst_family_size(relative->process.pid, &relative->rss, &relative->own) || !relative->rss) {
         memset(relative, 0, sizeof(*relative));     /* a zombie has nothing */
@@ -431,7 +425,7 @@ static void tell(look_t *look, pst_relative_t *relative)
     pst_relative_add(&relative->series, look->now, relative->own);
 }
 
-static void publish(pst_shared_relative_t *to, const pst_relative_t *from)
+static void publish_relative(pst_shared_relative_t *to, const pst_relative_t *from)
 {
     pst_relative_verdict_t verdict;
 
@@ -460,7 +454,7 @@ void pst_relatives_look(pst_relatives_t *keeper, const pst_board_t *board, apr_u
 {
     pst_shared_header_t *header = pst_board_header(board);
     look_t look = { .keeper = keeper, .top = (apr_uint32_t)getpid(), .now = now };
-    apr_uint64_t clock = clock_of(CLOCK_MONOTONIC);
+    apr_uint64_t clock = pst_clock_usec(CLOCK_MONOTONIC);
     apr_status_t rv = APR_SUCCESS;
 
     if (keeper->looked && clock < keeper->looked + LOOK_EACH) {
@@ -475,9 +469,9 @@ void pst_relatives_look(pst_relatives_t *keeper, const pst_board_t *board, apr_u
     }
     for (unsigned i = 0; i < PST_RELATIVE_COUNT; i++) {
         if (keeper->relative[i].process.pid) {
-            tell(&look, &keeper->relative[i]);
+            judge_relative(&look, &keeper->relative[i]);
         }
-        publish(pst_board_relative(board, i), &keeper->relative[i]);
+        publish_relative(pst_board_relative(board, i), &keeper->relative[i]);
     }
     __atomic_store_n(&header->relatives_more, keeper->more, __ATOMIC_RELAXED);
     __atomic_store_n(&header->relatives_cut, (uint32_t)keeper->cut, __ATOMIC_RELAXED);

@@ -69,7 +69,7 @@ static apr_uint64_t now_usec(void)
 }
 
 /* By the kernel's own counters: to add up the mappings costs 15 ms for each GB, and several of these are taken. */
-static apr_uint64_t resident(void)
+static apr_uint64_t resident_now(void)
 {
     pst_memory_sum_t sum = { 0 };
 
@@ -114,17 +114,17 @@ static int empty_some(void)
     return 1;
 }
 
-static void begin(apr_uint32_t asked)
+static void begin_release(apr_uint32_t asked)
 {
     g.heard = asked;
     g.running = 1;
     g.began = now_usec();
-    g.rss_before = resident();
+    g.rss_before = resident_now();
     g.bytes = 0;
     memset(&g.round, 0, sizeof(g.round));
 }
 
-static void finish(void)
+static void finish_release(void)
 {
     pst_shared_child_t *block = g.block;
     apr_uint64_t heap = ask_heap(), now;
@@ -134,7 +134,7 @@ static void finish(void)
     pst_store(&block->released_emptied, g.round.emptied);
     pst_store(&block->released_busy, g.round.busy);
     pst_store(&block->released_rss_before_bytes, g.rss_before);
-    pst_store(&block->released_rss_after_bytes, resident());
+    pst_store(&block->released_rss_after_bytes, resident_now());
     now = now_usec();
     pst_store(&block->released_seconds, now > g.began ? now - g.began : 0);
     pst_store(&block->released_time, now);
@@ -159,7 +159,7 @@ static void come_late(void)
         pst_store(&g.block->released_allocators_bytes, g.bytes);
         pst_store(&g.block->released_emptied, g.round.emptied);
         pst_store(&g.block->released_busy, g.round.busy);
-        pst_store(&g.block->released_rss_after_bytes, resident());
+        pst_store(&g.block->released_rss_after_bytes, resident_now());
     }
 }
 
@@ -246,11 +246,11 @@ void pst_release_beat(apr_uint64_t now)
     }
     asked = __atomic_load_n(&g.block->release_asked, __ATOMIC_ACQUIRE);
     if (g.obeys && !g.running && asked != g.heard) {
-        begin(asked);
+        begin_release(asked);
     }
     if (g.running) {
         if (empty_some()) {
-            finish();
+            finish_release();
         }
         pst_thread_ring(&g.block->bell);        /* go on; or hear who asked meanwhile */
     }

@@ -78,7 +78,7 @@ typedef struct step_t {
     int quiet;                          /* nothing new was served, nor just before: a request may take a while */
 } step_t;
 
-static step_t step_of(const stretch_t *stretch, apr_uint32_t from, apr_uint32_t to, double gained)
+static step_t stretch_step(const stretch_t *stretch, apr_uint32_t from, apr_uint32_t to, double gained)
 {
     apr_uint32_t before = from > stretch->from ? from - 1 : from;
     step_t step = { newly(stretch, from, to), again(stretch, from, to), gained, newly(stretch, before, to) <= 0 };
@@ -119,7 +119,7 @@ static apr_uint32_t asked_at(const stretch_t *stretch, apr_uint32_t i)
 }
 
 /* Up to a point the floor is the least that is seen from there on: gone through backwards. */
-static void add_up(sums_t *sums, const stretch_t *stretch)
+static void sum_stretch(sums_t *sums, const stretch_t *stretch)
 {
     apr_uint32_t to = asked_at(stretch, stretch->to);
     double above = (double)stretch->points[to].heap_in_use;
@@ -128,7 +128,7 @@ static void add_up(sums_t *sums, const stretch_t *stretch)
     while (to > stretch->from) {
         apr_uint32_t from = asked_at(stretch, to - 1);
         double floor = fmin((double)stretch->points[from].heap_in_use, above);
-        step_t step = step_of(stretch, from, to, above - floor);
+        step_t step = stretch_step(stretch, from, to, above - floor);
 
         add_step(sums, &step);
         above = floor;
@@ -164,7 +164,7 @@ void pst_share_heap(pst_shared_share_t *share, const pst_history_point_t *points
     if (!find_stretch(&stretch, points, count, since, until)) {
         return;
     }
-    add_up(&sums, &stretch);
+    sum_stretch(&sums, &stretch);
     all_new = newly(&stretch, stretch.from, stretch.to);
     all_again = again(&stretch, stretch.from, stretch.to);
     if (all_new <= 0) {

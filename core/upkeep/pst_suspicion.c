@@ -45,7 +45,7 @@ static struct {
     apr_uint32_t pauses;
 } close_look;
 
-static apr_uint64_t least_of(const watched_t *w, apr_uint32_t from, apr_uint32_t to)
+static apr_uint64_t least_watched(const watched_t *w, apr_uint32_t from, apr_uint32_t to)
 {
     apr_uint64_t least = APR_UINT64_MAX;
 
@@ -62,7 +62,7 @@ static int rises(watched_t *w, apr_uint64_t sum)
 {
     w->sums[w->count++ % (2 * HALF)] = sum;
     return w->count >= 2 * HALF
-           && least_of(w, w->count - HALF, w->count) > least_of(w, w->count - 2 * HALF, w->count - HALF);
+           && least_watched(w, w->count - HALF, w->count) > least_watched(w, w->count - 2 * HALF, w->count - HALF);
 }
 
 /* What was handed out moves with each request; nodes come in steps, and where many are alike all at once. */
@@ -130,7 +130,7 @@ static void look_closely(int wanted, apr_uint64_t now)
     }
 }
 
-static void suspect(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
+static void suspect_child(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
 {
     scope_sum_t scopes[PST_SCOPE_COUNT] = { { .sum = used(&child->process),
                                               .judged = child->verdict.state == PST_TREND_GROWING } };
@@ -205,7 +205,7 @@ static void say_all(const pst_board_t *board, pst_shared_child_t *child)
 
 void pst_suspicion_beat(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
 {
-    suspect(board, child, now);
+    suspect_child(board, child, now);
     pst_kept_judge(now);
     say_all(board, child);
 }

@@ -14,7 +14,7 @@ static uint64_t *word(const pst_board_t *board)
     return &pst_board_header(board)->turn;
 }
 
-static apr_uint32_t pid_of(apr_uint64_t turn)
+static apr_uint32_t turn_pid(apr_uint64_t turn)
 {
     return (apr_uint32_t)(turn >> 32);
 }
@@ -37,10 +37,10 @@ int pst_turn_take(const pst_board_t *board, apr_uint32_t pid, apr_uint64_t now)
     uint64_t seen = pst_load(word(board));
     uint64_t mine = (uint64_t)pid << 32 | (apr_uint32_t)(now / APR_USEC_PER_SEC);
 
-    if (pid_of(seen) == pid) {
+    if (turn_pid(seen) == pid) {
         return 1;
     }
-    if (pid_of(seen) && owns_a_block(board, pid_of(seen))) {
+    if (turn_pid(seen) && owns_a_block(board, turn_pid(seen))) {
         return 0;
     }
     return __atomic_compare_exchange_n(word(board), &seen, mine, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
@@ -50,12 +50,12 @@ void pst_turn_give(const pst_board_t *board, apr_uint32_t pid)
 {
     uint64_t seen = pst_load(word(board));
 
-    if (pid_of(seen) == pid) {
+    if (turn_pid(seen) == pid) {
         __atomic_compare_exchange_n(word(board), &seen, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
 }
 
 apr_uint32_t pst_turn_holder(const pst_board_t *board)
 {
-    return pid_of(pst_load(word(board)));
+    return turn_pid(pst_load(word(board)));
 }

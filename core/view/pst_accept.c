@@ -103,7 +103,7 @@ static const char *take_range(range_t *range, int *good, const char *s)
     return s;
 }
 
-static fit_e fit(const form_t *form, const range_t *range)
+static fit_e fit_range(const form_t *form, const range_t *range)
 {
     if (is(range->type, "*")) {
         return is(range->subtype, "*") ? ANYTHING : NOT;
@@ -120,9 +120,9 @@ static fit_e fit(const form_t *form, const range_t *range)
     return !range->version.text ? BY_NAME : is(range->version, form->version) ? BY_VERSION : NOT;
 }
 
-static void weigh(form_t *form, const range_t *range)
+static void weigh_range(form_t *form, const range_t *range)
 {
-    fit_e how = fit(form, range);
+    fit_e how = fit_range(form, range);
 
     if (how > form->fit || (how == form->fit && how && range->q > form->q)) {
         form->fit = how;
@@ -141,8 +141,8 @@ pst_emit_e pst_accept_metrics(const char *accept)
 
         accept = take_range(&range, &good, accept);
         if (good) {
-            weigh(&text, &range);
-            weigh(&open, &range);
+            weigh_range(&text, &range);
+            weigh_range(&open, &range);
         }
         accept += *accept == ',';
     }

@@ -25,7 +25,7 @@ static const char *const sorts[PST_SORT_COUNT] = {
 /* @param value decoded, not empty. @return NULL or what is accepted, to follow "must be" */
 typedef const char *(*setter_fn)(pst_args_t *args, const char *value, apr_pool_t *pool);
 
-static int number(apr_uint32_t *to, const char *value, apr_uint32_t low, apr_uint32_t high)
+static int set_number(apr_uint32_t *to, const char *value, apr_uint32_t low, apr_uint32_t high)
 {
     apr_uint64_t n = 0;
 
@@ -45,35 +45,35 @@ static int number(apr_uint32_t *to, const char *value, apr_uint32_t low, apr_uin
 static const char *set_refresh(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
-    return number(&args->refresh, value, 1, PST_ARGS_REFRESH_MAX) ? NULL : "a number of seconds from 1 to 3600";
+    return set_number(&args->refresh, value, 1, PST_ARGS_REFRESH_MAX) ? NULL : "a number of seconds from 1 to 3600";
 }
 
 static const char *set_rows(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
-    return number(&args->rows, value, 1, PST_ARGS_ROWS_MAX) ? NULL : "a number from 1 to 1000";
+    return set_number(&args->rows, value, 1, PST_ARGS_ROWS_MAX) ? NULL : "a number from 1 to 1000";
 }
 
 static const char *set_from(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
-    return number(&args->from, value, 0, APR_INT32_MAX) ? NULL : "a whole number, 0 or more";
+    return set_number(&args->from, value, 0, APR_INT32_MAX) ? NULL : "a whole number, 0 or more";
 }
 
 static const char *set_children_from(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
-    return number(&args->children_from, value, 0, APR_INT32_MAX) ? NULL : "a whole number, 0 or more";
+    return set_number(&args->children_from, value, 0, APR_INT32_MAX) ? NULL : "a whole number, 0 or more";
 }
 
-static const char *set_pid(pst_args_t *args, const char *value, apr_pool_t *pool)
+static const char *set_arg_pid(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
-    return number(&args->filter.pid, value, 1, APR_INT32_MAX) ? NULL : "the process id of a child";
+    return set_number(&args->filter.pid, value, 1, APR_INT32_MAX) ? NULL : "the process id of a child";
 }
 
 /* Seconds since the epoch, with up to six decimals: what the JSON prints. */
-static const char *set_since(pst_args_t *args, const char *value, apr_pool_t *pool)
+static const char *set_arg_since(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     apr_uint64_t usec = 0, digit = 1000000;
     const char *c = value;
@@ -102,7 +102,7 @@ static const char *set_nonce(pst_args_t *args, const char *value, apr_pool_t *po
     return NULL;
 }
 
-static const char *set_of(pst_args_t *args, const char *value, apr_pool_t *pool)
+static const char *set_arg_of(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
     args->of = pst_view_profile_of(value);
@@ -113,14 +113,14 @@ static const char *set_of(pst_args_t *args, const char *value, apr_pool_t *pool)
     return NULL;
 }
 
-static const char *set_kind(pst_args_t *args, const char *value, apr_pool_t *pool)
+static const char *set_arg_kind(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
     args->filter.kind = pst_kind_of(value);
     return args->filter.kind >= 0 ? NULL : "client, secondary or backend";
 }
 
-static const char *set_level(pst_args_t *args, const char *value, apr_pool_t *pool)
+static const char *set_arg_level(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     int level = pst_show_of(value);
 
@@ -132,7 +132,7 @@ static const char *set_level(pst_args_t *args, const char *value, apr_pool_t *po
     return NULL;
 }
 
-static const char *set_vhost(pst_args_t *args, const char *value, apr_pool_t *pool)
+static const char *set_arg_vhost(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     args->filter.vhost = apr_pstrdup(pool, value);
     return NULL;
@@ -153,7 +153,7 @@ static const char *set_classes(pst_args_t *args, const char *value, apr_pool_t *
     return "sum, block or off";
 }
 
-static const char *set_sort(pst_args_t *args, const char *value, apr_pool_t *pool)
+static const char *set_arg_sort(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
     for (unsigned i = 0; i < PST_SORT_COUNT; i++) {
@@ -178,19 +178,19 @@ static const struct {
     { "rows", set_rows, PAGE },
     { "from", set_from, PAGE },
     { "children_from", set_children_from, PAGE },
-    { "level", set_level, PAGE },
-    { "sort", set_sort, PAGE | JSON },
-    { "of", set_of, PROFILE },
-    { "pid", set_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE },
+    { "level", set_arg_level, PAGE },
+    { "sort", set_arg_sort, PAGE | JSON },
+    { "of", set_arg_of, PROFILE },
+    { "pid", set_arg_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE },
     { "nonce", set_nonce, RELEASE },
-    { "since", set_since, HISTORY },
+    { "since", set_arg_since, HISTORY },
     { "classes", set_classes, METRICS },
-    { "kind", set_kind, PAGE | JSON },
-    { "vhost", set_vhost, PAGE | JSON }
+    { "kind", set_arg_kind, PAGE | JSON },
+    { "vhost", set_arg_vhost, PAGE | JSON }
 };
 #define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
 
-static int hex(char c)
+static int hex_digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
          : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -208,10 +208,10 @@ static int decode(char *to, apr_size_t room, const char *from, apr_size_t len)
             c = ' ';
         }
         else if (c == '%') {
-            if (i + 2 >= len || hex(from[i + 1]) < 0 || hex(from[i + 2]) < 0) {
+            if (i + 2 >= len || hex_digit(from[i + 1]) < 0 || hex_digit(from[i + 2]) < 0) {
                 return 0;
             }
-            c = hex(from[i + 1]) << 4 | hex(from[i + 2]);
+            c = hex_digit(from[i + 1]) << 4 | hex_digit(from[i + 2]);
             i += 2;
         }
         if (!c || n + 1 >= room) {
@@ -346,4 +346,13 @@ const char *pst_args_query(const pst_args_t *args, apr_pool_t *pool)
         q = apr_psprintf(pool, "%s&refresh=%u", q, (unsigned)args->refresh);
     }
     return *q ? apr_pstrcat(pool, "?", q + 1, NULL) : "?";
+}
+
+const char *pst_args_pid_query(const pst_args_t *args, apr_uint32_t pid, apr_pool_t *pool)
+{
+    pst_args_t of_child = *args;
+
+    of_child.filter.pid = pid;
+    of_child.from = of_child.children_from = 0;
+    return pst_args_query(&of_child, pool);
 }

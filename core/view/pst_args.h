@@ -63,6 +63,9 @@ const char *pst_args_parse(pst_args_t *args, const char *query, pst_face_e face,
  */
 const char *pst_args_query(const pst_args_t *args, apr_pool_t *pool);
 
+/** The same of one child, from its first rows on. */
+const char *pst_args_pid_query(const pst_args_t *args, apr_uint32_t pid, apr_pool_t *pool);
+
 /** The word for a sort order, as ?sort= takes it; "?" if out of range. */
 const char *pst_sort_word(unsigned sort);
 

@@ -41,7 +41,7 @@ static void name_class(pst_metrics_class_t *to, const pst_snapshot_t *snapshot, 
     printable(to->sum.row.tag);
 }
 
-static int by_name(const void *one, const void *two)
+static int by_class_name(const void *one, const void *two)
 {
     const pst_metrics_class_t *a = one, *b = two;
     int order = strcmp(a->name, b->name);
@@ -55,7 +55,7 @@ static apr_uint32_t join(pst_metrics_class_t *rows, apr_uint32_t count)
     apr_uint32_t n = 0;
 
     for (apr_uint32_t i = 1; i < count; i++) {
-        if (!by_name(&rows[n], &rows[i])) {
+        if (!by_class_name(&rows[n], &rows[i])) {
             pst_class_add(&rows[n].sum, &rows[i].sum);
         }
         else if (++n != i) {
@@ -75,7 +75,7 @@ static apr_uint32_t bound(pst_metrics_class_t *rows, apr_uint32_t count)
         rows[i].sum.row.tag[0] = '\0';
         strcpy(rows[i].name, "other");
     }
-    qsort(rows, count, sizeof(*rows), by_name);
+    qsort(rows, count, sizeof(*rows), by_class_name);
     return join(rows, count);
 }
 
@@ -89,7 +89,7 @@ apr_status_t pst_metrics_classes(pst_metrics_classes_t *to, const pst_snapshot_t
     for (apr_uint32_t i = 0; i < count; i++) {
         name_class(&to->rows[i], snapshot, &classes[i]);
     }
-    qsort(to->rows, count, sizeof(*to->rows), by_name);
+    qsort(to->rows, count, sizeof(*to->rows), by_class_name);
     to->count = bound(to->rows, join(to->rows, count));
     return APR_SUCCESS;
 }

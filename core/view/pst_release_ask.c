@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-static void ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t i, apr_uint32_t pid)
+static void ask_child(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t i, apr_uint32_t pid)
 {
     pst_shared_child_t *child = pst_board_child(board, i);
     apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_ACQUIRE);
@@ -37,13 +37,13 @@ apr_status_t pst_release_ask(pst_release_asked_t *asked, const pst_board_t *boar
         return APR_ENOMEM;
     }
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
-        ask(asked, board, i, pid);
+        ask_child(asked, board, i, pid);
     }
     asked->pending = asked->count;
     return APR_SUCCESS;
 }
 
-static void look(pst_release_row_t *row, const pst_board_t *board)
+static void look_at_release(pst_release_row_t *row, const pst_board_t *board)
 {
     pst_shared_child_t *child = pst_board_child(board, row->block);
     apr_uint32_t done = __atomic_load_n(&child->release_done, __ATOMIC_ACQUIRE);
@@ -72,7 +72,7 @@ apr_uint32_t pst_release_look(pst_release_asked_t *asked, const pst_board_t *boa
         pst_release_row_t *row = &asked->rows[i];
 
         if (row->state == PST_RELEASE_PENDING) {
-            look(row, board);
+            look_at_release(row, board);
         }
         asked->pending += row->state == PST_RELEASE_PENDING;
         asked->gone += row->state == PST_RELEASE_GONE;

@@ -3,7 +3,7 @@
  * The books of each child.  See pst_view_books.h.  The markup is in web/books.html.
  *
  * A bar is what explains a child's memory, piece by piece, and what nothing explains; a mark stands
- * where RSS and swap end.  The law (close_books() in pst_snapshot.c) makes the two sides meet.
+ * where RSS and swap end.  The law (close_child() in pst_snapshot.c) makes the two sides meet.
  */
 #include "pst_view_books.h"
 #include "pst_figure.h"
@@ -135,7 +135,8 @@ static const char *heap_text(const pst_shared_books_t *books)
                                                    : pst_heap_word(books->heap_kind);
 }
 
-static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, apr_uint64_t whole)
+static void print_books_child(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child,
+                              apr_uint64_t whole)
 {
     const pst_shared_books_t *books = &child->head.books;
     pst_args_t args = *page->args;
@@ -192,7 +193,7 @@ void pst_view_books(pst_emit_t *emit, const pst_page_t *page)
         pss = pst_plus(pss, part);
     }
     for (apr_uint32_t i = from; i < from + count && emit->status == APR_SUCCESS; i++) {
-        print_child(emit, page, &snapshot->children[i], whole);
+        print_books_child(emit, page, &snapshot->children[i], whole);
     }
     PIECE(emit, &pst_web_books_end, NUMBER("children", count), TEXT("pss", pst_format_size(size, pss)));
 }

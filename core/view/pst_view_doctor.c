@@ -44,7 +44,7 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
     pst_emit_piece(emit, &pst_web_doctor_end, NULL, 0);
 }
 
-static void print_text(pst_emit_t *emit, const char *key, const char *text)
+static void print_doctor_text(pst_emit_t *emit, const char *key, const char *text)
 {
     if (text) {
         pst_emit_text(emit, key, text);
@@ -54,7 +54,7 @@ static void print_text(pst_emit_t *emit, const char *key, const char *text)
     }
 }
 
-static void print_finding(pst_emit_t *emit, const pst_finding_t *finding)
+static void print_doctor_finding(pst_emit_t *emit, const pst_finding_t *finding)
 {
     pst_emit_text(emit, "id", finding->id);
     pst_emit_text(emit, "severity", pst_severity_word(finding->severity));
@@ -76,8 +76,8 @@ static void print_finding(pst_emit_t *emit, const pst_finding_t *finding)
     else {
         pst_emit_null(emit, "tag");
     }
-    print_text(emit, "blamed", finding->blamed);
-    print_text(emit, "site", finding->site);
+    print_doctor_text(emit, "blamed", finding->blamed);
+    print_doctor_text(emit, "site", finding->site);
     pst_emit_text(emit, "what", finding->what);
     pst_emit_text(emit, "evidence", finding->evidence);
     pst_emit_text(emit, "advice", finding->advice);
@@ -99,7 +99,7 @@ void pst_view_doctor_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     pst_emit_array(emit, "findings", "Finding");
     for (unsigned i = 0; i < findings->count && emit->status == APR_SUCCESS; i++) {
         pst_emit_element(emit, i + 1);
-        print_finding(emit, &findings->findings[i]);
+        print_doctor_finding(emit, &findings->findings[i]);
         pst_emit_end(emit);
     }
     pst_emit_end(emit);

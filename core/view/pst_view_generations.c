@@ -31,7 +31,7 @@ static int compared(pst_metric_e metric)
 
 /* ---- the page ---- */
 
-static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_generation_row_t *generation)
+static void print_generations_row(pst_emit_t *emit, const pst_page_t *page, const pst_generation_row_t *generation)
 {
     const pst_shared_generation_t *row = &generation->row;
     apr_uint64_t end = row->generation_ended ? row->generation_ended : page->snapshot->taken;
@@ -78,7 +78,7 @@ void pst_view_generations(pst_emit_t *emit, const pst_page_t *page)
     }
     pst_emit_piece(emit, &pst_web_generations_rows, NULL, 0);
     for (apr_uint32_t i = snapshot->generation_count; i-- > 0; ) {
-        print_row(emit, page, &snapshot->generations[i]);
+        print_generations_row(emit, page, &snapshot->generations[i]);
     }
     if (!pst_generation_growth(&growth, snapshot, PST_M_generation_parent_rss_bytes, PST_GENERATION_COUNT)) {
         pst_emit_piece(emit, &pst_web_generations_end, NULL, 0);

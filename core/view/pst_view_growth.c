@@ -24,15 +24,6 @@
 #define WIDTH  1000
 #define HEIGHT 200
 
-static const char *pid_link(const pst_page_t *page, apr_uint32_t pid)
-{
-    pst_args_t args = *page->args;
-
-    args.filter.pid = pid;
-    args.from = args.children_from = 0;
-    return pst_args_query(&args, page->pool);
-}
-
 static const char *rate_text(double bytes, apr_pool_t *pool)
 {
     char size[PST_FORMAT_LEN];
@@ -71,8 +62,8 @@ typedef struct suspects_t {
     apr_uint64_t count;
 } suspects_t;
 
-static void suspect(suspects_t *suspects, const pst_shared_verdict_t *verdict, const pst_child_row_t *child,
-                    const pst_row_t *row, const char *part)
+static void add_suspect(suspects_t *suspects, const pst_shared_verdict_t *verdict, const pst_child_row_t *child,
+                        const pst_row_t *row, const char *part)
 {
     unsigned at = suspects->kept;
 
@@ -93,7 +84,8 @@ static void suspect(suspects_t *suspects, const pst_shared_verdict_t *verdict, c
 
 static void print_suspect(pst_emit_t *emit, const pst_page_t *page, const suspect_t *suspect)
 {
-    const char *href = pid_link(page, suspect->child->head.owner), *growth = growth_text(page, suspect->verdict);
+    const char *href = pst_args_pid_query(page->args, suspect->child->head.owner, page->pool);
+    const char *growth = growth_text(page, suspect->verdict);
     const char *fit = apr_psprintf(page->pool, "%.2f", suspect->verdict->fit / 1000.0);
     const pst_row_t *row = suspect->row;
     const char *site = "who is not known yet";
@@ -124,13 +116,13 @@ void pst_view_suspects(pst_emit_t *emit, const pst_page_t *page)
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
 
-        suspect(&suspects, &child->head.verdict, child, NULL, "Process scope");
-        suspect(&suspects, &child->head.heap_verdict, child, NULL, "Heap");
-        suspect(&suspects, &child->head.mapped_verdict, child, NULL, "Mapped memory");
-        suspect(&suspects, &child->head.stack_verdict, child, NULL, "Stacks of threads");
+        add_suspect(&suspects, &child->head.verdict, child, NULL, "Process scope");
+        add_suspect(&suspects, &child->head.heap_verdict, child, NULL, "Heap");
+        add_suspect(&suspects, &child->head.mapped_verdict, child, NULL, "Mapped memory");
+        add_suspect(&suspects, &child->head.stack_verdict, child, NULL, "Stacks of threads");
         for (apr_uint32_t r = 0; r < child->shown; r++) {
-            suspect(&suspects, &snapshot->rows[child->first + r]->slot.verdict, child,
-                    snapshot->rows[child->first + r], NULL);
+            add_suspect(&suspects, &snapshot->rows[child->first + r]->slot.verdict, child,
+                        snapshot->rows[child->first + r], NULL);
         }
     }
     if (!suspects.kept) {
@@ -314,7 +306,8 @@ static void print_chart(pst_emit_t *emit, const pst_page_t *page, const pst_char
         word = apr_pstrcat(page->pool, word, " by ", growth_text(page, verdict), NULL);
     }
     PIECE(emit, verdict->state == PST_TREND_GROWING ? &pst_web_card_growing : &pst_web_card,
-          TEXT("href", pid_link(page, child->head.owner)), NUMBER("pid", child->head.owner), TEXT("verdict", word));
+          TEXT("href", pst_args_pid_query(page->args, child->head.owner, page->pool)), NUMBER("pid", child->head.owner),
+          TEXT("verdict", word));
     print_drawing(emit, page, chart->points, chart->count, "The last");
     print_process(emit, page, chart->points, chart->count, "The last");
     if (chart->day_count) {

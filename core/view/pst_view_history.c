@@ -22,34 +22,34 @@ static void print_about(pst_emit_t *emit, const pst_history_about_t *about)
     }
 }
 
-static void print_board(pst_emit_t *emit, const pst_board_t *board)
+static void print_history_board(pst_emit_t *emit, const pst_board_t *board)
 {
     pst_emit_number(emit, "interval_seconds", board->interval);
     pst_emit_text(emit, "history_by", pst_history_by_word(__atomic_load_n(&pst_board_header(board)->history_by,
                                                                           __ATOMIC_RELAXED)));
 }
 
-static void print_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint64_t value)
+static void print_history_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint64_t value)
 {
     pst_emit_figure(emit, pst_metric_short_key(metric), metric, value);
 }
 
 static void print_books(pst_emit_t *emit, const pst_history_point_t *p)
 {
-    print_figure(emit, PST_M_rss_bytes, p->rss);
-    print_figure(emit, PST_M_pss_bytes, p->pss);
-    print_figure(emit, PST_M_private_dirty_bytes, p->private_dirty);
-    print_figure(emit, PST_M_swap_bytes, p->swap);
-    print_figure(emit, PST_M_heap_in_use_bytes, p->heap_in_use);
-    print_figure(emit, PST_M_heap_free_bytes, p->heap_free);
-    print_figure(emit, PST_M_heap_arenas, p->heap_arenas);
-    print_figure(emit, PST_M_file_bytes, p->file);
-    print_figure(emit, PST_M_shmem_bytes, p->shmem);
-    print_figure(emit, PST_M_stack_bytes, p->stacks);
-    print_figure(emit, PST_M_data_bytes, p->data);
-    print_figure(emit, PST_M_other_bytes, p->other);
-    print_figure(emit, PST_M_unexplained_bytes, p->unexplained);
-    print_figure(emit, PST_M_not_resident_bytes, p->not_resident);
+    print_history_figure(emit, PST_M_rss_bytes, p->rss);
+    print_history_figure(emit, PST_M_pss_bytes, p->pss);
+    print_history_figure(emit, PST_M_private_dirty_bytes, p->private_dirty);
+    print_history_figure(emit, PST_M_swap_bytes, p->swap);
+    print_history_figure(emit, PST_M_heap_in_use_bytes, p->heap_in_use);
+    print_history_figure(emit, PST_M_heap_free_bytes, p->heap_free);
+    print_history_figure(emit, PST_M_heap_arenas, p->heap_arenas);
+    print_history_figure(emit, PST_M_file_bytes, p->file);
+    print_history_figure(emit, PST_M_shmem_bytes, p->shmem);
+    print_history_figure(emit, PST_M_stack_bytes, p->stacks);
+    print_history_figure(emit, PST_M_data_bytes, p->data);
+    print_history_figure(emit, PST_M_other_bytes, p->other);
+    print_history_figure(emit, PST_M_unexplained_bytes, p->unexplained);
+    print_history_figure(emit, PST_M_not_resident_bytes, p->not_resident);
 }
 
 static void print_points(pst_emit_t *emit, const char *key, const pst_history_point_t *points, apr_uint32_t count,
@@ -61,23 +61,23 @@ static void print_points(pst_emit_t *emit, const char *key, const pst_history_po
 
         pst_emit_element(emit, i);
         pst_emit_seconds(emit, "time", p->time, 3);
-        print_figure(emit, PST_M_process_reserved_bytes, p->process);
-        print_figure(emit, PST_M_connections_reserved_bytes, p->connections);
-        print_figure(emit, PST_M_requests_reserved_bytes, p->requests);
+        print_history_figure(emit, PST_M_process_reserved_bytes, p->process);
+        print_history_figure(emit, PST_M_connections_reserved_bytes, p->connections);
+        print_history_figure(emit, PST_M_requests_reserved_bytes, p->requests);
         if (full) {
-            print_figure(emit, PST_M_child_bucket_bytes, p->buckets);
-            print_figure(emit, PST_M_child_retained_bytes, p->retained);
-            print_figure(emit, PST_M_held_bytes, p->held);
+            print_history_figure(emit, PST_M_child_bucket_bytes, p->buckets);
+            print_history_figure(emit, PST_M_child_retained_bytes, p->retained);
+            print_history_figure(emit, PST_M_held_bytes, p->held);
         }
         else {
             pst_emit_null(emit, pst_metric_short_key(PST_M_child_bucket_bytes));
             pst_emit_null(emit, pst_metric_short_key(PST_M_child_retained_bytes));
             pst_emit_null(emit, pst_metric_short_key(PST_M_held_bytes));
         }
-        print_figure(emit, PST_M_child_peak_bytes, p->peak);
-        print_figure(emit, PST_M_connections_open, p->connections_open);
-        print_figure(emit, PST_M_requests_finished, p->requests_finished);
-        print_figure(emit, PST_M_slack_bytes, p->slack);
+        print_history_figure(emit, PST_M_child_peak_bytes, p->peak);
+        print_history_figure(emit, PST_M_connections_open, p->connections_open);
+        print_history_figure(emit, PST_M_requests_finished, p->requests_finished);
+        print_history_figure(emit, PST_M_slack_bytes, p->slack);
         pst_emit_number(emit, "process_pools", p->process_pools);
         print_books(emit, p);
         pst_emit_end(emit);
@@ -92,7 +92,7 @@ apr_status_t pst_view_history(pst_emit_t *emit, const pst_history_t *history, co
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
     print_about(emit, &history->about);
-    print_board(emit, board);
+    print_history_board(emit, board);
     print_points(emit, "fine", history->fine, history->fine_count, full);
     print_points(emit, "coarse", history->coarse, history->coarse_count, full);
     pst_emit_end(emit);
@@ -105,7 +105,7 @@ apr_status_t pst_view_histories(pst_emit_t *emit, const pst_board_t *board, pst_
 
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
-    print_board(emit, board);
+    print_history_board(emit, board);
     pst_emit_array(emit, "histories", "History");
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && emit->status == APR_SUCCESS; i++) {
         if (pst_history_about(&about, board, i)) {

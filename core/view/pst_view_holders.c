@@ -8,7 +8,7 @@
 #include "pst_piece.h"
 #include "pst_web.h"
 
-static const char *name_of(const pst_holder_t *holder)
+static const char *holder_name(const pst_holder_t *holder)
 {
     return holder->module ? holder->module : "not known";
 }
@@ -16,7 +16,7 @@ static const char *name_of(const pst_holder_t *holder)
 /* ---- the page ---- */
 
 /* Nothing is a dash: what was not sampled need not be nothing. */
-static const char *size_of(char *to, apr_uint64_t bytes)
+static const char *size_or_dash(char *to, apr_uint64_t bytes)
 {
     return bytes ? pst_format_size(to, bytes) : "\xe2\x80\x93";
 }
@@ -25,12 +25,12 @@ static void print_module(pst_emit_t *emit, const pst_holder_t *holder)
 {
     char live[PST_HELD_COUNT][PST_FORMAT_LEN], ever[PST_FORMAT_LEN];
 
-    PIECE(emit, &pst_web_holders_module, TEXT("module", name_of(holder)),
-          TEXT("pools", size_of(live[PST_HELD_POOLS], holder->live[PST_HELD_POOLS])),
-          TEXT("heap", size_of(live[PST_HELD_HEAP], holder->live[PST_HELD_HEAP])),
-          TEXT("mapped", size_of(live[PST_HELD_MAPPED], holder->live[PST_HELD_MAPPED])),
-          TEXT("stack", size_of(live[PST_HELD_STACK], holder->live[PST_HELD_STACK])),
-          TEXT("ever", size_of(ever, holder->ever_all)), NUMBER("samples", holder->samples));
+    PIECE(emit, &pst_web_holders_module, TEXT("module", holder_name(holder)),
+          TEXT("pools", size_or_dash(live[PST_HELD_POOLS], holder->live[PST_HELD_POOLS])),
+          TEXT("heap", size_or_dash(live[PST_HELD_HEAP], holder->live[PST_HELD_HEAP])),
+          TEXT("mapped", size_or_dash(live[PST_HELD_MAPPED], holder->live[PST_HELD_MAPPED])),
+          TEXT("stack", size_or_dash(live[PST_HELD_STACK], holder->live[PST_HELD_STACK])),
+          TEXT("ever", size_or_dash(ever, holder->ever_all)), NUMBER("samples", holder->samples));
 }
 
 static void print_hook(pst_emit_t *emit, const pst_holder_t *holder)
@@ -38,8 +38,8 @@ static void print_hook(pst_emit_t *emit, const pst_holder_t *holder)
     char live[PST_FORMAT_LEN], ever[PST_FORMAT_LEN];
 
     PIECE(emit, &pst_web_holders_hook, TEXT("hook", holder->hook ? holder->hook : "outside of hooks"),
-          TEXT("module", name_of(holder)), TEXT("live", size_of(live, holder->live_all)),
-          TEXT("ever", size_of(ever, holder->ever_all)), NUMBER("samples", holder->samples));
+          TEXT("module", holder_name(holder)), TEXT("live", size_or_dash(live, holder->live_all)),
+          TEXT("ever", size_or_dash(ever, holder->ever_all)), NUMBER("samples", holder->samples));
 }
 
 void pst_view_holders(pst_emit_t *emit, const pst_page_t *page)

@@ -90,7 +90,7 @@ void pst_view_sizes(pst_emit_t *emit, const pst_sizes_t *sizes)
 
 /* ---- on the page ---- */
 
-static unsigned part(apr_uint64_t value, apr_uint64_t of, unsigned scale)
+static unsigned part_of_whole(apr_uint64_t value, apr_uint64_t of, unsigned scale)
 {
     while (of >> 50) {
         of >>= 1;
@@ -106,7 +106,7 @@ static void print_large(pst_emit_t *emit, const pst_page_t *page, const pst_larg
 
     PIECE(emit, &pst_web_largest_open, TEXT("line", row->line), TEXT("vhost", row->vhost),
           TEXT("handler", row->handler), NUMBER("pid", large->pid));
-    pst_emit_share(emit, part(row->peak_bytes, largest, 1000));
+    pst_emit_share(emit, part_of_whole(row->peak_bytes, largest, 1000));
     for (unsigned i = 0; i < PST_ITEMS(large_columns); i++) {
         pst_emit_cell(emit, i ? &pst_web_cell : &pst_web_cell_share);
         pst_emit_figure(emit, pst_metrics[large_columns[i]].key, large_columns[i],
@@ -144,7 +144,7 @@ static void print_bars(pst_emit_t *emit, const pst_sizes_row_t *sizes)
         most = sizes->row.requests[i] > most ? sizes->row.requests[i] : most;
     }
     for (unsigned i = 0; i < PST_SIZES_BUCKETS; i++) {
-        unsigned height = 1 + part(sizes->row.requests[i], most, 39);
+        unsigned height = 1 + part_of_whole(sizes->row.requests[i], most, 39);
 
         if (!sizes->row.requests[i]) {
             continue;
@@ -156,7 +156,7 @@ static void print_bars(pst_emit_t *emit, const pst_sizes_row_t *sizes)
     }
 }
 
-static void print_sizes(pst_emit_t *emit, const pst_piece_t *open, const pst_sizes_row_t *sizes)
+static void print_largest_sizes(pst_emit_t *emit, const pst_piece_t *open, const pst_sizes_row_t *sizes)
 {
     char requests[PST_FORMAT_LEN], half[PST_FORMAT_LEN], most[PST_FORMAT_LEN];
     const char *half_to = reach(half, sizes, sizes->requests / 2 + sizes->requests % 2);
@@ -172,18 +172,18 @@ static void print_sizes(pst_emit_t *emit, const pst_piece_t *open, const pst_siz
 static void print_histogram(pst_emit_t *emit, const pst_sizes_t *sizes)
 {
     pst_emit_piece(emit, &pst_web_sizes, NULL, 0);
-    print_sizes(emit, &pst_web_sizes_all, &sizes->all);
+    print_largest_sizes(emit, &pst_web_sizes_all, &sizes->all);
     for (apr_uint32_t i = 0; i < sizes->handler_count; i++) {
         const pst_sizes_row_t *row = &sizes->handlers[i];
 
-        print_sizes(emit, row->other ? &pst_web_sizes_handler_other : row->row.name[0] ? &pst_web_sizes_handler
-                                                                    : &pst_web_sizes_handler_none, row);
+        print_largest_sizes(emit, row->other ? &pst_web_sizes_handler_other : row->row.name[0] ? &pst_web_sizes_handler
+                                                                            : &pst_web_sizes_handler_none, row);
     }
     for (apr_uint32_t i = 0; i < sizes->vhost_count; i++) {
         const pst_sizes_row_t *row = &sizes->vhosts[i];
 
-        print_sizes(emit, row->other ? &pst_web_sizes_vhost_other : row->row.name[0] ? &pst_web_sizes_vhost
-                                                                  : &pst_web_sizes_vhost_none, row);
+        print_largest_sizes(emit, row->other ? &pst_web_sizes_vhost_other : row->row.name[0] ? &pst_web_sizes_vhost
+                                                                          : &pst_web_sizes_vhost_none, row);
     }
     pst_emit_piece(emit, &pst_web_places_end, NULL, 0);
 }

@@ -105,7 +105,7 @@ static int in_list(const pst_metric_list_t *list, pst_metric_e metric)
     return 0;
 }
 
-static void print_server(metrics_t *m)
+static void print_metrics_server(metrics_t *m)
 {
     const pst_shared_header_t *about = &m->snapshot->about;
     const pst_field_t fields[] = { { "version", about->server, 0 }, { "module", about->module, 0 },
@@ -140,7 +140,7 @@ static int said_elsewhere(pst_metric_e metric)
            || metric == PST_M_requests_reserved_bytes || metric == PST_M_requests_peak_bytes;
 }
 
-static void print_children(const metrics_t *m)
+static void print_metrics_children(const metrics_t *m)
 {
     for (unsigned i = 0; i < pst_fact_metrics.count; i++) {
         print_of_children(m, pst_fact_metrics.metrics[i]);
@@ -172,7 +172,7 @@ static void print_scopes(const metrics_t *m, apr_uint32_t i, pst_metric_e metric
     }
 }
 
-static void print_usage(const metrics_t *m, pst_metric_e metric)
+static void print_metrics_usage(const metrics_t *m, pst_metric_e metric)
 {
     pst_emit_family(m->emit, metric);
     for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
@@ -180,7 +180,7 @@ static void print_usage(const metrics_t *m, pst_metric_e metric)
     }
 }
 
-static void print_connections(const metrics_t *m, pst_metric_e metric)
+static void print_metrics_connections(const metrics_t *m, pst_metric_e metric)
 {
     if (pst_metrics[metric].kind != PST_GAUGE) {
         return;
@@ -215,7 +215,7 @@ static apr_uint64_t alike(const pst_findings_t *findings, unsigned which)
     return sum;
 }
 
-static void print_findings(metrics_t *m)
+static void print_metrics_findings(metrics_t *m)
 {
     const pst_findings_t *findings = m->snapshot->findings;
     apr_uint64_t sums[PST_SEVERITY_COUNT] = { 0 };
@@ -271,7 +271,7 @@ static void print_relatives(metrics_t *m)
 
 /* ---- how many requests were how large ---- */
 
-static void print_sizes(const metrics_t *m)
+static void print_metrics_sizes(const metrics_t *m)
 {
     pst_emit_family(m->emit, PST_M_request_peak_bytes);
     for (apr_uint32_t i = 0; i < m->count && m->emit->status == APR_SUCCESS; i++) {
@@ -290,8 +290,8 @@ static void print_sizes(const metrics_t *m)
 /* ---- classes ---- */
 
 /* Of one child, or of all: then without the counters, which would fall whenever a child ends. */
-static void print_class(const metrics_t *m, const pst_metrics_classes_t *classes, const pst_labels_t *block,
-                        pst_metric_e metric)
+static void print_metrics_class(const metrics_t *m, const pst_metrics_classes_t *classes, const pst_labels_t *block,
+                                pst_metric_e metric)
 {
     for (apr_uint32_t c = 0; c < classes->count && m->emit->status == APR_SUCCESS; c++) {
         const pst_metrics_class_t *class = &classes->rows[c];
@@ -314,7 +314,7 @@ static void name_classes(metrics_t *m, pst_metrics_classes_t *classes, const pst
     }
 }
 
-static void print_classes(metrics_t *m, int by_block)
+static void print_metrics_classes(metrics_t *m, int by_block)
 {
     pst_metrics_classes_t *classes = apr_pcalloc(m->pool, ((apr_size_t)m->count + 1) * sizeof(*classes));
 
@@ -336,10 +336,10 @@ static void print_classes(metrics_t *m, int by_block)
         }
         pst_emit_family(m->emit, metric);
         if (!by_block) {
-            print_class(m, classes, NULL, metric);
+            print_metrics_class(m, classes, NULL, metric);
         }
         for (apr_uint32_t c = 0; c < m->count && by_block; c++) {
-            print_class(m, &classes[c], &m->blocks[c], metric);
+            print_metrics_class(m, &classes[c], &m->blocks[c], metric);
         }
     }
 }
@@ -363,20 +363,20 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
     if (m.status != APR_SUCCESS) {
         return m.status;
     }
-    print_server(&m);
-    print_findings(&m);
+    print_metrics_server(&m);
+    print_metrics_findings(&m);
     print_relatives(&m);
-    print_children(&m);
+    print_metrics_children(&m);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
-        print_usage(&m, pst_usage_metrics.metrics[i]);
+        print_metrics_usage(&m, pst_usage_metrics.metrics[i]);
     }
-    print_usage(&m, PST_M_growing);
+    print_metrics_usage(&m, PST_M_growing);
     for (unsigned i = 0; i < pst_kind_metrics.count; i++) {
-        print_connections(&m, pst_kind_metrics.metrics[i]);
+        print_metrics_connections(&m, pst_kind_metrics.metrics[i]);
     }
-    print_sizes(&m);
+    print_metrics_sizes(&m);
     if (classes != PST_CLASSES_OFF) {
-        print_classes(&m, classes == PST_CLASSES_BLOCK);
+        print_metrics_classes(&m, classes == PST_CLASSES_BLOCK);
     }
     pst_emit_families_end(emit);
     return emit->status != APR_SUCCESS ? emit->status : m.status;

@@ -73,15 +73,6 @@ static const char *sort_link(const pst_page_t *page, pst_sort_e sort)
     return pst_args_query(&args, page->pool);
 }
 
-static const char *pid_link(const pst_page_t *page, apr_uint32_t pid)
-{
-    pst_args_t args = *page->args;
-
-    args.filter.pid = pid;
-    args.from = args.children_from = 0;
-    return pst_args_query(&args, page->pool);
-}
-
 static const char *refresh_link(const pst_page_t *page, apr_uint32_t seconds)
 {
     pst_args_t args = *page->args;
@@ -203,7 +194,7 @@ static apr_uint64_t scopes_sum(apr_uint64_t (*figure)(const void *, pst_metric_e
     return sum > (apr_uint64_t)INT64_MAX / 8 ? (apr_uint64_t)INT64_MAX : sum * 8;
 }
 
-static void print_total(pst_emit_t *emit, const pst_page_t *page)
+static void print_page_total(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_total_t *total = &page->snapshot->total;
 
@@ -283,7 +274,7 @@ static void print_filter(pst_emit_t *emit, const pst_page_t *page)
 
 /* ---- tables ---- */
 
-static void print_heading(pst_emit_t *emit, const pst_page_t *page, const column_t *column)
+static void print_page_heading(pst_emit_t *emit, const pst_page_t *page, const column_t *column)
 {
     if (column->sort < 0) {
         pst_emit_heading(emit, &pst_web_head_plain, column->metric, "");
@@ -332,7 +323,7 @@ static int is_more(const pst_page_t *page, pst_metric_e metric)
            && pst_metrics[metric].kind != PST_TIME;
 }
 
-static void print_more(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child)
+static void print_page_more(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child)
 {
     for (unsigned i = 0; i < pst_child_metrics.count; i++) {
         pst_metric_e metric = pst_child_metrics.metrics[i];
@@ -349,12 +340,12 @@ static void print_more(pst_emit_t *emit, const pst_page_t *page, const pst_child
     }
 }
 
-static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, apr_uint64_t whole)
+static void print_page_child(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, apr_uint64_t whole)
 {
     char age[PST_FORMAT_LEN];
 
     PIECE(emit, child->head.level == PST_LEVEL_FULL ? &pst_web_child_open : &pst_web_child_open_level,
-          TEXT("href", pid_link(page, child->head.owner)), NUMBER("pid", child->head.owner),
+          TEXT("href", pst_args_pid_query(page->args, child->head.owner, page->pool)), NUMBER("pid", child->head.owner),
           NUMBER("generation", child->head.generation), TEXT("level", pst_level_word(child->head.level)),
           TEXT("reason", child->head.reason));
     print_segments(emit, figure_of_child, child, whole);
@@ -365,12 +356,12 @@ static void print_child(pst_emit_t *emit, const pst_page_t *page, const pst_chil
 
         pst_emit_figure(emit, pst_metrics[metric].key, metric, pst_child_figure(child, metric));
     }
-    print_more(emit, page, child);
+    print_page_more(emit, page, child);
     pst_format_age(age, pst_view_age(page->snapshot, child->head.started));
     PIECE(emit, &pst_web_child_close, TEXT("age", age));
 }
 
-static void print_children(pst_emit_t *emit, const pst_page_t *page)
+static void print_page_children(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_snapshot_t *snapshot = page->snapshot;
     apr_uint32_t from = page->args->children_from < snapshot->child_count ? page->args->children_from
@@ -381,9 +372,9 @@ static void print_children(pst_emit_t *emit, const pst_page_t *page)
 
     PIECE(emit, &pst_web_children, TEXT("href", sort_link(page, PST_SORT_PID)));
     for (unsigned i = 0; i < PST_ITEMS(child_columns); i++) {
-        print_heading(emit, page, &child_columns[i]);
+        print_page_heading(emit, page, &child_columns[i]);
     }
-    print_more(emit, page, NULL);
+    print_page_more(emit, page, NULL);
     pst_emit_piece(emit, &pst_web_children_rows, NULL, 0);
     for (apr_uint32_t i = 0; i < count; i++) {
         apr_uint64_t sum = scopes_sum(figure_of_child, &snapshot->children[from + i]);
@@ -391,7 +382,7 @@ static void print_children(pst_emit_t *emit, const pst_page_t *page)
         largest = sum > largest ? sum : largest;
     }
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
-        print_child(emit, page, &snapshot->children[from + i], largest);
+        print_page_child(emit, page, &snapshot->children[from + i], largest);
     }
     if (!snapshot->child_count) {
         pst_emit_piece(emit, &pst_web_children_none, NULL, 0);
@@ -411,7 +402,7 @@ typedef struct group_t {
 static void print_connection_headings(pst_emit_t *emit, const pst_page_t *page)
 {
     for (unsigned i = 0; i < PST_ITEMS(row_columns); i++) {
-        print_heading(emit, page, &row_columns[i]);
+        print_page_heading(emit, page, &row_columns[i]);
     }
     for (unsigned i = 0; i < PST_ITEMS(request_columns); i++) {
         pst_emit_heading(emit, &pst_web_head_plain, request_columns[i], "");
@@ -434,7 +425,7 @@ static void print_row_texts(pst_emit_t *emit, const pst_page_t *page, const pst_
           TEXT("handler", slot->handler[0] ? slot->handler : "no handler yet"));
 }
 
-static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t *row, apr_uint64_t largest)
+static void print_page_row(pst_emit_t *emit, const pst_page_t *page, const pst_row_t *row, apr_uint64_t largest)
 {
     print_row_texts(emit, page, row);
     pst_emit_share(emit, pst_permille(row->slot.usage.reserved_bytes, largest));
@@ -468,11 +459,11 @@ static void print_group(pst_emit_t *emit, const pst_page_t *page, const group_t 
     char reserved[PST_FORMAT_LEN];
 
     PIECE(emit, &pst_web_group_open, NUMBER("columns", ROW_COLUMNS),
-          TEXT("href", pid_link(page, child->head.owner)), NUMBER("pid", child->head.owner),
+          TEXT("href", pst_args_pid_query(page->args, child->head.owner, page->pool)), NUMBER("pid", child->head.owner),
           NUMBER("generation", child->head.generation), NUMBER("listed", group->listed), NUMBER("rows", child->rows),
           TEXT("reserved", pst_format_size(reserved, child->reserved_bytes)));
     for (apr_uint32_t i = 0; i < group->listed && emit->status == APR_SUCCESS; i++) {
-        print_row(emit, page, window->rows[at], largest);
+        print_page_row(emit, page, window->rows[at], largest);
         at = next[at];
     }
     pst_emit_piece(emit, &pst_web_group_close, NULL, 0);
@@ -495,7 +486,7 @@ static void make_groups(group_t *groups, apr_uint32_t *next, const pst_window_t 
 }
 
 /* Grouped by child; the group with the first row of the order comes first. */
-static void print_connections(pst_emit_t *emit, const pst_page_t *page)
+static void print_page_connections(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_window_t *window = page->window;
     group_t *groups = apr_pcalloc(page->pool, (page->snapshot->child_count + 1) * sizeof(*groups));
@@ -536,10 +527,10 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     pst_view_doctor(emit, page);
     pst_view_holders(emit, page);
     pst_view_suspects(emit, page);
-    print_total(emit, page);
+    print_page_total(emit, page);
     print_live(emit, page);
     print_filter(emit, page);
-    print_children(emit, page);
+    print_page_children(emit, page);
     pst_view_books(emit, page);
     pst_view_relatives(emit, page);
     pst_view_charts(emit, page);
@@ -547,7 +538,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     pst_view_places(emit, page);
     pst_view_largest(emit, page);
     pst_view_release(emit, page);
-    print_connections(emit, page);
+    print_page_connections(emit, page);
     pst_emit_piece(emit, &pst_web_bottom, NULL, 0);
     return emit->status;
 }

@@ -30,7 +30,7 @@ static void print_headings(pst_emit_t *emit, const pst_metric_e *metrics, unsign
     }
 }
 
-static void print_more(pst_emit_t *emit, const pst_page_t *page, apr_uint32_t count)
+static void print_places_more(pst_emit_t *emit, const pst_page_t *page, apr_uint32_t count)
 {
     pst_args_t args = *page->args;
 
@@ -43,8 +43,8 @@ static void print_more(pst_emit_t *emit, const pst_page_t *page, apr_uint32_t co
 }
 
 /* A figure of the first column, with the bar that says how much of the whole it is. */
-static void print_figures(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count,
-                          apr_uint64_t (*figure)(const void *, pst_metric_e), const void *of, apr_uint64_t whole)
+static void print_places_figures(pst_emit_t *emit, const pst_metric_e *metrics, unsigned count,
+                                 apr_uint64_t (*figure)(const void *, pst_metric_e), const void *of, apr_uint64_t whole)
 {
     pst_emit_share(emit, pst_permille(figure(of, metrics[0]), whole));
     for (unsigned i = 0; i < count; i++) {
@@ -64,7 +64,7 @@ static apr_uint64_t site_figure(const void *of, pst_metric_e metric)
     return pst_site_figure(of, metric);
 }
 
-static void print_class(pst_emit_t *emit, const pst_page_t *page, const pst_class_row_t *class)
+static void print_places_class(pst_emit_t *emit, const pst_page_t *page, const pst_class_row_t *class)
 {
     char text[PST_PLACE_LEN] = "inherited from the parent, or met late", growth[PST_FORMAT_LEN + 16] = "";
     const pst_shared_verdict_t *verdict = &class->row.verdict;
@@ -85,11 +85,11 @@ static void print_class(pst_emit_t *emit, const pst_page_t *page, const pst_clas
     PIECE(emit, !class->index ? &pst_web_class_open_other
                 : class->row.tag[0] ? &pst_web_class_open : &pst_web_class_open_untagged,
           TEXT("tag", class->row.tag), TEXT("place", text), TEXT("growth", growth));
-    print_figures(emit, class_columns, PST_ITEMS(class_columns), class_figure, class,
-                  page->snapshot->total.reserved_bytes);
+    print_places_figures(emit, class_columns, PST_ITEMS(class_columns), class_figure, class,
+                         page->snapshot->total.reserved_bytes);
 }
 
-static void print_classes(pst_emit_t *emit, const pst_page_t *page)
+static void print_places_classes(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_snapshot_t *snapshot = page->snapshot;
     apr_uint32_t count = snapshot->class_count < PST_VIEW_CLASSES ? snapshot->class_count : PST_VIEW_CLASSES;
@@ -98,14 +98,14 @@ static void print_classes(pst_emit_t *emit, const pst_page_t *page)
     print_headings(emit, class_columns, PST_ITEMS(class_columns));
     pst_emit_piece(emit, &pst_web_classes_rows, NULL, 0);
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
-        print_class(emit, page, &snapshot->classes[i]);
+        print_places_class(emit, page, &snapshot->classes[i]);
     }
     pst_emit_piece(emit, &pst_web_places_end, NULL, 0);
-    print_more(emit, page, snapshot->class_count - count);
+    print_places_more(emit, page, snapshot->class_count - count);
     pst_emit_piece(emit, &pst_web_section_end, NULL, 0);
 }
 
-static void print_site(pst_emit_t *emit, const pst_page_t *page, const pst_site_row_t *site)
+static void print_places_site(pst_emit_t *emit, const pst_page_t *page, const pst_site_row_t *site)
 {
     char text[PST_WHO_LEN] = "?";
     pst_place_t place;
@@ -130,10 +130,11 @@ static void print_site(pst_emit_t *emit, const pst_page_t *page, const pst_site_
         PIECE(emit, &pst_web_site_figures, TEXT("scope", pst_scope_word(site->row.scope)),
               TEXT("tag", site->of_class ? site->of_class->row.tag : ""));
     }
-    print_figures(emit, site_columns, PST_ITEMS(site_columns), site_figure, site, page->snapshot->total.reserved_bytes);
+    print_places_figures(emit, site_columns, PST_ITEMS(site_columns), site_figure, site,
+                         page->snapshot->total.reserved_bytes);
 }
 
-static void print_sites(pst_emit_t *emit, const pst_page_t *page)
+static void print_places_sites(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_snapshot_t *snapshot = page->snapshot;
     apr_uint32_t count = snapshot->site_count < PST_VIEW_SITES ? snapshot->site_count : PST_VIEW_SITES;
@@ -147,18 +148,18 @@ static void print_sites(pst_emit_t *emit, const pst_page_t *page)
     print_headings(emit, site_columns, PST_ITEMS(site_columns));
     pst_emit_piece(emit, &pst_web_sites_rows, NULL, 0);
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
-        print_site(emit, page, &snapshot->sites[i]);
+        print_places_site(emit, page, &snapshot->sites[i]);
     }
     if (!count) {
         pst_emit_piece(emit, &pst_web_sites_none, NULL, 0);
     }
     pst_emit_piece(emit, &pst_web_places_end, NULL, 0);
-    print_more(emit, page, snapshot->site_count - count);
+    print_places_more(emit, page, snapshot->site_count - count);
     pst_emit_piece(emit, &pst_web_section_end, NULL, 0);
 }
 
 void pst_view_places(pst_emit_t *emit, const pst_page_t *page)
 {
-    print_classes(emit, page);
-    print_sites(emit, page);
+    print_places_classes(emit, page);
+    print_places_sites(emit, page);
 }

@@ -34,7 +34,8 @@ apr_uint64_t pst_view_rate(const pst_snapshot_t *snapshot)
 }
 
 /* @return 0 if the frame's object is not loaded here */
-static int address_of(apr_uint64_t *address, pst_shared_frame_t frame, const pst_snapshot_t *snapshot, base_t *bases)
+static int find_frame_address(apr_uint64_t *address, pst_shared_frame_t frame, const pst_snapshot_t *snapshot,
+                              base_t *bases)
 {
     apr_uint32_t module = PST_FRAME_MODULE(frame);
     base_t *base = &bases[module];
@@ -80,7 +81,8 @@ static int print_counts(char *line, const char *head, const counts_t *counts)
                     (unsigned long long)counts->ever_bytes);
 }
 
-static void print_site(pst_emit_t *emit, const pst_site_row_t *site, const pst_snapshot_t *snapshot, base_t *bases)
+static void print_profile_site(pst_emit_t *emit, const pst_site_row_t *site, const pst_snapshot_t *snapshot,
+                               base_t *bases)
 {
     counts_t counts = counts_of(&site->row);
     char line[LINE];
@@ -89,7 +91,7 @@ static void print_site(pst_emit_t *emit, const pst_site_row_t *site, const pst_s
     for (unsigned i = 0; i < site->row.depth && n < LINE - 24; i++) {
         apr_uint64_t address;
 
-        if (address_of(&address, site->row.frames[i], snapshot, bases)) {
+        if (find_frame_address(&address, site->row.frames[i], snapshot, bases)) {
             n += snprintf(line + n, (size_t)(LINE - n), " 0x%llx", (unsigned long long)(address + (written != 0)));
             written++;
         }
@@ -100,7 +102,7 @@ static void print_site(pst_emit_t *emit, const pst_site_row_t *site, const pst_s
     pst_emit_sentence(emit, line);
 }
 
-static int is_of(const pst_site_row_t *site, pst_profile_of_e of)
+static int is_of_profile(const pst_site_row_t *site, pst_profile_of_e of)
 {
     switch (of) {
     case PST_PROFILE_POOLS:  return site->row.scope < PST_SCOPE_COUNT;
@@ -121,8 +123,8 @@ static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_pro
         const pst_child_row_t *child = &snapshot->children[i];
 
         for (apr_uint32_t s = 0; s < child->site_count; s++) {
-            if (is_of(&child->sites[s], of)) {  /* figures of at most INT64_MAX: many may wrap, which harms nobody here
-                                                   */
+            if (is_of_profile(&child->sites[s], of)) {
+                /* figures of at most INT64_MAX: many may wrap, which harms nobody here */
                 counts_t one = counts_of(&child->sites[s].row);
 
                 sum.live += one.live;
@@ -186,8 +188,8 @@ apr_status_t pst_view_profile(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
         const pst_child_row_t *child = &snapshot->children[i];
 
         for (apr_uint32_t s = 0; s < child->site_count; s++) {
-            if (is_of(&child->sites[s], of)) {
-                print_site(emit, &child->sites[s], snapshot, bases);
+            if (is_of_profile(&child->sites[s], of)) {
+                print_profile_site(emit, &child->sites[s], snapshot, bases);
             }
         }
     }

@@ -26,7 +26,7 @@ static const char *trend_of(const pst_shared_relative_t *relative, apr_pool_t *p
                : apr_psprintf(pool, "+%s/min", pst_format_size(size, (apr_uint64_t)relative->per_minute));
 }
 
-static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_shared_relative_t *relative)
+static void print_relatives_row(pst_emit_t *emit, const pst_page_t *page, const pst_shared_relative_t *relative)
 {
     apr_uint64_t taken = page->snapshot->taken;
     char age[PST_FORMAT_LEN];
@@ -60,7 +60,7 @@ void pst_view_relatives(pst_emit_t *emit, const pst_page_t *page)
     }
     pst_emit_piece(emit, &pst_web_relatives_rows, NULL, 0);
     for (apr_uint32_t i = 0; i < snapshot->relative_count && emit->status == APR_SUCCESS; i++) {
-        print_row(emit, page, &snapshot->relatives[i]);
+        print_relatives_row(emit, page, &snapshot->relatives[i]);
     }
     pst_emit_piece(emit, &pst_web_relatives_end, NULL, 0);
     if (snapshot->about.relatives_more) {
@@ -74,7 +74,7 @@ void pst_view_relatives(pst_emit_t *emit, const pst_page_t *page)
 
 /* ---- programs ---- */
 
-static void print_verdict(pst_emit_t *emit, const pst_shared_relative_t *relative)
+static void print_relative_verdict(pst_emit_t *emit, const pst_shared_relative_t *relative)
 {
     int grows = relative->state == PST_TREND_GROWING;
 
@@ -131,7 +131,7 @@ void pst_view_relatives_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot)
                             pst_relative_figure(relative, columns[c]));
         }
         print_time(emit, "pss_time", relative->pss_time);
-        print_verdict(emit, relative);
+        print_relative_verdict(emit, relative);
         pst_emit_end(emit);
     }
     pst_emit_end(emit);

@@ -36,8 +36,8 @@ void pst_view_limits(pst_emit_t *emit, const pst_child_row_t *child)
 
 /* ---- what came of a release ---- */
 
-static void print_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t heap, apr_uint64_t before,
-                        apr_uint64_t after)
+static void print_release_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t heap, apr_uint64_t before,
+                                apr_uint64_t after)
 {
     pst_emit_number(emit, "allocators_bytes", allocators);
     pst_emit_number(emit, "heap_bytes", heap);
@@ -66,7 +66,7 @@ static const char *note_of(const pst_release_asked_t *asked)
     return note;
 }
 
-static void print_row(pst_emit_t *emit, const pst_release_row_t *row)
+static void print_release_row(pst_emit_t *emit, const pst_release_row_t *row)
 {
     pst_emit_element(emit, row->pid);
     pst_emit_number(emit, "pid", row->pid);
@@ -74,7 +74,7 @@ static void print_row(pst_emit_t *emit, const pst_release_row_t *row)
     if (row->state == PST_RELEASE_DONE) {
         pst_emit_number(emit, "emptied", row->emptied);
         pst_emit_number(emit, "busy", row->busy);
-        print_sizes(emit, row->allocators_bytes, row->heap_bytes, row->rss_before, row->rss_after);
+        print_release_sizes(emit, row->allocators_bytes, row->heap_bytes, row->rss_before, row->rss_after);
         pst_emit_text(emit, "heap", pst_heap_word(row->heap_kind));
         pst_emit_flag(emit, "heap_gives_back", pst_heap_gives(row->heap_kind));
         pst_emit_seconds(emit, "took_seconds", row->took, 6);
@@ -92,14 +92,14 @@ apr_status_t pst_view_released(pst_emit_t *emit, const pst_release_asked_t *aske
     pst_emit_number(emit, "done", asked->count - asked->pending - asked->gone);
     pst_emit_number(emit, "pending", asked->pending);
     pst_emit_number(emit, "gone", asked->gone);
-    print_sizes(emit, asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
+    print_release_sizes(emit, asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
     if (note) {
         pst_emit_text(emit, "note", note);
     }
     pst_emit_end(emit);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < asked->count && emit->status == APR_SUCCESS; i++) {
-        print_row(emit, &asked->rows[i]);
+        print_release_row(emit, &asked->rows[i]);
     }
     pst_emit_end(emit);
     pst_emit_end(emit);
@@ -161,7 +161,7 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
 /* ---- on the page ---- */
 
 /* What it keeps, what came of the last release, and a button for the next, which belongs to the form above. */
-static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_child_t *head)
+static void print_release_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_child_t *head)
 {
     const outcome_t o = { head->released_emptied, head->released_busy, head->released_allocators_bytes,
                           head->released_heap_bytes, head->released_rss_before_bytes, head->released_rss_after_bytes,
@@ -186,7 +186,7 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
 }
 
 /* The children of this page's window. */
-static void print_children(pst_emit_t *emit, const pst_page_t *page)
+static void print_release_children(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_snapshot_t *snapshot = page->snapshot;
     apr_uint32_t from = page->args->children_from, i;
@@ -198,7 +198,7 @@ static void print_children(pst_emit_t *emit, const pst_page_t *page)
     }
     pst_emit_piece(emit, &pst_web_release_body, NULL, 0);
     for (i = from; i < snapshot->child_count && i - from < page->args->rows && emit->status == APR_SUCCESS; i++) {
-        print_child(emit, snapshot, &snapshot->children[i].head);
+        print_release_child(emit, snapshot, &snapshot->children[i].head);
     }
     pst_emit_piece(emit, &pst_web_release_end, NULL, 0);
 }
@@ -240,6 +240,6 @@ void pst_view_release(pst_emit_t *emit, const pst_page_t *page)
             pst_emit_piece(emit, &pst_web_release_form_all, NULL, 0);
         }
     }
-    print_children(emit, page);
+    print_release_children(emit, page);
     pst_emit_piece(emit, &pst_web_section_end, NULL, 0);
 }

@@ -16,18 +16,18 @@ static const pst_metric_e figures[] = {
 };
 #define BALANCE 6
 
-static void print_figures(pst_emit_t *emit, const pst_total_t *total, int at_large)
+static void print_status_figures(pst_emit_t *emit, const pst_total_t *total, int at_large)
 {
     for (unsigned i = 0; i < (at_large ? PST_ITEMS(figures) : BALANCE); i++) {
         pst_emit_figure(emit, pst_metric_short_key(figures[i]), figures[i], pst_total_figure(total, figures[i]));
     }
 }
 
-static void print_text(pst_emit_t *emit, const pst_total_t *total, int at_large)
+static void print_status_text(pst_emit_t *emit, const pst_total_t *total, int at_large)
 {
     pst_emit_object(emit, NULL);
     pst_emit_object(emit, "pool_stat");
-    print_figures(emit, total, at_large);
+    print_status_figures(emit, total, at_large);
     pst_emit_end(emit);
     pst_emit_end(emit);
 }
@@ -39,7 +39,7 @@ static void print_html(pst_emit_t *emit, const pst_total_t *total, int table, in
     }
     pst_emit_piece(emit, table ? &pst_web_status_table : &pst_web_status_list, NULL, 0);
     pst_emit_cell(emit, table ? &pst_web_status_cell : &pst_web_status_item);
-    print_figures(emit, total, at_large);
+    print_status_figures(emit, total, at_large);
     pst_emit_piece(emit, table ? &pst_web_status_table_end : &pst_web_status_list_end, NULL, 0);
 }
 
@@ -47,7 +47,7 @@ void pst_view_status(pst_emit_t *emit, const pst_total_t *total, pst_status_e as
 {
     if (as == PST_STATUS_TEXT) {
         if (total) {
-            print_text(emit, total, at_large);
+            print_status_text(emit, total, at_large);
         }
         return;
     }

@@ -33,7 +33,7 @@ apr_uint64_t pst_view_age(const pst_snapshot_t *snapshot, apr_uint64_t since)
     return since && since < snapshot->taken ? snapshot->taken - since : 0;
 }
 
-static void print_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
+static void print_tree_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 {
     pst_emit_object(emit, "server");
     pst_emit_text(emit, "version", snapshot->about.server);
@@ -86,8 +86,8 @@ static void print_place(pst_emit_t *emit, const pst_place_t *place)
 }
 
 /* What every verdict says; the caller opens and closes its object. */
-static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
-                          const pst_shared_verdict_t *verdict)
+static void print_tree_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                               const pst_shared_verdict_t *verdict)
 {
     pst_who_t who;
 
@@ -115,8 +115,8 @@ static void print_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, cons
 }
 
 /* A class is told by its tag and its creator; "other" is what found no row. */
-static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
-                        const pst_class_row_t *class, apr_uint32_t nth)
+static void print_tree_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                             const pst_class_row_t *class, apr_uint32_t nth)
 {
     pst_emit_element(emit, nth);
     pst_emit_text(emit, "tag", class->row.tag);
@@ -142,22 +142,23 @@ static void print_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_class_figure(class, metric));
     }
     pst_emit_object(emit, "verdict");
-    print_verdict(emit, snapshot, child, &class->row.verdict);
+    print_tree_verdict(emit, snapshot, child, &class->row.verdict);
     pst_emit_end(emit);
     pst_emit_end(emit);
 }
 
-static void print_classes(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
-                          const pst_class_row_t *classes, apr_uint32_t count)
+static void print_tree_classes(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                               const pst_class_row_t *classes, apr_uint32_t count)
 {
     pst_emit_array(emit, "classes", "Class");
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
-        print_class(emit, snapshot, child, &classes[i], i + 1);
+        print_tree_class(emit, snapshot, child, &classes[i], i + 1);
     }
     pst_emit_end(emit);
 }
 
-static void print_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *site, apr_uint32_t nth)
+static void print_tree_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *site,
+                            apr_uint32_t nth)
 {
     pst_emit_element(emit, nth);
     pst_emit_flag(emit, "other", site->index == 0);
@@ -188,20 +189,20 @@ static void print_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const p
 }
 
 /* Stacks are too long for lines of text. */
-static void print_sites(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *sites,
-                        apr_uint32_t count)
+static void print_tree_sites(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *sites,
+                             apr_uint32_t count)
 {
     if (emit->to == PST_EMIT_TEXT) {
         return;
     }
     pst_emit_array(emit, "sites", "Site");
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
-        print_site(emit, snapshot, &sites[i], i + 1);
+        print_tree_site(emit, snapshot, &sites[i], i + 1);
     }
     pst_emit_end(emit);
 }
 
-static void print_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
+static void print_tree_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 {
     pst_emit_object(emit, "total");
     for (unsigned i = 0; i < pst_total_metrics.count; i++) {
@@ -209,14 +210,14 @@ static void print_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_total_figure(&snapshot->total, metric));
     }
-    print_classes(emit, snapshot, NULL, snapshot->classes, snapshot->class_count);
-    print_sites(emit, snapshot, snapshot->sites, snapshot->site_count);
+    print_tree_classes(emit, snapshot, NULL, snapshot->classes, snapshot->class_count);
+    print_tree_sites(emit, snapshot, snapshot->sites, snapshot->site_count);
     pst_view_large_rows(emit, snapshot->large, snapshot->large_count);
     pst_view_sizes(emit, &snapshot->sizes);
     pst_emit_end(emit);
 }
 
-static void print_usage(pst_emit_t *emit, const char *key, unsigned level, const pst_shared_usage_t *usage)
+static void print_tree_usage(pst_emit_t *emit, const char *key, unsigned level, const pst_shared_usage_t *usage)
 {
     pst_emit_object(emit, key);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
@@ -240,7 +241,7 @@ static void print_connection_verdict(pst_emit_t *emit, const pst_snapshot_t *sna
     if (verdict->state != PST_TREND_STEADY) {
         pst_emit_text(emit, "scope", verdict->scope == PST_SCOPE_REQUEST ? "request" : "connection");
     }
-    print_verdict(emit, snapshot, child, verdict);
+    print_tree_verdict(emit, snapshot, child, verdict);
     pst_emit_end(emit);
 }
 
@@ -248,7 +249,7 @@ static void print_part(pst_emit_t *emit, const pst_snapshot_t *snapshot, const p
                        const pst_shared_verdict_t *verdict)
 {
     pst_emit_object(emit, part);
-    print_verdict(emit, snapshot, child, verdict);
+    print_tree_verdict(emit, snapshot, child, verdict);
     pst_emit_end(emit);
 }
 
@@ -332,8 +333,8 @@ static void print_end(pst_emit_t *emit, const pst_shared_child_t *head)
     }
 }
 
-static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
-                        int listed_only)
+static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                             int listed_only)
 {
     pst_emit_element(emit, child->head.owner);
     pst_emit_number(emit, "pid", child->head.owner);
@@ -353,14 +354,14 @@ static void print_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const 
     }
     pst_emit_text(emit, "heap", pst_heap_word(child->head.books.heap_kind));
     pst_emit_text(emit, "heap_tells", pst_heap_tells_word(child->head.books.heap_tells));
-    print_usage(emit, "process", child->head.level, &child->head.process);
-    print_usage(emit, "unslotted", child->head.level, &child->head.unslotted);
+    print_tree_usage(emit, "process", child->head.level, &child->head.process);
+    print_tree_usage(emit, "unslotted", child->head.level, &child->head.unslotted);
     print_child_verdict(emit, snapshot, child);
     pst_view_limits(emit, child);
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
     pst_emit_number(emit, "heap_profile_rate_bytes", child->head.heap_profile_rate);
-    print_classes(emit, snapshot, child, child->classes, child->class_count);
-    print_sites(emit, snapshot, child->sites, child->site_count);
+    print_tree_classes(emit, snapshot, child, child->classes, child->class_count);
+    print_tree_sites(emit, snapshot, child->sites, child->site_count);
     pst_view_large_rows(emit, child->large, child->large_count);
     pst_view_sizes(emit, &child->sizes);
     pst_emit_array(emit, "connections", "Connection");
@@ -379,15 +380,15 @@ apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int
 {
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
-    print_server(emit, snapshot);
-    print_total(emit, snapshot);
+    print_tree_server(emit, snapshot);
+    print_tree_total(emit, snapshot);
     pst_view_doctor_tree(emit, snapshot);
     pst_view_holders_tree(emit, snapshot);
     pst_view_generations_tree(emit, snapshot);
     pst_view_relatives_tree(emit, snapshot);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {
-        print_child(emit, snapshot, &snapshot->children[i], listed_only);
+        print_tree_child(emit, snapshot, &snapshot->children[i], listed_only);
     }
     pst_emit_end(emit);
     pst_emit_end(emit);

@@ -5,7 +5,7 @@
 #include "pst_view_who.h"
 #include "pst_metric.h"
 
-static void print_text(pst_emit_t *emit, const char *key, const char *text)
+static void print_who_text(pst_emit_t *emit, const char *key, const char *text)
 {
     if (text) {
         pst_emit_text(emit, key, text);
@@ -19,11 +19,11 @@ static void print_code(pst_emit_t *emit, const pst_who_t *who)
 {
     char place[PST_PLACE_LEN];
 
-    print_text(emit, "site", who ? pst_place_text(place, &who->of) : NULL);
-    print_text(emit, "blamed", who ? who->of.module : NULL);
-    print_text(emit, "by", who ? who->by : NULL);
-    print_text(emit, "through", who ? who->through : NULL);
-    print_text(emit, "hook", who ? who->hook : NULL);
+    print_who_text(emit, "site", who ? pst_place_text(place, &who->of) : NULL);
+    print_who_text(emit, "blamed", who ? who->of.module : NULL);
+    print_who_text(emit, "by", who ? who->by : NULL);
+    print_who_text(emit, "through", who ? who->through : NULL);
+    print_who_text(emit, "hook", who ? who->hook : NULL);
 }
 
 static void print_share(pst_emit_t *emit, const pst_who_t *who)

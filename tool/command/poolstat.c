@@ -38,7 +38,7 @@ static int find_word(int argc, const char *const *argv)
 }
 
 /* A word that is no subcommand: after an option that is none, it is rather the value of that. @return POOLSTAT_USAGE */
-static int refuse(int word, const char *const *argv)
+static int refuse_word(int word, const char *const *argv)
 {
     const char *alone[] = { "", word > 1 ? argv[word - 1] : "" };
     poolstat_options_t options;
@@ -68,7 +68,7 @@ static int answer_alone(int argc, const char *const *argv, int word)
     return -1;
 }
 
-static int run(int argc, const char *const *argv)
+static int run_command(int argc, const char *const *argv)
 {
     const char **rest = calloc((size_t)argc + 1, sizeof(*rest));
     int word = find_word(argc, argv), status = answer_alone(argc, argv, word), count = 1;
@@ -78,7 +78,7 @@ static int run(int argc, const char *const *argv)
         status = POOLSTAT_FAILED;
     }
     if (status < 0 && !command) {
-        status = refuse(word, argv);
+        status = refuse_word(word, argv);
     }
     if (status < 0) {
         rest[0] = command->name;
@@ -102,7 +102,7 @@ static int reader_left(void)
 }
 
 /* The status, after all that was printed is out. */
-static int finish(int status)
+static int finish_status(int status)
 {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) {
@@ -132,7 +132,7 @@ int main(int argc, const char *const *argv)
     if (!is_off(getenv("POOLSTAT_SYMBOLS"))) {
         pst_resolver_use("/proc/self/exe");
     }
-    status = finish(run(argc, argv));
+    status = finish_status(run_command(argc, argv));
     apr_terminate();
     return status;
 }

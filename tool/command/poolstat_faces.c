@@ -23,14 +23,15 @@ typedef int (*print_fn)(pst_emit_t *emit, const poolstat_board_t *board, const p
                         apr_pool_t *pool);
 
 /* Was the board whole until what was read last? @return a poolstat_exit_e */
-static int after(const poolstat_board_t *board)
+static int is_still_whole(const poolstat_board_t *board)
 {
     apr_status_t rv = poolstat_whole(board);
 
     return rv == APR_SUCCESS ? POOLSTAT_OK : poolstat_read_failed(rv);
 }
 
-static int take(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter, apr_pool_t *pool)
+static int take_snapshot(pst_snapshot_t *snapshot, const poolstat_board_t *board, const pst_filter_t *filter,
+                         apr_pool_t *pool)
 {
     apr_status_t rv = poolstat_look(snapshot, board, filter, pool);
 
@@ -44,7 +45,7 @@ static int print_json(pst_emit_t *emit, const poolstat_board_t *board, const poo
                       apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
-    int status = take(&snapshot, board, &options->filter, pool);
+    int status = take_snapshot(&snapshot, board, &options->filter, pool);
 
     if (status == POOLSTAT_OK) {
         pst_view_tree(emit, &snapshot, 0);
@@ -52,12 +53,12 @@ static int print_json(pst_emit_t *emit, const poolstat_board_t *board, const poo
     return status;
 }
 
-static int print_text(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
-                      apr_pool_t *pool)
+static int print_text_face(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                           apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
     pst_window_t window = { 0 };
-    int status = take(&snapshot, board, &options->filter, pool);
+    int status = take_snapshot(&snapshot, board, &options->filter, pool);
 
     if (status == POOLSTAT_OK
         && pst_snapshot_window(&snapshot, options->filter.sort, 0, options->has_limit ? options->limit : PST_ARGS_ROWS,
@@ -71,7 +72,7 @@ static int print_text(pst_emit_t *emit, const poolstat_board_t *board, const poo
 }
 
 /* Those of the least severity asked for, or worse. @param out how many that leaves out @return a poolstat_exit_e */
-static int leave_out(pst_snapshot_t *snapshot, unsigned least, unsigned *out, apr_pool_t *pool)
+static int leave_out_findings(pst_snapshot_t *snapshot, unsigned least, unsigned *out, apr_pool_t *pool)
 {
     pst_findings_t *kept = apr_pmemdup(pool, snapshot->findings, sizeof(*kept));
     unsigned count;
@@ -100,16 +101,16 @@ static void print_findings_json(pst_emit_t *emit, const pst_snapshot_t *snapshot
 }
 
 /* The one face whose status tells. */
-static int print_findings(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
-                          apr_pool_t *pool)
+static int print_doctor(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                        apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
-    int status = take(&snapshot, board, &options->filter, pool);
+    int status = take_snapshot(&snapshot, board, &options->filter, pool);
     unsigned out = 0;
     char text[96];
 
     if (status == POOLSTAT_OK) {
-        status = leave_out(&snapshot, options->severity, &out, pool);
+        status = leave_out_findings(&snapshot, options->severity, &out, pool);
     }
     if (status != POOLSTAT_OK) {
         return status;
@@ -141,7 +142,7 @@ static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const 
                      "poolstat json has the call sites as object+offset", board->is_gone ? "is left" : "may be read");
         return POOLSTAT_NONE;
     }
-    status = take(&snapshot, board, &options->filter, pool);
+    status = take_snapshot(&snapshot, board, &options->filter, pool);
     if (status == POOLSTAT_OK) {
         pst_view_profile(emit, &snapshot, options->of);
     }
@@ -157,7 +158,7 @@ static int print_metrics(pst_emit_t *emit, const poolstat_board_t *board, const 
     int status;
 
     filter.no_rows = 1;
-    status = take(&snapshot, board, &filter, pool);
+    status = take_snapshot(&snapshot, board, &filter, pool);
     if (status != POOLSTAT_OK) {
         return status;
     }
@@ -177,25 +178,25 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
     }
     if (!board->child) {
         pst_view_histories(emit, &board->board, poolstat_correct, (void *)board);
-        return after(board);
+        return is_still_whole(board);
     }
     if (pst_history_room(&history, &board->board, pool) != APR_SUCCESS) {
         return poolstat_read_failed(APR_ENOMEM);
     }
     if (!pst_history_find(&history.about, &board->board, board->child)
         || !pst_history_read(&history, &board->board)) {
-        status = after(board);              /* of a board that was cut nobody is found */
+        status = is_still_whole(board);              /* of a board that was cut nobody is found */
         if (status == POOLSTAT_OK) {
             poolstat_say("there is no history of a child with the process id %u", (unsigned)board->child);
         }
         return status == POOLSTAT_OK ? POOLSTAT_NONE : status;
     }
     poolstat_correct((void *)board, &history.about);
-    status = after(board);
+    status = is_still_whole(board);
     if (status == POOLSTAT_OK) {
         pst_history_leave_out(&history, options->since);
         pst_view_history(emit, &history, &board->board);
-        status = after(board);
+        status = is_still_whole(board);
     }
     return status;
 }
@@ -220,7 +221,7 @@ static int print_face(poolstat_options_t *options, pst_emit_e to, print_fn print
     if (status < 0) {
         poolstat_objects(&board, pool);
         to = options->openmetrics ? PST_EMIT_OPENMETRICS : options->json ? PST_EMIT_JSON : to;
-        if (print == print_findings && !options->json) {
+        if (print == print_doctor && !options->json) {
             columns = poolstat_terminal();
             lines.each = print_line;
             lines.baton = &columns;
@@ -248,12 +249,12 @@ int poolstat_json(poolstat_options_t *options)
 
 int poolstat_auto(poolstat_options_t *options)
 {
-    return print_face(options, PST_EMIT_TEXT, print_text);
+    return print_face(options, PST_EMIT_TEXT, print_text_face);
 }
 
 int poolstat_doctor(poolstat_options_t *options)
 {
-    return print_face(options, PST_EMIT_TEXT, print_findings);
+    return print_face(options, PST_EMIT_TEXT, print_doctor);
 }
 
 int poolstat_profile(poolstat_options_t *options)

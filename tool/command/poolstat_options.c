@@ -49,18 +49,18 @@ static int whole(apr_uint32_t *to, const char *value, apr_uint32_t least, apr_ui
     return 1;
 }
 
-static const char *set_file(poolstat_options_t *options, const char *value)
+static const char *set_option_file(poolstat_options_t *options, const char *value)
 {
     options->file = value;
     return *value ? NULL : "the path of a board's file";
 }
 
-static const char *set_pid(poolstat_options_t *options, const char *value)
+static const char *set_option_pid(poolstat_options_t *options, const char *value)
 {
     return whole(&options->pid, value, 1, APR_INT32_MAX) ? NULL : "a process id";
 }
 
-static const char *set_sort(poolstat_options_t *options, const char *value)
+static const char *set_option_sort(poolstat_options_t *options, const char *value)
 {
     for (unsigned i = 0; i < PST_SORT_COUNT; i++) {
         if (!strcmp(value, pst_sort_word(i))) {
@@ -71,13 +71,13 @@ static const char *set_sort(poolstat_options_t *options, const char *value)
     return "reserved, used, peak, pools, buckets, retained, requests, age, client or pid";
 }
 
-static const char *set_kind(poolstat_options_t *options, const char *value)
+static const char *set_option_kind(poolstat_options_t *options, const char *value)
 {
     options->filter.kind = pst_kind_of(value);
     return options->filter.kind >= 0 ? NULL : "client, secondary or backend";
 }
 
-static const char *set_vhost(poolstat_options_t *options, const char *value)
+static const char *set_option_vhost(poolstat_options_t *options, const char *value)
 {
     options->filter.vhost = value;
     return NULL;
@@ -89,13 +89,13 @@ static const char *set_limit(poolstat_options_t *options, const char *value)
     return whole(&options->limit, value, 0, 1000000) ? NULL : "a number from 0 to 1000000";
 }
 
-static const char *set_interval(poolstat_options_t *options, const char *value)
+static const char *set_option_interval(poolstat_options_t *options, const char *value)
 {
     return millionths(&options->interval, value, 3600) && options->interval >= 100000
         ? NULL : "a number of seconds from 0.1 to 3600";
 }
 
-static const char *set_count(poolstat_options_t *options, const char *value)
+static const char *set_option_count(poolstat_options_t *options, const char *value)
 {
     apr_uint32_t count = 0;
     int good = whole(&count, value, 1, APR_INT32_MAX);
@@ -104,7 +104,7 @@ static const char *set_count(poolstat_options_t *options, const char *value)
     return good ? NULL : "a number, 1 or more";
 }
 
-static const char *set_since(poolstat_options_t *options, const char *value)
+static const char *set_option_since(poolstat_options_t *options, const char *value)
 {
     return millionths(&options->since, value, APR_UINT64_C(99999999999)) ? NULL : "a time in seconds since the epoch";
 }
@@ -171,7 +171,7 @@ static const char *set_severity(poolstat_options_t *options, const char *value)
     return "info, warning or critical";
 }
 
-static const char *set_level(poolstat_options_t *options, const char *value)
+static const char *set_option_level(poolstat_options_t *options, const char *value)
 {
     int level = pst_show_of(value);
 
@@ -182,7 +182,7 @@ static const char *set_level(poolstat_options_t *options, const char *value)
     return NULL;
 }
 
-static const char *set_of(poolstat_options_t *options, const char *value)
+static const char *set_option_of(poolstat_options_t *options, const char *value)
 {
     int of = pst_view_profile_of(value);
 
@@ -209,21 +209,23 @@ static const struct {
     setter_fn   set;
     const char *help;
 } table[] = {
-    { "file", 'f', "PATH", BOARD, set_file, "read this board's file, and look for no server" },
-    { "pid", 'p', "PID", BOARD, set_pid, "the server of this process; if it is a child, this child alone" },
-    { "sort", 's', "WORD", "- top json text ", set_sort,
+    { "file", 'f', "PATH", BOARD, set_option_file, "read this board's file, and look for no server" },
+    { "pid", 'p', "PID", BOARD, set_option_pid, "the server of this process; if it is a child, this child alone" },
+    { "sort", 's', "WORD", "- top json text ", set_option_sort,
       "reserved (unless given), used, peak, pools, buckets, retained, requests, age, client or pid" },
-    { "kind", 'k', "KIND", "- top json text ", set_kind, "connections of this kind: client, secondary or backend" },
-    { "vhost", 0, "NAME", "- top json text ", set_vhost, "connections of this vhost" },
+    { "kind", 'k', "KIND", "- top json text ", set_option_kind,
+      "connections of this kind: client, secondary or backend" },
+    { "vhost", 0, "NAME", "- top json text ", set_option_vhost, "connections of this vhost" },
     { "limit", 'l', "N", "- text ", set_limit, "so many connections at most: 10, text 100, unless given" },
-    { "level", 0, "WORD", "- ", set_level,
+    { "level", 0, "WORD", "- ", set_option_level,
       "more figures of each child: info (unless given), detail, or debug for all there are" },
-    { "of", 0, "WORD", "profile ", set_of, "of pools (unless given), heap, mapped, stack or all" },
+    { "of", 0, "WORD", "profile ", set_option_of, "of pools (unless given), heap, mapped, stack or all" },
     { "gone", 'g', NULL, "- top json text metrics profile ", set_gone,
       "children that are gone, too, as far as the board still has them" },
-    { "interval", 'i', "SECONDS", "top watch ", set_interval, "look again after so long, 0.1 to 3600; 1 unless given" },
-    { "count", 'n', "N", "top watch ", set_count, "look so many times, then end; without it, on and on" },
-    { "since", 0, "TIME", "history ", set_since, "only points after this time, in seconds since the epoch" },
+    { "interval", 'i', "SECONDS", "top watch ", set_option_interval,
+      "look again after so long, 0.1 to 3600; 1 unless given" },
+    { "count", 'n', "N", "top watch ", set_option_count, "look so many times, then end; without it, on and on" },
+    { "since", 0, "TIME", "history ", set_option_since, "only points after this time, in seconds since the epoch" },
     { "openmetrics", 0, NULL, "metrics ", set_openmetrics, "as OpenMetrics instead of Prometheus's text format 0.0.4" },
     { "severity", 0, "WORD", "doctor ", set_severity,
       "only what is info (unless given), warning or critical, or worse; so for the status" },

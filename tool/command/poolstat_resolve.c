@@ -47,7 +47,7 @@ static struct {
 } g;
 
 /* Only what is a file: opening anything else can hang, or do something. */
-static int open_file(const char *path)
+static int open_regular(const char *path)
 {
     struct stat about;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -59,7 +59,7 @@ static int open_file(const char *path)
     return fd;
 }
 
-static object_t *object_of(apr_uint64_t id, const char *path)
+static object_t *resolved_object(apr_uint64_t id, const char *path)
 {
     for (unsigned i = 0; i < g.object_count; i++) {
         if (g.objects[i].id == id && strcmp(g.objects[i].path, path) == 0) {
@@ -71,7 +71,7 @@ static object_t *object_of(apr_uint64_t id, const char *path)
     }
     g.objects[g.object_count].id = id;
     strcpy(g.objects[g.object_count].path, path);
-    g.objects[g.object_count].fd = open_file(path);
+    g.objects[g.object_count].fd = open_regular(path);
     return &g.objects[g.object_count++];
 }
 
@@ -85,7 +85,7 @@ static void read_places(void)
 
         line[strcspn(line, "\n")] = '\0';
         if (sscanf(line, "%llx %llx %4095[^\n]", &id, &offset, path) == 3) {
-            place->object = object_of(id, path);
+            place->object = resolved_object(id, path);
             place->offset = offset;
         }
     }
@@ -112,7 +112,7 @@ static int give_up_rights(void)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && geteuid() != 0;
 }
 
-static void open_object(object_t *object)
+static void open_debug(object_t *object)
 {
     if (!object->opened) {
         object->opened = 1;
@@ -121,7 +121,7 @@ static void open_object(object_t *object)
     }
 }
 
-static void print_text(const char *text)
+static void print_resolve_text(const char *text)
 {
     for (; text && *text; text++) {
         if ((unsigned char)*text >= 0x20 && *text != 0x7f) {
@@ -135,7 +135,7 @@ static void answer(const place_t *place)
     poolstat_line_t line = { NULL, 0, NULL, 0 };
 
     if (place->object) {
-        open_object(place->object);
+        open_debug(place->object);
         if (place->object->replaced) {
             fputs("!\t\t\t\n", stdout);
             return;
@@ -144,9 +144,9 @@ static void answer(const place_t *place)
             poolstat_lines_at(place->object->lines, place->offset, &line);
         }
     }
-    print_text(line.function);
+    print_resolve_text(line.function);
     printf("\t%llx\t", (unsigned long long)line.into);
-    print_text(line.file);
+    print_resolve_text(line.file);
     printf("\t%d\n", line.line);
 }
 

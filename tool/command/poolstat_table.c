@@ -50,7 +50,7 @@ static char *whom(char *to, apr_size_t size, const pst_finding_t *finding)
 }
 
 /* A finding in as many lines as it takes, its severity in colour. */
-static void print_finding(const pst_finding_t *finding, unsigned width, int colours)
+static void print_table_finding(const pst_finding_t *finding, unsigned width, int colours)
 {
     char text[LINE], line[LINE], name[2 * POOLSTAT_TEXT];
     const char *severity = pst_severity_word(finding->severity), *left = text;
@@ -70,7 +70,7 @@ static void print_finding(const pst_finding_t *finding, unsigned width, int colo
 }
 
 /* Last, so that they stand above the prompt: the worst findings by their ids; the doctor has the sentences. */
-static void print_findings(const pst_findings_t *findings, unsigned width)
+static void print_table_findings(const pst_findings_t *findings, unsigned width)
 {
     char text[LINE];
     int colours = poolstat_colours();
@@ -81,7 +81,7 @@ static void print_findings(const pst_findings_t *findings, unsigned width)
     putchar('\n');
     poolstat_print(poolstat_head_findings(text, sizeof(text), findings, "poolstat doctor tells more"), 0, width);
     for (unsigned i = 0; i < findings->count && i < FINDINGS; i++) {
-        print_finding(&findings->findings[i], width, colours);
+        print_table_finding(&findings->findings[i], width, colours);
     }
     if (findings->count > FINDINGS) {
         printf("... and %u more\n", findings->count - FINDINGS);
@@ -112,7 +112,7 @@ static void write_value(char *to, pst_metric_e metric, apr_uint64_t value)
 }
 
 /* Beyond the usual columns: the names are those of JSON and the manual. */
-static void print_more(const pst_child_row_t *child, pst_metric_show_e level, unsigned width)
+static void print_table_more(const pst_child_row_t *child, pst_metric_show_e level, unsigned width)
 {
     char text[LINE * 4], value[PST_FORMAT_LEN];
     apr_size_t n = (apr_size_t)apr_snprintf(text, sizeof(text), "Child %u:", (unsigned)child->head.owner);
@@ -171,13 +171,13 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
         puts("No children.");
     }
     for (apr_uint32_t i = 0; options->level > PST_SHOW_INFO && i < snapshot.child_count; i++) {
-        print_more(&snapshot.children[i], options->level, width);
+        print_table_more(&snapshot.children[i], options->level, width);
     }
     if (window.count) {
         printf("\n%u of %u connections\n", (unsigned)window.count, (unsigned)window.of);
         print_grid(&connections, width);
     }
-    print_findings(snapshot.findings, width);
+    print_table_findings(snapshot.findings, width);
     return POOLSTAT_OK;
 }
 

@@ -16,14 +16,14 @@
 
 #define TIME_LIMIT apr_time_from_sec(20)
 
-static int refuse(const char *pid, const char *why)
+static int refuse_pid(const char *pid, const char *why)
 {
     poolstat_say("tree: process %s: %s", pid, why);
     return POOLSTAT_NONE;
 }
 
 /* @return 0 if it is no process id */
-static pid_t pid_of(const char *text)
+static pid_t parse_pid(const char *text)
 {
     apr_int64_t pid = 0;
     const char *c = text;
@@ -35,7 +35,7 @@ static pid_t pid_of(const char *text)
 }
 
 /* The tree of the global pool first; then what else there is, which needs the tree to be told from what is dead. */
-static void read_all(pst_forest_t *forest, pst_search_t *search, uintptr_t global)
+static void read_tree(pst_forest_t *forest, pst_search_t *search, uintptr_t global)
 {
     pst_forest_add_root(forest, global);
     pst_forest_read(forest);
@@ -49,7 +49,7 @@ static void read_all(pst_forest_t *forest, pst_search_t *search, uintptr_t globa
     pst_forest_sum(forest);
 }
 
-static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_time_t began, apr_pool_t *pool)
+static int show_tree(const poolstat_options_t *options, pst_remote_t *remote, apr_time_t began, apr_pool_t *pool)
 {
     pst_symbols_t *symbols = pst_symbols_make(remote, pool);
     pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
@@ -69,10 +69,10 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     program = pst_symbols_object(symbols, "");
     global = pst_global_find(remote, symbols, &why);
     if (!global) {
-        return refuse(options->operand, why);
+        return refuse_pid(options->operand, why);
     }
     pst_forest_init(&forest, remote);
-    read_all(&forest, &search, global);
+    read_tree(&forest, &search, global);
     pst_holdings_sum(&holdings, &forest, &search);
     if (!forest.changed) {
         pst_holdings_check(&holdings, &forest);
@@ -81,7 +81,7 @@ static int show(const poolstat_options_t *options, pst_remote_t *remote, apr_tim
     if (!forest.count || !pst_remote_alive(remote)) {
         pst_search_free(&search);
         pst_forest_free(&forest);
-        return refuse(options->operand, "it ended while it was read");
+        return refuse_pid(options->operand, "it ended while it was read");
     }
     view.forest = &forest;
     view.search = &search;
@@ -107,7 +107,7 @@ int poolstat_tree(poolstat_options_t *options)
     apr_pool_t *pool;
     pid_t pid;
 
-    pid = options->operand ? pid_of(options->operand) : 0;
+    pid = options->operand ? parse_pid(options->operand) : 0;
     if (pid <= 0) {
         poolstat_say("tree needs the id of a process; see --help");
         return POOLSTAT_USAGE;
@@ -120,10 +120,10 @@ int poolstat_tree(poolstat_options_t *options)
         status = POOLSTAT_FAILED;
     }
     else if (pst_remote_open(&remote, pid, TIME_LIMIT, &why, pool) != APR_SUCCESS) {
-        status = refuse(options->operand, why);
+        status = refuse_pid(options->operand, why);
     }
     else {
-        status = show(options, remote, began, pool);
+        status = show_tree(options, remote, began, pool);
     }
     apr_pool_destroy(pool);
     return status;

@@ -67,7 +67,7 @@ static char *heading(char *to, apr_size_t size, unsigned column)
     return to;
 }
 
-static unsigned width_of(unsigned column)
+static unsigned column_width(unsigned column)
 {
     char text[CELL];
     unsigned wide = poolstat_columns(heading(text, sizeof(text), column));
@@ -76,13 +76,13 @@ static unsigned width_of(unsigned column)
 }
 
 /* Which columns fit. @param width 0: all do @return a bit for each */
-static unsigned fit(unsigned width)
+static unsigned fit_columns(unsigned width)
 {
     unsigned chosen = 0, used = TIME_WIDTH;
 
     for (int rank = 0; rank <= LAST_RANK; rank++) {
         for (unsigned i = 0; i < COLUMNS; i++) {
-            unsigned wide = width_of(i) + 2;
+            unsigned wide = column_width(i) + 2;
 
             if (columns[i].rank == rank && (!width || used + wide <= width)) {
                 chosen |= 1u << i;
@@ -97,13 +97,13 @@ static unsigned fit(unsigned width)
 static void print_cell(unsigned column, const char *text)
 {
     char cell[4 * CELL];
-    unsigned wide = poolstat_columns(text), want = width_of(column);
+    unsigned wide = poolstat_columns(text), want = column_width(column);
 
     poolstat_fit(cell, sizeof(cell), text, wide > want ? wide : want, columns[column].as != MOST_CHANGED);
     printf("  %s", columns[column].as == MOST_CHANGED ? text : cell);
 }
 
-static void print_heading(unsigned chosen)
+static void print_watch_heading(unsigned chosen)
 {
     char text[CELL];
 
@@ -213,7 +213,7 @@ static void print_look(const look_t *now, const look_t *before, const poolstat_s
 }
 
 /* @return NULL: no memory */
-static held_t *remember(const poolstat_session_t *session, apr_pool_t *pool)
+static held_t *remember_rows(const poolstat_session_t *session, apr_pool_t *pool)
 {
     held_t *held;
 
@@ -249,15 +249,15 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
             before = now;
         }
         if (i ? opened == session->opened : session->board.is_gone) {      /* of a dead server there is but one look */
-            unsigned fits = fit(poolstat_terminal());   /* its size may change any time */
+            unsigned fits = fit_columns(poolstat_terminal());   /* its size may change any time */
 
             if (lines++ % HEADING_EVERY == 0 || fits != chosen) {
-                print_heading(chosen = fits);
+                print_watch_heading(chosen = fits);
             }
             print_look(&now, &before, session, held, blocks, chosen);
         }
         before = now;
-        held = remember(session, pool);
+        held = remember_rows(session, pool);
         if (!held) {
             status = poolstat_read_failed(APR_ENOMEM);
         }

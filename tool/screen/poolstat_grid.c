@@ -58,8 +58,8 @@ static void put_age(poolstat_grid_t *grid, int rank, unsigned row, unsigned *col
 }
 
 /* A figure of the table: its heading and how it is written are the table's. */
-static void put_figure(poolstat_grid_t *grid, pst_metric_e metric, int rank, pst_sort_e sort, unsigned row,
-                       unsigned *column, apr_uint64_t value)
+static void put_grid_figure(poolstat_grid_t *grid, pst_metric_e metric, int rank, pst_sort_e sort, unsigned row,
+                            unsigned *column, apr_uint64_t value)
 {
     char *to = cell(grid, pst_metrics[metric].label, 0, rank, sort, row, column)->text;
 
@@ -207,8 +207,8 @@ apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t 
         for (unsigned f = 0; f < sizeof(child_figures) / sizeof(child_figures[0]); f++) {
             pst_metric_e metric = child_figures[f].metric;
 
-            put_figure(grid, metric, child_figures[f].rank, child_figures[f].sort, i, &column,
-                       pst_child_figure(child, metric));
+            put_grid_figure(grid, metric, child_figures[f].rank, child_figures[f].sort, i, &column,
+                            pst_child_figure(child, metric));
         }
         put_growth(grid, 1, i, &column, snapshot, child);
         put_state(grid, i, &column, board, child);
@@ -240,14 +240,15 @@ apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot
         put_text(grid, "Kind", 8, PST_SORT_COUNT, i, &column, pst_kind_word(slot->kind));
         put_text(grid, "State", 4, PST_SORT_COUNT, i, &column, pst_state_word(slot->state));
         put_age(grid, 7, i, &column, pst_view_age(snapshot, slot->opened));
-        put_figure(grid, PST_M_reserved_bytes, 0, PST_SORT_RESERVED, i, &column, slot->usage.reserved_bytes);
-        put_figure(grid, PST_M_requests_reserved_bytes, 3, PST_SORT_COUNT, i, &column, slot->request.reserved_bytes);
-        put_figure(grid, PST_M_used_bytes, 8, PST_SORT_USED, i, &column, row->used_bytes);
-        put_figure(grid, PST_M_peak_bytes, 5, PST_SORT_PEAK, i, &column, slot->usage.peak_bytes);
-        put_figure(grid, PST_M_bucket_bytes, 6, PST_SORT_BUCKETS, i, &column, slot->bucket_bytes);
-        put_figure(grid, PST_M_retained_bytes, 9, PST_SORT_RETAINED, i, &column, slot->retained_bytes);
-        put_figure(grid, PST_M_pools, 9, PST_SORT_POOLS, i, &column, slot->usage.pools);
-        put_figure(grid, PST_M_requests, 9, PST_SORT_REQUESTS, i, &column, slot->requests);
+        put_grid_figure(grid, PST_M_reserved_bytes, 0, PST_SORT_RESERVED, i, &column, slot->usage.reserved_bytes);
+        put_grid_figure(grid, PST_M_requests_reserved_bytes, 3, PST_SORT_COUNT, i, &column,
+                        slot->request.reserved_bytes);
+        put_grid_figure(grid, PST_M_used_bytes, 8, PST_SORT_USED, i, &column, row->used_bytes);
+        put_grid_figure(grid, PST_M_peak_bytes, 5, PST_SORT_PEAK, i, &column, slot->usage.peak_bytes);
+        put_grid_figure(grid, PST_M_bucket_bytes, 6, PST_SORT_BUCKETS, i, &column, slot->bucket_bytes);
+        put_grid_figure(grid, PST_M_retained_bytes, 9, PST_SORT_RETAINED, i, &column, slot->retained_bytes);
+        put_grid_figure(grid, PST_M_pools, 9, PST_SORT_POOLS, i, &column, slot->usage.pools);
+        put_grid_figure(grid, PST_M_requests, 9, PST_SORT_REQUESTS, i, &column, slot->requests);
         put_text(grid, "Growth", growth_rank, PST_SORT_COUNT, i, &column,
                  poolstat_growth(text, sizeof(text), &slot->verdict))
             ->mark = slot->verdict.state == PST_TREND_GROWING ? POOLSTAT_MARKED : POOLSTAT_PLAIN;

@@ -127,7 +127,7 @@ static int ends_line(const char *begin, const char *at)
 }
 
 /* One character, as it is put. @param wide the columns it takes @return bytes of the text */
-static apr_size_t take(char *to, apr_size_t *n, const char *at, unsigned *wide, unsigned columns)
+static apr_size_t take_character(char *to, apr_size_t *n, const char *at, unsigned *wide, unsigned columns)
 {
     apr_size_t len = *at == POOLSTAT_TIE ? 0 : next(at, wide);
 
@@ -164,7 +164,7 @@ char *poolstat_line(char *to, apr_size_t size, const char **text, unsigned colum
             poor = at;
             poor_n = n;
         }
-        len = take(to, &n, at, &wide, columns);
+        len = take_character(to, &n, at, &wide, columns);
         if (columns && used + wide > columns) {
             n = before;
             break;

@@ -24,7 +24,7 @@
 
 static volatile sig_atomic_t ended;
 
-static void on_end(int signal_number)
+static void on_signal(int signal_number)
 {
     (void)signal_number;
     ended = 1;
@@ -40,7 +40,7 @@ static const struct {
 };
 
 /* The rows moved: find the selected one again; if it is gone, keep to its row. */
-static void follow(top_t *top)
+static void follow_selected(top_t *top)
 {
     const pst_snapshot_t *snapshot = &top->session.snapshot;
     const pst_child_row_t *child = top_child(top);
@@ -85,7 +85,7 @@ static void move_by(top_t *top, long rows)
     note_selected(top);
 }
 
-static void enter(top_t *top)
+static void enter_screen(top_t *top)
 {
     note_selected(top);
     if (top->screen == TOP_CHILDREN && top_child(top)) {
@@ -99,12 +99,12 @@ static void enter(top_t *top)
     }
 }
 
-static void leave(top_t *top)
+static void leave_screen(top_t *top)
 {
     if (top->screen != TOP_CHILDREN) {
         top->screen--;
     }
-    follow(top);
+    follow_selected(top);
 }
 
 static void change_interval(top_t *top, int slower)
@@ -128,7 +128,7 @@ static pst_sort_e sort_of(int key)
     return PST_SORT_COUNT;
 }
 
-static void show(top_t *top, top_text_e text)
+static void show_text(top_t *top, top_text_e text)
 {
     top->text = text;
     top->page = 1;
@@ -157,13 +157,13 @@ static int take_key(top_t *top, int key)
     case KEY_NPAGE: move_by(top, (long)top->rows); break;
     case KEY_HOME: move_by(top, -(long)top_count(top)); break;
     case KEY_END: move_by(top, (long)top_count(top)); break;
-    case KEY_ENTER: case '\r': case '\n': case KEY_RIGHT: enter(top); break;
-    case KEY_BACKSPACE: case 0x7f: case 8: case 27: case KEY_LEFT: leave(top); break;
+    case KEY_ENTER: case '\r': case '\n': case KEY_RIGHT: enter_screen(top); break;
+    case KEY_BACKSPACE: case 0x7f: case 8: case 27: case KEY_LEFT: leave_screen(top); break;
     case ' ': top->paused = !top->paused; return !top->paused;
     case '+': change_interval(top, 1); break;
     case '-': change_interval(top, 0); break;
-    case '?': case 'h': show(top, TOP_HELP); break;
-    case 'd': show(top, TOP_FINDINGS); break;
+    case '?': case 'h': show_text(top, TOP_HELP); break;
+    case 'd': show_text(top, TOP_FINDINGS); break;
     default: break;
     }
     return 0;
@@ -258,7 +258,7 @@ static int loop(top_t *top)
         if (status >= 0) {
             break;
         }
-        follow(top);
+        follow_selected(top);
         note_selected(top);
         remember_connection(top);
         top_draw(top);
@@ -275,7 +275,7 @@ static void take_signals(void)
     struct sigaction action;
 
     memset(&action, 0, sizeof(action));
-    action.sa_handler = on_end;
+    action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -283,7 +283,7 @@ static void take_signals(void)
     sigaction(SIGQUIT, &action, NULL);
 }
 
-static int run(top_t *top)
+static int run_top(top_t *top)
 {
     SCREEN *screen = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? newterm(NULL, stdout, stdin) : NULL;
     int status;
@@ -326,7 +326,7 @@ int poolstat_top(poolstat_options_t *options)
     apr_pool_create(&top.drawing, NULL);
     status = poolstat_session_open(&top.session, options);
     if (status < 0) {
-        status = run(&top);
+        status = run_top(&top);
     }
     poolstat_session_close(&top.session);
     apr_pool_destroy(top.drawing);

@@ -24,7 +24,7 @@
 #define CLASSES 5
 
 /* A line, cut at the right edge; lines below the screen are dropped. */
-static void put(int y, const char *text, attr_t how)
+static void put_line(int y, const char *text, attr_t how)
 {
     char cut[LINE];
 
@@ -43,7 +43,7 @@ static int put_lines(int y, const char *text, attr_t how, int most)
     char cut[LINE];
 
     for (int i = 0; i < most && poolstat_line(cut, sizeof(cut), &text, (unsigned)COLS); i++) {
-        put(y++, cut, how);
+        put_line(y++, cut, how);
     }
     return y;
 }
@@ -93,9 +93,9 @@ static int put_chart(const top_t *top, int y, const char *title, const apr_uint6
     poolstat_series_t series;
     char row[3 * 256 + 1], text[LINE], size[PST_FORMAT_LEN];
 
-    put(y++, title, A_BOLD);
+    put_line(y++, title, A_BOLD);
     if (!count) {
-        put(y, "  nothing recorded", A_DIM);
+        put_line(y, "  nothing recorded", A_DIM);
         return y + 1;
     }
     poolstat_series(&series, values, count, columns, 1);
@@ -105,7 +105,7 @@ static int put_chart(const top_t *top, int y, const char *title, const apr_uint6
         apr_snprintf(text, sizeof(text), "%10s %c %s",
                      is_edge ? pst_format_size(size, i ? series.high : series.low) : "", '|',
                      poolstat_chart_row(row, &series, i, CHART_ROWS, top->utf8));
-        put(y, text, A_NORMAL);
+        put_line(y, text, A_NORMAL);
     }
     return y;
 }
@@ -139,7 +139,7 @@ static int put_bar(int y, const pst_child_row_t *child)
         n += poolstat_tie(text + n);
     }
     bar[at] = '\0';
-    put(y++, bar, A_REVERSE);
+    put_line(y++, bar, A_REVERSE);
     return put_lines(y, text, A_NORMAL, LINES / 3);
 }
 
@@ -181,7 +181,7 @@ static int put_grid(const top_t *top, int y, poolstat_grid_t *grid, unsigned sel
     char text[LINE];
 
     poolstat_grid_fit(grid, width);
-    put(y, poolstat_grid_heading(grid, text, sizeof(text)), A_BOLD | A_UNDERLINE);
+    put_line(y, poolstat_grid_heading(grid, text, sizeof(text)), A_BOLD | A_UNDERLINE);
     for (unsigned i = 0, x = 0; i < grid->column_count; i++) {
         const poolstat_column_t *c = &grid->columns[i];
 
@@ -192,7 +192,7 @@ static int put_grid(const top_t *top, int y, poolstat_grid_t *grid, unsigned sel
     }
     y++;
     for (unsigned i = 0; i < grid->row_count; i++, y++) {
-        put(y, poolstat_grid_row(grid, i, text, sizeof(text)), i == selected ? A_REVERSE : A_NORMAL);
+        put_line(y, poolstat_grid_row(grid, i, text, sizeof(text)), i == selected ? A_REVERSE : A_NORMAL);
         put_marks(y, grid, i, i == selected ? A_REVERSE : A_NORMAL);
     }
     return y;
@@ -245,7 +245,7 @@ static int put_classes(const top_t *top, int y, const pst_child_row_t *child)
 {
     char text[LINE], size[PST_FORMAT_LEN], place_text[PST_PLACE_LEN], where[POOLSTAT_TEXT], tag[POOLSTAT_TEXT];
 
-    put(y++, "Largest classes of pools", A_BOLD);
+    put_line(y++, "Largest classes of pools", A_BOLD);
     for (unsigned i = 0; i < child->class_count && i < CLASSES; i++) {
         const pst_class_row_t *class = &child->classes[i];
         pst_place_t place = { .module = NULL };
@@ -260,7 +260,7 @@ static int put_classes(const top_t *top, int y, const pst_child_row_t *child)
                      pst_format_size(size, class->row.class_reserved_bytes), class->pools,
                      poolstat_text(tag, sizeof(tag), class->row.tag[0] ? class->row.tag : "(no tag)"),
                      class->row.creator ? poolstat_text(where, sizeof(where), pst_place_text(place_text, &place)) : "");
-        put(y++, text, A_NORMAL);
+        put_line(y++, text, A_NORMAL);
     }
     return y + 1;
 }
@@ -284,7 +284,7 @@ static void draw_child(top_t *top)
 
     if (!child) {
         apr_snprintf(text, sizeof(text), "Child %u is gone.", (unsigned)top->pid);
-        put(0, text, A_BOLD);
+        put_line(0, text, A_BOLD);
         return;
     }
     state = poolstat_state(&top->session.board, &child->head);
@@ -307,7 +307,7 @@ static void draw_child(top_t *top)
     rows = LINES > y + 3 ? (unsigned)(LINES - y - 3) : 0;
     scroll_to(top, 1, rows, child->shown);
     if (!child->shown) {
-        put(y, "No connections.", A_DIM);
+        put_line(y, "No connections.", A_DIM);
         return;
     }
     rows = child->shown - top->first[1] < rows ? child->shown - top->first[1] : rows;
@@ -326,7 +326,7 @@ static int put_fact(int y, const char *label, const char *text)
 
     for (int i = 0; i < FACT_LINES && (poolstat_line(part, sizeof(part), &left, columns) || !i); i++) {
         apr_snprintf(line, sizeof(line), "%-12s %s", i ? "" : label, part);
-        put(y++, line, A_NORMAL);
+        put_line(y++, line, A_NORMAL);
     }
     return y;
 }
@@ -342,7 +342,7 @@ static int put_figures(int y, const pst_row_t *row)
     char text[LINE], whole[PST_FORMAT_LEN], request[PST_FORMAT_LEN];
 
     apr_snprintf(text, sizeof(text), "%-12s %14s %14s", "", "connection", row->slot.has_request ? "request" : "");
-    put(y++, text, A_BOLD);
+    put_line(y++, text, A_BOLD);
     for (unsigned i = 0; i < pst_row_metrics.count; i++) {
         pst_metric_e metric = pst_row_metrics.metrics[i];
         int both = 0;
@@ -353,7 +353,7 @@ static int put_figures(int y, const pst_row_t *row)
         apr_snprintf(text, sizeof(text), "%-12s %14s %14s", pst_metrics[metric].label,
                      format_figure(whole, metric, pst_row_figure(row, metric)),
                      both ? format_figure(request, metric, pst_request_figure(row, metric)) : "");
-        put(y++, text, A_NORMAL);
+        put_line(y++, text, A_NORMAL);
     }
     return y;
 }
@@ -369,7 +369,7 @@ static void draw_connection(const top_t *top)
     if (!row) {
         apr_snprintf(text, sizeof(text), "Connection %" APR_UINT64_T_FMT " of child %u is gone.", top->id,
                      (unsigned)top->pid);
-        put(0, text, A_BOLD);
+        put_line(0, text, A_BOLD);
         return;
     }
     slot = &row->slot;
@@ -409,9 +409,9 @@ static void draw_text(top_t *top)
     top->pages = (text.count + rows - 1) / rows;
     top->page = top->page < top->pages ? top->page : top->pages;
     first = (top->page - 1) * rows;
-    put(0, top->text == TOP_HELP ? "poolstat top" : "Findings", A_BOLD);
+    put_line(0, top->text == TOP_HELP ? "poolstat top" : "Findings", A_BOLD);
     for (unsigned i = 0; i < rows && first + i < text.count; i++) {
-        put((int)i + 1, text.lines[first + i], A_NORMAL);
+        put_line((int)i + 1, text.lines[first + i], A_NORMAL);
     }
     apr_snprintf(top->message, sizeof(top->message), top->page < top->pages ? "Page %u of %u; any key goes on."
                  : "Any key goes back.", top->page, top->pages);
@@ -426,7 +426,7 @@ static void put_keys(int y, const char *const *keys)
     for (unsigned i = 0; keys[i] && (!i || n + 2 + strlen(keys[i]) <= (apr_size_t)COLS); i++) {
         n += (apr_size_t)apr_snprintf(text + n, sizeof(text) - n, "%s%s", i ? "  " : "", keys[i]);
     }
-    put(y, text, A_REVERSE);
+    put_line(y, text, A_REVERSE);
 }
 
 /* What was said, in the lines above the keys: a reason stands at a sentence's end, after a name of any length. */

@@ -32,7 +32,7 @@ static const struct {
       "the heap, else of connections (conn.); empty while it is not known." }
 };
 
-static void add(top_page_t *page, const char *keys, const char *text, unsigned width)
+static void add_top_page(top_page_t *page, const char *keys, const char *text, unsigned width)
 {
     unsigned indent = !keys ? 0 : width >= 2 * BESIDE ? BESIDE : width > 4 * BELOW ? BELOW : 0;
     char part[sizeof(page->lines[0])];
@@ -47,7 +47,7 @@ static void add(top_page_t *page, const char *keys, const char *text, unsigned w
     }
 }
 
-static unsigned width_of(unsigned columns)
+static unsigned pages_width(unsigned columns)
 {
     return columns < 1 ? 1 : columns < TOP_PAGE_WIDTH ? columns : TOP_PAGE_WIDTH;
 }
@@ -56,7 +56,7 @@ void top_help(top_page_t *page, unsigned columns)
 {
     page->count = 0;
     for (unsigned i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-        add(page, entries[i].keys, entries[i].text, width_of(columns));
+        add_top_page(page, entries[i].keys, entries[i].text, pages_width(columns));
     }
 }
 
@@ -70,7 +70,7 @@ static apr_status_t write_line(void *baton, const char *line)
     const writer_t *to = baton;
 
     if (*line) {
-        add(to->page, NULL, line, to->width);
+        add_top_page(to->page, NULL, line, to->width);
     }
     else if (to->page->count < TOP_PAGE_LINES) {
         to->page->lines[to->page->count++][0] = '\0';
@@ -82,7 +82,7 @@ void top_findings(top_page_t *page, const pst_snapshot_t *snapshot, unsigned col
 {
     static pst_emit_t emit;     /* the command has one thread */
     static poolstat_lines_t lines;
-    writer_t writer = { page, width_of(columns) };
+    writer_t writer = { page, pages_width(columns) };
 
     page->count = 0;
     lines.each = write_line;

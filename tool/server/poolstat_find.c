@@ -34,7 +34,7 @@ static const char *const places[] = {
 
 /* ---- who uses it ---- */
 
-static int by_name(const void *one, const void *two)
+static int by_file_name(const void *one, const void *two)
 {
     const poolstat_pid_t *a = one, *b = two;
 
@@ -45,7 +45,7 @@ static const poolstat_pid_t *user_named(const poolstat_board_t *board, apr_uint3
 {
     const poolstat_pid_t key = { 0, named };
 
-    return board->users.count ? bsearch(&key, board->users.at, board->users.count, sizeof(key), by_name) : NULL;
+    return board->users.count ? bsearch(&key, board->users.at, board->users.count, sizeof(key), by_file_name) : NULL;
 }
 
 int poolstat_uses(const poolstat_board_t *board, apr_uint32_t named)
@@ -182,7 +182,7 @@ static void note_users(poolstat_board_t *board, const poolstat_servers_t *server
         board->is_inner |= board->users.at[i].pid != board->users.at[i].named;
     }
     if (board->users.count) {
-        qsort(board->users.at, board->users.count, sizeof(*board->users.at), by_name);
+        qsort(board->users.at, board->users.count, sizeof(*board->users.at), by_file_name);
     }
     board->looked = servers->cut ? 0 : began;
     board->is_unsure = board->users.count == 0 && servers->cut;
@@ -269,7 +269,7 @@ static int find_left(poolstat_board_t *to)
 }
 
 /* The one server's board; those that lost their name belong to children of an old configuration. */
-static int choose(poolstat_board_t *to, const poolstat_servers_t *servers)
+static int choose_board(poolstat_board_t *to, const poolstat_servers_t *servers)
 {
     const poolstat_server_t *chosen = NULL;
     unsigned named = 0;
@@ -346,7 +346,7 @@ static int knows(const pst_board_t *board, apr_uint32_t pid)
 
 /* What the board calls the process of --pid.  With --file it may be the board's own name for it, as all that is shown
  * has it. */
-static apr_uint32_t name_of(const poolstat_board_t *board, const poolstat_options_t *options)
+static apr_uint32_t pid_on_board(const poolstat_board_t *board, const poolstat_options_t *options)
 {
     apr_uint32_t pid = options->pid;
 
@@ -364,7 +364,7 @@ static apr_uint32_t name_of(const poolstat_board_t *board, const poolstat_option
 /* --pid names the parent, a child that lives or one that did. */
 static int apply_pid(poolstat_board_t *to, poolstat_options_t *options)
 {
-    apr_uint32_t named = options->pid ? name_of(to, options) : 0;
+    apr_uint32_t named = options->pid ? pid_on_board(to, options) : 0;
 
     if (!named || named == header_parent(to)) {
         return -1;
@@ -453,7 +453,7 @@ int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign
     }
     else {
         poolstat_servers_find(&servers, 0, pool);
-        status = choose(to, &servers);
+        status = choose_board(to, &servers);
     }
     status = status < 0 ? open_way(to, foreign) : status;
     if (status >= 0) {

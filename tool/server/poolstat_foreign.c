@@ -23,7 +23,7 @@
 /* As much of the header as all versions share. */
 #define SHARED_HEADER (offsetof(pst_shared_header_t, parent) + sizeof(apr_uint32_t))
 
-static int read_at(int fd, void *to, apr_size_t size, apr_uint64_t at)
+static int read_board_at(int fd, void *to, apr_size_t size, apr_uint64_t at)
 {
     return at <= (apr_uint64_t)INT64_MAX && pread(fd, to, size, (off_t)at) == (ssize_t)size;
 }
@@ -35,7 +35,7 @@ static int bad(const char *what)
 }
 
 /* @return whether it is one of a child's head, and was printed */
-static int print_figure(const char *block, apr_uint32_t head, const pst_shared_descriptor_t *d)
+static int print_foreign_figure(const char *block, apr_uint32_t head, const pst_shared_descriptor_t *d)
 {
     char name[POOLSTAT_TEXT], text[PST_FORMAT_LEN], raw[PST_METRIC_NAME_LEN + 1];
     apr_uint64_t value;
@@ -59,15 +59,15 @@ static int print_figure(const char *block, apr_uint32_t head, const pst_shared_d
     return 1;
 }
 
-static int print_children(int fd, const pst_shared_header_t *header, const pst_shared_descriptor_t *descriptors,
-                          char *block)
+static int print_foreign_children(int fd, const pst_shared_header_t *header, const pst_shared_descriptor_t *descriptors,
+                                  char *block)
 {
     apr_uint32_t shown = 0, lines = 0;
 
     for (apr_uint32_t i = 0; i < header->child_count && !ferror(stdout); i++) {
         apr_uint32_t first[5];      /* owner, generation, level, ready, pid */
 
-        if (!read_at(fd, block, header->child_head, header->header_size + (apr_uint64_t)i * header->child_size)) {
+        if (!read_board_at(fd, block, header->child_head, header->header_size + (apr_uint64_t)i * header->child_size)) {
             return bad("blocks");
         }
         memcpy(first, block, sizeof(first));
@@ -80,7 +80,7 @@ static int print_children(int fd, const pst_shared_header_t *header, const pst_s
         }
         printf("%sChild %u, generation %u\n", shown++ ? "\n" : "", (unsigned)first[0], (unsigned)first[1]);
         for (apr_uint32_t d = 0; d < header->descriptor_count; d++) {
-            lines += (apr_uint32_t)print_figure(block, header->child_head, &descriptors[d]);
+            lines += (apr_uint32_t)print_foreign_figure(block, header->child_head, &descriptors[d]);
         }
     }
     if (!shown && !ferror(stdout)) {
@@ -89,7 +89,7 @@ static int print_children(int fd, const pst_shared_header_t *header, const pst_s
     return ferror(stdout) ? POOLSTAT_FAILED : POOLSTAT_OK;
 }
 
-static int print_board(int fd)
+static int print_foreign(int fd)
 {
     pst_shared_header_t header;
     pst_shared_descriptor_t *descriptors = NULL;
@@ -97,7 +97,7 @@ static int print_board(int fd)
     int status = POOLSTAT_FAILED;
 
     memset(&header, 0, sizeof(header));
-    if (!read_at(fd, &header, SHARED_HEADER, 0) || !header.child_count || header.child_count > MAX_BLOCKS
+    if (!read_board_at(fd, &header, SHARED_HEADER, 0) || !header.child_count || header.child_count > MAX_BLOCKS
         || header.child_head < sizeof(apr_uint32_t) * 8 || header.child_head > 1u << 20
         || header.child_head > header.child_size || !header.descriptor_count
         || header.descriptor_count > MAX_DESCRIPTORS) {
@@ -108,8 +108,8 @@ static int print_board(int fd)
     descriptors = calloc(header.descriptor_count, sizeof(*descriptors));
     block = calloc(1, header.child_head);
     if (descriptors && block) {
-        status = read_at(fd, descriptors, header.descriptor_count * sizeof(*descriptors), header.descriptor_at)
-                     ? print_children(fd, &header, descriptors, block) : bad("descriptors");
+        status = read_board_at(fd, descriptors, header.descriptor_count * sizeof(*descriptors), header.descriptor_at)
+                     ? print_foreign_children(fd, &header, descriptors, block) : bad("descriptors");
     }
     free(descriptors);
     free(block);
@@ -118,5 +118,5 @@ static int print_board(int fd)
 
 int poolstat_foreign(const poolstat_board_t *board)
 {
-    return print_board(board->foreign);
+    return print_foreign(board->foreign);
 }

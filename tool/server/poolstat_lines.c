@@ -57,7 +57,7 @@ int poolstat_lines_can(void)
 }
 
 /* @return 1: it is the build that is meant, or has no build id to tell */
-static int is_same(poolstat_lines_t *lines, apr_uint64_t id)
+static int is_same_build(poolstat_lines_t *lines, apr_uint64_t id)
 {
     const unsigned char *bits;
     GElf_Addr at;
@@ -88,7 +88,7 @@ poolstat_lines_t *poolstat_lines_open(int fd, const char *path, apr_uint64_t id,
     if (!lines->module) {
         close(fd);
     }
-    else if (is_same(lines, id)) {
+    else if (is_same_build(lines, id)) {
         dw.dwfl_module_info(lines->module, NULL, &lines->bias, NULL, NULL, NULL, NULL, NULL);
         return lines;
     }

@@ -49,7 +49,7 @@ const char *poolstat_state(const poolstat_board_t *board, const pst_shared_child
     }
 }
 
-static void mark(pst_snapshot_t *snapshot, const poolstat_board_t *board)
+static void mark_foreign(pst_snapshot_t *snapshot, const poolstat_board_t *board)
 {
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         pst_child_row_t *child = &snapshot->children[i];
@@ -91,7 +91,7 @@ apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *boa
     if (rv == APR_SUCCESS) {
         snapshot->server_gone = board->is_gone;
         if (snapshot->gone) {
-            mark(snapshot, board);
+            mark_foreign(snapshot, board);
         }
         rv = poolstat_whole(board);     /* what was cut under us was read as zeros */
     }

@@ -29,7 +29,7 @@ typedef struct objects_t {
     pst_object_elsewhere_t elsewhere;
 } objects_t;
 
-static apr_time_t begin(objects_t *objects)
+static apr_time_t begin_objects(objects_t *objects)
 {
     apr_time_t now = apr_time_now();
 
@@ -40,13 +40,13 @@ static apr_time_t begin(objects_t *objects)
     return now;
 }
 
-static void end(objects_t *objects, apr_time_t began)
+static void end_objects(objects_t *objects, apr_time_t began)
 {
     objects->ended = apr_time_now();
     objects->left -= objects->ended - began;
 }
 
-static const pst_loaded_t *object_of(objects_t *objects, apr_uint64_t id)
+static const pst_loaded_t *find_loaded(objects_t *objects, apr_uint64_t id)
 {
     for (apr_size_t i = 0; i < KNOWN; i++) {
         if (i == objects->count) {
@@ -68,10 +68,10 @@ static const pst_loaded_t *object_of(objects_t *objects, apr_uint64_t id)
 
 static int base_of(void *baton, apr_uint64_t id, apr_uintptr_t *base)
 {
-    apr_time_t began = begin(baton);
-    const pst_loaded_t *loaded = object_of(baton, id);
+    apr_time_t began = begin_objects(baton);
+    const pst_loaded_t *loaded = find_loaded(baton, id);
 
-    end(baton, began);
+    end_objects(baton, began);
     *base = loaded ? loaded->base : 0;
     return loaded != NULL;
 }
@@ -80,22 +80,22 @@ static int base_of(void *baton, apr_uint64_t id, apr_uintptr_t *base)
 static const char *path_of(void *baton, apr_uint64_t id)
 {
     objects_t *objects = baton;
-    apr_time_t began = begin(objects);
-    const pst_loaded_t *loaded = object_of(objects, id);
+    apr_time_t began = begin_objects(objects);
+    const pst_loaded_t *loaded = find_loaded(objects, id);
 
-    end(objects, began);
+    end_objects(objects, began);
     return loaded ? apr_psprintf(objects->pool, "/proc/%ld/root%s", (long)objects->remote->pid, loaded->path) : NULL;
 }
 
 static const char *symbol_of(void *baton, apr_uint64_t id, apr_uint64_t offset, apr_uint64_t *into)
 {
     objects_t *objects = baton;
-    apr_time_t began = begin(objects);
-    const pst_loaded_t *loaded = object_of(objects, id);
+    apr_time_t began = begin_objects(objects);
+    const pst_loaded_t *loaded = find_loaded(objects, id);
     pst_symbol_t symbol;
     int lies = loaded && pst_symbols_at(objects->symbols, loaded->base + (apr_uintptr_t)offset, &symbol);
 
-    end(objects, began);
+    end_objects(objects, began);
     if (!lies || symbol.object != loaded || !symbol.function || !symbol.exported) {
         return NULL;
     }

@@ -57,7 +57,7 @@ static void add_user(poolstat_server_t *server, apr_uint32_t pid, apr_pool_t *po
     }
 }
 
-static int by_number(const void *one, const void *two)
+static int by_server_pid(const void *one, const void *two)
 {
     const poolstat_pid_t *a = one, *b = two;
 
@@ -97,7 +97,7 @@ static int read_magic(const char *path, int is_link, poolstat_server_t *server)
  * Is the file a board, and how is it opened?  Its mapping leads to it for sure, but only root may go there, and only
  * while the process lives: what is there by its name, as we or the process see it, is found again after a restart.
  */
-static int look_at(poolstat_server_t *server, apr_uint32_t pid, const char *range)
+static int look_at_file(poolstat_server_t *server, apr_uint32_t pid, const char *range)
 {
     int found, by_name = -1;
     char way[sizeof(server->way)];
@@ -149,7 +149,7 @@ static void add_server(poolstat_servers_t *servers, const poolstat_server_t *fou
 
 /* One line of a process's maps: "from-to rw-s offset major:minor inode   path". @return how many files were looked
  * at */
-static unsigned take_line(poolstat_servers_t *servers, apr_uint32_t pid, char *line)
+static unsigned take_maps_line(poolstat_servers_t *servers, apr_uint32_t pid, char *line)
 {
     static poolstat_server_t found;         /* the command has one thread */
     unsigned device_major, device_minor;
@@ -173,7 +173,7 @@ static unsigned take_line(poolstat_servers_t *servers, apr_uint32_t pid, char *l
     found.inode = (ino_t)inode;
     apr_cpystrn(found.path, line + at, sizeof(found.path));
     found.path[pst_file_name(found.path, &found.is_deleted)] = '\0';
-    if (look_at(&found, pid, line)) {       /* what is none would fill the table */
+    if (look_at_file(&found, pid, line)) {       /* what is none would fill the table */
         add_server(servers, &found, pid);
     }
     return 1;
@@ -203,7 +203,7 @@ static void take_process(poolstat_servers_t *servers, apr_uint32_t pid)
     }
     errno = 0;
     while (looks < MAX_LOOKS && in_time(servers) && getline(&line, &size, maps) > 0) {
-        looks += take_line(servers, pid, line);
+        looks += take_maps_line(servers, pid, line);
         errno = 0;
     }
     servers->refused += errno == EACCES || errno == EPERM;
@@ -213,7 +213,7 @@ static void take_process(poolstat_servers_t *servers, apr_uint32_t pid)
 
 /* ---- many ---- */
 
-static void begin(poolstat_servers_t *servers, apr_pool_t *pool)
+static void begin_servers(poolstat_servers_t *servers, apr_pool_t *pool)
 {
     memset(servers, 0, sizeof(*servers));
     servers->pool = pool;
@@ -224,7 +224,7 @@ static void begin(poolstat_servers_t *servers, apr_pool_t *pool)
 static void take_pids(poolstat_servers_t *servers, poolstat_pids_t *all)
 {
     if (all->count) {
-        qsort(all->at, all->count, sizeof(*all->at), by_number);
+        qsort(all->at, all->count, sizeof(*all->at), by_server_pid);
     }
     for (unsigned i = 0; i < all->count && in_time(servers); i++) {
         if (all->at[i].pid && (!i || all->at[i].pid != all->at[i - 1].pid)) {
@@ -238,7 +238,7 @@ void poolstat_servers_find(poolstat_servers_t *servers, apr_uint32_t only, apr_p
     poolstat_pids_t all = { NULL, 0, 0 };
     DIR *proc;
 
-    begin(servers, pool);
+    begin_servers(servers, pool);
     if (only) {
         take_process(servers, only);
         return;
@@ -262,7 +262,7 @@ void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *boar
 {
     poolstat_pids_t named = { NULL, 0, 0 };
 
-    begin(servers, pool);
+    begin_servers(servers, pool);
     add_pid(&named, __atomic_load_n(&pst_board_header(board)->parent, __ATOMIC_RELAXED), 0, pool);
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         add_pid(&named, __atomic_load_n(&pst_board_child(board, i)->pid, __ATOMIC_RELAXED), 0, pool);
@@ -276,7 +276,7 @@ void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *boar
 /* ---- told ---- */
 
 /* What --pid takes for it. */
-static apr_uint32_t pid_of(const poolstat_server_t *server)
+static apr_uint32_t server_pid(const poolstat_server_t *server)
 {
     for (unsigned i = 0; i < server->users.count; i++) {
         if (server->users.at[i].named == server->parent) {
@@ -295,11 +295,11 @@ void poolstat_servers_list(const poolstat_servers_t *servers)
         if (server->is_deleted || !server->users.count) {
             continue;
         }
-        poolstat_process_ports(ports, sizeof(ports), pid_of(server));
-        poolstat_say("  --pid %-8u %s's%s%s, %u processes since %s, %s", (unsigned)pid_of(server),
+        poolstat_process_ports(ports, sizeof(ports), server_pid(server));
+        poolstat_say("  --pid %-8u %s's%s%s, %u processes since %s, %s", (unsigned)server_pid(server),
                      poolstat_user(user, sizeof(user), server->owner),
                      *ports ? strchr(ports, ',') ? ", ports " : ", port " : "", ports, server->users.count,
-                     pst_format_time(since, poolstat_process_start(pid_of(server))),
+                     pst_format_time(since, poolstat_process_start(server_pid(server))),
                      poolstat_text(name, sizeof(name), server->path));
     }
 }
@@ -314,9 +314,9 @@ void poolstat_servers_say_others(const poolstat_servers_t *servers)
         const poolstat_server_t *server = servers->at[i];
 
         if (!server->is_ours && server->users.count) {
-            used +=
-                (apr_size_t)apr_snprintf(text + used, sizeof(text) - used, "%s%s's (--pid %u)", count++ ? ", " : "",
-                                         poolstat_user(user, sizeof(user), server->owner), (unsigned)pid_of(server));
+            used += (apr_size_t)apr_snprintf(text + used, sizeof(text) - used, "%s%s's (--pid %u)", count++ ? ", " : "",
+                                             poolstat_user(user, sizeof(user), server->owner),
+                                             (unsigned)server_pid(server));
         }
     }
     if (count) {

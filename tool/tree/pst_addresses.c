@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static apr_size_t slot_of(const pst_addresses_t *set, uintptr_t at)
+static apr_size_t address_place(const pst_addresses_t *set, uintptr_t at)
 {
     apr_size_t i = (apr_size_t)((uint64_t)at * 0x9e3779b97f4a7c15u >> 16) & (set->size - 1);
 
@@ -23,7 +23,7 @@ uint32_t pst_addresses_get(const pst_addresses_t *set, uintptr_t at)
     if (!set->size || !at) {
         return PST_NO_NUMBER;
     }
-    i = slot_of(set, at);
+    i = address_place(set, at);
     return set->slots[i].at ? set->slots[i].number : PST_NO_NUMBER;
 }
 
@@ -38,7 +38,7 @@ static int grow(pst_addresses_t *set)
     }
     for (i = 0; i < set->size; i++) {
         if (set->slots[i].at) {
-            larger.slots[slot_of(&larger, set->slots[i].at)] = set->slots[i];
+            larger.slots[address_place(&larger, set->slots[i].at)] = set->slots[i];
         }
     }
     free(set->slots);
@@ -53,7 +53,7 @@ int pst_addresses_set(pst_addresses_t *set, uintptr_t at, uint32_t number)
     if (!at || (set->count * 4 >= set->size * 3 && !grow(set))) {
         return 0;
     }
-    i = slot_of(set, at);
+    i = address_place(set, at);
     set->count += set->slots[i].at ? 0 : 1;
     set->slots[i].at = at;
     set->slots[i].number = number;

@@ -55,7 +55,7 @@ static int head_at(walk_t *walk, uintptr_t at, uintptr_t head[2])
 }
 
 /* The nodes that lie in one chunk. @return the index of the first behind it */
-static uint32_t judge(walk_t *walk, uint32_t i, uintptr_t at, uintptr_t size, int in_use)
+static uint32_t judge_chunk(walk_t *walk, uint32_t i, uintptr_t at, uintptr_t size, int in_use)
 {
     for (; i < walk->count && walk->found[i].at < at + size; i++) {
         pst_found_t *found = &walk->found[i];
@@ -79,7 +79,7 @@ static int go(walk_t *walk, uintptr_t first)
         }
         size = head[1] & ~(uintptr_t)FLAGS;
         if (at != first) {
-            i = judge(walk, i, before, at - before, (head[1] & IN_USE) != 0);
+            i = judge_chunk(walk, i, before, at - before, (head[1] & IN_USE) != 0);
         }
         if (size < LEAST || size % ALIGN || size > walk->end - at || head[1] & MAPPED) {
             break;
@@ -92,7 +92,7 @@ static int go(walk_t *walk, uintptr_t first)
     if (before == 0 || walk->end - at >= PAGE) {
         return 0;
     }
-    judge(walk, i, before, walk->end - before, 0);
+    judge_chunk(walk, i, before, walk->end - before, 0);
     return 1;
 }
 
@@ -111,7 +111,7 @@ static int go_anywhere(walk_t *walk, uintptr_t from, uintptr_t to)
     return 0;
 }
 
-static void forget(walk_t *walk)
+static void forget_chunks(walk_t *walk)
 {
     uint32_t i;
 
@@ -120,19 +120,19 @@ static void forget(walk_t *walk)
     }
 }
 
-static void judge_heap(walk_t *walk, int is_first, int is_main)
+static void judge_heap_chunks(walk_t *walk, int is_first, int is_main)
 {
     unsigned tries;
     int done = 0;
 
     for (tries = 0; walk->count && tries < TRIES && !done; tries++) {
-        forget(walk);
+        forget_chunks(walk);
         done = is_main    ? go(walk, walk->from)
                : is_first ? go_anywhere(walk, walk->from + 1024, walk->from + PAGE)
                           : go_anywhere(walk, walk->from + HEAP_HEAD * WORD, walk->from + 128);
     }
     if (!done) {
-        forget(walk);
+        forget_chunks(walk);
     }
 }
 
@@ -150,7 +150,7 @@ static int is_mapped(pst_remote_t *remote, const pst_found_t *found)
 }
 
 /* Is there a heap of another arena at this multiple of 64 MB? @param end set, where what is used of it ends */
-static int is_heap(pst_remote_t *remote, uintptr_t at, uintptr_t *end, int *is_first)
+static int is_heap_at(pst_remote_t *remote, uintptr_t at, uintptr_t *end, int *is_first)
 {
     uintptr_t head[HEAP_HEAD];
 
@@ -200,12 +200,12 @@ static uint32_t judge_some(walk_t *walk, pst_found_t *found, uint32_t count, uin
     if (is_main) {
         main_arena(walk, range);
     }
-    if ((is_main || is_heap(walk->remote, walk->from, &walk->end, &is_first)) && found->at < walk->end
+    if ((is_main || is_heap_at(walk->remote, walk->from, &walk->end, &is_first)) && found->at < walk->end
         && *walked < MOST) {
         walk->found = found;
         walk->count = before(found, count, walk->end);
         *walked += walk->end - walk->from;
-        judge_heap(walk, is_first, is_main);
+        judge_heap_chunks(walk, is_first, is_main);
         return walk->count;
     }
     found->state = is_mapped(walk->remote, found) ? PST_FOUND_LIVE : PST_FOUND_UNKNOWN;

@@ -44,7 +44,7 @@ void pst_forest_free(pst_forest_t *forest)
 }
 
 /* Room for one more. @return 0 if there is no memory */
-static int make_room(void *array, uint32_t count, uint32_t *room, size_t size)
+static int grow_array(void *array, uint32_t count, uint32_t *room, size_t size)
 {
     void **at = array, *more;
     uint32_t wanted = *room ? *room * 2 : 256;
@@ -70,7 +70,7 @@ int pst_forest_add_root(pst_forest_t *forest, uintptr_t at)
             return 0;
         }
     }
-    if (!make_room(&forest->roots, forest->root_count, &forest->root_room, sizeof(forest->roots[0]))) {
+    if (!grow_array(&forest->roots, forest->root_count, &forest->root_room, sizeof(forest->roots[0]))) {
         forest->no_memory = 1;
         return 0;
     }
@@ -120,12 +120,12 @@ typedef struct {
     uint32_t count, room;
 } visits_t;
 
-static void push(pst_forest_t *forest, visits_t *visits, uintptr_t at, uint32_t parent)
+static void push_visit(pst_forest_t *forest, visits_t *visits, uintptr_t at, uint32_t parent)
 {
     if (!at) {
         return;
     }
-    if (!make_room(&visits->at, visits->count, &visits->room, sizeof(visits->at[0]))) {
+    if (!grow_array(&visits->at, visits->count, &visits->room, sizeof(visits->at[0]))) {
         forest->no_memory = 1;
         return;
     }
@@ -144,7 +144,7 @@ static uint32_t entry_of(pst_forest_t *forest, uintptr_t at)
         forest->cut = 1;
         return PST_NONE;
     }
-    if (!make_room(&forest->pools, forest->pool_count, &room, sizeof(forest->pools[0]))
+    if (!grow_array(&forest->pools, forest->pool_count, &room, sizeof(forest->pools[0]))
         || !pst_addresses_set(&forest->known, at, forest->pool_count)) {
         forest->pool_room = room;
         forest->no_memory = 1;
@@ -221,7 +221,7 @@ static void follow_links(pst_forest_t *forest)
     forest->count = 0;
     forest->cut = 0;
     for (i = forest->root_count; i-- > 0;) {
-        push(forest, &visits, forest->roots[i], PST_NONE);
+        push_visit(forest, &visits, forest->roots[i], PST_NONE);
     }
     while (visits.count > 0 && !forest->remote->late && !forest->remote->gone && !forest->no_memory) {
         to = visits.at[--visits.count];
@@ -230,9 +230,9 @@ static void follow_links(pst_forest_t *forest)
             const pst_tree_pool_t *pool = &forest->pools[forest->order[before]];
 
             if (to.parent != PST_NONE) {
-                push(forest, &visits, (uintptr_t)pool->copy.pool.sibling, to.parent);
+                push_visit(forest, &visits, (uintptr_t)pool->copy.pool.sibling, to.parent);
             }
-            push(forest, &visits, (uintptr_t)pool->copy.pool.child, forest->order[before]);
+            push_visit(forest, &visits, (uintptr_t)pool->copy.pool.child, forest->order[before]);
         }
         else if (to.parent != PST_NONE) {
             forest->pools[to.parent].flags |= PST_POOL_TORN;
@@ -271,8 +271,8 @@ static void read_allocator(pst_forest_t *forest, pst_tree_allocator_t *allocator
                 allocator->flags |= PST_POOL_TORN;
                 break;
             }
-            if (budget-- == 0 || !make_room(&allocator->nodes, allocator->node_count, &allocator->node_room,
-                                            sizeof(allocator->nodes[0]))) {
+            if (budget-- == 0 || !grow_array(&allocator->nodes, allocator->node_count, &allocator->node_room,
+                                             sizeof(allocator->nodes[0]))) {
                 allocator->flags |= PST_POOL_CUT;
                 return;
             }
@@ -302,7 +302,7 @@ static void read_allocators(pst_forest_t *forest)
                 forest->cut = 1;
                 continue;
             }
-            if (!make_room(&forest->allocators, k, &forest->allocator_room, sizeof(forest->allocators[0]))
+            if (!grow_array(&forest->allocators, k, &forest->allocator_room, sizeof(forest->allocators[0]))
                 || !pst_addresses_set(&forest->known_allocators, at, k)) {
                 forest->no_memory = 1;
                 return;
@@ -443,7 +443,7 @@ void pst_forest_read(pst_forest_t *forest)
     }
 }
 
-static void add(pst_tree_sum_t *to, const pst_tree_sum_t *what)
+static void add_sum(pst_tree_sum_t *to, const pst_tree_sum_t *what)
 {
     to->pools += what->pools;
     to->nodes += what->nodes;
@@ -463,7 +463,7 @@ void pst_forest_sum(pst_forest_t *forest)
         const pst_tree_pool_t *pool = &forest->pools[forest->order[i]];
 
         if (pool->parent != PST_NONE) {
-            add(&forest->pools[pool->parent].all, &pool->all);
+            add_sum(&forest->pools[pool->parent].all, &pool->all);
         }
     }
 }

@@ -217,7 +217,7 @@ static void read_processes(pst_forest_t *forest, pst_tree_pool_t *pool, const wi
     }
 }
 
-static void read_tag(pst_forest_t *forest, pst_tree_pool_t *pool)
+static void read_pool_tag(pst_forest_t *forest, pst_tree_pool_t *pool)
 {
     uintptr_t at = (uintptr_t)pool->copy.pool.tag;
 
@@ -252,7 +252,7 @@ static int read_once(pst_forest_t *forest, pst_tree_pool_t *pool)
     read_cleanups(forest, pool, &window, (uintptr_t)pool->copy.pool.pre_cleanups, PST_RESOURCE_PRE_CLEANUP);
     read_cleanups(forest, pool, &window, (uintptr_t)pool->copy.pool.cleanups, PST_RESOURCE_CLEANUP);
     read_processes(forest, pool, &window);
-    read_tag(forest, pool);
+    read_pool_tag(forest, pool);
     return 1;
 }
 

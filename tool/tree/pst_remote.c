@@ -26,7 +26,7 @@
 #define MAX_PATHS   (16u << 20)             /* bytes of their names; those beyond have none */
 
 /* As much of a file of a process as there is room for. @return whether there is such a file */
-static int read_file(apr_uint32_t pid, const char *name, char *text, apr_size_t size)
+static int read_small_of(apr_uint32_t pid, const char *name, char *text, apr_size_t size)
 {
     int fd = pst_proc_open_of(pid, name);
 
@@ -36,7 +36,7 @@ static int read_file(apr_uint32_t pid, const char *name, char *text, apr_size_t 
 
 const char *pst_remote_stat(apr_uint32_t pid, char *text, apr_size_t size)
 {
-    const char *end = read_file(pid, "stat", text, size) ? strrchr(text, ')') : NULL;
+    const char *end = read_small_of(pid, "stat", text, size) ? strrchr(text, ')') : NULL;
 
     return end && end[1] == ' ' && end[2] ? end + 2 : NULL;
 }
@@ -68,7 +68,7 @@ int pst_remote_alive(pst_remote_t *remote)
 }
 
 /* One line of maps. @param left bytes that its name may take, and those after it. @return 0 if it is none */
-static int parse(pst_range_t *range, char *line, apr_size_t *left, apr_pool_t *pool)
+static int parse_maps_line(pst_range_t *range, char *line, apr_size_t *left, apr_pool_t *pool)
 {
     unsigned major, minor;
     uint64_t from, to;
@@ -124,14 +124,15 @@ apr_status_t pst_remote_look(pst_remote_t *remote)
             }
             remote->ranges = more;
         }
-        remote->range_count += parse(&remote->ranges[remote->range_count], line, &left, remote->maps_pool) ? 1 : 0;
+        remote->range_count +=
+            parse_maps_line(&remote->ranges[remote->range_count], line, &left, remote->maps_pool) ? 1 : 0;
     }
     free(line);
     fclose(in);
     return remote->range_count ? APR_SUCCESS : APR_ENOENT;
 }
 
-static const pst_range_t *search(const pst_remote_t *remote, uintptr_t at)
+static const pst_range_t *search_ranges(const pst_remote_t *remote, uintptr_t at)
 {
     apr_size_t low = 0, high = remote->range_count;
 
@@ -156,7 +157,7 @@ static const pst_range_t *search(const pst_remote_t *remote, uintptr_t at)
  * where it grew after a fork. */
 static int covers(const pst_remote_t *remote, uintptr_t at, apr_size_t size, int is_private)
 {
-    const pst_range_t *range = search(remote, at), *end = remote->ranges + remote->range_count;
+    const pst_range_t *range = search_ranges(remote, at), *end = remote->ranges + remote->range_count;
     uintptr_t last = at + size;
 
     if (!range || !size || last < at) {
@@ -184,9 +185,9 @@ static int look_again(pst_remote_t *remote, uintptr_t at)
 
 const pst_range_t *pst_remote_range(pst_remote_t *remote, uintptr_t at)
 {
-    const pst_range_t *range = search(remote, at);
+    const pst_range_t *range = search_ranges(remote, at);
 
-    return range || !look_again(remote, at) ? range : search(remote, at);
+    return range || !look_again(remote, at) ? range : search_ranges(remote, at);
 }
 
 int pst_remote_is_readable(pst_remote_t *remote, uintptr_t at, apr_size_t size)
@@ -208,7 +209,8 @@ int pst_remote_in_time(pst_remote_t *remote)
 }
 
 /* @return bytes read from the start of the pieces on */
-static apr_size_t copy(pst_remote_t *remote, const struct iovec *to, const struct iovec *from, unsigned long count)
+static apr_size_t copy_pieces(pst_remote_t *remote, const struct iovec *to, const struct iovec *from,
+                              unsigned long count)
 {
     ssize_t done = process_vm_readv(remote->pid, to, count, from, count, 0);
 
@@ -229,7 +231,7 @@ int pst_remote_read(pst_remote_t *remote, uintptr_t at, void *to, apr_size_t siz
     struct iovec into = { to, size }, from = { (void *)at, size };
 
     return !remote->gone && pst_remote_in_time(remote) && pst_remote_is_readable(remote, at, size)
-           && copy(remote, &into, &from, 1) == size;
+           && copy_pieces(remote, &into, &from, 1) == size;
 }
 
 /* The kernel stops at the first piece that it cannot read: what comes after is asked for again. */
@@ -248,7 +250,7 @@ void pst_remote_read_many(pst_remote_t *remote, pst_piece_read_t *pieces, apr_si
             from[i].iov_base = (void *)pieces[next + i].at;
             to[i].iov_len = from[i].iov_len = pieces[next + i].size;
         }
-        done = copy(remote, to, from, n);
+        done = copy_pieces(remote, to, from, n);
         for (i = 0; i < n && done >= pieces[next].size; i++, next++) {
             done -= pieces[next].size;
             pieces[next].done = 1;
@@ -289,7 +291,7 @@ apr_uint32_t pst_remote_own_id(apr_uint32_t pid)
     char text[8192], *line, *end;
     apr_uint32_t own = pid;
 
-    line = read_file(pid, "status", text, sizeof(text)) ? strstr(text, "\nNSpid:") : NULL;
+    line = read_small_of(pid, "status", text, sizeof(text)) ? strstr(text, "\nNSpid:") : NULL;
     for (line = line ? line + sizeof("\nNSpid:") - 1 : NULL; line && *line == '\t'; line = end) {
         unsigned long number = strtoul(line + 1, &end, 10);
 

@@ -35,7 +35,7 @@ struct pst_resources_t {
     int             same_apr, handles;
 };
 
-static apr_status_t forget(void *data)
+static apr_status_t forget_functions(void *data)
 {
     pst_addresses_free(&((pst_resources_t *)data)->known);
     return APR_SUCCESS;
@@ -44,7 +44,7 @@ static apr_status_t forget(void *data)
 /* -- functions ------------------------------------------------------------- */
 
 /* @return valid until the next one is asked for */
-static const function_t *remember(pst_resources_t *resources, uintptr_t at, const function_t *function)
+static const function_t *remember_function(pst_resources_t *resources, uintptr_t at, const function_t *function)
 {
     uint32_t i = resources->count;
 
@@ -100,11 +100,11 @@ static const function_t *function_at(pst_resources_t *resources, uintptr_t at)
             function.function = place(resources, &symbol);
         }
     }
-    return remember(resources, at, &function);
+    return remember_function(resources, at, &function);
 }
 
 /* Each specimen's function, as an object and an offset here, is looked for in the same object there. */
-static void learn(pst_resources_t *resources, apr_pool_t *pool)
+static void learn_functions(pst_resources_t *resources, apr_pool_t *pool)
 {
     const pst_specimen_t *specimen;
     const pst_loaded_t *there;
@@ -132,7 +132,7 @@ static void learn(pst_resources_t *resources, apr_pool_t *pool)
             function_t function = { specimen->word, specimen->function, there->name, specimen->thing };
 
             resources->same_apr = 1;
-            remember(resources, there->base + here.offset, &function);
+            remember_function(resources, there->base + here.offset, &function);
         }
     }
     at = 0;
@@ -140,7 +140,7 @@ static void learn(pst_resources_t *resources, apr_pool_t *pool)
         && (there = pst_symbols_same(resources->symbols, here.object)) != NULL) {
         function_t function = { "cleanup", "apr_pool_cleanup_null", there->name, PST_THING_OTHER };
 
-        remember(resources, there->base + here.offset, &function);
+        remember_function(resources, there->base + here.offset, &function);
     }
 }
 
@@ -152,9 +152,9 @@ pst_resources_t *pst_resources_learn(pst_remote_t *remote, pst_symbols_t *symbol
     resources->remote = remote;
     resources->symbols = symbols;
     resources->pool = pool;
-    apr_pool_cleanup_register(pool, resources, forget, apr_pool_cleanup_null);
+    apr_pool_cleanup_register(pool, resources, forget_functions, apr_pool_cleanup_null);
     resources->handles = pst_apr_prove_handles(pool, &why) == APR_SUCCESS;
-    learn(resources, pool);
+    learn_functions(resources, pool);
     return resources;
 }
 
@@ -198,7 +198,7 @@ static void tell_file(pst_resources_t *resources, const pst_tree_pool_t *pool, u
 }
 
 /* "127.0.0.1:80", "[::1]:80", "unix"; "" for none */
-static void address_of(pst_resources_t *resources, uintptr_t at, char *to, size_t size)
+static void put_endpoint(pst_resources_t *resources, uintptr_t at, char *to, size_t size)
 {
     apr_sockaddr_t address;
     char text[INET6_ADDRSTRLEN] = "";
@@ -243,8 +243,8 @@ static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool,
         return;
     }
     name->fd = socket.fd;
-    address_of(resources, (uintptr_t)socket.local, local, sizeof(local));
-    address_of(resources, (uintptr_t)socket.remote, remote, sizeof(remote));
+    put_endpoint(resources, (uintptr_t)socket.local, local, sizeof(local));
+    put_endpoint(resources, (uintptr_t)socket.remote, remote, sizeof(remote));
     if (is_unset(local)) {
         local[0] = '\0';
     }

@@ -31,7 +31,7 @@ typedef struct {
     apr_time_t    until;
 } look_t;
 
-static void take(look_t *look, uintptr_t at, const pst_pool_copy_t *copy)
+static void take_found(look_t *look, uintptr_t at, const pst_pool_copy_t *copy)
 {
     pst_search_t *search = look->search;
     uintptr_t end = (uintptr_t)copy->node.endp, avail = (uintptr_t)copy->node.first_avail;
@@ -86,7 +86,7 @@ static void look_at_waiting(look_t *look)
     for (i = 0; pieces && bytes && i < look->count; i++) {
         for (offset = 0; pieces[i].done && offset < PAGE; offset += look->stride) {
             memcpy(&copy, bytes + i * size + offset, sizeof(copy));
-            take(look, look->waiting[i] + offset, &copy);
+            take_found(look, look->waiting[i] + offset, &copy);
         }
     }
     look->search->pages += look->count;
@@ -127,7 +127,7 @@ static void look_at_range(look_t *look, uintptr_t from, uintptr_t to)
     }
 }
 
-static int by_address(const void *one, const void *two)
+static int by_pool_address(const void *one, const void *two)
 {
     const pst_found_t *a = one, *b = two;
 
@@ -186,7 +186,7 @@ void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search)
         search->cut = 1;
     }
     if (search->count) {
-        qsort(search->found, search->count, sizeof(search->found[0]), by_address);
+        qsort(search->found, search->count, sizeof(search->found[0]), by_pool_address);
     }
     if (look.stride != PAGE) {
         pst_chunks_judge(remote, search);

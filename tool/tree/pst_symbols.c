@@ -70,7 +70,7 @@ typedef struct {
     unsigned section_count;
 } elf_t;
 
-static int read_at(const elf_t *elf, uint64_t offset, void *to, uint64_t size)
+static int read_elf_at(const elf_t *elf, uint64_t offset, void *to, uint64_t size)
 {
     return offset <= elf->size && size <= elf->size - offset
            && pread(elf->fd, to, size, (off_t)offset) == (ssize_t)size;
@@ -95,7 +95,7 @@ static char *table(pst_symbols_t *symbols, object_t *object, const elf_t *elf, c
     for (done = 0; done < size; done += piece) {
         piece = size - done < PIECE ? size - done : PIECE;
         if (!pst_remote_in_time(symbols->remote) || section->sh_offset > elf->size - done
-            || !read_at(elf, section->sh_offset + done, to + done, piece)) {
+            || !read_elf_at(elf, section->sh_offset + done, to + done, piece)) {
             free(to);
             return NULL;
         }
@@ -105,7 +105,7 @@ static char *table(pst_symbols_t *symbols, object_t *object, const elf_t *elf, c
 }
 
 /* The header and the table of sections. @return 0 if it is no ELF file of this machine's kind */
-static int begin(elf_t *elf)
+static int begin_elf(elf_t *elf)
 {
     struct stat about;
     uint64_t size;
@@ -114,7 +114,7 @@ static int begin(elf_t *elf)
         return 0;
     }
     elf->size = (uint64_t)about.st_size;
-    if (!read_at(elf, 0, &elf->head, sizeof(elf->head)) || memcmp(elf->head.e_ident, ELFMAG, SELFMAG) != 0
+    if (!read_elf_at(elf, 0, &elf->head, sizeof(elf->head)) || memcmp(elf->head.e_ident, ELFMAG, SELFMAG) != 0
         || elf->head.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)) {
         return 0;
     }
@@ -122,12 +122,12 @@ static int begin(elf_t *elf)
         size = (uint64_t)elf->head.e_shnum * sizeof(ElfW(Shdr));
         elf->sections = malloc(size + 1);
         elf->section_count =
-            elf->sections && read_at(elf, elf->head.e_shoff, elf->sections, size) ? elf->head.e_shnum : 0;
+            elf->sections && read_elf_at(elf, elf->head.e_shoff, elf->sections, size) ? elf->head.e_shnum : 0;
     }
     return 1;
 }
 
-static void end(elf_t *elf)
+static void end_elf(elf_t *elf)
 {
     free(elf->sections);
     close(elf->fd);
@@ -250,10 +250,10 @@ static void add_debug_file(pst_symbols_t *symbols, object_t *object)
     snprintf(path + used, sizeof(path) - (size_t)used, ".debug");
     elf.fd = pst_file_open(path, 1, &about);
     if (elf.fd >= 0) {
-        if (begin(&elf)) {
+        if (begin_elf(&elf)) {
             read_names(symbols, object, &elf);
         }
-        end(&elf);
+        end_elf(&elf);
     }
 }
 
@@ -274,7 +274,7 @@ static int by_value(const void *one, const void *two)
  * nowhere else.  By its path, which its user chose, only where that link is closed to us, and only what has its inode's
  * number; of a file that has no name any more, the path is not the name.
  */
-static int open_file(pst_remote_t *remote, const pst_range_t *range)
+static int open_mapped(pst_remote_t *remote, const pst_range_t *range)
 {
     unsigned char mapped[SAME_BYTES], filed[SAME_BYTES];
     struct stat about;
@@ -313,7 +313,7 @@ static int find_base(const elf_t *elf, uintptr_t from, uintptr_t *base)
     unsigned i;
 
     for (i = 0; i < elf->head.e_phnum && elf->head.e_phentsize == sizeof(segment); i++) {
-        if (!read_at(elf, elf->head.e_phoff + i * sizeof(segment), &segment, sizeof(segment))) {
+        if (!read_elf_at(elf, elf->head.e_phoff + i * sizeof(segment), &segment, sizeof(segment))) {
             return 0;
         }
         if (segment.p_type == PT_LOAD && segment.p_offset == 0) {
@@ -387,7 +387,7 @@ static const pst_range_t *first_range(pst_symbols_t *symbols, const object_t *ob
     return NULL;
 }
 
-static void open_object(pst_symbols_t *symbols, object_t *object)
+static void open_symbols(pst_symbols_t *symbols, object_t *object)
 {
     const pst_range_t *range = first_range(symbols, object);
     elf_t elf = { .fd = -1 };
@@ -396,11 +396,11 @@ static void open_object(pst_symbols_t *symbols, object_t *object)
         return;
     }
     object->opened = 1;
-    elf.fd = open_file(symbols->remote, range);
+    elf.fd = open_mapped(symbols->remote, range);
     if (elf.fd < 0) {
         return;
     }
-    if (begin(&elf) && find_base(&elf, range->from, &object->is.base)) {
+    if (begin_elf(&elf) && find_base(&elf, range->from, &object->is.base)) {
         read_notes(symbols, object, &elf);
         read_names(symbols, object, &elf);
         add_debug_file(symbols, object);
@@ -408,7 +408,7 @@ static void open_object(pst_symbols_t *symbols, object_t *object)
             qsort(object->names, object->count, sizeof(object->names[0]), by_value);
         }
     }
-    end(&elf);
+    end_elf(&elf);
 }
 
 static apr_status_t free_names(void *data)
@@ -485,7 +485,7 @@ int pst_symbols_at(pst_symbols_t *symbols, uintptr_t at, pst_symbol_t *symbol)
         object_t *object = symbols->objects[i];
 
         if (object->inode == range->inode && object->device == range->device) {
-            open_object(symbols, object);
+            open_symbols(symbols, object);
             symbol->object = &object->is;
             symbol->offset = at - object->is.base;
             name = name_at(object, symbol->offset);
@@ -505,7 +505,7 @@ const pst_loaded_t *pst_symbols_nth(pst_symbols_t *symbols, apr_size_t i)
     if (i >= symbols->count) {
         return NULL;
     }
-    open_object(symbols, symbols->objects[i]);
+    open_symbols(symbols, symbols->objects[i]);
     return &symbols->objects[i]->is;
 }
 
@@ -523,7 +523,7 @@ const pst_loaded_t *pst_symbols_object(pst_symbols_t *symbols, const char *begin
         object_t *object = symbols->objects[i];
 
         if (*begins ? strncmp(object->is.name, begins, strlen(begins)) == 0 : strcmp(object->is.path, path) == 0) {
-            open_object(symbols, object);
+            open_symbols(symbols, object);
             return &object->is;
         }
     }
@@ -538,7 +538,7 @@ const pst_loaded_t *pst_symbols_same(pst_symbols_t *symbols, const pst_loaded_t 
         object_t *object = symbols->objects[i];
 
         if (strcmp(object->is.name, other->name) == 0) {
-            open_object(symbols, object);
+            open_symbols(symbols, object);
             if (object->is.build_size == other->build_size
                 && memcmp(object->is.build, other->build, other->build_size) == 0) {
                 return &object->is;

@@ -21,7 +21,7 @@
 #define ASKED 2     /* it is asked for itself: with all that hangs on it */
 
 /* A byte per pool: is it listed? Sizes first, then tags, with all that a match lies in. */
-static char *choose(const pst_tree_view_t *view)
+static char *choose_pools(const pst_tree_view_t *view)
 {
     const pst_forest_t *forest = view->forest;
     char *shown = calloc((size_t)forest->pool_count + 1, 1);
@@ -312,15 +312,15 @@ static void put_address(pst_emit_t *emit, const char *key, uintptr_t at)
     pst_emit_text(emit, key, text);
 }
 
-static void put_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint64_t value)
+static void put_tree_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint64_t value)
 {
     pst_emit_figure(emit, pst_metrics[metric].key, metric, value);
 }
 
 static void put_sum(pst_emit_t *emit, const pst_tree_sum_t *sum)
 {
-    put_figure(emit, PST_M_reserved_bytes, sum->reserved);
-    put_figure(emit, PST_M_used_bytes, sum->used);
+    put_tree_figure(emit, PST_M_reserved_bytes, sum->reserved);
+    put_tree_figure(emit, PST_M_used_bytes, sum->used);
     pst_emit_number(emit, "nodes", sum->nodes);
 }
 
@@ -345,7 +345,7 @@ static void put_resource(const pst_tree_view_t *view, pst_emit_t *emit, const ps
         pst_emit_number(emit, "fd", (apr_uint64_t)name.fd);
     }
     if (name.bytes) {
-        put_figure(emit, PST_M_bucket_bytes, name.bytes);
+        put_tree_figure(emit, PST_M_bucket_bytes, name.bytes);
     }
     if (*name.detail) {
         pst_emit_text(emit, "detail", name.detail);
@@ -387,7 +387,7 @@ static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tr
     }
     put_sum(emit, &pool->own);
     pst_emit_object(emit, "subtree");
-    put_figure(emit, PST_M_pools, pool->all.pools);
+    put_tree_figure(emit, PST_M_pools, pool->all.pools);
     put_sum(emit, &pool->all);
     pst_emit_end(emit);
     if (pool->flags) {
@@ -414,10 +414,10 @@ static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     pst_emit_number(emit, "unmanaged_without_record_bytes",
                     not_on_board(holdings, pst_origins_child(view->origins, &child) ? &child : NULL));
     pst_emit_number(emit, "unmanaged_pools", holdings->unmanaged_pools);
-    put_figure(emit, PST_M_reserved_bytes, holdings->tree + holdings->unmanaged);
-    put_figure(emit, PST_M_bucket_bytes, holdings->buckets);
-    put_figure(emit, PST_M_retained_bytes, holdings->retained);
-    put_figure(emit, PST_M_held_bytes, holdings->held);
+    put_tree_figure(emit, PST_M_reserved_bytes, holdings->tree + holdings->unmanaged);
+    put_tree_figure(emit, PST_M_bucket_bytes, holdings->buckets);
+    put_tree_figure(emit, PST_M_retained_bytes, holdings->retained);
+    put_tree_figure(emit, PST_M_held_bytes, holdings->held);
     pst_emit_number(emit, "elsewhere_bytes", holdings->elsewhere);
     pst_emit_number(emit, "elsewhere_nodes", holdings->elsewhere_nodes);
     pst_emit_number(emit, "guessed_bucket_bytes", holdings->guessed);
@@ -429,10 +429,10 @@ static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
     pst_emit_end(emit);
     if (pst_origins_child(view->origins, &child)) {
         pst_emit_object(emit, "board");
-        put_figure(emit, PST_M_reserved_bytes, child.reserved);
-        put_figure(emit, PST_M_bucket_bytes, child.buckets);
-        put_figure(emit, PST_M_retained_bytes, child.retained);
-        put_figure(emit, PST_M_held_bytes, child.held);
+        put_tree_figure(emit, PST_M_reserved_bytes, child.reserved);
+        put_tree_figure(emit, PST_M_bucket_bytes, child.buckets);
+        put_tree_figure(emit, PST_M_retained_bytes, child.retained);
+        put_tree_figure(emit, PST_M_held_bytes, child.held);
         pst_emit_end(emit);
     }
 }
@@ -465,7 +465,7 @@ static void print_programs(const pst_tree_view_t *view, pst_emit_t *emit, const 
 
 apr_status_t pst_tree_view(const pst_tree_view_t *view, pst_emit_t *emit)
 {
-    char *shown = choose(view);
+    char *shown = choose_pools(view);
 
     if (!shown) {
         return APR_ENOMEM;
