@@ -181,12 +181,7 @@ static int path_ends_with(const char *text, const char *end)
 }
 
 typedef enum {
-    SERVE_PAGE,
-    SERVE_JSON,
-    SERVE_HISTORY,
-    SERVE_PROFILE,
-    SERVE_METRICS,
-    SERVE_RELEASE,
+    SERVE_FACE,
     SERVE_FILE,
     SERVE_NOTHING
 } serve_e;
@@ -195,22 +190,29 @@ typedef enum {
 typedef struct address_t {
     const char *path;
     serve_e serve;
-    const char *type;           /* of a file */
+    const char *type;           /* NULL: it depends on what the request asks for */
+    pst_face_e face;
     const pst_piece_t *file;
     const char *tag;
 } address_t;
 
-static const address_t the_page = { "/", SERVE_PAGE, NULL, NULL, NULL };
-static const address_t nothing = { "", SERVE_NOTHING, NULL, NULL, NULL };
+#define IS_HTML "text/html; charset=utf-8"
+#define IS_TEXT "text/plain; charset=utf-8"
+#define IS_JSON "application/json"
+
+static const address_t the_page = { "/", SERVE_FACE, IS_HTML, PST_FACE_PAGE, NULL, NULL };
+static const address_t nothing = { "", SERVE_NOTHING, NULL, PST_FACE_PAGE, NULL, NULL };
 static const address_t addresses[] = {
-    { "/json", SERVE_JSON, NULL, NULL, NULL },
-    { "/history", SERVE_HISTORY, NULL, NULL, NULL },
-    { "/profile", SERVE_PROFILE, NULL, NULL, NULL },
-    { "/metrics", SERVE_METRICS, NULL, NULL, NULL },
-    { "/release", SERVE_RELEASE, NULL, NULL, NULL },
-    { "/style.css", SERVE_FILE, "text/css; charset=utf-8", &pst_web_style_css, pst_web_style_css_tag },
-    { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_chart_js, pst_web_chart_js_tag },
-    { "/dygraph.js", SERVE_FILE, "text/javascript; charset=utf-8", &pst_web_dygraph_min_js, pst_web_dygraph_min_js_tag }
+    { "/json", SERVE_FACE, IS_JSON, PST_FACE_JSON, NULL, NULL },
+    { "/history", SERVE_FACE, IS_JSON, PST_FACE_HISTORY, NULL, NULL },
+    { "/profile", SERVE_FACE, IS_TEXT, PST_FACE_PROFILE, NULL, NULL },
+    { "/metrics", SERVE_FACE, NULL, PST_FACE_METRICS, NULL, NULL },
+    { "/release", SERVE_FACE, NULL, PST_FACE_RELEASE, NULL, NULL },
+    { "/style.css", SERVE_FILE, "text/css; charset=utf-8", PST_FACE_PAGE, &pst_web_style_css, pst_web_style_css_tag },
+    { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", PST_FACE_PAGE, &pst_web_chart_js,
+      pst_web_chart_js_tag },
+    { "/dygraph.js", SERVE_FILE, "text/javascript; charset=utf-8", PST_FACE_PAGE, &pst_web_dygraph_min_js,
+      pst_web_dygraph_min_js_tag }
 };
 
 /* Without a plain <Location> the page may have any name: what ends like no other address is the page. */
@@ -289,7 +291,7 @@ static int refuse_face(request_rec *r, int status, const char *sentence, apr_poo
     return OK;
 }
 
-static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_args_t *args, serve_e serve,
+static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_args_t *args, pst_face_e face,
                           apr_pool_t *pool)
 {
     pst_snapshot_t *snapshot = apr_palloc(pool, sizeof(*snapshot));
@@ -300,12 +302,12 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     apr_status_t rv = pst_snapshot_take(snapshot, board, &args->filter, (apr_uint64_t)apr_time_now(), pool);
     out_t out;
 
-    if (rv == APR_SUCCESS && serve != SERVE_PROFILE) {
+    if (rv == APR_SUCCESS && face != PST_FACE_PROFILE) {
         pst_place_resolve(snapshot, RESOLVE_MS, pool);
         pst_holders_take(snapshot, pool);
         rv = pst_doctor_take(snapshot, board, pool);
     }
-    if (rv == APR_SUCCESS && serve == SERVE_PAGE) {
+    if (rv == APR_SUCCESS && face == PST_FACE_PAGE) {
         rv = pst_snapshot_window(snapshot, args->filter.sort, args->from, args->rows, &window, pool);
         if (rv == APR_SUCCESS && !args->as_text) {
             rv = pst_charts_take(charts, board, snapshot, args->children_from, pool);
@@ -316,11 +318,11 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     }
     snapshot->nonce = pst_release_nonce(pool);
     open_output(&out, r);
-    if (serve == SERVE_JSON) {
+    if (face == PST_FACE_JSON) {
         pst_emit_init(emit, PST_EMIT_JSON, sink_to_brigade, &out);
         pst_view_tree(emit, snapshot, 0);
     }
-    else if (serve == SERVE_PROFILE) {
+    else if (face == PST_FACE_PROFILE) {
         pst_emit_init(emit, PST_EMIT_TEXT, sink_to_brigade, &out);
         pst_view_profile(emit, snapshot, (pst_profile_of_e)args->of);
     }
@@ -422,8 +424,8 @@ static int serve_release(request_rec *r, apr_pool_t *pool)
     pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
     int status = OK;
     const pst_board_t *board = good_board(r, &status, pool);
-    pst_emit_e to = accept && strstr(accept, "application/json") ? PST_EMIT_JSON
-                  : accept && strstr(accept, "text/html") ? PST_EMIT_HTML : PST_EMIT_TEXT;
+    pst_emit_e to = PST_EMIT_TEXT;
+    const char *type = IS_TEXT;
     out_t out;
 
     if (!board) {
@@ -433,8 +435,15 @@ static int serve_release(request_rec *r, apr_pool_t *pool)
     if (status != OK) {
         return refuse_face(r, status, sentence, pool);
     }
-    ap_set_content_type(r, to == PST_EMIT_JSON ? "application/json" : to == PST_EMIT_HTML ? "text/html; charset=utf-8"
-                           : "text/plain; charset=utf-8");
+    if (accept && strstr(accept, "application/json")) {
+        to = PST_EMIT_JSON;
+        type = IS_JSON;
+    }
+    else if (accept && strstr(accept, "text/html")) {
+        to = PST_EMIT_HTML;
+        type = IS_HTML;
+    }
+    ap_set_content_type(r, type);
     open_output(&out, r);
     pst_emit_init(emit, to, sink_to_brigade, &out);
     if (to == PST_EMIT_HTML) {
@@ -447,17 +456,13 @@ static int serve_release(request_rec *r, apr_pool_t *pool)
     return OK;
 }
 
-static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
+static int serve_face(request_rec *r, const address_t *address, apr_pool_t *pool)
 {
     const pst_board_t *board;
     int status = OK;
-    const char *error;
     pst_args_t args;
+    const char *error = pst_args_parse(&args, r->args, address->face, pool);
 
-    error = pst_args_parse(&args, r->args, serve == SERVE_JSON ? PST_FACE_JSON
-                           : serve == SERVE_HISTORY ? PST_FACE_HISTORY
-                           : serve == SERVE_METRICS ? PST_FACE_METRICS
-                           : serve == SERVE_PROFILE ? PST_FACE_PROFILE : PST_FACE_PAGE, pool);
     if (error) {
         return refuse_face(r, HTTP_BAD_REQUEST, error, pool);
     }
@@ -465,19 +470,17 @@ static int serve_face(request_rec *r, serve_e serve, apr_pool_t *pool)
     if (!board) {
         return status;
     }
-    if (serve == SERVE_HISTORY) {
+    if (address->face == PST_FACE_HISTORY) {
         return serve_history(r, board, &args, pool);
     }
-    if (serve == SERVE_METRICS) {
+    if (address->face == PST_FACE_METRICS) {
         return serve_metrics(r, board, &args, pool);
     }
-    ap_set_content_type(r, serve == SERVE_JSON                      ? "application/json"
-                           : args.as_text || serve == SERVE_PROFILE ? "text/plain; charset=utf-8"
-                                                                    : "text/html; charset=utf-8");
+    ap_set_content_type(r, args.as_text ? IS_TEXT : address->type);
     if (args.refresh) {
         apr_table_setn(r->headers_out, "Refresh", apr_psprintf(r->pool, "%u", (unsigned)args.refresh));
     }
-    return r->header_only ? OK : serve_snapshot(r, board, &args, serve, pool);
+    return r->header_only ? OK : serve_snapshot(r, board, &args, address->face, pool);
 }
 
 /* Below r->pool, so that it is charged to this request, but with its own allocator. */
@@ -512,7 +515,7 @@ int pst_handler(request_rec *r)
 
     set_headers(r, "no-store");
     address = what_to_serve(r);
-    method = address->serve == SERVE_RELEASE ? M_POST : M_GET;
+    method = address->serve == SERVE_FACE && address->face == PST_FACE_RELEASE ? M_POST : M_GET;
     if (r->method_number != method) {
         ap_allow_standard_methods(r, REPLACE_ALLOW, method, -1);
         return HTTP_METHOD_NOT_ALLOWED;
@@ -527,7 +530,7 @@ int pst_handler(request_rec *r)
     if (!pool) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    status = method == M_POST ? serve_release(r, pool) : serve_face(r, address->serve, pool);
+    status = method == M_POST ? serve_release(r, pool) : serve_face(r, address, pool);
     apr_pool_destroy(pool);
     pst_runtime_give_back();
     return status;

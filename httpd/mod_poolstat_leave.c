@@ -86,10 +86,13 @@ static mpm_e which_mpm(void)
 {
     const char *name = ap_show_mpm();
 
-    return !strcmp(name, "prefork")  ? PREFORK
-           : !strcmp(name, "worker") ? WORKER
-           : !strcmp(name, "event")  ? EVENT
-                                     : OTHER;
+    if (!strcmp(name, "prefork")) {
+        return PREFORK;
+    }
+    if (!strcmp(name, "worker")) {
+        return WORKER;
+    }
+    return !strcmp(name, "event") ? EVENT : OTHER;
 }
 
 /* -- what is said ---------------------------------------------------------- */
@@ -127,7 +130,10 @@ static apr_uint64_t size_at_rest(void)
 {
     apr_uint64_t rest = pst_account_at_rest(), all = pst_child_reserved(), pss = size_now();
 
-    return !g.of_pss ? rest : all > rest && pss > all - rest ? pss - (all - rest) : pss;
+    if (!g.of_pss) {
+        return rest;
+    }
+    return all > rest && pss > all - rest ? pss - (all - rest) : pss;
 }
 
 /* A limit below what a fresh child needs cannot be kept by replacing children. @return 1 once it is known to be kept */
@@ -387,10 +393,16 @@ void pst_leave_beat(apr_uint64_t now)
 
 static const char *why_not(const pst_config_t *config, int watchdog)
 {
-    return which_mpm() == OTHER ? "this MPM is not known"
-         : ap_exists_config_define("ONE_PROCESS") || ap_exists_config_define("DEBUG") ? "there is one process"
-         : !watchdog ? "children have no watchdog (-D PoolStatNoWatchdog)"
-         : !config->instrument && !config->max_child_pss ? "without PoolStatInstrument only pss is known" : NULL;
+    if (which_mpm() == OTHER) {
+        return "this MPM is not known";
+    }
+    if (ap_exists_config_define("ONE_PROCESS") || ap_exists_config_define("DEBUG")) {
+        return "there is one process";
+    }
+    if (!watchdog) {
+        return "children have no watchdog (-D PoolStatNoWatchdog)";
+    }
+    return !config->instrument && !config->max_child_pss ? "without PoolStatInstrument only pss is known" : NULL;
 }
 
 void pst_leave_post_config(const pst_board_t *board, server_rec *main_server, int watchdog)

@@ -102,6 +102,7 @@ static void log_crossing(const pst_crossing_t *crossing)
 {
     static const char *const names[PST_WARN_COUNT] = { "", "connection", "request", "child" };
     const pst_shared_slot_t *slot = &crossing->slot;
+    const char *line = slot->line[0] ? slot->line : "no request line yet";
     char site[TEXT_LEN], who[TEXT_LEN], sums[128] = "";
 
     if (crossing->has_slot) {
@@ -113,8 +114,7 @@ static void log_crossing(const pst_crossing_t *crossing)
                  "): %s, grown by %s%s%s", names[crossing->what], crossing->reserved, names[crossing->what],
                  crossing->limit, sums, crossing->child,
                  crossing->has_slot ? about(who, slot) : "memory of no connection", crossing_code(site, crossing),
-                 crossing->has_slot ? ": " : "",
-                 !crossing->has_slot ? "" : slot->line[0] ? slot->line : "no request line yet");
+                 crossing->has_slot ? ": " : "", crossing->has_slot ? line : "");
 }
 
 static void tell_untold(apr_uint64_t count)

@@ -51,7 +51,10 @@ static void open_connection(conn_rec *c)
     pst_connection_info_t info;
 
     master = c->master ? connection_of(c->master) : NULL;
-    info.kind = c->master ? PST_KIND_SECONDARY : IS_OUTGOING(c) ? PST_KIND_BACKEND : PST_KIND_CLIENT;
+    info.kind = IS_OUTGOING(c) ? PST_KIND_BACKEND : PST_KIND_CLIENT;
+    if (c->master) {
+        info.kind = PST_KIND_SECONDARY;
+    }
     info.client = c->client_ip;
     info.protocol = ap_get_protocol(c->master ? c->master : c);
     info.vhost = vhost_name(c->base_server);

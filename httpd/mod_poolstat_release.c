@@ -108,9 +108,10 @@ static const char *wrong_nonce(const char *given)
     for (int i = 0; i < NONCE_LEN; i++) {
         differs |= (unsigned char)given[i] ^ (unsigned char)expected[i];
     }
-    return differs                               ? "its nonce is none of this server's"
-           : time > now || now - time > GOOD_FOR ? "its nonce is too old"
-                                                 : NULL;
+    if (differs) {
+        return "its nonce is none of this server's";
+    }
+    return time > now || now - time > GOOD_FOR ? "its nonce is too old" : NULL;
 }
 
 /* Of an authority, without the port that goes without saying: proxies add it to Host, browsers leave it out of
@@ -119,8 +120,10 @@ static apr_size_t length_of(const char *authority)
 {
     apr_size_t len = strcspn(authority, "/?#");
 
-    return len > 3 && strncmp(authority + len - 3, ":80", 3) == 0 ? len - 3
-         : len > 4 && strncmp(authority + len - 4, ":443", 4) == 0 ? len - 4 : len;
+    if (len > 3 && strncmp(authority + len - 3, ":80", 3) == 0) {
+        return len - 3;
+    }
+    return len > 4 && strncmp(authority + len - 4, ":443", 4) == 0 ? len - 4 : len;
 }
 
 /* Is this the origin of our own pages? A proxy may have taken off TLS, so the scheme says nothing. */

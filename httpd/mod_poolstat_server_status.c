@@ -23,11 +23,13 @@ static int print_section(request_rec *r, int flags)
     const char *why, *location = NULL;
     const pst_board_t *board = pst_runtime_board(&why);
     pst_emit_t *emit = apr_palloc(r->pool, sizeof(*emit));
-    pst_status_e as = flags & AP_STATUS_SHORT ? PST_STATUS_TEXT : flags & AP_STATUS_NOTABLE ? PST_STATUS_LIST
-                                                                                            : PST_STATUS_TABLE;
+    pst_status_e as = flags & AP_STATUS_NOTABLE ? PST_STATUS_LIST : PST_STATUS_TABLE;
     pst_total_t total;
     int known = board && pst_snapshot_heads(&total, board) == APR_SUCCESS;
 
+    if (flags & AP_STATUS_SHORT) {
+        as = PST_STATUS_TEXT;
+    }
     if (as != PST_STATUS_TEXT) {
         location = pst_handler_location(r);
         location = location ? ap_os_escape_path(r->pool, location, 1) : NULL;

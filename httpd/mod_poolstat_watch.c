@@ -94,8 +94,10 @@ void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_r
     g.own = g.block = NULL;
     g.keepers = ap_exists_config_define(DEFINE_WITHOUT)
               ? apr_pcalloc(pconf, board->child_count * sizeof(*g.keepers)) : NULL;
-    g.by = !board->history_size ? PST_HISTORY_OFF
-         : ap_exists_config_define(DEFINE_WITHOUT) ? PST_HISTORY_BY_MONITOR : PST_HISTORY_BY_WATCHDOG;
+    g.by = g.keepers ? PST_HISTORY_BY_MONITOR : PST_HISTORY_BY_WATCHDOG;
+    if (!board->history_size) {
+        g.by = PST_HISTORY_OFF;
+    }
     if (g.by == PST_HISTORY_BY_MONITOR) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "PST0008: children have no watchdog (-D " DEFINE_WITHOUT "): histories "

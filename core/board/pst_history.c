@@ -360,7 +360,10 @@ static apr_uint32_t copy_ring(pst_history_point_t *to, const pst_shared_point_t 
         return 0;
     }
     safe = safe > size - 1 ? safe - (size - 1) : 0;
-    lost = safe <= begin ? 0 : safe - begin > count ? count : (apr_uint32_t)(safe - begin);
+    lost = 0;
+    if (safe > begin) {
+        lost = safe - begin > count ? count : (apr_uint32_t)(safe - begin);
+    }
     memmove(to, to + lost, (count - lost) * sizeof(*to));
     return count - lost;
 }

@@ -53,9 +53,7 @@ apr_status_t pst_doctor_take(pst_snapshot_t *snapshot, const pst_board_t *board,
 {
     pst_findings_t *findings = apr_pcalloc(pool, sizeof(*findings));
     pst_doctor_t doctor = { .snapshot = snapshot, .board = board, .findings = findings, .pool = pool };
-    apr_status_t rv = !findings       ? APR_ENOMEM
-                      : snapshot->pid ? take_all(&doctor.snapshot, snapshot, board, pool)
-                                      : APR_SUCCESS;
+    apr_status_t rv = snapshot->pid ? take_all(&doctor.snapshot, snapshot, board, pool) : APR_SUCCESS;
 
     if (rv != APR_SUCCESS) {
         return rv;

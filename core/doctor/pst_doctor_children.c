@@ -63,7 +63,11 @@ static const pst_shared_share_t *share_of(const pst_child_row_t *child, of_e of)
 {
     static const pst_shared_share_t none;
 
-    return of == OF_POOLS ? &child->head.share : of == OF_HEAP ? &child->head.heap_share : &none;
+    switch (of) {
+    case OF_POOLS: return &child->head.share;
+    case OF_HEAP:  return &child->head.heap_share;
+    default:       return &none;
+    }
 }
 
 /* "grow" or "grows" */
@@ -359,13 +363,21 @@ static void say_grew(const pst_doctor_t *doctor, pst_finding_t *finding, const a
         pst_doctor_say(doctor, "Nothing to do, unless it goes on.%s", blamed_code(doctor, alike->worst, of));
 }
 
+static const char *id_of(const alike_t *alike, of_e of)
+{
+    switch (alike->say) {
+    case GROWS: return parts[of].grows;
+    case GREW:  return parts[of].grew;
+    default:    return parts[of].with_new;
+    }
+}
+
 static void find_unlike(pst_doctor_t *doctor, const alike_t *alike, of_e of)
 {
     const pst_child_row_t *worst = alike->worst;
     const pst_shared_verdict_t *verdict = verdict_of(worst, of);
     const pst_shared_share_t *share = share_of(worst, of);
-    const char *id = alike->say == GROWS ? parts[of].grows : alike->say == GREW ? parts[of].grew : parts[of].with_new;
-    pst_finding_t *finding = pst_doctor_find(doctor, id, pst_doctor_severity(doctor, verdict, 0));
+    pst_finding_t *finding = pst_doctor_find(doctor, id_of(alike, of), pst_doctor_severity(doctor, verdict, 0));
 
     finding->pid = worst->head.owner;
     switch (alike->say) {

@@ -54,9 +54,8 @@ void pst_doctor_generations(pst_doctor_t *doctor)
     pst_finding_t *finding;
     int in_pools = climbs(&pools, doctor->snapshot, PST_M_generation_parent_bytes, PST_DOCTOR_RELOAD_POOLS);
     int outside = climbs(&own, doctor->snapshot, PST_M_generation_parent_private_bytes, PST_DOCTOR_RELOAD_PRIVATE);
-    unsigned steps = in_pools && outside ? (pools.steps < own.steps ? pools.steps : own.steps)
-                     : in_pools          ? pools.steps
-                                         : own.steps;
+    unsigned steps = outside && (!in_pools || own.steps < pools.steps) ? own.steps : pools.steps;
+    const char *where = ", in pools";
 
     find_shared(doctor);
     if (!in_pools && !outside) {
@@ -70,13 +69,16 @@ void pst_doctor_generations(pst_doctor_t *doctor)
     if (!in_pools && !outside) {
         return;
     }
+    if (outside) {
+        where = in_pools ? ", in pools and outside of them" : ", outside of pools";
+    }
     finding = pst_doctor_find(doctor, "grows-by-generation", PST_SEVERITY_WARNING);
     finding->what =
         pst_doctor_say(doctor,
                        "Each reload of the configuration leaves %s behind in the parent%s, and in every "
                        "child after it.",
                        pst_doctor_size(doctor, outside ? own.each : pools.each),
-                       outside ? in_pools ? ", in pools and outside of them" : ", outside of pools" : ", in pools");
+                       where);
     finding->evidence =
         pst_doctor_say(doctor,
                        "Over the last %u reloads the parent's pools went from %s to %s (the "

@@ -118,7 +118,7 @@ static void put_digits(pst_emit_t *emit, apr_uint64_t value)
  * no byte of a character, so nothing is read beyond it. */
 static apr_size_t utf8_at(const unsigned char *s)
 {
-    apr_size_t need = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    apr_size_t need = 2 + (s[0] >= 0xe0) + (s[0] >= 0xf0);
     unsigned char low = 0x80, high = 0xbf;
 
     if (s[0] < 0xc2 || s[0] > 0xf4) {
@@ -144,7 +144,7 @@ static apr_size_t utf8_at(const unsigned char *s)
 
 static unsigned decode_utf8(const unsigned char *s, apr_size_t len)
 {
-    unsigned code = len == 2 ? s[0] & 0x1fu : len == 3 ? s[0] & 0xfu : s[0] & 0x7u;
+    unsigned code = s[0] & (0x7fu >> len);      /* its first byte begins with so many ones and a zero */
 
     for (apr_size_t i = 1; i < len; i++) {
         code = code << 6 | (s[i] & 0x3fu);

@@ -30,8 +30,12 @@ static apr_size_t family_len(const pst_emit_t *emit, const pst_metric_t *metric)
     apr_size_t len = strlen(metric->prom);
 
     if (emit->to == PST_EMIT_OPENMETRICS) {
-        len -= metric->kind == PST_COUNTER && name_ends_with(metric->prom, len, "_total") ? sizeof("_total") - 1
-             : metric->kind == PST_INFO && name_ends_with(metric->prom, len, "_info") ? sizeof("_info") - 1 : 0;
+        if (metric->kind == PST_COUNTER && name_ends_with(metric->prom, len, "_total")) {
+            len -= sizeof("_total") - 1;
+        }
+        else if (metric->kind == PST_INFO && name_ends_with(metric->prom, len, "_info")) {
+            len -= sizeof("_info") - 1;
+        }
     }
     return len;
 }

@@ -121,7 +121,7 @@ static void write_texts(pst_shared_class_t *row, const place_t *place, const cha
 /* Is it text in the memory of a loaded object, which stays what it is? */
 static const char *lasting(const char *tag)
 {
-    return !tag ? NULL : pst_object_find(tag) ? tag : elsewhere;
+    return !tag || pst_object_find(tag) ? tag : elsewhere;
 }
 
 /* A class of a creator; with the flag. @return 0 if there is no row left */

@@ -111,9 +111,12 @@ static int is_first(pst_warn_e what, pst_account_t *account)
 
 void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t reserved, apr_uint64_t held)
 {
-    const pst_shared_slot_t *slot = account->slot ? account->slot : account->above ? account->above->slot : NULL;
+    const pst_shared_slot_t *slot = account->slot;
     entry_t *entry;
 
+    if (!slot && account->above) {
+        slot = account->above->slot;
+    }
     if (!pst_child_muted() && is_first(what, account)) {
         entry = claim_entry();
         if (entry) {

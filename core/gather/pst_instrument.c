@@ -696,7 +696,10 @@ void pst_instrument_read(pst_account_t *account)
 
 pst_level_e pst_instrument_level(const pst_account_t *account)
 {
-    return account->record ? PST_LEVEL_FULL : g.mirror ? PST_LEVEL_HOOKS : PST_LEVEL_PUBLIC;
+    if (account->record) {
+        return PST_LEVEL_FULL;
+    }
+    return g.mirror ? PST_LEVEL_HOOKS : PST_LEVEL_PUBLIC;
 }
 
 void pst_instrument_tag(apr_pool_t *pool, const char *tag)

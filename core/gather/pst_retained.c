@@ -166,7 +166,10 @@ static int copy_allocators(pst_apr_allocator_t *to, apr_allocator_t *const *from
     }
     ssize_t bytes = process_vm_readv(getpid(), here, (unsigned long)count, there, (unsigned long)count, 0);
 
-    return bytes >= 0 ? (int)((apr_size_t)bytes / sizeof(*to)) : errno == EFAULT ? 0 : -1;
+    if (bytes < 0) {
+        return errno == EFAULT ? 0 : -1;
+    }
+    return (int)((apr_size_t)bytes / sizeof(*to));
 }
 
 /* What a look finds. */

@@ -76,8 +76,19 @@ void pst_heap_recognise(void)
 #endif
     ENTRY(g.trim, "malloc_trim", object);
     /* glibc's come last: others offer the same names as if they were it */
-    g.kind = g.mallctl ? PST_HEAP_JEMALLOC : g.tc_property ? PST_HEAP_TCMALLOC : g.mi_info ? PST_HEAP_MIMALLOC
-           : g.trim && entry("gnu_get_libc_version", object) ? PST_HEAP_GLIBC : PST_HEAP_UNKNOWN;
+    g.kind = PST_HEAP_UNKNOWN;
+    if (g.mallctl) {
+        g.kind = PST_HEAP_JEMALLOC;
+    }
+    else if (g.tc_property) {
+        g.kind = PST_HEAP_TCMALLOC;
+    }
+    else if (g.mi_info) {
+        g.kind = PST_HEAP_MIMALLOC;
+    }
+    else if (g.trim && entry("gnu_get_libc_version", object)) {
+        g.kind = PST_HEAP_GLIBC;
+    }
 }
 
 pst_heap_e pst_heap_kind(void)

@@ -127,5 +127,9 @@ apr_uint64_t pst_machine_memory(pst_memory_e *kind)
 
 const char *pst_memory_word(unsigned kind)
 {
-    return kind == PST_MEMORY_MACHINE ? "the machine" : kind == PST_MEMORY_CGROUP ? "the cgroup" : "?";
+    switch (kind) {
+    case PST_MEMORY_MACHINE: return "the machine";
+    case PST_MEMORY_CGROUP:  return "the cgroup";
+    default:                 return "?";
+    }
 }

@@ -20,6 +20,7 @@
  * dumpable: then mincore() tells what is resident, which needs no rights.
  */
 #include "pst_memory.h"
+#include "pst_text.h"
 #include "pst_proc.h"
 #include "pst_stack.h"
 #include "pst_peek.h"
@@ -52,13 +53,12 @@ static const char *read_hex(const char *at, apr_uint64_t *value)
 
     *value = 0;
     for (; at - begin < 16; at++) {
-        unsigned digit = *at >= '0' && *at <= '9' ? (unsigned)(*at - '0')
-                       : *at >= 'a' && *at <= 'f' ? (unsigned)(*at - 'a' + 10) : 16;
+        int digit = pst_hex_digit(*at);
 
-        if (digit == 16) {
+        if (digit < 0) {
             break;
         }
-        *value = *value << 4 | digit;
+        *value = *value << 4 | (unsigned)digit;
     }
     return at > begin ? at : NULL;
 }

@@ -282,8 +282,10 @@ static const char *path_here(apr_uint64_t id)
 
     for (apr_size_t i = 0; list && i < list->count; i++) {
         if (list->at[i].id == id) {
-            return list->at[i].is_main ? "/proc/self/exe"
-                 : dladdr((const void *)list->at[i].from, &info) ? info.dli_fname : NULL;
+            if (list->at[i].is_main) {
+                return "/proc/self/exe";
+            }
+            return dladdr((const void *)list->at[i].from, &info) ? info.dli_fname : NULL;
         }
     }
     return NULL;

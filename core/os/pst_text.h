@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A text cut to the room there is for it.
+ * A text cut to the room there is for it; a digit of a number in one.
  */
 #ifndef PST_TEXT_H
 #define PST_TEXT_H
@@ -18,6 +18,16 @@ static APR_INLINE void pst_cut(char *to, apr_size_t room, const char *text)
         memcpy(to, text, length);
     }
     to[length] = '\0';
+}
+
+/** @return what a hexadecimal digit stands for; below 0 if it is none */
+static APR_INLINE int pst_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;          /* an upper case letter is another only in this bit */
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 #endif /* PST_TEXT_H */

@@ -256,7 +256,12 @@ static int blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, 
 /* More samples name it sooner; but not for ever, as where it grows in ways that nobody sees. */
 static void look_closer(int is_nameless, apr_uint64_t now)
 {
-    g.closer_since = !is_nameless ? 0 : g.closer_since ? g.closer_since : now;
+    if (!is_nameless) {
+        g.closer_since = 0;
+    }
+    else if (!g.closer_since) {
+        g.closer_since = now;
+    }
     pst_profile_look_closer(is_nameless && now - g.closer_since < CLOSER * APR_UINT64_C(1000000));
 }
 

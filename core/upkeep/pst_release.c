@@ -169,9 +169,12 @@ static void ask_heap_gently(apr_uint64_t now)
     if (now - g.heap_unasked > g.heap_pause && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH
         && !heap_rests(now_usec())) {
         g.heap_unasked = now;
-        g.heap_pause = ask_heap() >= HEAP_LITTLE        ? HEAP_UNASKED
-                       : g.heap_pause < HEAP_SELDOM / 2 ? 2 * g.heap_pause
-                                                        : HEAP_SELDOM;
+        if (ask_heap() >= HEAP_LITTLE) {
+            g.heap_pause = HEAP_UNASKED;
+        }
+        else {
+            g.heap_pause = g.heap_pause < HEAP_SELDOM / 2 ? 2 * g.heap_pause : HEAP_SELDOM;
+        }
     }
 }
 

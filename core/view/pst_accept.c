@@ -117,7 +117,10 @@ static fit_e fit_range(const form_t *form, const range_t *range)
     if (!is(range->subtype, form->subtype)) {
         return NOT;
     }
-    return !range->version.text ? BY_NAME : is(range->version, form->version) ? BY_VERSION : NOT;
+    if (!range->version.text) {
+        return BY_NAME;
+    }
+    return is(range->version, form->version) ? BY_VERSION : NOT;
 }
 
 static void weigh_range(form_t *form, const range_t *range)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <apr_strings.h>
 #include "pst_args.h"
+#include "pst_text.h"
 #include "pst_metric.h"
 #include "pst_view_metrics.h"
 #include "pst_view_profile.h"
@@ -190,12 +191,6 @@ static const struct {
 };
 #define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-         : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Decode into to, of room bytes. @return 0 for a broken escape, a NUL, or text that does not fit */
 static int decode(char *to, apr_size_t room, const char *from, apr_size_t len)
 {
@@ -208,10 +203,10 @@ static int decode(char *to, apr_size_t room, const char *from, apr_size_t len)
             c = ' ';
         }
         else if (c == '%') {
-            if (i + 2 >= len || hex_digit(from[i + 1]) < 0 || hex_digit(from[i + 2]) < 0) {
+            if (i + 2 >= len || pst_hex_digit(from[i + 1]) < 0 || pst_hex_digit(from[i + 2]) < 0) {
                 return 0;
             }
-            c = hex_digit(from[i + 1]) << 4 | hex_digit(from[i + 2]);
+            c = pst_hex_digit(from[i + 1]) << 4 | pst_hex_digit(from[i + 2]);
             i += 2;
         }
         if (!c || n + 1 >= room) {

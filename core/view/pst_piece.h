@@ -17,14 +17,22 @@
 #define TEXT(name, text) { name, text, 0 }
 #define NUMBER(name, value) { name, NULL, value }
 
-/* Part of a whole in thousandths; whole may be hostile, and 0. */
-static inline unsigned pst_permille(apr_uint64_t part, apr_uint64_t whole)
+/* Part of a whole on a scale of `to`, at most 10000; whole may be hostile, and 0. */
+static inline unsigned pst_scaled(apr_uint64_t part, apr_uint64_t whole, unsigned to)
 {
     while (whole >> 50) {
         whole >>= 1;
         part >>= 1;
     }
-    return !whole ? 0 : part >= whole ? 1000 : (unsigned)(part * 1000 / whole);
+    if (!whole) {
+        return 0;
+    }
+    return part >= whole ? to : (unsigned)(part * to / whole);
+}
+
+static inline unsigned pst_permille(apr_uint64_t part, apr_uint64_t whole)
+{
+    return pst_scaled(part, whole, 1000);
 }
 
 #endif /* PST_PIECE_H */

@@ -86,5 +86,9 @@ apr_uint32_t pst_release_look(pst_release_asked_t *asked, const pst_board_t *boa
 
 const char *pst_release_word(pst_release_e state)
 {
-    return state == PST_RELEASE_DONE ? "done" : state == PST_RELEASE_GONE ? "gone" : "pending";
+    switch (state) {
+    case PST_RELEASE_DONE: return "done";
+    case PST_RELEASE_GONE: return "gone";
+    default:               return "pending";
+    }
 }

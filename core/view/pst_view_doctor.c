@@ -20,12 +20,18 @@ void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page)
         return;
     }
     if (!findings->count) {
-        PIECE(emit,
-              !findings->record ? &pst_web_doctor_no_record
-              : findings->begun ? &pst_web_doctor_begun
-              : findings->young ? &pst_web_doctor_young
-                                : &pst_web_doctor_none,
-              NUMBER("children", findings->children),
+        const pst_piece_t *piece = &pst_web_doctor_none;
+
+        if (!findings->record) {
+            piece = &pst_web_doctor_no_record;
+        }
+        else if (findings->begun) {
+            piece = &pst_web_doctor_begun;
+        }
+        else if (findings->young) {
+            piece = &pst_web_doctor_young;
+        }
+        PIECE(emit, piece, NUMBER("children", findings->children),
               TEXT("waits", findings->waits ? findings->waits : "something grows"),
               TEXT("record", pst_format_age(record, findings->record)));
         return;

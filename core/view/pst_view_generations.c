@@ -51,17 +51,18 @@ static void print_step(pst_emit_t *emit, const pst_page_t *page, pst_metric_e me
 {
     pst_generation_growth_t growth;
     char size[PST_FORMAT_LEN];
+    const char *sign;
     apr_uint64_t bytes;
 
     if (!compared(metric) || !pst_generation_growth(&growth, page->snapshot, metric, PST_GENERATION_COUNT)) {
         PIECE(emit, &pst_web_generation_step_none, TEXT("title", pst_metrics[metric].label));
         return;
     }
+    sign = growth.each < 0 ? "-" : "+";
     bytes = (apr_uint64_t)((growth.each < 0 ? -growth.each : growth.each) + 0.5);
     PIECE(emit, &pst_web_generation_step, TEXT("title", pst_metrics[metric].label),
           TEXT("exact_step", apr_psprintf(page->pool, "%.0f bytes a reload, over %u", growth.each, growth.steps)),
-          TEXT("step", apr_pstrcat(page->pool, !bytes ? "" : growth.each < 0 ? "-" : "+",
-                                   pst_format_size(size, bytes), NULL)));
+          TEXT("step", apr_pstrcat(page->pool, bytes ? sign : "", pst_format_size(size, bytes), NULL)));
 }
 
 void pst_view_generations(pst_emit_t *emit, const pst_page_t *page)

@@ -183,28 +183,18 @@ static apr_uint64_t height_of(const pst_history_point_t *point, unsigned edge)
     }
 }
 
-/* A part of a whole on a scale of `to`; of figures of at most 2^44 pages nothing overflows. */
-static unsigned scaled(apr_uint64_t part, apr_uint64_t whole, unsigned to)
-{
-    while (whole >> 50) {
-        whole >>= 1;
-        part >>= 1;
-    }
-    return !whole ? 0 : part >= whole ? to : (unsigned)(part * to / whole);
-}
-
 static unsigned x_of(const pst_history_point_t *points, apr_uint32_t count, apr_uint32_t i)
 {
     apr_uint64_t first = points[0].time, last = points[count - 1].time, at = points[i].time;
 
-    return at <= first || last <= first ? 0 : scaled(at - first, last - first, WIDTH);
+    return at <= first || last <= first ? 0 : pst_scaled(at - first, last - first, WIDTH);
 }
 
 #define POINT_LEN 10    /* "1000,200 " */
 
 static unsigned y_of(const pst_history_point_t *point, unsigned which, apr_uint64_t top)
 {
-    return HEIGHT - scaled(height_of(point, which), top, HEIGHT);
+    return HEIGHT - pst_scaled(height_of(point, which), top, HEIGHT);
 }
 
 /* An edge, as an SVG list of points. Inside of a level stretch none is needed. */

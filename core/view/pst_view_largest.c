@@ -14,8 +14,11 @@ static const pst_metric_e large_columns[] = { PST_M_peak_bytes, PST_M_reserved_b
 
 static apr_uint64_t large_figure(const pst_large_row_t *large, pst_metric_e metric)
 {
-    return metric == PST_M_peak_bytes ? large->row.peak_bytes
-         : metric == PST_M_reserved_bytes ? large->row.reserved_bytes : large->row.used_bytes;
+    switch (metric) {
+    case PST_M_peak_bytes:     return large->row.peak_bytes;
+    case PST_M_reserved_bytes: return large->row.reserved_bytes;
+    default:                   return large->row.used_bytes;
+    }
 }
 
 /* ---- for programs ---- */
@@ -90,15 +93,6 @@ void pst_view_sizes(pst_emit_t *emit, const pst_sizes_t *sizes)
 
 /* ---- on the page ---- */
 
-static unsigned part_of_whole(apr_uint64_t value, apr_uint64_t of, unsigned scale)
-{
-    while (of >> 50) {
-        of >>= 1;
-        value >>= 1;
-    }
-    return !of ? 0 : value >= of ? scale : (unsigned)(value * scale / of);
-}
-
 static void print_large(pst_emit_t *emit, const pst_page_t *page, const pst_large_row_t *large, apr_uint64_t largest)
 {
     const pst_shared_large_t *row = &large->row;
@@ -106,7 +100,7 @@ static void print_large(pst_emit_t *emit, const pst_page_t *page, const pst_larg
 
     PIECE(emit, &pst_web_largest_open, TEXT("line", row->line), TEXT("vhost", row->vhost),
           TEXT("handler", row->handler), NUMBER("pid", large->pid));
-    pst_emit_share(emit, part_of_whole(row->peak_bytes, largest, 1000));
+    pst_emit_share(emit, pst_permille(row->peak_bytes, largest));
     for (unsigned i = 0; i < PST_ITEMS(large_columns); i++) {
         pst_emit_cell(emit, i ? &pst_web_cell : &pst_web_cell_share);
         pst_emit_figure(emit, pst_metrics[large_columns[i]].key, large_columns[i],
@@ -144,7 +138,7 @@ static void print_bars(pst_emit_t *emit, const pst_sizes_row_t *sizes)
         most = sizes->row.requests[i] > most ? sizes->row.requests[i] : most;
     }
     for (unsigned i = 0; i < PST_SIZES_BUCKETS; i++) {
-        unsigned height = 1 + part_of_whole(sizes->row.requests[i], most, 39);
+        unsigned height = 1 + pst_scaled(sizes->row.requests[i], most, 39);
 
         if (!sizes->row.requests[i]) {
             continue;
@@ -169,21 +163,25 @@ static void print_largest_sizes(pst_emit_t *emit, const pst_piece_t *open, const
     PIECE(emit, &pst_web_sizes_close, TEXT("half", half_to), TEXT("most", all_to));
 }
 
+static void print_named_sizes(pst_emit_t *emit, const pst_sizes_row_t *row, const pst_piece_t *named,
+                              const pst_piece_t *nameless, const pst_piece_t *other)
+{
+    const pst_piece_t *open = row->row.name[0] ? named : nameless;
+
+    print_largest_sizes(emit, row->other ? other : open, row);
+}
+
 static void print_histogram(pst_emit_t *emit, const pst_sizes_t *sizes)
 {
     pst_emit_piece(emit, &pst_web_sizes, NULL, 0);
     print_largest_sizes(emit, &pst_web_sizes_all, &sizes->all);
     for (apr_uint32_t i = 0; i < sizes->handler_count; i++) {
-        const pst_sizes_row_t *row = &sizes->handlers[i];
-
-        print_largest_sizes(emit, row->other ? &pst_web_sizes_handler_other : row->row.name[0] ? &pst_web_sizes_handler
-                                                                            : &pst_web_sizes_handler_none, row);
+        print_named_sizes(emit, &sizes->handlers[i], &pst_web_sizes_handler, &pst_web_sizes_handler_none,
+                          &pst_web_sizes_handler_other);
     }
     for (apr_uint32_t i = 0; i < sizes->vhost_count; i++) {
-        const pst_sizes_row_t *row = &sizes->vhosts[i];
-
-        print_largest_sizes(emit, row->other ? &pst_web_sizes_vhost_other : row->row.name[0] ? &pst_web_sizes_vhost
-                                                                          : &pst_web_sizes_vhost_none, row);
+        print_named_sizes(emit, &sizes->vhosts[i], &pst_web_sizes_vhost, &pst_web_sizes_vhost_none,
+                          &pst_web_sizes_vhost_other);
     }
     pst_emit_piece(emit, &pst_web_places_end, NULL, 0);
 }

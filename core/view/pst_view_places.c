@@ -68,6 +68,7 @@ static void print_places_class(pst_emit_t *emit, const pst_page_t *page, const p
 {
     char text[PST_PLACE_LEN] = "inherited from the parent, or met late", growth[PST_FORMAT_LEN + 16] = "";
     const pst_shared_verdict_t *verdict = &class->row.verdict;
+    const pst_piece_t *open = class->row.tag[0] ? &pst_web_class_open : &pst_web_class_open_untagged;
     pst_place_t place;
 
     if (class->row.creator) {
@@ -82,9 +83,10 @@ static void print_places_class(pst_emit_t *emit, const pst_page_t *page, const p
 
         apr_snprintf(growth, sizeof(growth), "+%s a minute", pst_format_size(size, (apr_uint64_t)verdict->per_minute));
     }
-    PIECE(emit, !class->index ? &pst_web_class_open_other
-                : class->row.tag[0] ? &pst_web_class_open : &pst_web_class_open_untagged,
-          TEXT("tag", class->row.tag), TEXT("place", text), TEXT("growth", growth));
+    if (!class->index) {
+        open = &pst_web_class_open_other;
+    }
+    PIECE(emit, open, TEXT("tag", class->row.tag), TEXT("place", text), TEXT("growth", growth));
     print_places_figures(emit, class_columns, PST_ITEMS(class_columns), class_figure, class,
                          page->snapshot->total.reserved_bytes);
 }

@@ -51,9 +51,11 @@ static void print_release_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_u
 /* Why a heap was asked for nothing, or NULL. */
 static const char *heap_note(apr_uint32_t kind)
 {
-    return pst_heap_gives(kind) ? NULL
-         : kind == PST_HEAP_MIMALLOC ? "Nothing was asked of the heap: " MIMALLOC_GIVES
-         : "Nothing was asked of the heap: the allocator behind malloc is not known.";
+    if (pst_heap_gives(kind)) {
+        return NULL;
+    }
+    return kind == PST_HEAP_MIMALLOC ? "Nothing was asked of the heap: " MIMALLOC_GIVES
+                                     : "Nothing was asked of the heap: the allocator behind malloc is not known.";
 }
 
 static const char *note_of(const pst_release_asked_t *asked)

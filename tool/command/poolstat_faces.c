@@ -220,7 +220,12 @@ static int print_face(poolstat_options_t *options, pst_emit_e to, print_fn print
     status = poolstat_open(&board, options, 0, pool);
     if (status < 0) {
         poolstat_objects(&board, pool);
-        to = options->openmetrics ? PST_EMIT_OPENMETRICS : options->json ? PST_EMIT_JSON : to;
+        if (options->json) {
+            to = PST_EMIT_JSON;
+        }
+        if (options->openmetrics) {
+            to = PST_EMIT_OPENMETRICS;
+        }
         if (print == print_doctor && !options->json) {
             columns = poolstat_terminal();
             lines.each = print_line;

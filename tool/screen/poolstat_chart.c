@@ -38,10 +38,13 @@ void poolstat_series(poolstat_series_t *to, const apr_uint64_t *values, unsigned
 static unsigned eighths(const poolstat_series_t *series, apr_uint64_t value, unsigned row, unsigned rows)
 {
     double span = (double)(series->high - series->low);
-    double share = span > 0 ? (double)(value - series->low) / span : series->high > 0 ? 0.5 : 0.0;
+    double level = series->high > 0 ? 0.5 : 0.0, share = span > 0 ? (double)(value - series->low) / span : level;
     unsigned high = 1 + (unsigned)(share * (8 * rows - 1) + 0.5), below = 8 * row;
 
-    return high <= below ? 0 : high - below < 8 ? high - below : 8;
+    if (high <= below) {
+        return 0;
+    }
+    return high - below < 8 ? high - below : 8;
 }
 
 char *poolstat_chart_row(char *to, const poolstat_series_t *series, unsigned row, unsigned rows, int utf8)

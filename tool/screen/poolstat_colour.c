@@ -31,7 +31,11 @@ int poolstat_colours(void)
 /* Bold as well: some palettes have colours that hardly differ. */
 const char *poolstat_mark_on(poolstat_mark_e mark)
 {
-    return mark == POOLSTAT_MARKED ? "\033[1;33m" : mark == POOLSTAT_BAD ? "\033[1;31m" : "";
+    switch (mark) {
+    case POOLSTAT_MARKED: return "\033[1;33m";
+    case POOLSTAT_BAD:    return "\033[1;31m";
+    default:              return "";
+    }
 }
 
 const char *poolstat_mark_off(poolstat_mark_e mark)

@@ -102,7 +102,9 @@ char *poolstat_head_findings(char *to, apr_size_t size, const pst_findings_t *fi
 
 poolstat_mark_e poolstat_mark_of(pst_severity_e severity)
 {
-    return severity == PST_SEVERITY_CRITICAL  ? POOLSTAT_BAD
-           : severity == PST_SEVERITY_WARNING ? POOLSTAT_MARKED
-                                              : POOLSTAT_PLAIN;
+    switch (severity) {
+    case PST_SEVERITY_CRITICAL: return POOLSTAT_BAD;
+    case PST_SEVERITY_WARNING:  return POOLSTAT_MARKED;
+    default:                    return POOLSTAT_PLAIN;
+    }
 }

@@ -112,7 +112,12 @@ static void change_interval(top_t *top, int slower)
     apr_uint64_t interval = top->session.given.interval;
 
     interval = slower ? interval * STEP : interval / STEP;
-    interval = interval < INTERVAL_LEAST ? INTERVAL_LEAST : interval > INTERVAL_MOST ? INTERVAL_MOST : interval;
+    if (interval < INTERVAL_LEAST) {
+        interval = INTERVAL_LEAST;
+    }
+    if (interval > INTERVAL_MOST) {
+        interval = INTERVAL_MOST;
+    }
     top->session.given.interval = top->session.options.interval = interval;
     snprintf(top->message, sizeof(top->message), "every %.1f s", (double)interval / 1e6);
 }

@@ -52,7 +52,10 @@ static unsigned spark_columns(void)
 {
     unsigned columns = COLS / 5;
 
-    return columns < SPARK_LEAST ? SPARK_LEAST : columns < SPARK_MOST ? columns : SPARK_MOST;
+    if (columns < SPARK_LEAST) {
+        return SPARK_LEAST;
+    }
+    return columns < SPARK_MOST ? columns : SPARK_MOST;
 }
 
 /* Held of a child over its record, oldest first. @return how many, at most room */
@@ -454,7 +457,9 @@ static void draw_bottom(const top_t *top)
     static const char *const text_keys[] = { "q quit", NULL };
 
     if (LINES > 2) {
-        put_message(top->message[0] ? top->message : top->paused ? "paused" : "");
+        const char *state = top->paused ? "paused" : "";
+
+        put_message(top->message[0] ? top->message : state);
     }
     put_keys(LINES - 1, top->text ? text_keys : keys[top->screen]);
 }

@@ -34,9 +34,15 @@ static const struct {
 
 static void add_top_page(top_page_t *page, const char *keys, const char *text, unsigned width)
 {
-    unsigned indent = !keys ? 0 : width >= 2 * BESIDE ? BESIDE : width > 4 * BELOW ? BELOW : 0;
+    unsigned indent = 0;
     char part[sizeof(page->lines[0])];
 
+    if (keys && width >= 2 * BESIDE) {
+        indent = BESIDE;
+    }
+    else if (keys && width > 4 * BELOW) {
+        indent = BELOW;
+    }
     if (keys && indent < BESIDE && page->count < TOP_PAGE_LINES) {
         apr_cpystrn(page->lines[page->count++], keys, sizeof(page->lines[0]));
         keys = "";
@@ -49,7 +55,10 @@ static void add_top_page(top_page_t *page, const char *keys, const char *text, u
 
 static unsigned pages_width(unsigned columns)
 {
-    return columns < 1 ? 1 : columns < TOP_PAGE_WIDTH ? columns : TOP_PAGE_WIDTH;
+    if (columns < 1) {
+        return 1;
+    }
+    return columns < TOP_PAGE_WIDTH ? columns : TOP_PAGE_WIDTH;
 }
 
 void top_help(top_page_t *page, unsigned columns)

@@ -57,7 +57,10 @@ apr_uint32_t poolstat_pid_here(const poolstat_board_t *board, apr_uint32_t named
 {
     const poolstat_pid_t *user = user_named(board, named);
 
-    return user ? user->pid : board->is_inner ? 0 : named;
+    if (user) {
+        return user->pid;
+    }
+    return board->is_inner ? 0 : named;
 }
 
 /* ---- opening ---- */
@@ -320,10 +323,15 @@ static int choose_pid(poolstat_board_t *to, const poolstat_servers_t *servers, c
     }
     snprintf(path, sizeof(path), "/proc/%u", (unsigned)options->pid);
     if (access(path, F_OK) == 0) {
-        poolstat_say(!servers->refused ? "process %u has no board: it is no httpd with mod_poolstat"
-                     : geteuid() ? "what process %u has mapped may not be read: run as root"
-                     : "what process %u has mapped may not be read, by root neither: the system keeps it to itself",
-                     (unsigned)options->pid);
+        if (!servers->refused) {
+            poolstat_say("process %u has no board: it is no httpd with mod_poolstat", (unsigned)options->pid);
+        }
+        else {
+            poolstat_say(geteuid() ? "what process %u has mapped may not be read: run as root"
+                                   : "what process %u has mapped may not be read, not even by root: the system "
+                                     "keeps it to itself",
+                         (unsigned)options->pid);
+        }
         return POOLSTAT_NONE;
     }
     if (find_left(to)) {

@@ -291,14 +291,16 @@ void poolstat_servers_list(const poolstat_servers_t *servers)
     for (unsigned i = 0; i < servers->count; i++) {
         const poolstat_server_t *server = servers->at[i];
         char name[POOLSTAT_TEXT], user[64], ports[64], since[PST_FORMAT_LEN];
+        const char *word;
 
         if (server->is_deleted || !server->users.count) {
             continue;
         }
         poolstat_process_ports(ports, sizeof(ports), server_pid(server));
+        word = strchr(ports, ',') ? ", ports " : ", port ";
         poolstat_say("  --pid %-8u %s's%s%s, %u processes since %s, %s", (unsigned)server_pid(server),
                      poolstat_user(user, sizeof(user), server->owner),
-                     *ports ? strchr(ports, ',') ? ", ports " : ", port " : "", ports, server->users.count,
+                     *ports ? word : "", ports, server->users.count,
                      pst_format_time(since, poolstat_process_start(server_pid(server))),
                      poolstat_text(name, sizeof(name), server->path));
     }

@@ -127,9 +127,15 @@ static void judge_heap_chunks(walk_t *walk, int is_first, int is_main)
 
     for (tries = 0; walk->count && tries < TRIES && !done; tries++) {
         forget_chunks(walk);
-        done = is_main    ? go(walk, walk->from)
-               : is_first ? go_anywhere(walk, walk->from + 1024, walk->from + PAGE)
-                          : go_anywhere(walk, walk->from + HEAP_HEAD * WORD, walk->from + 128);
+        if (is_main) {
+            done = go(walk, walk->from);
+        }
+        else if (is_first) {
+            done = go_anywhere(walk, walk->from + 1024, walk->from + PAGE);
+        }
+        else {
+            done = go_anywhere(walk, walk->from + HEAP_HEAD * WORD, walk->from + 128);
+        }
     }
     if (!done) {
         forget_chunks(walk);

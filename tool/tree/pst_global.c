@@ -87,7 +87,10 @@ uintptr_t pst_global_find(pst_remote_t *remote, pst_symbols_t *symbols, const ch
     if (!pool && apr) {
         pool = by_libapr(remote, apr);
     }
-    *why = pool ? NULL : apr ? "it uses APR, but its global pool was not found"
-                             : "it does not use APR, or not as a shared library";
+    *why = apr ? "it uses APR, but its global pool was not found"
+               : "it does not use APR, or not as a shared library";
+    if (pool) {
+        *why = NULL;
+    }
     return pool;
 }

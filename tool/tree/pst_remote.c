@@ -326,11 +326,15 @@ apr_status_t pst_remote_open(pst_remote_t **opened, pid_t pid, apr_time_t limit,
     }
     errno = 0;
     if (rv == APR_SUCCESS && !pst_remote_read(remote, remote->ranges[i].from, &byte, 1)) {
-        rv = errno == EPERM ? APR_EACCES : errno == ENOSYS ? APR_ENOTIMPL : APR_ENOENT;
+        switch (errno) {
+        case EPERM:  rv = APR_EACCES; break;
+        case ENOSYS: rv = APR_ENOTIMPL; break;
+        default:     rv = APR_ENOENT; break;
+        }
     }
     if (APR_STATUS_IS_EACCES(rv) || rv == EPERM) {
         *why = geteuid() ? "its memory may be read by root, or by its own user where it allows core dumps"
-                         : "its memory may not be read, by root neither: the system keeps it to itself";
+                         : "its memory may not be read, not even by root: the system keeps it to itself";
         return APR_EACCES;
     }
     if (rv == APR_ENOTIMPL) {

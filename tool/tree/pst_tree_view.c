@@ -46,8 +46,13 @@ static char *choose_pools(const pst_tree_view_t *view)
 
 static const char *flags_text(unsigned flags)
 {
-    return flags & PST_POOL_CHANGED ? "changed while read" : flags & PST_POOL_TORN ? "leads to where no pool lies"
-           : flags & PST_POOL_CUT ? "too long, cut" : "";
+    if (flags & PST_POOL_CHANGED) {
+        return "changed while read";
+    }
+    if (flags & PST_POOL_TORN) {
+        return "leads to where no pool lies";
+    }
+    return flags & PST_POOL_CUT ? "too long, cut" : "";
 }
 
 /* -- for people ------------------------------------------------------------- */
