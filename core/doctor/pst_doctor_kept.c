@@ -12,8 +12,6 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#define OWN_HANDLER "pool-status"
-
 static pst_severity_e severity(double bytes)
 {
     return bytes >= (double)PST_DOCTOR_KEPT_WARNING ? PST_SEVERITY_WARNING : PST_SEVERITY_INFO;
@@ -220,34 +218,14 @@ static const char *suggest_by_record(const pst_doctor_t *doctor, pst_finding_t *
     return "There were too few requests to say how low MaxMemFree could be.";
 }
 
-/* Whoever looks at the pages is not whom the server is for: requests for them are left out, if there are enough of both
- * to have a row. */
-static pst_sizes_row_t sizes_of_others(const pst_sizes_t *sizes)
-{
-    pst_sizes_row_t others = sizes->all;
-
-    for (apr_uint32_t h = 0; h < sizes->handler_count; h++) {
-        const pst_sizes_row_t *handler = &sizes->handlers[h];
-
-        if (handler->other || strcmp(handler->row.name, OWN_HANDLER)) {
-            continue;
-        }
-        for (unsigned i = 0; i < PST_SIZES_BUCKETS; i++) {
-            others.row.requests[i] = pst_minus(others.row.requests[i], handler->row.requests[i]);
-            others.requests = pst_minus(others.requests, handler->row.requests[i]);
-        }
-    }
-    return others;
-}
-
 static const char *suggest(const pst_doctor_t *doctor, pst_finding_t *finding, apr_uint64_t now)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
-    const pst_sizes_row_t sizes = sizes_of_others(&snapshot->sizes);
-    apr_uint64_t limit = pst_doctor_covers(&sizes, PST_DOCTOR_COVERED);
+    const pst_sizes_row_t *sizes = &snapshot->sizes.all;
+    apr_uint64_t limit = pst_doctor_covers(sizes, PST_DOCTOR_COVERED);
     would_t would;
 
-    if (!limit && sizes.requests < PST_DOCTOR_REQUESTS) {
+    if (!limit && sizes->requests < PST_DOCTOR_REQUESTS) {
         return suggest_by_record(doctor, finding, now);
     }
     if (!limit || (now && limit >= now) || limit > (apr_uint64_t)PST_LIMIT_LEAST << (PST_LIMIT_COUNT - 1)) {

@@ -9,81 +9,50 @@
  */
 #include "pst_alike.h"
 #include "pst_hold.h"
+#include "pst_series.h"
 
 #include <string.h>
 
-#define POINTS 64u              /* of a series; when it is full every two become one, the smaller */
 #define OTHERS 10u              /* per cent more or fewer: there are not as many any more */
 #define FEW    2u               /* nor do so many make a difference */
 #define LEAST  2u               /* one alone is judged by itself */
 
 typedef struct {
-    apr_uint64_t begin;         /* time of the first point */
-    apr_uint32_t alike;         /* how many there were */
-    apr_uint32_t count, each, beats;
+    pst_series_t series;
+    apr_uint32_t alike;         /* how many there were at its beginning */
     pst_hold_t held;
-    pst_trend_point_t points[POINTS];
-} series_t;
+    pst_trend_point_t points[PST_SERIES_MOST];
+} alike_t;
 
-static series_t all[PST_SCOPE_COUNT];
+static alike_t all[PST_SCOPE_COUNT];
 
-static int as_many(const series_t *series, apr_uint32_t count)
+static int as_many(const alike_t *of, apr_uint32_t count)
 {
-    apr_uint32_t more = count > series->alike ? count - series->alike : series->alike - count;
+    apr_uint32_t more = count > of->alike ? count - of->alike : of->alike - count;
 
-    return more <= FEW || more * 100 <= series->alike * OTHERS;
-}
-
-static void halve_alike(series_t *series)
-{
-    for (apr_uint32_t i = 0; i < POINTS / 2; i++) {
-        const pst_trend_point_t *a = &series->points[2 * i], *b = a + 1;
-
-        series->points[i] = a->size <= b->size ? *a : *b;
-    }
-    series->count = POINTS / 2;
-    series->each *= 2;
-}
-
-static void add_alike_point(series_t *series, const pst_trend_point_t *point)
-{
-    if (series->count && series->beats < series->each) {
-        pst_trend_point_t *last = &series->points[series->count - 1];
-
-        *last = point->size < last->size ? *point : *last;
-        series->beats++;
-        return;
-    }
-    if (series->count == POINTS) {
-        halve_alike(series);
-    }
-    series->points[series->count++] = *point;
-    series->beats = 1;
+    return more <= FEW || more * 100 <= of->alike * OTHERS;
 }
 
 void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t sum, apr_uint32_t count,
                    apr_uint64_t requests, apr_uint64_t now)
 {
-    series_t *series = &all[which];
-    pst_trend_point_t point, points[POINTS], spare[POINTS];
-    double work[POINTS];
+    alike_t *of = &all[which];
+    pst_trend_point_t point;
     pst_trend_t trend;
     pst_told_t told;
 
-    if (count < LEAST || !series->count || !as_many(series, count) || now < series->begin) {
-        memset(series, 0, sizeof(*series));
-        series->begin = now;
-        series->alike = count;
-        series->each = 1;
+    if (count < LEAST || !of->series.count || !as_many(of, count) || now < of->series.begin) {
+        memset(of, 0, sizeof(*of));
+        pst_series_begin(&of->series, now);
+        of->alike = count;
     }
     if (count >= LEAST) {
-        point = (pst_trend_point_t){ (double)(now - series->begin) / 1e6, (double)sum / count * series->alike,
+        point = (pst_trend_point_t){ pst_series_seconds(&of->series, now), (double)sum / count * of->alike,
                                      (double)requests };
-        add_alike_point(series, &point);
+        pst_series_add(&of->series, of->points, PST_SERIES_MOST, &point, PST_SERIES_FLOOR);
     }
-    memcpy(points, series->points, series->count * sizeof(points[0]));
-    pst_trend_judge(&trend, points, series->count, work, spare);
-    pst_told_from(&told, &trend, series->begin);
-    pst_hold(&series->held, &told, now);
+    pst_series_judge(&trend, &of->series, of->points);
+    pst_told_from(&told, &trend, of->series.begin);
+    pst_hold(&of->held, &told, now);
     pst_told_publish(verdict, &told, NULL, (int)which);
 }

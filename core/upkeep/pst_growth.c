@@ -2,9 +2,7 @@
  *
  * Growth.  See pst_growth.h.
  *
- * A connection's series has SERIES points whatever its age: when it is full,
- * every two become one (the smaller: the floor is what counts) and from then on a point
- * stands for twice the time.  It costs no shared memory; the board gets the verdict.
+ * Connections, requests and classes have a series of SERIES points each (pst_series.h); the board gets the verdict.
  *
  * One thread of one process: the history's writer.
  */
@@ -13,6 +11,7 @@
 #include "pst_figure.h"
 #include "pst_history.h"
 #include "pst_hold.h"
+#include "pst_series.h"
 #include "pst_share.h"
 
 #include <math.h>
@@ -268,10 +267,7 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
 
 typedef struct series_t {
     apr_uint64_t of;            /* id of the connection, beginning of the request */
-    apr_uint64_t begin;         /* time of the first point */
-    apr_uint32_t count;
-    apr_uint32_t each;          /* beats that a point stands for */
-    apr_uint32_t beats;         /* of the last point, so far */
+    pst_series_t series;
     pst_hold_t held;
     pst_trend_point_t points[SERIES];
 } series_t;
@@ -296,57 +292,27 @@ static int keep_series(apr_uint32_t slots)
     return kept.slots != 0;
 }
 
-static void halve_series(series_t *series)
+static void add_growth_point(series_t *to, apr_uint64_t of, apr_uint64_t now, apr_uint64_t size, apr_uint64_t requests)
 {
-    for (apr_uint32_t i = 0; i < SERIES / 2; i++) {
-        const pst_trend_point_t *a = &series->points[2 * i], *b = a + 1;
+    pst_trend_point_t point = { .size = (double)size, .requests = (double)requests };
 
-        series->points[i] = a->size <= b->size ? *a : *b;
+    if (!to->series.count || to->of != of || now < to->series.begin) {
+        to->of = of;
+        pst_series_begin(&to->series, now);
+        memset(&to->held, 0, sizeof(to->held));
     }
-    series->count = SERIES / 2;
-    series->each *= 2;
-}
-
-static void add_growth_point(series_t *series, apr_uint64_t of, apr_uint64_t now, apr_uint64_t size,
-                             apr_uint64_t requests)
-{
-    pst_trend_point_t point;
-
-    if (!series->count || series->of != of || now < series->begin) {
-        series->of = of;
-        series->begin = now;
-        series->count = series->beats = 0;
-        series->each = 1;
-        memset(&series->held, 0, sizeof(series->held));
-    }
-    point.time = (double)(now - series->begin) / 1e6;
-    point.size = (double)size;
-    point.requests = (double)requests;
-    if (series->count && series->beats < series->each) {
-        if (point.size < series->points[series->count - 1].size) {
-            series->points[series->count - 1] = point;
-        }
-        series->beats++;
-        return;
-    }
-    if (series->count == SERIES) {
-        halve_series(series);
-    }
-    series->points[series->count++] = point;
-    series->beats = 1;
+    point.time = pst_series_seconds(&to->series, now);
+    pst_series_add(&to->series, to->points, SERIES, &point, PST_SERIES_FLOOR);
 }
 
 /* The last point may be of some beats ago, where a point stands for many. */
-static void judge_series(pst_told_t *told, series_t *series, apr_uint64_t now)
+static void judge_series(pst_told_t *told, series_t *of, apr_uint64_t now)
 {
-    pst_trend_point_t points[SERIES], spare[SERIES];
-    double work[SERIES];
     pst_trend_t trend;
 
-    memcpy(points, series->points, series->count * sizeof(points[0]));
-    pst_trend_judge(&trend, points, series->count, work, spare);
-    pst_told_from(told, &trend, series->begin);
-    pst_hold(&series->held, told, now);
+    pst_series_judge(&trend, &of->series, of->points);
+    pst_told_from(told, &trend, of->series.begin);
+    pst_hold(&of->held, told, now);
 }
 
 static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *request, apr_uint64_t now)
@@ -360,7 +326,7 @@ static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *
         judge_series(&of_requests, request, now);
     }
     else {
-        request->count = 0;
+        request->series.count = 0;
     }
     add_growth_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
     judge_series(&told, connection, now);
@@ -383,8 +349,8 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
         if (__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
             watch_slot(slot, &kept.connections[s], &kept.requests[s], now);
         }
-        else if (kept.connections[s].count) {
-            kept.connections[s].count = kept.requests[s].count = 0;
+        else if (kept.connections[s].series.count) {
+            kept.connections[s].series.count = kept.requests[s].series.count = 0;
         }
     }
 }
@@ -417,9 +383,9 @@ void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr
             continue;
         }
         pools = live_pools(row);
-        least[i] = !classes[i].count || pools < least[i] ? pools : least[i];
+        least[i] = !classes[i].series.count || pools < least[i] ? pools : least[i];
         add_growth_point(&classes[i], 1, now,
-                         without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
+                  without_on_demand(pst_load(&row->class_reserved_bytes), pools, least[i], on_demand), requests);
         judge_series(&told, &classes[i], now);
         pst_told_publish(&row->verdict, &told, NULL, PST_OF_NO_SCOPE);
     }

@@ -13,29 +13,25 @@
 #include "pst_figure.h"
 #include "pst_kept.h"
 #include "pst_profile.h"
+#include "pst_series.h"
 #include "pst_site.h"
-#include "pst_trend.h"
 
 #include <string.h>
 
 #define SCOPES  (PST_SCOPE_OF_SITES - PST_SCOPE_COUNT)
 #define HOLDERS 96u
-#define POINTS  32u             /* of a series; when it is full every two become one */
+#define POINTS  32u             /* of a series */
 #define STILL   (1.0 / 3)
 #define SEEN    0.25            /* of what the part grew by, the profile must have seen so much */
 #define CLOSER  120             /* s that it is looked closer at what grows while nobody is named */
 
 typedef struct {
-    apr_uint64_t time, bytes, samples;
-} point_t;
-
-typedef struct {
     apr_uint32_t scope, object; /* object 0: free */
     pst_shared_frame_t site;    /* that holds most of it */
     apr_uint64_t site_bytes;
-    point_t now;
-    apr_uint32_t count, each, beats;
-    point_t points[POINTS];
+    pst_trend_point_t now;      /* size: bytes held; requests: samples; times from g.looked on */
+    pst_series_t series;
+    pst_trend_point_t points[POINTS];
 } holder_t;
 
 static struct {
@@ -65,7 +61,7 @@ static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
         memset(spare, 0, sizeof(*spare));
         spare->scope = scope;
         spare->object = object;
-        spare->each = 1;
+        pst_series_begin(&spare->series, g.looked);
     }
     return spare;
 }
@@ -73,7 +69,7 @@ static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
 static void sum_up(void)
 {
     for (unsigned i = 0; i < HOLDERS; i++) {
-        g.holders[i].now = (point_t){ 0, 0, 0 };
+        g.holders[i].now = (pst_trend_point_t){ 0, 0, 0 };
         g.holders[i].site_bytes = 0;
     }
     for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
@@ -83,8 +79,8 @@ static void sum_up(void)
         if (!holder) {
             continue;
         }
-        holder->now.bytes += g.sums[i].bytes;
-        holder->now.samples += g.sums[i].samples;
+        holder->now.size += (double)g.sums[i].bytes;
+        holder->now.requests += (double)g.sums[i].samples;
         if (g.sums[i].bytes > holder->site_bytes) {
             holder->site_bytes = g.sums[i].bytes;
             holder->site = g.sites[i].blamed;
@@ -92,31 +88,27 @@ static void sum_up(void)
     }
 }
 
-static void add_holder_point(holder_t *holder, apr_uint64_t now)
+static void add_holder_points(apr_uint64_t now)
 {
-    holder->now.time = now;
-    if (holder->count && ++holder->beats < holder->each) {
-        return;
-    }
-    if (holder->count == POINTS) {
-        for (unsigned i = 0; i < POINTS / 2; i++) {
-            holder->points[i] = holder->points[2 * i];
+    for (unsigned i = 0; i < HOLDERS; i++) {
+        holder_t *holder = &g.holders[i];
+
+        if (holder->object) {
+            holder->now.time = pst_series_seconds(&holder->series, now);
+            pst_series_add(&holder->series, holder->points, POINTS, &holder->now, PST_SERIES_FIRST);
         }
-        holder->count = POINTS / 2;
-        holder->each *= 2;
     }
-    holder->points[holder->count++] = holder->now;
-    holder->beats = 0;
 }
 
 /* -- who gained ------------------------------------------------------------- */
 
 /* What it held then. Who came later held nothing, unless that was before the first look. */
-static point_t held_at(const holder_t *holder, apr_uint64_t time)
+static pst_trend_point_t held_at(const holder_t *holder, apr_uint64_t time)
 {
-    point_t found = { time, 0, 0 };
+    pst_trend_point_t found = { 0, 0, 0 };
+    double at = pst_series_seconds(&holder->series, time);
 
-    for (unsigned i = 0; i < holder->count && (holder->points[i].time <= time || holder->points[i].time == g.looked);
+    for (unsigned i = 0; i < holder->series.count && (holder->points[i].time <= at || holder->points[i].time <= 0);
          i++) {
         found = holder->points[i];
     }
@@ -165,15 +157,15 @@ static void find_gainers(gainers_t *gainers, apr_uint32_t scope, apr_uint64_t si
     memset(gainers, 0, sizeof(*gainers));
     for (unsigned i = 0; i < HOLDERS; i++) {
         const holder_t *holder = &g.holders[i];
-        point_t then;
+        pst_trend_point_t then;
 
         if (!holder->object || holder->scope != scope) {
             continue;
         }
         then = held_at(holder, since);
-        if (holder->now.bytes > then.bytes) {
-            rank(gainers, holder, (double)(holder->now.bytes - then.bytes),
-                 pst_minus(holder->now.samples, then.samples));
+        if (holder->now.size > then.size) {
+            rank(gainers, holder, holder->now.size - then.size,
+                 holder->now.requests > then.requests ? (apr_uint64_t)(holder->now.requests - then.requests) : 0);
         }
     }
 }
@@ -274,11 +266,7 @@ void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
     }
     g.looked = g.looked ? g.looked : now;
     sum_up();
-    for (unsigned i = 0; i < HOLDERS; i++) {
-        if (g.holders[i].object) {
-            add_holder_point(&g.holders[i], now);
-        }
-    }
+    add_holder_points(now);
     nameless = blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP);
     nameless |= blame_part(child, &child->mapped_verdict, PST_SCOPE_MAPPED);
     nameless |= blame_part(child, &child->stack_verdict, PST_SCOPE_STACK);

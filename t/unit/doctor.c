@@ -480,27 +480,6 @@ static void requests(pst_shared_child_t *child, unsigned bucket, apr_uint64_t co
     sizes->requests[bucket] = count;
 }
 
-/* What the module's own pages need says nothing about what is served. */
-static void own_requests(void)
-{
-    pst_shared_child_t *child;
-    pst_shared_sizes_t *own;
-
-    wipe();
-    child = healthy(100);
-    child->held_bytes = 60 * MIB;
-    child->allocators = 40;
-    lives(child, 30);
-    requests(child, 1, 150);
-    requests(child, 4, 1000);
-    ok(figure(found("retained-dominates"), "suggested_max_free_bytes") == 131072, "a thousand requests of 128K");
-    own = pst_board_sizes(&board, child, PST_SIZES_HANDLERS);
-    own->named = 1;
-    own->requests[4] = 1000;
-    apr_cpystrn(own->name, "pool-status", sizeof(own->name));
-    ok(figure(found("retained-dominates"), "suggested_max_free_bytes") == 65536, "if they were for /pool-status they are left out");
-}
-
 static void retained(void)
 {
     pst_shared_child_t *child;
@@ -993,7 +972,6 @@ int main(void)
     filters();
     heap_grows();
     retained();
-    own_requests();
     retained_by_all();
     covers();
     heap_free();
