@@ -19,6 +19,9 @@
 APLOG_USE_MODULE(poolstat);
 
 #define TEXT_LEN 512
+#define PATIENCE (120 * APR_USEC_PER_SEC)    /* for so long it is waited for who it is */
+
+static const char *const names[PST_WARN_COUNT] = { "", "connection", "request", "child" };
 
 static struct {
     const pst_board_t *board;
@@ -43,33 +46,47 @@ static unsigned scope_of(const pst_crossing_t *crossing)
     return slot->request.reserved_bytes > slot->usage.reserved_bytes / 2 ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION;
 }
 
-/* The stack of who is to blame, as the page has it: by what stays of this connection or request; or who made it grow,
- * if the pool that grew is most of it; or by what stays of all that are like it. */
-static unsigned find_who(pst_shared_who_t *who, pst_shared_frame_t *frames, const pst_crossing_t *crossing)
-{
-    unsigned scope = scope_of(crossing);
+/* Of what crossed: who holds most of it, as the doctor has it. */
+typedef struct {
+    pst_warn_e what;
+    unsigned   scope;               /* of what grew */
+    const pst_shared_slot_t *at;    /* NULL: of no connection, or it is gone */
+} crossed_t;
 
-    who->site = 0;
-    who->share = 0;
-    if (crossing->at && crossing->what != PST_WARN_CHILD
-        && pst_kept_who(who, PST_KEPT_SLOT + scope,
-                        (apr_uint32_t)(crossing->at - pst_board_slot(g.board, g.block, 0)))) {
-        return pst_site_of(who->site, frames);
-    }
-    if (crossing->depth) {
-        memcpy(frames, crossing->frames, sizeof(crossing->frames));
-        return crossing->depth;
-    }
-    return pst_kept_who(who, PST_KEPT_SCOPE, scope) ? pst_site_of(who->site, frames) : 0;
+/* By what stays of this very connection or request. */
+static int stays_of_it(pst_shared_who_t *who, const crossed_t *crossed)
+{
+    return crossed->at && crossed->what != PST_WARN_CHILD
+           && pst_kept_who(who, PST_KEPT_SLOT + crossed->scope,
+                           (apr_uint32_t)(crossed->at - pst_board_slot(g.board, g.block, 0)));
 }
 
-/* "mod_x.so function+0x1f, 94 % of what stayed". */
-static const char *crossing_code(char *to, const pst_crossing_t *crossing)
+/* By what stays of all that are like it. */
+static int stays_of_all(pst_shared_who_t *who, const crossed_t *crossed)
+{
+    return pst_kept_who(who, PST_KEPT_SCOPE, crossed->scope);
+}
+
+/* Who made it cross holds most of it by that one growth, as a request keeps what it took. Where nobody watches, there
+ * is no more to judge by. */
+static int crossing_is_most(const pst_crossing_t *crossing, unsigned scope)
+{
+    return crossing->is_most && (scope == PST_SCOPE_REQUEST || !__atomic_load_n(&g.watched, __ATOMIC_RELAXED));
+}
+
+/* Or as far as the profile knows, a moment later. */
+static int crossing_holds_most(const pst_crossing_t *crossing, unsigned scope)
+{
+    pst_who_t who;
+
+    return pst_who_of_stack(&who, pst_board_module(g.board, 0), crossing->frames, crossing->depth)
+           && pst_site_holds_most(scope, PST_FRAME_MODULE(who.site));
+}
+
+/* "mod_x.so function+0x1f, 94 % of what stayed". @return NULL if it is not to be told */
+static const char *place_of_stack(char *to, const pst_shared_frame_t *frames, unsigned depth, unsigned share)
 {
     pst_shared_module_t modules[PST_MODULE_COUNT];
-    pst_shared_frame_t frames[PST_SITE_FRAMES];
-    pst_shared_who_t found;
-    unsigned depth = find_who(&found, frames, crossing);
     char text[PST_WHO_LEN];
     pst_who_t who;
 
@@ -78,11 +95,118 @@ static const char *crossing_code(char *to, const pst_crossing_t *crossing)
         modules[i].name[PST_MODULE_LEN - 1] = '\0';
     }
     if (!pst_who_of_stack(&who, modules, frames, depth)) {
-        return "code not known";
+        return NULL;
     }
-    apr_snprintf(to, TEXT_LEN, found.share ? "%s, %u %% of what stayed" : "%s", pst_who_text(text, &who),
-                 found.share / 10u);
+    apr_snprintf(to, TEXT_LEN, share ? "%s, %u %% of what stayed" : "%s", pst_who_text(text, &who), share / 10u);
     return to;
+}
+
+static const char *code_by_what_stays(char *to, const crossed_t *crossed,
+                                      int (*stays)(pst_shared_who_t *, const crossed_t *))
+{
+    pst_shared_frame_t frames[PST_SITE_FRAMES];
+    pst_shared_who_t who = { .site = 0 };
+    unsigned depth = stays(&who, crossed) ? pst_site_of(who.site, frames) : 0;
+
+    return depth ? place_of_stack(to, frames, depth, who.share) : NULL;
+}
+
+/* -- told later ------------------------------------------------------------ */
+
+/* What crossed before anybody could know whose it is. The watchdog's alone. */
+static struct waiting_t {
+    crossed_t    crossed;
+    apr_uint64_t id, started, limit;
+    apr_uint64_t since;             /* time; 0: free */
+} waiting[PST_WARN_A_MINUTE];
+
+static void wait_for_code(const crossed_t *crossed, const pst_crossing_t *crossing)
+{
+    for (unsigned i = 0; i < PST_WARN_A_MINUTE; i++) {
+        if (!waiting[i].since) {
+            waiting[i] = (struct waiting_t){ *crossed, crossing->slot.id, crossing->slot.request_started,
+                                             crossing->limit, crossing->when };
+            return;
+        }
+    }
+}
+
+static int waiting_is_there(const struct waiting_t *of)
+{
+    const pst_shared_slot_t *slot = of->crossed.at;
+
+    if (of->crossed.what == PST_WARN_CHILD) {
+        return 1;
+    }
+    return slot && __atomic_load_n(&slot->in_use, __ATOMIC_RELAXED) && pst_load(&slot->id) == of->id
+           && (of->crossed.what != PST_WARN_REQUEST || pst_load(&slot->request_started) == of->started);
+}
+
+/* "connection 12" */
+static const char *waiting_subject(char *to, const struct waiting_t *of)
+{
+    switch (of->crossed.what) {
+    case PST_WARN_CHILD:
+        return "the child";
+    case PST_WARN_REQUEST:
+        apr_snprintf(to, TEXT_LEN, "the request on connection %" APR_UINT64_T_FMT, of->id);
+        return to;
+    default:
+        apr_snprintf(to, TEXT_LEN, "connection %" APR_UINT64_T_FMT, of->id);
+        return to;
+    }
+}
+
+static void tell_waiting(apr_uint64_t now)
+{
+    char site[TEXT_LEN], one[TEXT_LEN];
+
+    for (unsigned i = 0; i < PST_WARN_A_MINUTE; i++) {
+        struct waiting_t *of = &waiting[i];
+        const char *who = NULL;
+
+        if (of->since && waiting_is_there(of)) {
+            who = code_by_what_stays(site, &of->crossed, stays_of_it);
+            who = who ? who : code_by_what_stays(site, &of->crossed, stays_of_all);
+        }
+        if (who) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g.server,
+                         "PST0027: %s, which crossed PoolStatWarn %s %" APR_UINT64_T_FMT ", is grown by %s",
+                         waiting_subject(one, of), names[of->crossed.what], of->limit, who);
+        }
+        if (who || !waiting_is_there(of) || now - of->since > PATIENCE) {
+            of->since = 0;
+        }
+    }
+}
+
+/* -- at once --------------------------------------------------------------- */
+
+static int block_is_full(void)
+{
+    return __atomic_load_n(&g.block->level, __ATOMIC_RELAXED) == PST_LEVEL_FULL;
+}
+
+static const char *crossing_code(char *to, const pst_crossing_t *crossing)
+{
+    const crossed_t crossed = { crossing->what, scope_of(crossing), crossing->at };
+    int watched = __atomic_load_n(&g.watched, __ATOMIC_RELAXED);
+    const char *who = watched ? code_by_what_stays(to, &crossed, stays_of_it) : NULL;
+
+    if (!who && crossing_is_most(crossing, crossed.scope)) {
+        who = place_of_stack(to, crossing->frames, crossing->depth, 0);
+    }
+    if (!who && watched) {
+        who = code_by_what_stays(to, &crossed, stays_of_all);
+    }
+    if (!who && crossing_holds_most(crossing, crossed.scope)) {
+        who = place_of_stack(to, crossing->frames, crossing->depth, 0);
+    }
+    if (!who && watched && block_is_full() && (crossing->at || crossing->what == PST_WARN_CHILD)) {
+        wait_for_code(&crossed, crossing);
+        return "code not known yet (PST0027 will tell)";
+    }
+    return who ? who : "code not known";
 }
 
 /* Whose it is. */
@@ -100,7 +224,6 @@ static const char *about(char *to, const pst_shared_slot_t *slot)
  * ap_log_error() escapes what is no text. */
 static void log_crossing(const pst_crossing_t *crossing)
 {
-    static const char *const names[PST_WARN_COUNT] = { "", "connection", "request", "child" };
     const pst_shared_slot_t *slot = &crossing->slot;
     const char *line = slot->line[0] ? slot->line : "no request line yet";
     char site[TEXT_LEN], who[TEXT_LEN], sums[128] = "";
@@ -152,6 +275,7 @@ void pst_limits_beat(apr_uint64_t now)
     __atomic_store_n(&g.watched, 1, __ATOMIC_RELAXED);
     if (g.server) {
         tell_all(now);
+        tell_waiting(now);
     }
     pst_leave_beat(now);
 }

@@ -4,6 +4,8 @@
  */
 #include "pst_blame.h"
 
+#include <math.h>
+
 unsigned pst_blame_kind_on_board(const void *board, apr_uint32_t module)
 {
     return !module || module >= PST_MODULE_COUNT
@@ -61,4 +63,14 @@ int pst_blame(pst_blame_t *blame, const pst_shared_frame_t *frames, unsigned dep
         }
     }
     return 1;
+}
+
+/* Wilson's interval, two standard deviations wide: its lower end. */
+int pst_blame_is_sure(double share, double samples)
+{
+    const double z = 2;
+
+    return samples >= PST_BLAME_LEAST
+           && share + z * z / (2 * samples) - z * sqrt(share * (1 - share) / samples + z * z / (4 * samples * samples))
+                  > 0.5 * (1 + z * z / samples);
 }

@@ -30,6 +30,11 @@ typedef struct pst_blame_t {
 int pst_blame(pst_blame_t *blame, const pst_shared_frame_t *frames, unsigned depth, pst_blame_kind_fn kind_of,
               const void *baton);
 
+#define PST_BLAME_LEAST 8       /* samples by which a module may be named */
+
+/** Is a share of so many samples more than a half with all but certainty? */
+int pst_blame_is_sure(double share, double samples);
+
 /** pst_blame_kind_fn, by the table on a board: baton is a pst_board_t. */
 unsigned pst_blame_kind_on_board(const void *board, apr_uint32_t module);
 

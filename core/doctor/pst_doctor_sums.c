@@ -2,7 +2,8 @@
  *
  * The doctor on what is alike: connections, or requests, that together grow while there are as many of them.
  *
- * One that makes up more than half of it is told by itself instead.
+ * One that makes up more than half of it is told by itself instead.  Children whose connections grow by the same module
+ * are one group, and what is asked of a sum is asked of theirs: a child of prefork has but one connection.
  */
 #include "pst_doctor_verdict.h"
 
@@ -17,11 +18,12 @@ typedef struct of_child_t {
 
 /* Children whose sums grow by the same module. */
 typedef struct group_t {
-    const pst_child_row_t *worst;
+    const pst_child_row_t *worst, *named; /* the one that gained most; of those that know who, NULL: none does */
     apr_uint32_t module;
     unsigned children;
     apr_uint64_t alike;
-    double per_minute;
+    double per_minute, gained;
+    float fastest;                        /* of one connection */
 } group_t;
 
 static of_child_t *of_child(const pst_doctor_t *doctor, apr_uint32_t pid, int make)
@@ -50,31 +52,69 @@ static void note_fastest(pst_doctor_t *doctor)
     }
 }
 
-static int is_told(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
+static float fastest_connection(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
 {
-    const pst_shared_verdict_t *sum = &child->head.sum_verdicts[scope];
     const of_child_t *of = of_child(doctor, child->head.owner, 0);
-    double least = (double)child->rows * PST_DOCTOR_GROWN_EACH;
 
-    return child->rows >= PST_DOCTOR_ALIKE && (!of || of->fastest[scope] * 2 <= sum->per_minute)
-           && pst_doctor_grown(doctor, sum, least > PST_DOCTOR_GROWN ? least : PST_DOCTOR_GROWN,
-                               PST_DOCTOR_RECORD_SECONDS);
+    return of ? of->fastest[scope] : 0;
 }
 
-static void add_to_group(group_t *group, const pst_child_row_t *child, unsigned scope)
+/* Where there are many in a child none of them may make up most of it; where there are few, as in prefork, that is
+ * asked of the group. */
+static int sum_may_be_told(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
 {
     const pst_shared_verdict_t *sum = &child->head.sum_verdicts[scope];
+
+    return pst_doctor_grown(doctor, sum, 0, PST_DOCTOR_RECORD_SECONDS)
+           && (child->rows < PST_DOCTOR_ALIKE || fastest_connection(doctor, child, scope) * 2 <= sum->per_minute);
+}
+
+static void add_to_group(group_t *group, const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
+{
+    const pst_shared_verdict_t *sum = &child->head.sum_verdicts[scope];
+    float fastest = fastest_connection(doctor, child, scope);
 
     group->module = group->module ? group->module : PST_FRAME_MODULE(sum->site);
     group->per_minute += (double)sum->per_minute;
+    group->gained += (double)sum->gained;
     group->alike += child->rows;
     group->children++;
+    group->fastest = fastest > group->fastest ? fastest : group->fastest;
     if (!group->worst || sum->gained > group->worst->head.sum_verdicts[scope].gained) {
         group->worst = child;
     }
+    if (sum->site && (!group->named || sum->gained > group->named->head.sum_verdicts[scope].gained)) {
+        group->named = child;
+    }
 }
 
-static void find_group(pst_doctor_t *doctor, const group_t *group, unsigned scope)
+/* Enough of them, that gained enough, and not by one alone. */
+static int group_is_told(const group_t *group)
+{
+    double least = (double)group->alike * PST_DOCTOR_GROWN_EACH;
+
+    return group->alike >= PST_DOCTOR_ALIKE && group->gained >= (least > PST_DOCTOR_GROWN ? least : PST_DOCTOR_GROWN)
+           && (double)group->fastest * 2 <= group->per_minute;
+}
+
+static int group_takes(const group_t *group, const pst_child_row_t *child, unsigned scope)
+{
+    apr_uint32_t module = PST_FRAME_MODULE(child->head.sum_verdicts[scope].site);
+
+    return !module || !group->module || group->module == module;
+}
+
+/* By a child that knows; or by what stayed in all of them. */
+static const char *group_author(pst_doctor_t *doctor, pst_finding_t *finding, const group_t *group,
+                         const unsigned *group_of, unsigned which, unsigned scope)
+{
+    const pst_child_row_t *child = group->named ? group->named : group->worst;
+
+    return group->named ? pst_doctor_author(doctor, finding, child, &child->head.sum_verdicts[scope], (int)scope)
+                        : pst_doctor_author_of_many(doctor, finding, group_of, which, scope);
+}
+
+static void find_group(pst_doctor_t *doctor, const group_t *group, const unsigned *group_of, unsigned which, unsigned scope)
 {
     const pst_shared_verdict_t *sum = &group->worst->head.sum_verdicts[scope];
     int requests = scope == PST_SCOPE_REQUEST;
@@ -96,7 +136,7 @@ static void find_group(pst_doctor_t *doctor, const group_t *group, unsigned scop
             ? pst_doctor_say(doctor, ", and keep %s of each request", pst_doctor_size(doctor, (double)sum->per_request))
             : "");
     finding->advice =
-        pst_doctor_say(doctor, "%s %s", pst_doctor_author(doctor, finding, group->worst, sum, (int)scope),
+        pst_doctor_say(doctor, "%s %s", group_author(doctor, finding, group, group_of, which, scope),
                        requests ? "The memory comes back when the requests end."
                                 : "The memory comes back when the connections end: MaxKeepAliveRequests bounds how "
                                   "long that takes.");
@@ -105,29 +145,46 @@ static void find_group(pst_doctor_t *doctor, const group_t *group, unsigned scop
     pst_doctor_figure(finding, "children", group->children);
 }
 
-static void find_scope(pst_doctor_t *doctor, unsigned scope)
+/* The group of each child that may be told, by number from 1 on; 0: of none. @return how many there are */
+static unsigned sort_into_groups(group_t *groups, unsigned *group_of, const pst_doctor_t *doctor, unsigned scope)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
-    group_t groups[PST_DOCTOR_LISTED];
     unsigned count = 0, k;
 
-    memset(groups, 0, sizeof(groups));
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
-        apr_uint32_t module = PST_FRAME_MODULE(child->head.sum_verdicts[scope].site);
 
-        if (!is_told(doctor, child, scope)) {
+        if (!sum_may_be_told(doctor, child, scope)) {
             continue;
         }
-        of_child(doctor, child->head.owner, 1)->told[scope] = 1;
-        for (k = 0; k < count && module && groups[k].module && groups[k].module != module; k++) {
+        for (k = 0; k < count && !group_takes(&groups[k], child, scope); k++) {
         }
         k = k < PST_DOCTOR_LISTED ? k : PST_DOCTOR_LISTED - 1;
         count = k < count ? count : k + 1;
-        add_to_group(&groups[k], child, scope);
+        add_to_group(&groups[k], doctor, child, scope);
+        group_of[i] = k + 1;
     }
-    for (k = 0; k < count; k++) {
-        find_group(doctor, &groups[k], scope);
+    return count;
+}
+
+static void find_groups(pst_doctor_t *doctor, unsigned scope)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+    unsigned *group_of = apr_pcalloc(doctor->pool, (snapshot->child_count + 1) * sizeof(*group_of)), count;
+    group_t groups[PST_DOCTOR_LISTED];
+
+    memset(groups, 0, sizeof(groups));
+    count = group_of ? sort_into_groups(groups, group_of, doctor, scope) : 0;
+    for (unsigned k = 0; k < count; k++) {
+        if (!group_is_told(&groups[k])) {
+            continue;
+        }
+        for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+            if (group_of[i] == k + 1) {
+                of_child(doctor, snapshot->children[i].head.owner, 1)->told[scope] = 1;
+            }
+        }
+        find_group(doctor, &groups[k], group_of, k + 1, scope);
     }
 }
 
@@ -135,7 +192,7 @@ void pst_doctor_sums(pst_doctor_t *doctor)
 {
     note_fastest(doctor);
     for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        find_scope(doctor, scope);
+        find_groups(doctor, scope);
     }
 }
 

@@ -40,6 +40,14 @@ void pst_doctor_rate_figures(pst_finding_t *finding, const pst_shared_verdict_t 
 const char *pst_doctor_author(pst_doctor_t *doctor, pst_finding_t *finding, const pst_child_row_t *child,
                               const pst_shared_verdict_t *verdict, int scope);
 
+/**
+ * The same of many children: by what stayed in all of them, since in each alone too little does.
+ * @param group_of of each child of the snapshot, its group
+ * @param which    the group asked for
+ */
+const char *pst_doctor_author_of_many(pst_doctor_t *doctor, pst_finding_t *finding, const unsigned *group_of,
+                                      unsigned which, unsigned scope);
+
 /** " The code behind it is ...", where nobody is to be blamed; empty if it is not known. */
 const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *child,
                             const pst_shared_verdict_t *verdict);

@@ -154,18 +154,19 @@ static APR_INLINE unsigned apply_all(const pst_account_t *account, apr_int64_t r
     return exceeded;
 }
 
-/* Once all figures are right. @param held by the pool that grew */
-static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsigned exceeded, apr_uint64_t held)
+/* Once all figures are right. */
+static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsigned exceeded,
+                                                    const pst_crossing_by_t *by)
 {
     pst_account_t *each;
 
     for (each = account; each; each = each->above) {
         if (exceeded & 1u << each->scope && each->usage) {
-            pst_crossing_note((pst_warn_e)each->scope, each, pst_load(&each->usage->reserved_bytes), held);
+            pst_crossing_note((pst_warn_e)each->scope, each, pst_load(&each->usage->reserved_bytes), by);
         }
     }
     if (exceeded & 1u << PST_WARN_CHILD) {
-        pst_crossing_note(PST_WARN_CHILD, account, pst_child_reserved(), held);
+        pst_crossing_note(PST_WARN_CHILD, account, pst_child_reserved(), by);
     }
 }
 
@@ -195,7 +196,9 @@ static APR_INLINE void charge_account(pst_account_t *account, apr_int64_t reserv
         }
     }
     if (__builtin_expect(exceeded, 0)) {
-        note_exceeded(account, exceeded, held);
+        const pst_crossing_by_t by = { held, reserved > 0 ? (apr_uint64_t)reserved : 0 };
+
+        note_exceeded(account, exceeded, &by);
     }
 }
 
@@ -248,7 +251,9 @@ void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserv
         apply_all(from, -reserved, -slack, -pools);
     }
     if (__builtin_expect(exceeded, 0)) {
-        note_exceeded(to, exceeded, (apr_uint64_t)reserved);
+        const pst_crossing_by_t by = { (apr_uint64_t)reserved, 0 };
+
+        note_exceeded(to, exceeded, &by);
     }
 }
 
@@ -262,7 +267,7 @@ void pst_account_set(pst_account_t *account, apr_uint64_t pools, apr_uint64_t re
     pst_store(&account->usage->slack_bytes, slack);
     pst_raise(&account->usage->peak_bytes, reserved);
     if (reserved > pst_crossing_limits[account->scope]) {
-        pst_crossing_note((pst_warn_e)account->scope, account, reserved, 0);
+        pst_crossing_note((pst_warn_e)account->scope, account, reserved, NULL);
     }
 }
 

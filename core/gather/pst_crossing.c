@@ -80,7 +80,7 @@ static entry_t *claim_entry(void)
 }
 
 static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, const pst_shared_slot_t *slot,
-                                           apr_uint64_t reserved, apr_uint64_t held)
+                                           apr_uint64_t reserved, const pst_crossing_by_t *by)
 {
     pst_crossing_t *crossing = &entry->crossing;
 
@@ -90,7 +90,8 @@ static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, cons
     crossing->reserved = reserved;
     crossing->child = pst_child_reserved();
     /* who grows a pool that holds little of it may hold nothing tomorrow */
-    crossing->depth = held * 2 >= reserved ? (apr_uint32_t)pst_site_caller(crossing->frames) : 0;
+    crossing->depth = by && by->held * 2 >= reserved ? (apr_uint32_t)pst_site_caller(crossing->frames) : 0;
+    crossing->is_most = by && by->grown * 2 >= reserved;
     crossing->has_slot = slot != NULL;
     entry->slot = slot;
     if (slot) {
@@ -109,7 +110,7 @@ static int is_first(pst_warn_e what, pst_account_t *account)
     return account->slot && !account->crossed && !__atomic_exchange_n(&account->crossed, 1, __ATOMIC_RELAXED);
 }
 
-void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t reserved, apr_uint64_t held)
+void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t reserved, const pst_crossing_by_t *by)
 {
     const pst_shared_slot_t *slot = account->slot;
     entry_t *entry;
@@ -120,7 +121,7 @@ void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t res
     if (!pst_child_muted() && is_first(what, account)) {
         entry = claim_entry();
         if (entry) {
-            note(entry, what, slot, reserved, held);
+            note(entry, what, slot, reserved, by);
         }
     }
 }

@@ -39,6 +39,7 @@ typedef struct pst_crossing_t {
     apr_uint64_t      reserved;     /**< bytes, of what crossed */
     apr_uint64_t      child;        /**< bytes reserved by the whole child then */
     apr_uint32_t      depth;        /**< 0: who made it grow says nothing about who holds it, or is not known */
+    int               is_most;      /**< that one growth is half of what crossed, or more */
     pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< of the code that made it grow */
     int               has_slot;     /**< 0: memory of no connection made the child cross */
     pst_shared_slot_t slot;         /**< the connection then; its texts unescaped, as they came */
@@ -53,13 +54,20 @@ typedef struct pst_crossing_t {
  */
 void pst_crossing_start(const apr_uint64_t limits[PST_WARN_COUNT], void (*at_end)(void));
 
+/** By what it was: the pool that grew. */
+typedef struct pst_crossing_by_t {
+    apr_uint64_t held;              /**< what that pool reserves, or what moved */
+    apr_uint64_t grown;             /**< by how much it grew; 0: it moved */
+} pst_crossing_by_t;
+
 /**
  * A limit was found exceeded: note it, if it is the first time. Any thread, also inside of an
  * allocation: takes no lock, allocates nothing; looks for the caller if the pool that grew holds a good part of it.
- * @param held  what that pool reserves; 0: not known
+ * @param by  NULL: not known
  * @param account  the connection or request; of a child, whoever made it cross
  */
-void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t reserved, apr_uint64_t held);
+void pst_crossing_note(pst_warn_e what, pst_account_t *account, apr_uint64_t reserved,
+                       const pst_crossing_by_t *by);
 
 /** The slot tells more of its request now: so will the crossing. Its owner's thread. */
 void pst_crossing_described(const pst_shared_slot_t *slot);

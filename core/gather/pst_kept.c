@@ -7,6 +7,7 @@
  * One thread: the child's watchdog.
  */
 #include "pst_kept.h"
+#include "pst_blame.h"
 #include "pst_close.h"
 #include "pst_figure.h"
 #include "pst_site.h"
@@ -98,16 +99,6 @@ static void thin_samples(void)
 }
 
 /* -- judging -------------------------------------------------------------- */
-
-/* Wilson's interval, two standard deviations wide: its lower end. */
-int pst_kept_is_sure(double share, double samples)
-{
-    const double z = 2;
-
-    return samples >= PST_KEPT_LEAST
-           && share + z * z / (2 * samples) - z * sqrt(share * (1 - share) / samples + z * z / (4 * samples * samples))
-                  > 0.5 * (1 + z * z / samples);
-}
 
 /* httpd's own growth has the object of the program, which no module is. */
 static apr_uint32_t site_object(const pst_site_of_t *site)
@@ -340,7 +331,7 @@ static int choose_holder(scope_t *scope, double mass, double worth)
         const holder_t *holder = &g.holders[i];
         double share = mass > 0 ? holder->mass / mass : 0;
 
-        if (holder->site && pst_kept_is_sure(share, worth)) {
+        if (holder->site && pst_blame_is_sure(share, worth)) {
             return (int)i;
         }
         if (scope->named && holder->object == scope->named && share >= STILL) {
@@ -401,7 +392,7 @@ static void judge_scope(unsigned which, double now)
         samples += g.holders[i].samples;
     }
     scope->stays = span.from;
-    if (samples < PST_KEPT_LEAST && scope->named) {
+    if (samples < PST_BLAME_LEAST && scope->named) {
         return;                         /* too few to say anything else */
     }
     named = choose_holder(scope, mass, worth_of(samples));
@@ -487,7 +478,7 @@ int pst_kept_who(pst_shared_who_t *who, unsigned part, apr_uint32_t which)
     poll = find_poll(part, which, 0);
     share = poll && poll->mass > 0 ? poll->own / poll->mass : 0;
     if (!poll || !poll->site
-        || !(pst_kept_is_sure(share, poll->mass * poll->mass / poll->squares)
+        || !(pst_blame_is_sure(share, poll->mass * poll->mass / poll->squares)
              || (before == poll->object && before && share >= STILL))) {
         return 0;
     }

@@ -6,7 +6,7 @@
  * (pst_close.h) only those samples count that are still there some seconds later.
  *
  * Who is to blame for a stack says pst_blame.h; sums are by module.  A module is named when with all but certainty more
- * than half of what stayed is its own, by pst_kept_is_sure(); once named it stays until another one is, or it holds
+ * than half of what stayed is its own, by pst_blame_is_sure(); once named it stays until another one is, or it holds
  * less than a third.
  *
  * Gather side only: child processes.
@@ -15,8 +15,6 @@
 #define PST_KEPT_H
 
 #include "pst_record.h"
-
-#define PST_KEPT_LEAST   8      /* samples by which a module may be named */
 
 /** Child, once, with the call sites. */
 void pst_kept_start(const pst_board_t *board, pst_shared_child_t *block);
@@ -40,8 +38,5 @@ typedef enum {
  * @return 0 if it is not known
  */
 int pst_kept_who(pst_shared_who_t *who, unsigned part, apr_uint32_t which);
-
-/** Is a share of so many samples more than a half with all but certainty? Pure. */
-int pst_kept_is_sure(double share, double samples);
 
 #endif /* PST_KEPT_H */

@@ -657,6 +657,23 @@ unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames)
     return i;
 }
 
+int pst_site_holds_most(unsigned scope, apr_uint32_t object)
+{
+    apr_uint64_t all = 0, own = 0;
+
+    if (!enter_sampling()) {
+        return 0;
+    }
+    for (apr_uint32_t i = 1; i < g.site_count; i++) {
+        apr_uint64_t live = g.sites[i].scope == scope ? pst_load(&g.sites[i].row->site_live_bytes) : 0;
+
+        all += live;
+        own += PST_FRAME_MODULE(g.sites[i].blamed) == object ? live : 0;
+    }
+    leave_sampling();
+    return own > all - own;
+}
+
 /* -- what is kept --------------------------------------------------------- */
 
 static pst_site_of_t what(const site_t *site)
@@ -686,14 +703,14 @@ int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
     return count;
 }
 
-int pst_site_live(pst_site_of_t *sites, pst_site_sum_t *sums)
+int pst_site_live(int outside, pst_site_of_t *sites, pst_site_sum_t *sums)
 {
     if (!enter_sampling()) {
         return 0;
     }
     for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
         const site_t *site = &g.sites[i];
-        int counts = i && i < g.site_count && site->scope >= PST_SCOPE_COUNT;
+        int counts = i && i < g.site_count && (site->scope >= PST_SCOPE_COUNT) == outside;
 
         sites[i] = what(site);
         sums[i].bytes = counts ? pst_load(&site->row->site_live_bytes) : 0;

@@ -64,6 +64,10 @@ int pst_site_caller(pst_shared_frame_t *frames);
  *  0 */
 unsigned pst_site_of(pst_shared_frame_t blamed, pst_shared_frame_t *frames);
 
+/** Does that object (module) hold more than half of what is live of a scope, as far as the profile knows? Any
+ *  thread. */
+int pst_site_holds_most(unsigned scope, apr_uint32_t object);
+
 /* Memory outside of pools: pst_profile.c decides what is sampled, and keeps it. Any thread, also inside of malloc:
  * nobody waits, nothing is allocated, the loader is not asked. */
 
@@ -94,9 +98,9 @@ typedef struct pst_site_sum_t {
     apr_uint64_t bytes, samples;
 } pst_site_sum_t;
 
-/** What sites of memory outside of pools hold now: the sums of others are 0. The watchdog's thread.
+/** What sites hold now, of memory outside of pools (1) or of pools (0): the sums of others are 0. The watchdog's thread.
  *  @param sites room for PST_SITE_COUNT @param sums the same @return 0: another time */
-int pst_site_live(pst_site_of_t *sites, pst_site_sum_t *sums);
+int pst_site_live(int outside, pst_site_of_t *sites, pst_site_sum_t *sums);
 
 /* Samples of a close look, for pst_kept.c. The watchdog's thread. */
 

@@ -15,7 +15,9 @@
 
 #define OTHERS 10u              /* per cent more or fewer: there are not as many any more */
 #define FEW    2u               /* nor do so many make a difference */
-#define LEAST  2u               /* one alone is judged by itself */
+/* What was handed out is known to the byte: so much less than of whole nodes is a rise. In prefork each child has one
+ * connection, and the sum is the doctor's to make. */
+#define FINER  8.0
 
 typedef struct {
     pst_series_t series;
@@ -41,17 +43,21 @@ void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t s
     pst_trend_t trend;
     pst_told_t told;
 
-    if (count < LEAST || !of->series.count || !as_many(of, count) || now < of->series.begin) {
+    if (!count || !of->series.count || !as_many(of, count) || now < of->series.begin) {
         memset(of, 0, sizeof(*of));
         pst_series_begin(&of->series, now);
         of->alike = count;
     }
-    if (count >= LEAST) {
-        point = (pst_trend_point_t){ pst_series_seconds(&of->series, now), (double)sum / count * of->alike,
+    if (count) {
+        point = (pst_trend_point_t){ pst_series_seconds(&of->series, now), FINER * (double)sum / count * of->alike,
                                      (double)requests };
         pst_series_add(&of->series, of->points, PST_SERIES_MOST, &point, PST_SERIES_FLOOR);
     }
     pst_series_judge(&trend, &of->series, of->points);
+    trend.per_minute /= FINER;
+    trend.per_request /= FINER;
+    trend.gained /= FINER;
+    trend.level /= FINER;
     pst_told_from(&told, &trend, of->series.begin);
     pst_hold(&of->held, &told, now);
     pst_told_publish(verdict, &told, NULL, (int)which);

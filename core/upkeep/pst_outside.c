@@ -10,8 +10,8 @@
  * One thread: the child's watchdog.
  */
 #include "pst_outside.h"
+#include "pst_blame.h"
 #include "pst_figure.h"
-#include "pst_kept.h"
 #include "pst_profile.h"
 #include "pst_series.h"
 #include "pst_site.h"
@@ -177,7 +177,7 @@ static int name(const gainers_t *gainers, apr_uint32_t *named, double grown)
         *named = 0;
         return -1;
     }
-    if (gainers->of[0] && pst_kept_is_sure(gainers->gained[0] / gainers->all, (double)gainers->all_samples)) {
+    if (gainers->of[0] && pst_blame_is_sure(gainers->gained[0] / gainers->all, (double)gainers->all_samples)) {
         *named = gainers->of[0]->object;
         return 0;
     }
@@ -261,7 +261,7 @@ void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
 {
     int nameless;
 
-    if (!pst_load(&child->heap_profile_rate) || !pst_site_live(g.sites, g.sums)) {
+    if (!pst_load(&child->heap_profile_rate) || !pst_site_live(1, g.sites, g.sums)) {
         return;
     }
     g.looked = g.looked ? g.looked : now;

@@ -5,11 +5,13 @@ use warnings;
 use PST;
 use PST::Server;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my $limits = mpm() eq 'prefork'
     ? "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nServerLimit 1\nMaxRequestWorkers 1\n"
     : "StartServers 1\nServerLimit 1\nThreadsPerChild 10\nThreadLimit 10\nMinSpareThreads 1\nMaxSpareThreads 10\nMaxRequestWorkers 10\n";
 my $MIB = 1 << 20;
+my $prefork = mpm() eq 'prefork';
 
 sub server {
     my ($name, $conf, %o) = @_;
@@ -91,7 +93,7 @@ subtest 'a request' => sub {
 };
 
 subtest 'a connection, and the child' => sub {
-    my $s = server('scopes', "PoolStatWarn connection 3M\nPoolStatWarn child 40M\n");
+    my $s = server('scopes', "PoolStatWarn connection 3M\nPoolStatWarn child 40M\nPoolStatProfile 16K\n");
     my $conn = PST::Conn->new($s->port);
     $conn->get("/poolprobe?pool=connection&leak_here=1&bytes=$MIB&nth=$_"), $conn->response for 1 .. 6;
     my @t = wait_told($s, 1);
@@ -112,6 +114,32 @@ subtest 'a connection, and the child' => sub {
     is($t[1]{line}, undef, 'memory of the process has no request');
     like($t[1]{place}, qr/poolprobe_leak/, 'but code');
     is($s->stop, 0, 'stops');
+};
+
+# A module keeps memory in the connection's pool, others make pools beside it and destroy them: who makes it cross need not be
+# who holds it. Right, or not said yet and said later.
+subtest 'who it is' => sub {
+    my $top = stage()->{top};
+    my $s = server('who', "LoadModule poolguilty_module $top/mod_poolguilty.so\nLoadModule poolinnocent_module $top/mod_poolinnocent.so\n"
+        . "PoolGuilty connection 1000\nPoolInnocents 3\nPoolStatWarn connection 200K\n");
+    my @conns = map { PST::Conn->new($s->port) } 1 .. ($prefork ? 1 : 3);
+    my $later = qr/PST0027: connection (\d+), which crossed PoolStatWarn connection 204800, is grown by (.+)/;
+    my %later;
+    # at once, before anybody can know; then slowly, so that something is there in ten seconds' time
+    for my $c (@conns) { for (1 .. 300) { $c->get('/small.txt'); $c->response } }
+    ok(wait_for(sub {
+        for my $c (@conns) { $c->get('/small.txt'); $c->response->{status} == 200 or return 0; sleep 0.02 }
+        %later = $s->log_text =~ /$later/g;
+        return %later == @conns;
+    }, 60), 'told later') or diag($s->log_text =~ /.*PST00(?:13|27).*/g);
+    my @t = told($s);
+    is(scalar @t, scalar @conns, 'each crossed once');
+    is(join(' ', sort { $a <=> $b } keys %later), join(' ', sort { $a <=> $b } map { $_->{id} } @t), 'of each that crossed');
+    is(scalar(grep { $_->{place} !~ /^(?:mod_poolguilty\.so|code not known yet)/ } @t), 0, 'nobody else at once') or diag(map { "$_->{place}\n" } @t);
+    is(scalar(grep { !/^mod_poolguilty\.so poolguilty_connection\S*, \d+ % of what stayed$/ } values %later), 0, 'nor later') or diag(values %later);
+    $_->close for @conns;
+    is($s->stop, 0, 'stops');
+    unlike($s->log_text, qr/exit signal/, 'no crash');
 };
 
 subtest 'hostile request lines' => sub {

@@ -59,8 +59,8 @@ int main(void)
         }
         ok(!of(40, deep), "frames beyond those that a site has are not looked at");
     }
-    ok(!pst_kept_is_sure(1, 7) && pst_kept_is_sure(1, 8), "eight of eight");
-    ok(!pst_kept_is_sure(0.5, 1e6) && pst_kept_is_sure(0.51, 1e5), "half is not most, however many");
-    ok(!pst_kept_is_sure(20.0 / 30, 30) && pst_kept_is_sure(24.0 / 30, 30), "24 of 30, not 20");
+    ok(!pst_blame_is_sure(1, 7) && pst_blame_is_sure(1, 8), "eight of eight");
+    ok(!pst_blame_is_sure(0.5, 1e6) && pst_blame_is_sure(0.51, 1e5), "half is not most, however many");
+    ok(!pst_blame_is_sure(20.0 / 30, 30) && pst_blame_is_sure(24.0 / 30, 30), "24 of 30, not 20");
     return done();
 }
