@@ -955,6 +955,48 @@ static void in_sum(void)
        "children that are alike are one finding");
 }
 
+/* Children of prefork have a connection each: their sum, and by whom it is. */
+static void in_sum_of_children(void)
+{
+    const pst_finding_t *finding;
+    pst_shared_child_t *child = NULL;
+    pst_shared_slot_t *slot;
+
+    wipe();
+    pst_board_module_add(&board, 77, "mod_leaky.so", PST_CODE_MODULE);
+    pst_board_module_add(&board, 78, "mod_other.so", PST_CODE_MODULE);
+    for (apr_uint32_t i = 0; i < 8; i++) {
+        child = healthy(100 + i);
+        slot = add_connection(&board, child, 0, 30000, PST_KIND_CLIENT, "www.example.org");
+        child->sum_verdicts[PST_SCOPE_CONNECTION].scope = PST_SCOPE_CONNECTION;
+        grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 8192, 60);
+        child->blame[PST_SCOPE_CONNECTION] = (pst_shared_blame_t){ .since = 1, .samples = 2, .bytes = 1000,
+            .who = { { .site = PST_FRAME(1, 0x10), .share = 900, .samples = 2 }, { .site = PST_FRAME(2, 0x20), .share = 100 } } };
+        if (i == 6) {
+            ok(none(), "seven children with a connection each");
+        }
+    }
+    finding = found("growing-connections");
+    ok(finding && snapshot.findings->count == 1 && figure(finding, "children") == 8 && figure(finding, "connections") == 8
+       && strstr(finding->what, "The connections of 8 children grow by 64.0 KiB a minute together"), "eight in sum");
+    ok(finding && finding->blamed && !strcmp(finding->blamed, "mod_leaky.so") && figure(finding, "share_percent") == 90
+       && figure(finding, "samples") == 16, "by what stayed in all of them together");
+    for (apr_uint32_t i = 0; i < 8; i++) {
+        pst_board_child(&board, i)->blame[PST_SCOPE_CONNECTION].who[i % 2].share = 550;
+        pst_board_child(&board, i)->blame[PST_SCOPE_CONNECTION].who[1 - i % 2].share = 450;
+    }
+    finding = found("growing-connections");
+    ok(finding && !finding->blamed && strstr(finding->advice, "not known yet: of 16 samples"), "as much of both: nobody is named");
+    grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 8191, 60);
+    ok(none(), "less than eight nodes in all");
+    grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 80000, 60);
+    slot->verdict.of = (uint32_t)slot->id;
+    slot->verdict.scope = PST_SCOPE_CONNECTION;
+    grow(&slot->verdict, 80000, 60);
+    finding = found("growing-connection");
+    ok(finding && snapshot.findings->count == 1, "one that makes up more than half of it is told instead");
+}
+
 int main(void)
 {
     apr_pool_t *top;
@@ -968,6 +1010,7 @@ int main(void)
     new_or_again();
     connection();
     in_sum();
+    in_sum_of_children();
     of_class();
     filters();
     heap_grows();
