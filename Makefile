@@ -254,7 +254,7 @@ fuzz:
 	@sh t/fuzz/run $(B) $(B)/fuzz/fuzz
 
 storm:
-	@sh make/deps build run
+	@sh make/deps build run storm
 	@$(MAKE) --no-print-directory module probe
 	@perl t/storm/run $(B)
 

@@ -27,8 +27,9 @@ sub look {
 }
 
 # A child in whose heap something is free for sure: with an idle one, what is free may be as much as what is not resident of it.
+# In holes that no later block fits into: whether that is of the same arena is chance.
 my $pid = do {
-    my $r = $s->fetch('/poolprobe?pool=none&heap=400&heap_bytes=21000&heap_free=pinned');
+    my $r = $s->fetch('/poolprobe?pool=none&heap=1000&heap_bytes=9000&heap_free=half');
     is($r->{status}, 200, 'a heap with something free in it');
     json_of($r->{body})->{pid};
 };
@@ -97,9 +98,7 @@ subtest 'blocks of the heap in use' => sub {
     my $more = $a->{heap_in_use_bytes} - $b->{heap_in_use_bytes};
     cmp_ok($more, '>=', 2000 * 20016, 'are in use in the heap');
     cmp_ok($more, '<', 2000 * 20016 + $MB, 'and nothing else');
-    # of what was free and there already malloc takes what the thread's arena has
-    my $reused = $b->{heap_free_bytes} - $a->{heap_free_bytes};
-    cmp_ok($a->{rss_bytes} - $b->{rss_bytes} + $reused, '>=', 39_000_000, 'and resident');
+    cmp_ok($a->{rss_bytes} - $b->{rss_bytes}, '>=', 39_000_000, 'and resident');
     cmp_ok($a->{unexplained_bytes}, '<', $MB, 'which explains them');
     cmp_ok($a->{held_bytes} - $b->{held_bytes}, '<', $MB, 'APR has nothing to do with it');
 };

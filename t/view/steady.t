@@ -21,7 +21,7 @@ sub view {
     }
     # the child that serves this connection, as it sees itself
     $conn->get('/pool-status/json');
-    my $json = JSON::PP::decode_json($conn->response->{body});
+    my $json = json_of($conn->response->{body});
     my ($row) = grep { $_->{request} && $_->{request}{line} eq 'GET /pool-status/json HTTP/1.1' && $_->{requests} >= $done } rows($json);
     $pid //= $row->{pid};
     my ($child) = grep { $_->{pid} == $row->{pid} } @{ $json->{children} };
