@@ -57,6 +57,7 @@ static struct {
     retained_t        *retained;
     pst_relatives_t   *relatives;   /* parent: processes that are no children; across reloads */
     apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
+    const void        *mpm;         /* the MPM's module record, found by the parent */
     int                told_moved;  /* parent: that the file is another's, or nobody's */
 } g;
 
@@ -274,12 +275,27 @@ static apr_status_t generation_ends(void *unused)
     return APR_SUCCESS;
 }
 
+/* httpd knows the MPM by the name of its file without "mod_mpm_". Looked for in the parent: names lie in each module, and
+ * a child would have to fetch a page of each. */
+static const void *find_mpm(apr_pool_t *pool)
+{
+    const char *file = apr_pstrcat(pool, ap_show_mpm(), ".c", NULL);
+
+    for (module **each = ap_loaded_modules; each && *each; each++) {
+        if (strcmp((*each)->name, file) == 0) {
+            return *each;
+        }
+    }
+    return NULL;
+}
+
 /* After all other modules: what they made of the configuration is there. */
 int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     pst_generation_begin_t begin;
 
-    (void)plog, (void)ptemp;
+    (void)plog;
+    g.mpm = find_mpm(ptemp);
     if (pst_runtime.board && !pst_runtime.gathers) {            /* -X reads a configuration anew in the process that
                                                                    serves */
         pst_clock_start();
@@ -316,19 +332,15 @@ static void prepare_release(pst_shared_child_t *block, apr_pool_t *pchild, const
     pst_release_start(block, config->control, full, config->release);
 }
 
-/* What LoadModule loaded is to blame, nothing else: pst_blame.h. httpd knows the MPM by the name of its file without
- * "mod_mpm_". */
+/* What LoadModule loaded is to blame, nothing else: pst_blame.h. */
 static void tell_modules(apr_pool_t *pool)
 {
     apr_array_header_t *records = apr_array_make(pool, 64, sizeof(void *));
-    const char *file = apr_pstrcat(pool, ap_show_mpm(), ".c", NULL);
-    const void *mpm = NULL;
 
     for (module **each = ap_loaded_modules; each && *each; each++) {
         APR_ARRAY_PUSH(records, const void *) = *each;
-        mpm = strcmp((*each)->name, file) == 0 ? *each : mpm;
     }
-    pst_object_modules((const void *const *)records->elts, (unsigned)records->nelts, mpm);
+    pst_object_modules((const void *const *)records->elts, (unsigned)records->nelts, g.mpm);
 }
 
 /* Who holds the heap, mappings and stacks: not needed for anything else. */
@@ -397,6 +409,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
         complain_once(pst_board_header(pst_runtime.board), s, reason);
     }
     start_profile(block, config, s);
+    pst_instrument_ready();
     prepare_release(block, pchild, config);
     pst_watch_child_init(pst_runtime.board, block, pchild, s);
 }

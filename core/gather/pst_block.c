@@ -15,6 +15,7 @@ apr_uint16_t pst_block_filter[PST_BLOCK_FILTER];
 
 static apr_uintptr_t addresses[PST_BLOCK_COUNT + WINDOW];
 static pst_block_t blocks[PST_BLOCK_COUNT + WINDOW];
+static int is_used;                 /* atomic: there has been a block. What was never written to is not even looked at */
 
 static apr_uint32_t block_window(const void *at)
 {
@@ -49,6 +50,7 @@ int pst_block_add(const void *at, const pst_block_t *block)
     if (i < 0) {
         return 0;
     }
+    __atomic_store_n(&is_used, 1, __ATOMIC_RELAXED);
     blocks[i] = *block;
     __atomic_store_n(&addresses[i], (apr_uintptr_t)at, __ATOMIC_RELEASE);
     filter(at, 1);
@@ -71,7 +73,9 @@ int pst_block_take(const void *at, pst_block_t *block)
 
 void pst_block_drop_all(void (*gone)(const pst_block_t *block))
 {
-    for (apr_uint32_t i = 0; i < PST_BLOCK_COUNT + WINDOW; i++) {
+    apr_uint32_t count = __atomic_load_n(&is_used, __ATOMIC_RELAXED) ? PST_BLOCK_COUNT + WINDOW : 0;
+
+    for (apr_uint32_t i = 0; i < count; i++) {
         apr_uintptr_t at = __atomic_load_n(&addresses[i], __ATOMIC_RELAXED);
         pst_block_t block;
 

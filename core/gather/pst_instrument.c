@@ -178,17 +178,25 @@ static books_t books(void)
     return now;
 }
 
-/* Growth by libapr's own callers and by formatted printing, and nested pools:
+/* More than the node that a pool begins with: whoever asks for it makes a pool grow. Each page that is written to is a
+ * page fault at each child's start, so there are no more than that takes. */
+#define GROWS 8300
+
+/* Growth by libapr's own callers and by formatted printing, by more than an allocator sorts by size, and nested pools:
  * afterwards the account must say what the nodes say. */
 static int grow_and_compare(apr_pool_t *pool, const books_t *before)
 {
     pst_apr_figures_t figures = { 0 };
     apr_size_t budget = WALK_NODES;
     apr_pool_t *below;
+    char *text;
     books_t now;
 
-    apr_pstrcat(pool, apr_psprintf(pool, "%9000s", ""), apr_psprintf(pool, "%90000s", ""), NULL);
-    apr_pstrdup(pool, apr_pstrmemdup(pool, apr_pcalloc(pool, 30000), 20000));
+    text = apr_psprintf(pool, "%*s", GROWS, "");
+    apr_pstrcat(pool, text, text + GROWS - 1, NULL);
+    apr_pstrdup(pool, apr_pstrmemdup(pool, text, GROWS));
+    apr_pcalloc(pool, GROWS);
+    apr_palloc(pool, 90000);
     if (apr_pool_create(&below, pool) != APR_SUCCESS) {
         return 0;
     }
@@ -247,7 +255,7 @@ static const char *prove(apr_pool_t *parent)
     return NULL;
 }
 
-/* The process's mappings, while calls are redirected at the start. */
+/* The process's mappings, as they are at the start. */
 static pst_pages_t pages;
 
 static apr_status_t patch_pools(pst_hooks_e table, int flags)
@@ -328,9 +336,18 @@ static const char *redirect_all(apr_pool_t *parent)
     }
     if (pst_pages_take(&pages, &why) == APR_SUCCESS) {
         why = redirect_calls(parent);
-        pst_pages_drop(&pages);
     }
     return why;
+}
+
+const pst_pages_t *pst_instrument_pages(void)
+{
+    return pages.at && pst_got_loads() == g.right.loaded ? &pages : NULL;
+}
+
+void pst_instrument_ready(void)
+{
+    pst_pages_drop(&pages);
 }
 
 /* New objects alone are walked over. All is right when a later walk finds nothing to do: before, the loader may have

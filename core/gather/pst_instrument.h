@@ -10,6 +10,7 @@
 
 #include <apr_buckets.h>
 #include "pst_account.h"
+#include "pst_pages.h"
 
 /** Before pst_instrument_start(): a pool without a parent, which no walk finds; it lives as long as the process. One
  *  with a parent is none, the same again no other. */
@@ -33,6 +34,13 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
  */
 void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shared_child_t *block,
                             apr_uint64_t profile);
+
+/** Child, at its start: the list of mappings that calls were redirected with, while nothing was loaded since; NULL: take
+ *  one. */
+const pst_pages_t *pst_instrument_pages(void);
+
+/** Child, when all calls are redirected: that list goes. */
+void pst_instrument_ready(void);
 
 /** Child, after pst_instrument_start(): does libapr get its nodes from the process heap, and not by mappings of its
  *  own? */

@@ -34,13 +34,6 @@ static struct {
     const void  *not_heap[LEFT_ALONE + 1], *not_maps[LEFT_ALONE + 1];
 } g;
 
-static const void *loaded_at(const void *address)
-{
-    Dl_info info;
-
-    return address && dladdr(address, &info) ? info.dli_fbase : NULL;
-}
-
 /* One more object that calls are not redirected in. */
 static void refuse_symbol(const void **list, const void *address)
 {
@@ -59,7 +52,7 @@ static void choose_objects(void)
     const void *libc = (const void *)gnu_get_libc_version, *libapr = (const void *)apr_pool_parent_get;
     const void *both[] = { &g, dlsym(RTLD_DEFAULT, "_r_debug") /* the loader */, NULL };
 
-    if (loaded_at((const void *)pst_real.heap_malloc) != loaded_at(libc)) {
+    if (pst_object_of((const void *)pst_real.heap_malloc) != pst_object_of(libc)) {
         both[2] = (const void *)pst_real.heap_malloc;
     }
     else {
@@ -87,17 +80,21 @@ static apr_status_t patch_table(pst_hooks_e table, const pst_pages_t *pages, int
 
 static apr_status_t patch_heap(int flags)
 {
+    const pst_pages_t *pages = pst_instrument_pages();
+    pst_pages_t own = { .at = NULL };
     apr_status_t rv, heap, maps;
-    pst_pages_t pages;
     const char *why;
 
-    rv = pst_pages_take(&pages, &why);
-    if (rv != APR_SUCCESS) {
-        return rv;
+    if (!pages) {
+        rv = pst_pages_take(&own, &why);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        pages = &own;
     }
-    heap = patch_table(PST_HOOKS_HEAP, &pages, flags, g.not_heap);
-    maps = patch_table(PST_HOOKS_MAPS, &pages, flags, g.not_maps);
-    pst_pages_drop(&pages);
+    heap = patch_table(PST_HOOKS_HEAP, pages, flags, g.not_heap);
+    maps = patch_table(PST_HOOKS_MAPS, pages, flags, g.not_maps);
+    pst_pages_drop(&own);
     return heap != APR_SUCCESS ? heap : maps;
 }
 

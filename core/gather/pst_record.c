@@ -9,8 +9,8 @@
 #include "pst_record.h"
 #include "pst_apr.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,14 +18,18 @@
 #define GONE ((apr_pool_t *)(void *)1)
 #define BUSY ((apr_pool_t *)(void *)2)
 
+/* Entries lie all over the table, records side by side in the order in which they were first needed: a page that nobody
+ * needs is never touched. An entry keeps its record for whoever is next in it. */
 typedef struct {
-    apr_pool_t  *pool;      /* atomic: NULL = never used, GONE = free again, BUSY = being filled */
-    pst_record_t record;
+    apr_pool_t   *pool;     /* atomic: NULL = never used, GONE = free again, BUSY = being filled */
+    pst_record_t *record;
 } side_t;
 
 static struct {
-    side_t     *side;
-    apr_size_t  mask;
+    side_t       *side;
+    apr_size_t    mask;
+    pst_record_t *records;      /* as many as there are entries */
+    apr_size_t    record_count; /* atomic */
 } g;
 
 pst_record_place_t pst_record_place;
@@ -46,9 +50,16 @@ apr_status_t pst_record_start(apr_size_t first, apr_size_t expected)
     while (size < 4 * expected) {
         size *= 2;
     }
-    g.side = calloc(size, sizeof(*g.side));
+    g.side = mmap(NULL, size * (sizeof(*g.side) + sizeof(*g.records)), PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (g.side == MAP_FAILED) {
+        g.side = NULL;
+        return APR_ENOMEM;
+    }
     g.mask = size - 1;
-    return g.side ? APR_SUCCESS : APR_ENOMEM;
+    g.records = (pst_record_t *)(void *)(g.side + size);
+    g.record_count = 0;
+    return APR_SUCCESS;
 }
 
 static apr_size_t hash_pool(const apr_pool_t *pool)
@@ -94,7 +105,7 @@ pst_record_t *pst_record_find_aside(apr_pool_t *pool)
 {
     side_t *side = side_of(pool);
 
-    return side ? &side->record : NULL;
+    return side ? side->record : NULL;
 }
 
 static pst_record_t *adopt_aside(apr_pool_t *pool)
@@ -107,10 +118,15 @@ static pst_record_t *adopt_aside(apr_pool_t *pool)
         if ((!key || key == GONE)
             && __atomic_compare_exchange_n(&g.side[i].pool, &key, BUSY, 0, __ATOMIC_ACQUIRE,
                                            __ATOMIC_RELAXED)) {
-            memset(&g.side[i].record, 0, sizeof(g.side[i].record));
-            g.side[i].record.account = pst_account_process();
-            __atomic_store_n(&g.side[i].pool, pool, __ATOMIC_RELEASE);
-            return &g.side[i].record;
+            side_t *side = &g.side[i];
+
+            if (!side->record) {
+                side->record = &g.records[__atomic_fetch_add(&g.record_count, 1, __ATOMIC_RELAXED)];
+            }
+            memset(side->record, 0, sizeof(*side->record));
+            side->record->account = pst_account_process();
+            __atomic_store_n(&side->pool, pool, __ATOMIC_RELEASE);
+            return side->record;
         }
     }
     return NULL;

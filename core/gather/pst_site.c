@@ -106,6 +106,10 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
 {
     apr_uint32_t i;
 
+    if (g.board) {              /* else all of it is zero, and no page of it need be there */
+        memset(g.buckets, 0, sizeof(g.buckets));
+        memset(g.sites, 0, sizeof(g.sites));
+    }
     g.board = board;
     g.block = block;
     g.rate = (double)rate;
@@ -113,8 +117,6 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
     g.profile = (share_t){ 1, SAMPLES, 1, 0 };
     g.kept = (share_t){ SAMPLES, SAMPLES + PST_CLOSE_SAMPLES, SAMPLES, 0 };
     g.retired = 0;
-    memset(g.buckets, 0, sizeof(g.buckets));
-    memset(g.sites, 0, sizeof(g.sites));
     for (i = 0; i < PST_SITE_COUNT; i++) {
         g.sites[i].row = pst_board_site(board, block, i);
     }
@@ -703,21 +705,24 @@ int pst_site_kept(pst_site_kept_t *samples, pst_site_of_t *sites)
     return count;
 }
 
-int pst_site_live(int outside, pst_site_of_t *sites, pst_site_sum_t *sums)
+apr_uint32_t pst_site_live(int outside, pst_site_of_t *sites, pst_site_sum_t *sums)
 {
+    apr_uint32_t count;
+
     if (!enter_sampling()) {
         return 0;
     }
-    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
+    count = g.site_count;
+    for (apr_uint32_t i = 0; i < count; i++) {
         const site_t *site = &g.sites[i];
-        int counts = i && i < g.site_count && (site->scope >= PST_SCOPE_COUNT) == outside;
+        int counts = i && (site->scope >= PST_SCOPE_COUNT) == outside;
 
         sites[i] = what(site);
         sums[i].bytes = counts ? pst_load(&site->row->site_live_bytes) : 0;
         sums[i].samples = counts ? pst_load(&site->row->site_live_samples) : 0;
     }
     leave_sampling();
-    return 1;
+    return count;
 }
 
 void pst_site_thin(const pst_site_kept_t *samples, int count, apr_uint32_t until)

@@ -23,7 +23,7 @@
 
 #include <string.h>
 
-#if defined(__ELF__) && defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
+#if defined(__ELF__) && defined(__linux__) && (defined(__x86_64__) || defined(__AARCH64EL__))
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -42,11 +42,12 @@
 #endif
 
 #define NAMES 4096             /* bits: a power of two, many times the entries there are */
+#define BEGIN sizeof(apr_uint64_t)
 
 typedef struct {
     const pst_got_job_t *what;
-    apr_uint64_t         names[NAMES / 64]; /* a bit for each entry's name, by its hash: nearly all symbols are none of
-                                               them */
+    apr_uint64_t         names[NAMES / 64]; /* a bit for how each entry's name begins, by a hash of it: nearly all
+                                               symbols are none of them */
     apr_size_t           object;    /* how many have been met */
     apr_size_t           stores;
     apr_status_t         status;
@@ -58,25 +59,31 @@ typedef struct {
     const ElfW(Phdr) *phdr;
     int               phnum;
     const ElfW(Sym)  *symbols;
+    apr_size_t        symbols_most; /* so many have room in the segment they begin in */
     const char       *strings;
     apr_size_t        strings_size;
     ElfW(Addr)        relro, relro_end;
     int               relro_open;
 } object_t;
 
-static int inside(const object_t *object, ElfW(Addr) at, apr_size_t size)
+/* Bytes from an address to the end of the loaded segment that it lies in; 0: it lies in none. */
+static apr_size_t room_at(const object_t *object, ElfW(Addr) at)
 {
-    int i;
-
-    for (i = 0; i < object->phnum; i++) {
+    for (int i = 0; i < object->phnum; i++) {
         const ElfW(Phdr) *ph = &object->phdr[i];
 
-        if (ph->p_type == PT_LOAD && at >= object->base + ph->p_vaddr
-            && at + size <= object->base + ph->p_vaddr + ph->p_memsz && at + size >= at) {
-            return 1;
+        if (ph->p_type == PT_LOAD && at - (object->base + ph->p_vaddr) < ph->p_memsz) {
+            return ph->p_memsz - (at - (object->base + ph->p_vaddr));
         }
     }
     return 0;
+}
+
+static int inside(const object_t *object, ElfW(Addr) at, apr_size_t size)
+{
+    apr_size_t room = room_at(object, at);
+
+    return room && room >= size;
 }
 
 /* glibc relocates the pointers of a dynamic section, other loaders (and the
@@ -86,28 +93,36 @@ static ElfW(Addr) address(const object_t *object, ElfW(Addr) at)
     return inside(object, at, 1) ? at : object->base + at;
 }
 
-static apr_uint32_t hash_symbol(const char *name)
+/* The first characters of a name as a number, without what stands behind its end. @param room  bytes that may be read */
+static apr_uint64_t beginning_of(const char *name, apr_size_t room)
 {
-    apr_uint32_t hash = 5381;
+    const apr_uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    apr_uint64_t text = 0, ends;
 
-    for (; *name; name++) {
-        hash = hash * 33 + (unsigned char)*name;
-    }
-    return hash % NAMES;
+    memcpy(&text, name, room < BEGIN ? room : BEGIN);
+    ends = (text - ones) & ~text & highs;               /* the lowest bit is the first end's */
+    return ends ? text & (((ends & -ends) >> 7) - 1) : text;
 }
 
-static pst_got_entry_t *find_entry(const job_t *job, const object_t *object, const char *name)
+static apr_uint32_t hash_beginning(apr_uint64_t beginning)
 {
-    apr_uint32_t hash = hash_symbol(name);
-    apr_size_t i;
+    return (apr_uint32_t)(beginning * 0x9e3779b97f4a7c15u >> 32) % NAMES;
+}
+
+/* @param name  an index into the object's strings */
+static pst_got_entry_t *find_entry(const job_t *job, const object_t *object, apr_size_t name)
+{
+    const char *text = object->strings + name;
+    apr_uint64_t beginning = beginning_of(text, object->strings_size - name);
+    apr_uint32_t hash = hash_beginning(beginning);
 
     if (!(job->names[hash / 64] >> hash % 64 & 1)) {
         return NULL;
     }
-    for (i = 0; i < job->what->count; i++) {
+    for (apr_size_t i = 0; i < job->what->count; i++) {
         pst_got_entry_t *entry = &job->what->entries[i];
 
-        if (strcmp(name, entry->name) == 0) {
+        if (entry->beginning == beginning && strcmp(text, entry->name) == 0) {
             return !entry->only_in || inside(object, (ElfW(Addr))entry->only_in, 1) ? entry : NULL;
         }
     }
@@ -216,15 +231,16 @@ static void relocations(job_t *job, object_t *object, ElfW(Addr) at, apr_size_t 
         return;
     }
     for (; rela < end; rela++) {
-        const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rela->r_info)];
+        apr_size_t number = ELF64_R_SYM(rela->r_info);
+        const ElfW(Sym) *symbol = &object->symbols[number];
         int is_data = IS_DATA(ELF64_R_TYPE(rela->r_info)) && !rela->r_addend;
         pst_got_entry_t *entry;
 
-        if ((!IS_SLOT(ELF64_R_TYPE(rela->r_info)) && !is_data)
-            || !inside(object, (ElfW(Addr))symbol, sizeof(*symbol)) || symbol->st_name >= object->strings_size) {
+        if ((!IS_SLOT(ELF64_R_TYPE(rela->r_info)) && !is_data) || number >= object->symbols_most
+            || symbol->st_name >= object->strings_size) {
             continue;
         }
-        entry = find_entry(job, object, object->strings + symbol->st_name);
+        entry = find_entry(job, object, symbol->st_name);
         if (entry) {
             store(job, object, entry, object->base + rela->r_offset, is_data,
                   ELF64_ST_BIND(symbol->st_info) == STB_WEAK);
@@ -287,6 +303,7 @@ static int patch_object(struct dl_phdr_info *info, size_t size, void *data)
     if (!object.symbols || !object.strings || !inside(&object, (ElfW(Addr))object.strings, object.strings_size)) {
         return 0;
     }
+    object.symbols_most = room_at(&object, (ElfW(Addr))object.symbols) / sizeof(*object.symbols);
     if (jmprel && plt_kind == DT_RELA) {
         relocations(job, &object, jmprel, jmprel_size);
     }
@@ -305,8 +322,11 @@ apr_status_t pst_got_patch(const pst_got_job_t *what, apr_size_t *stores)
     apr_size_t i;
 
     for (i = 0; i < what->count; i++) {
-        apr_uint32_t hash = hash_symbol(what->entries[i].name);
+        pst_got_entry_t *entry = &what->entries[i];
+        apr_uint32_t hash;
 
+        entry->beginning = beginning_of(entry->name, strlen(entry->name));
+        hash = hash_beginning(entry->beginning);
         job.names[hash / 64] |= (apr_uint64_t)1 << hash % 64;
     }
     for (i = 0; i < what->count && !what->skip; i++) {

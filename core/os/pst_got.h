@@ -18,6 +18,7 @@ typedef struct pst_got_entry_t {
     void       *real;       /**< where they went; set by the caller */
     const void *only_in;    /**< rewrite only in the object that holds this address; NULL: in all */
     unsigned    slots;      /**< slots that point to wrapper now; counted by pst_got_patch() */
+    apr_uint64_t beginning; /**< of the name; pst_got_patch() sets it */
 } pst_got_entry_t;
 
 #define PST_GOT_BACK 1      /**< restore: point slots to the real functions again */

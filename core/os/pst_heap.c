@@ -8,6 +8,7 @@
 #endif
 #include "pst_heap.h"
 #include "pst_memory.h"
+#include "pst_object.h"
 #include "pst_peek.h"
 
 #include <dlfcn.h>
@@ -40,19 +41,12 @@ static struct {
 
 /* -- which one -------------------------------------------------------------- */
 
-static const void *symbol_object(const void *address)
-{
-    Dl_info info;
-
-    return address && dladdr(address, &info) ? info.dli_fbase : NULL;
-}
-
 /* An entry point, if it comes from the object that malloc comes from. */
-static void *entry(const char *name, const void *object)
+static void *entry(const char *name, apr_uint64_t object)
 {
     void *at = dlsym(RTLD_DEFAULT, name);
 
-    return at && object && symbol_object(at) == object ? at : NULL;
+    return at && object && pst_object_of(at) == object ? at : NULL;
 }
 
 /* ISO C has no cast from an object's address to a function's; POSIX has it of dlsym(). */
@@ -64,7 +58,7 @@ static void *entry(const char *name, const void *object)
 
 void pst_heap_recognise(void)
 {
-    const void *object = symbol_object(dlsym(RTLD_DEFAULT, "malloc"));
+    apr_uint64_t object = pst_object_of(dlsym(RTLD_DEFAULT, "malloc"));
 
     memset(&g, 0, sizeof(g));
     ENTRY(g.mallctl, "mallctl", object);

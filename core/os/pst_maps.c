@@ -14,6 +14,7 @@
 #define WINDOW 32u
 
 static const void *table[SIZE + WINDOW];
+static unsigned count;      /* atomic: with none in it, as nearly always, no page of the table is even looked at */
 
 static const void **mapping_window(const void *at)
 {
@@ -38,10 +39,22 @@ static int swap(const void *at, const void *from, const void *to)
 
 int pst_maps_add(const void *at)
 {
-    return swap(at, NULL, at);
+    int added;
+
+    __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);    /* before: whoever finds it must not be told that there is none */
+    added = swap(at, NULL, at);
+    if (!added) {
+        __atomic_sub_fetch(&count, 1, __ATOMIC_RELAXED);
+    }
+    return added;
 }
 
 int pst_maps_remove(const void *at)
 {
-    return swap(at, at, NULL);
+    int removed = __atomic_load_n(&count, __ATOMIC_RELAXED) && swap(at, at, NULL);
+
+    if (removed) {
+        __atomic_sub_fetch(&count, 1, __ATOMIC_RELAXED);
+    }
+    return removed;
 }

@@ -44,6 +44,7 @@
 #define ARENA_ALIGN  (APR_UINT64_C(64) << 20)
 #define STACK_USUAL  (APR_UINT64_C(8) << 20)
 #define READ_AT_ONCE 4096
+#define SEGMENTS     64
 
 /* -- numbers ---------------------------------------------------------------- */
 
@@ -187,27 +188,25 @@ apr_uint64_t pst_memory_shmem(void)
 static apr_uint64_t end_of_object(apr_uint64_t at)
 {
     ElfW(Ehdr) header;
-    ElfW(Phdr) segment;
+    ElfW(Phdr) segments[SEGMENTS];
     apr_uint64_t base = 0, end = 0, page = pst_page_size();
     int first = 1;
 
-    if (!pst_peek(&header, at, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG)
-        || header.e_phentsize != sizeof(segment) || header.e_phnum > 64 || header.e_phoff > page) {
+    if (!at || !pst_peek(&header, at, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG)
+        || header.e_phentsize != sizeof(segments[0]) || header.e_phnum > SEGMENTS || header.e_phoff > page
+        || !pst_peek(segments, at + header.e_phoff, header.e_phnum * sizeof(segments[0]))) {
         return 0;
     }
     for (unsigned i = 0; i < header.e_phnum; i++) {
-        if (!pst_peek(&segment, at + header.e_phoff + i * sizeof(segment), sizeof(segment))) {
-            return 0;
-        }
-        if (segment.p_type != PT_LOAD) {
+        if (segments[i].p_type != PT_LOAD) {
             continue;
         }
         if (first) {
-            base = at - (segment.p_vaddr & ~(page - 1));
+            base = at - (segments[i].p_vaddr & ~(page - 1));
             first = 0;
         }
-        if (segment.p_flags & PF_W) {
-            end = base + segment.p_vaddr + segment.p_memsz;
+        if (segments[i].p_flags & PF_W) {
+            end = base + segments[i].p_vaddr + segments[i].p_memsz;
         }
     }
     return end > at ? (end + page - 1) & ~(page - 1) : 0;
@@ -318,7 +317,7 @@ static void classify(pst_smaps_t *smaps)
         maps->file += m->rss > m->anonymous ? m->rss - m->anonymous : 0;
         maps->data += (m->anonymous < m->rss ? m->anonymous : m->rss) + m->swap;
         if (m->name[0] == '/' && !m->offset) {
-            smaps->object_end = smaps->nobody || smaps->pid ? 0 : end_of_object(m->from);
+            smaps->object = smaps->nobody || smaps->pid ? 0 : m->from;
         }
     }
     else if (!m->name[0] && guarded && writable) {
@@ -327,7 +326,9 @@ static void classify(pst_smaps_t *smaps)
     }
     else if (strcmp(m->name, "[heap]") && behind && writable && before->perms[1] == 'w' && !is_anonymous(before)
              && before->name[0] == '/' && before->perms[3] == 'p') {
-        split_mapping(smaps, smaps->object_end > m->from ? smaps->object_end : m->to, &maps->data);
+        apr_uint64_t end = end_of_object(smaps->object);
+
+        split_mapping(smaps, end > m->from ? end : m->to, &maps->data);
     }
     else if (m->perms[0] == '-' && !writable) {
         maps->rest += there;

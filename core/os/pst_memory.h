@@ -113,7 +113,7 @@ typedef struct pst_smaps_t {
     pst_mapping_t now, before;
     int          have, had;
     int          guard;         /* the mapping before ends in a stack's guard */
-    apr_uint64_t object_end;    /* where the variables of the object end whose file was mapped last; 0: not known */
+    apr_uint64_t object;        /* where the object begins whose file was mapped last; 0: not to be looked at */
     char         line[PST_MEMORY_LINE];
     unsigned     line_len;
     int          line_cut;

@@ -210,6 +210,13 @@ const pst_object_t *pst_object_find(const void *address)
     return object ? object : search_objects(look_up_objects(), (apr_uintptr_t)address);
 }
 
+apr_uint64_t pst_object_of(const void *address)
+{
+    const pst_object_t *object = address ? pst_object_find(address) : NULL;
+
+    return object ? object->id : 0;
+}
+
 void pst_object_modules(const void *const *records, unsigned count, const void *mpm)
 {
     const void **copy = malloc((count + 1) * sizeof(*copy));

@@ -17,6 +17,8 @@
 #include <string.h>
 
 #define MAPS_EVERY  60
+#define MAPS_FIRST  3       /* seconds of a child's life before its mappings are looked at: who starts maps and touches
+                               much, and reading them costs as much as all else that its start does */
 #define MOVED_PART  16      /* sum and maps are old when RSS has moved by this part of it, */
 #define MOVED_LEAST (APR_UINT64_C(1) << 20) /* and by so much */
 #define PAUSE_TIMES 1000
@@ -242,12 +244,14 @@ static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     pst_store(&books->maps_cost, taken(keeper, PST_BOOKS_MAPS, &taking));
 }
 
-static void look_at_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now)
+static void look_at_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now,
+                         apr_uint32_t seconds)
 {
     int moved = !keeper->maps_interval || has_moved(keeper->rss, keeper->maps_rss);
     apr_uint64_t before = keeper->not_before[PST_BOOKS_MAPS];
 
-    if (!moved && keeper->interval - keeper->maps_interval < MAPS_EVERY) {
+    if ((!moved && keeper->interval - keeper->maps_interval < MAPS_EVERY)
+        || (keeper->interval - keeper->first_interval) * seconds < MAPS_FIRST) {
         return;
     }
     take_maps(keeper, child, pid, now, moved);
@@ -260,11 +264,14 @@ static void look_at_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, 
 int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now,
                    apr_uint32_t seconds)
 {
-    apr_uint64_t interval = now / 1000000 / (seconds ? seconds : 1);
+    apr_uint64_t interval;
 
+    seconds = seconds ? seconds : 1;
+    interval = now / 1000000 / seconds;
     if (keeper->pid != child->pid) {
         memset(keeper, 0, sizeof(*keeper));
         keeper->pid = child->pid;
+        keeper->first_interval = interval;
     }
     if (interval == keeper->interval) {
         return 0;
@@ -274,7 +281,7 @@ int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
     if (!pid) {
         take_heap(keeper, child, now);
     }
-    look_at_maps(keeper, child, pid, now);
+    look_at_maps(keeper, child, pid, now, seconds);
     return 1;
 }
 
@@ -286,6 +293,6 @@ void pst_books_sum(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
 void pst_books_refresh(pst_books_keeper_t *keeper)
 {
     keeper->not_before[PST_BOOKS_SUM] = keeper->soonest[PST_BOOKS_SUM];
-    keeper->maps_interval = 0;
+    keeper->maps_interval = keeper->first_interval = 0;
     keeper->interval = 0;
 }

@@ -6,7 +6,8 @@
  *
  *   sum    smaps_rollup            each interval
  *   heap   the heap's allocator    each interval; only by the child itself
- *   maps   smaps                   each sixtieth interval, or when RSS has moved by a sixteenth
+ *   maps   smaps                   each sixtieth interval, or when RSS has moved by a sixteenth; not in the first
+ *                                  three seconds
  *
  * Between two takings of the sum RSS and swap come from the kernel's own counters, and PSS and private dirty move as
  * RSS does: what moves is nearly always the child's own.  They are bounded by RSS; books_time tells their age.
@@ -37,6 +38,7 @@ typedef struct pst_books_keeper_t {
     apr_uint32_t pid;               /**< whose; another one begins anew */
     apr_uint64_t interval;          /**< number of the interval that was last looked at */
     apr_uint64_t maps_interval;     /**< the same, when maps were last taken */
+    apr_uint64_t first_interval;    /**< the same, when it began */
     apr_uint64_t rss, maps_rss;     /**< with swap: as last counted; as it was when maps were taken */
     apr_uint64_t sum_rss, sum_shared, sum_clean;    /**< when the sum was taken: RSS; of it all but PSS, all but private
                                                          dirty */

@@ -276,6 +276,7 @@ typedef struct series_t {
 static struct {
     series_t *connections, *requests;
     apr_uint32_t slots;
+    apr_uint32_t touched;       /* series up to there have been used: those beyond are not even looked at */
 } kept;
 
 static int keep_series(apr_uint32_t slots)
@@ -289,6 +290,7 @@ static int keep_series(apr_uint32_t slots)
     kept.connections = room_for(2 * (apr_size_t)slots * sizeof(*kept.connections));
     kept.requests = kept.connections ? kept.connections + slots : NULL;
     kept.slots = kept.connections ? slots : 0;
+    kept.touched = 0;
     return kept.slots != 0;
 }
 
@@ -347,9 +349,10 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
         pst_shared_slot_t *slot = pst_board_slot(board, child, s);
 
         if (__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
+            kept.touched = s < kept.touched ? kept.touched : s + 1;
             watch_slot(slot, &kept.connections[s], &kept.requests[s], now);
         }
-        else if (kept.connections[s].series.count) {
+        else if (s < kept.touched && kept.connections[s].series.count) {
             kept.connections[s].series.count = kept.requests[s].series.count = 0;
         }
     }

@@ -38,6 +38,7 @@ static struct {
     apr_uint64_t looked;        /* when first: what was held then was not gained */
     apr_uint32_t named[SCOPES]; /* objects; 0: nobody */
     apr_uint64_t closer_since;  /* 0: nothing that grows is without a name */
+    unsigned used;              /* of the holders: those beyond were never touched */
     holder_t holders[HOLDERS];
     pst_site_of_t sites[PST_SITE_COUNT];
     pst_site_sum_t sums[PST_SITE_COUNT];
@@ -49,7 +50,7 @@ static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
 {
     holder_t *spare = NULL;
 
-    for (unsigned i = 0; i < HOLDERS; i++) {
+    for (unsigned i = 0; i < g.used; i++) {
         holder_t *holder = &g.holders[i];
 
         if (holder->object == object && holder->scope == scope) {
@@ -57,6 +58,7 @@ static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
         }
         spare = !spare && !holder->object ? holder : spare;
     }
+    spare = !spare && g.used < HOLDERS ? &g.holders[g.used++] : spare;
     if (spare) {
         memset(spare, 0, sizeof(*spare));
         spare->scope = scope;
@@ -66,13 +68,14 @@ static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
     return spare;
 }
 
-static void sum_up(void)
+/* @param sites  how many there are */
+static void sum_up(apr_uint32_t sites)
 {
-    for (unsigned i = 0; i < HOLDERS; i++) {
+    for (unsigned i = 0; i < g.used; i++) {
         g.holders[i].now = (pst_trend_point_t){ 0, 0, 0 };
         g.holders[i].site_bytes = 0;
     }
-    for (unsigned i = 0; i < PST_SITE_COUNT; i++) {
+    for (apr_uint32_t i = 0; i < sites; i++) {
         apr_uint32_t object = PST_FRAME_MODULE(g.sites[i].blamed);
         holder_t *holder = g.sums[i].bytes && object ? outside_holder(g.sites[i].scope, object) : NULL;
 
@@ -90,7 +93,7 @@ static void sum_up(void)
 
 static void add_holder_points(apr_uint64_t now)
 {
-    for (unsigned i = 0; i < HOLDERS; i++) {
+    for (unsigned i = 0; i < g.used; i++) {
         holder_t *holder = &g.holders[i];
 
         if (holder->object) {
@@ -155,7 +158,7 @@ static void rank(gainers_t *gainers, const holder_t *holder, double gained, apr_
 static void find_gainers(gainers_t *gainers, apr_uint32_t scope, apr_uint64_t since)
 {
     memset(gainers, 0, sizeof(*gainers));
-    for (unsigned i = 0; i < HOLDERS; i++) {
+    for (unsigned i = 0; i < g.used; i++) {
         const holder_t *holder = &g.holders[i];
         pst_trend_point_t then;
 
@@ -259,13 +262,14 @@ static void look_closer(int is_nameless, apr_uint64_t now)
 
 void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
 {
+    apr_uint32_t sites = pst_load(&child->heap_profile_rate) ? pst_site_live(1, g.sites, g.sums) : 0;
     int nameless;
 
-    if (!pst_load(&child->heap_profile_rate) || !pst_site_live(1, g.sites, g.sums)) {
+    if (!sites) {
         return;
     }
     g.looked = g.looked ? g.looked : now;
-    sum_up();
+    sum_up(sites);
     add_holder_points(now);
     nameless = blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP);
     nameless |= blame_part(child, &child->mapped_verdict, PST_SCOPE_MAPPED);

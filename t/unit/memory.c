@@ -837,10 +837,14 @@ static void books(void)
     pst_books_start(&child, 0, 0);
     pst_memory_sum(&sum, 0);            /* RSS is taken before the mappings: code that is read for the first time in */
     pst_memory_maps(&maps, 0, NULL, NULL, NULL);    /* between would be in these alone */
-    ok(pst_books_beat(&keeper, &child, 0, now, 1), "the first beat begins an interval");
-    ok(!pst_books_beat(&keeper, &child, 0, now + 500000, 1), "the next is in the same one");
-    is_number(child.books.books_time, now, "the sum was taken");
-    is_number(child.books.maps_time, now, "so were the mappings");
+    ok(pst_books_beat(&keeper, &child, 0, now - 3000000, 1), "the first beat begins an interval");
+    ok(!pst_books_beat(&keeper, &child, 0, now - 2500000, 1), "the next is in the same one");
+    is_number(child.books.books_time, now - 3000000, "the sum was taken");
+    pst_books_beat(&keeper, &child, 0, now - 1000000, 1);
+    ok(!child.books.maps_time && !child.books.maps_cost && !child.books.shmem_bytes,
+       "the mappings were not, of who began two seconds ago");
+    pst_books_beat(&keeper, &child, 0, now, 1);
+    is_number(child.books.maps_time, now, "after three they are");
     ok(child.books.books_cost && child.books.maps_cost, "and what it cost");
     explained = child.books.file_bytes + child.books.shmem_bytes + child.books.stack_bytes + child.books.data_bytes;
     ok(child.books.rss_bytes > explained && explained, "mappings are a part of RSS");
