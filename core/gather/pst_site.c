@@ -102,10 +102,14 @@ static __thread apr_uint64_t dice __attribute__((tls_model("initial-exec")));
 static __thread int begun __attribute__((tls_model("initial-exec")));   /* pst_site_left was drawn */
 static __thread apr_uintptr_t known_top __attribute__((tls_model("initial-exec")));
 
+/* Those that are never needed are never touched. */
+static void give_row(apr_uint32_t site)
+{
+    g.sites[site].row = pst_board_site(g.board, g.block, site);
+}
+
 void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uint64_t rate)
 {
-    apr_uint32_t i;
-
     if (g.board) {              /* else all of it is zero, and no page of it need be there */
         memset(g.buckets, 0, sizeof(g.buckets));
         memset(g.sites, 0, sizeof(g.sites));
@@ -117,9 +121,7 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
     g.profile = (share_t){ 1, SAMPLES, 1, 0 };
     g.kept = (share_t){ SAMPLES, SAMPLES + PST_CLOSE_SAMPLES, SAMPLES, 0 };
     g.retired = 0;
-    for (i = 0; i < PST_SITE_COUNT; i++) {
-        g.sites[i].row = pst_board_site(board, block, i);
-    }
+    give_row(0);
     g.sites[0].row->in_use = rate != 0;
     block->profile_rate = rate;
     pst_site_left = 0;
@@ -272,6 +274,7 @@ static apr_uint32_t take_row(void)
     site_t *site;
 
     if (g.site_count < PST_SITE_COUNT) {
+        give_row(g.site_count);
         return g.site_count++;
     }
     for (i = 1; i < PST_SITE_COUNT; i++) {
@@ -759,7 +762,7 @@ void pst_site_publish_kept(const pst_site_of_t *sites, const pst_site_sum_t *sum
     if (!enter_sampling()) {
         return;
     }
-    for (i = 0; i < PST_SITE_COUNT; i++) {
+    for (i = 0; i < g.site_count; i++) {
         site_t *site = &g.sites[i];
 
         if (site->turn == sites[i].turn && pst_load(&site->row->site_kept_bytes) != sums[i].bytes) {
