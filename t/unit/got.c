@@ -30,9 +30,9 @@ static char *counted(apr_pool_t *p, const char *s, apr_size_t n)
 
 static int in_here;
 
-static pst_got_entry_t everywhere[] = { { "apr_pstrmemdup", (void *)counted, NULL, NULL, 0 } };
-static pst_got_entry_t here[] = { { "apr_pstrmemdup", (void *)counted, NULL, &in_here, 0 } };
-static pst_got_entry_t nowhere[] = { { "apr_no_such_function", (void *)counted, NULL, NULL, 0 } };
+static pst_got_entry_t everywhere[] = { { "apr_pstrmemdup", (void *)counted, NULL, NULL, 0, 0 } };
+static pst_got_entry_t here[] = { { "apr_pstrmemdup", (void *)counted, NULL, &in_here, 0, 0 } };
+static pst_got_entry_t nowhere[] = { { "apr_no_such_function", (void *)counted, NULL, NULL, 0, 0 } };
 
 static apr_status_t patch(pst_got_entry_t *entry, int flags)
 {
