@@ -299,6 +299,9 @@ static const char *set_control(cmd_parms *cmd, void *dummy, const char *arg)
         return apr_psprintf(cmd->pool, "PoolStatControl is '%s', but must be On or Off.", arg);
     }
     config_of(cmd)->control = on;
+    if (on) {
+        pst_serves_register(cmd->pool);          /* checks can be switched on while it runs */
+    }
     return NULL;
 }
 
@@ -316,6 +319,25 @@ static const char *set_release(cmd_parms *cmd, void *dummy, const char *arg)
                             "256K: the bytes that each child gives back in a second.", arg);
     }
     config_of(cmd)->release = (apr_uint64_t)n;
+    return NULL;
+}
+
+/* One line says all: it does not add to another. */
+static const char *set_check(cmd_parms *cmd, void *dummy, int count, char *const words[])
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    char error[PST_CHECKS_ERROR];
+    pst_checks_t checks;
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (!pst_checks_parse(&checks, count, (const char *const *)words, error)) {
+        return apr_pstrdup(cmd->pool, error);
+    }
+    config_of(cmd)->checks = checks;
+    pst_serves_register(cmd->pool);
     return NULL;
 }
 
@@ -344,6 +366,9 @@ const command_rec pst_config_directives[] = {
     AP_INIT_TAKE1("PoolStatSymbols", set_symbols, NULL, RSRC_CONF,
                   "the program poolstat, which looks up functions and lines for the page, or Off; default: "
                   PST_COMMAND),
+    AP_INIT_TAKE_ARGV("PoolStatCheck", set_check, NULL, RSRC_CONF,
+                      "Off (default), or what misuse of pools and buckets is looked for: guard 1/N [request] "
+                      "[connection] [secondary] [all], threads 1/N, buckets, fence"),
     AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
                   "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
     AP_INIT_TAKE1("PoolStatFile", set_directive_file, NULL, RSRC_CONF,

@@ -13,6 +13,7 @@
 
 #include "pst_account.h"
 #include "pst_board.h"
+#include "pst_checks.h"
 #include "pst_crossing.h"
 
 /* The one symbol of ours that others see. */
@@ -40,6 +41,7 @@ typedef struct pst_config_t {
     pst_line_e   line;          /**< PoolStatShow */
     int          control;       /**< PoolStatControl: 1 On, 0 Off */
     apr_uint64_t release;       /**< PoolStatRelease: bytes a second; 0 = Off */
+    pst_checks_t checks;        /**< PoolStatCheck; all 0: Off */
     apr_uint64_t max_child;     /**< PoolStatMaxChild: bytes; 0 = Off */
     int          max_child_pss; /**< of its PSS, else of what it reserves */
 } pst_config_t;
@@ -127,6 +129,22 @@ void pst_leave_child_init(const pst_board_t *board, pst_shared_child_t *block, s
 
 /** Child, watchdog thread, about once a second: leave if it is time to. */
 void pst_leave_beat(apr_uint64_t now);
+
+/* -- whom threads serve (mod_poolstat_serves.c) ----------------------------- */
+
+/** While the configuration is read: something may have to be checked, so threads are to say whom they serve. */
+void pst_serves_register(apr_pool_t *pool);
+
+/** Do they? */
+int pst_serves_registered(void);
+
+/* -- misuses (mod_poolstat_check.c) ----------------------------------------- */
+
+/** Child, before other threads exist, after pst_account_start(): begin with what the configuration says. */
+void pst_check_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
+
+/** Child, watchdog thread, once a second or more often: log what was found since, switch if that was asked for. */
+void pst_check_log_beat(apr_uint64_t now);
 
 /* -- connections and requests (mod_poolstat_phases.c) ---------------------- */
 

@@ -411,6 +411,7 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
     start_profile(block, config, s);
     pst_instrument_ready();
     prepare_release(block, pchild, config);
+    pst_check_child_init(pst_runtime.board, block, pchild, s);
     pst_watch_child_init(pst_runtime.board, block, pchild, s);
 }
 

@@ -70,6 +70,7 @@ static void on_watchdog(apr_uint64_t now)
     pst_suspicion_beat(g.board, g.own, now);
     pst_outside_beat(g.own, now);
     pst_limits_beat(now);
+    pst_check_log_beat(now);
     released = released_so_far();
     pst_release_beat(now);
     if (released_so_far() != released) {

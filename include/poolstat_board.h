@@ -15,7 +15,8 @@
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
  *   |                then classes, then call sites, then the      |
- *   |                largest requests, then sizes of requests      |
+ *   |                largest requests, then sizes of requests,     |
+ *   |                then misuses                                  |
  *   +--------------------------------------------------------------+ header_size + child_size
  *   | child block 1 ...                                            |
  *   +--------------------------------------------------------------+ history_at (page aligned)
@@ -33,6 +34,9 @@
  * A history has one writer too: the child's watchdog thread or, where there is
  * none, the parent (header: history_by).  It stays readable when its child is
  * gone, until the block is claimed anew; those of the children that died last live longest.
+ *
+ * Misuses are written by whichever thread meets one, in a signal handler too: a row is claimed within the child, then
+ * written once, under its seq; times and last go on changing.  They stay when the child is gone.
  *
  * Classes, call sites and blame have texts and frames under a seq of their own, written by
  * whichever thread of the child first meets one; so have the largest requests, and
@@ -55,7 +59,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    21
+#define PST_BOARD_VERSION    22
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -346,6 +350,50 @@ typedef struct pst_shared_sizes_t {
     uint64_t requests[PST_SIZES_BUCKETS]; /**< relaxed atomics, outside of seq */
 } pst_shared_sizes_t;
 
+/** What PoolStatCheck finds. */
+typedef enum {
+#define PST_MISUSE(NAME, ...) PST_MISUSE_##NAME,
+#include "poolstat_misuse.def"
+    PST_MISUSE_COUNT
+} pst_misuse_e;
+
+#define PST_MISUSE_ROWS      16
+#define PST_MISUSE_STACKS    3
+#define PST_MISUSE_WHAT_LEN  32
+
+/** One side of a misuse: who did it, or whose the memory was. */
+typedef struct pst_shared_party_t {
+    uint64_t connection;        /**< its id within the child; 0: none, or not known */
+    char     line[PST_LINE_LEN]; /**< its request, as slots show it; empty: none, or not known */
+} pst_shared_party_t;
+
+/** One stack of a misuse. */
+typedef struct pst_shared_stack_t {
+    uint32_t thread;            /**< as the kernel numbers threads; 0: not known */
+    uint32_t depth;             /**< frames; 0: not known */
+    pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< innermost first; those of the allocator left out */
+} pst_shared_stack_t;
+
+/** A misuse at one place, as it was the first time. All under seq, but for times and last. */
+typedef struct pst_shared_misuse_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint16_t in_use;            /**< 0 or 1 */
+    uint16_t kind;              /**< pst_misuse_e */
+    uint64_t times;             /**< so far; relaxed atomic */
+    uint64_t last;              /**< time; relaxed atomic */
+    uint64_t first;             /**< time */
+    uint64_t offset;            /**< bytes from the start of the node, allocation or block to what was touched */
+    uint64_t size;              /**< of that; 0: not known */
+    uint64_t age;               /**< microseconds since it ended; 0: it lives, or not known */
+    uint32_t of_class;          /**< row of the pool's class in the same block; 0: of none */
+    uint32_t unused;
+    char     what[PST_MISUSE_WHAT_LEN]; /**< "pool", a bucket's type, a system call; cut */
+    char     tag[PST_TAG_LEN];  /**< the pool's, cut; empty: none */
+    pst_shared_party_t by;      /**< who did it */
+    pst_shared_party_t of;      /**< whose it was */
+    pst_shared_stack_t stacks[PST_MISUSE_STACKS];
+} pst_shared_misuse_t;
+
 /** What each limit of PST_LIMIT_LEAST << i would have let the transaction allocators keep, all in all.
  *  One sample a second, by the child's watchdog thread. */
 #define PST_LIMIT_LEAST 65536u
@@ -427,7 +475,7 @@ typedef enum {
 
 #define PST_REASON_LEN 160
 
-/** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes. */
+/** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes, misuses. */
 typedef struct pst_shared_child_t {
     uint32_t owner;             /**< pid, 0 = free; claimed by compare-and-swap */
     uint32_t generation;        /**< httpd's: counts graceful restarts */
@@ -460,6 +508,13 @@ typedef struct pst_shared_child_t {
     pst_shared_blame_t blame[PST_SCOPE_OF_SITES];
     pst_shared_books_t books;
     pst_shared_limits_t limits;     /**< what other values of MaxMemFree would have kept */
+    uint64_t misuses[PST_MISUSE_COUNT]; /**< of each kind, also those that found no row */
+    uint32_t misuse_rows;           /**< rows of misuses in use, from the first on */
+    uint32_t check_asked;           /**< raised (atomic) by whoever wants this child to check as check_wanted says */
+    uint32_t check_done;            /**< what check_asked was when the child last looked */
+    uint32_t unused;
+    uint64_t check_wanted;          /**< pst_checks_pack() */
+    uint64_t checks;                /**< the same: what is on */
 } pst_shared_child_t;
 
 #define PST_ALIGN_UP(n, to) (((n) + (to) - 1) / (to) * (to))
@@ -560,6 +615,9 @@ typedef struct pst_shared_header_t {
     uint32_t large_at;          /**< offset of the largest requests in a block */
     uint32_t large_size;
     uint32_t large_count;
+    uint32_t misuse_at;         /**< offset of the misuses in a block */
+    uint32_t misuse_size;
+    uint32_t misuse_count;
     uint32_t sizes_at;          /**< offset of the sizes of requests in a block */
     uint32_t sizes_size;
     uint32_t sizes_count;
@@ -602,6 +660,7 @@ _Static_assert(sizeof(pst_shared_class_t) % 8 == 0 && sizeof(pst_shared_site_t) 
                "classes and sites are arrays of aligned figures");
 _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t) % 8 == 0,
                "largest requests and sizes are arrays of aligned figures");
+_Static_assert(sizeof(pst_shared_misuse_t) % 8 == 0, "misuses are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_relative_t) % 8 == 0, "relatives are an array of aligned figures");

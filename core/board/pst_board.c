@@ -72,7 +72,8 @@ apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_u
     board->site_at = (apr_uint32_t)PST_ALIGN_UP(board->class_at + PST_CLASS_COUNT * sizeof(pst_shared_class_t), 64);
     board->large_at = (apr_uint32_t)PST_ALIGN_UP(board->site_at + PST_SITE_COUNT * sizeof(pst_shared_site_t), 64);
     board->sizes_at = (apr_uint32_t)PST_ALIGN_UP(board->large_at + PST_LARGE_COUNT * sizeof(pst_shared_large_t), 64);
-    child_size = PST_ALIGN_UP(board->sizes_at + PST_SIZES_COUNT * sizeof(pst_shared_sizes_t), PST_BOARD_ALIGN);
+    board->misuse_at = (apr_uint32_t)PST_ALIGN_UP(board->sizes_at + PST_SIZES_COUNT * sizeof(pst_shared_sizes_t), 64);
+    child_size = PST_ALIGN_UP(board->misuse_at + PST_MISUSE_ROWS * sizeof(pst_shared_misuse_t), PST_BOARD_ALIGN);
     board->module_at = (apr_uint32_t)PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64)
                                                   + sizeof(descriptors), 64);
     board->generation_at = (apr_uint32_t)PST_ALIGN_UP(board->module_at
@@ -125,6 +126,9 @@ void pst_board_fill_header(pst_shared_header_t *header, const pst_board_t *board
     header->sizes_at = board->sizes_at;
     header->sizes_size = sizeof(pst_shared_sizes_t);
     header->sizes_count = PST_SIZES_COUNT;
+    header->misuse_at = board->misuse_at;
+    header->misuse_size = sizeof(pst_shared_misuse_t);
+    header->misuse_count = PST_MISUSE_ROWS;
     header->parent = (apr_uint32_t)getpid();
     header->created = (apr_uint64_t)apr_time_now();
     header->history_at = board->history_at;
@@ -150,6 +154,7 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->class_count != PST_CLASS_COUNT || header->site_size != sizeof(pst_shared_site_t)
         || header->site_count != PST_SITE_COUNT || header->large_size != sizeof(pst_shared_large_t)
         || header->large_count != PST_LARGE_COUNT || header->sizes_size != sizeof(pst_shared_sizes_t)
+        || header->misuse_size != sizeof(pst_shared_misuse_t) || header->misuse_count != PST_MISUSE_ROWS
         || header->sizes_count != PST_SIZES_COUNT || header->module_count != PST_MODULE_COUNT
         || header->generation_size != sizeof(pst_shared_generation_t)
         || header->generation_count != PST_GENERATION_COUNT
@@ -162,7 +167,8 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->history_size != board->history_size || header->point_size != sizeof(pst_shared_point_t)
         || header->coarse_count != board->coarse_count || header->class_at != board->class_at
         || header->site_at != board->site_at || header->large_at != board->large_at
-        || header->sizes_at != board->sizes_at || header->module_at != board->module_at
+        || header->sizes_at != board->sizes_at || header->misuse_at != board->misuse_at
+        || header->module_at != board->module_at
         || header->generation_at != board->generation_at || header->relative_at != board->relative_at) {
         return APR_EMISMATCH;
     }
@@ -221,6 +227,11 @@ pst_shared_large_t *pst_board_large(const pst_board_t *board, pst_shared_child_t
 pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
 {
     return (pst_shared_sizes_t *)(void *)((char *)child + board->sizes_at) + i;
+}
+
+pst_shared_misuse_t *pst_board_misuse(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
+{
+    return (pst_shared_misuse_t *)(void *)((char *)child + board->misuse_at) + i;
 }
 
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i)

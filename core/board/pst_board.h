@@ -29,6 +29,7 @@ typedef struct pst_board_t {
     apr_uint32_t site_at;       /**< in a block */
     apr_uint32_t large_at;      /**< in a block */
     apr_uint32_t sizes_at;      /**< in a block */
+    apr_uint32_t misuse_at;     /**< in a block */
     apr_uint32_t module_at;     /**< in the header's pages */
     apr_uint32_t generation_at; /**< in the header's pages */
     apr_uint32_t relative_at;   /**< in the header's pages */
@@ -158,6 +159,9 @@ pst_shared_site_t *pst_board_site(const pst_board_t *board, pst_shared_child_t *
  *  readers. */
 pst_shared_large_t *pst_board_large(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
+
+/** Misuse i, 0 <= i < PST_MISUSE_ROWS, of a block. @note hostile to readers. */
+pst_shared_misuse_t *pst_board_misuse(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 
 /** Entry i of the table of loaded objects, 0 <= i < PST_MODULE_COUNT. @note hostile to readers. */
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i);

@@ -58,6 +58,7 @@ apr_status_t pst_doctor_take(pst_snapshot_t *snapshot, const pst_board_t *board,
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    pst_doctor_misuses(&doctor);
     pst_doctor_growing(&doctor);
     pst_doctor_kept(&doctor);
     pst_doctor_generations(&doctor);

@@ -61,6 +61,8 @@ typedef apr_uint64_t (*pst_of_point_fn)(const pst_history_point_t *point);
 void pst_doctor_stretch(pst_stretch_t *stretch, pst_doctor_t *doctor, const pst_child_row_t *child, pst_of_point_fn of,
                         apr_uint64_t least);
 
+/** pst_doctor_misuse.c */
+void pst_doctor_misuses(pst_doctor_t *doctor);
 /** pst_doctor_growth.c */
 void pst_doctor_growing(pst_doctor_t *doctor);
 /** pst_doctor_sums.c */

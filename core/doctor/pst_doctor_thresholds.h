@@ -87,4 +87,7 @@
 /* Of findings of one kind, so many are listed; the last says how many more there are. */
 #define PST_DOCTOR_LISTED         5
 
+/* Places of misuse that are told: each corrupts memory, so none may be hidden behind ten others. */
+#define PST_DOCTOR_MISUSES 24
+
 #endif /* PST_DOCTOR_THRESHOLDS_H */

@@ -119,6 +119,15 @@ static void want_child(wanted_t *wanted, const pst_child_row_t *child)
     }
 }
 
+static void want_misuse(wanted_t *wanted, const pst_shared_misuse_t *misuse)
+{
+    for (unsigned s = 0; s < PST_MISUSE_STACKS; s++) {
+        for (unsigned f = 0; f < misuse->stacks[s].depth; f++) {
+            want(wanted, misuse->stacks[s].frames[f]);
+        }
+    }
+}
+
 void pst_place_resolve(const pst_snapshot_t *snapshot, unsigned milliseconds, apr_pool_t *pool)
 {
     wanted_t wanted = { .snapshot = snapshot };
@@ -129,6 +138,9 @@ void pst_place_resolve(const pst_snapshot_t *snapshot, unsigned milliseconds, ap
     wanted.at = apr_palloc(pool, MOST * sizeof(*wanted.at));
     for (const pst_row_t *row = snapshot->growing; row; row = row->next_growing) {
         want(&wanted, row->slot.verdict.site);
+    }
+    for (apr_uint32_t i = 0; i < snapshot->misuse_count; i++) {
+        want_misuse(&wanted, &snapshot->misuses[i].row);
     }
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         want_child(&wanted, &snapshot->children[i]);

@@ -107,6 +107,12 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     to->release_asked = __atomic_load_n(&from->release_asked, __ATOMIC_RELAXED);
     to->release_done = __atomic_load_n(&from->release_done, __ATOMIC_RELAXED);
     load_limits(&to->limits, &from->limits);
+    to->check_asked = __atomic_load_n(&from->check_asked, __ATOMIC_RELAXED);
+    to->check_done = __atomic_load_n(&from->check_done, __ATOMIC_RELAXED);
+    to->checks = pst_load(&from->checks);       /* pst_checks_unpack() checks it */
+    for (unsigned kind = 0; kind < PST_MISUSE_COUNT; kind++) {
+        to->misuses[kind] = pst_load_sane(&from->misuses[kind]);
+    }
     load_usage(&to->process, &from->process);
     to->process.slack_bytes = pst_minus(pst_plus(to->process.slack_bytes, to->slack_early_bytes), to->slack_late_bytes);
     load_usage(&to->unslotted, &from->unslotted);
@@ -434,6 +440,9 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     }
     if (rv == APR_SUCCESS) {
         rv = pst_snapshot_relatives(snapshot, board, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = pst_snapshot_misuses(snapshot, board, pool);
     }
     return rv == APR_SUCCESS ? pst_snapshot_generations(snapshot, board, pool) : rv;
 }

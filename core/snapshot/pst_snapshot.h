@@ -50,6 +50,17 @@ typedef struct pst_large_row_t {
     apr_uint32_t pid;                   /**< its child's */
 } pst_large_row_t;
 
+/** A misuse at one place of one child; figures and kind checked, texts end. */
+typedef struct pst_misuse_row_t {
+    pst_shared_misuse_t row;
+    apr_uint32_t pid;                   /**< its child's */
+    int          lives;                 /**< the child does */
+    apr_uint64_t ended;                 /**< time: of a child that is gone; 0: it lives, or not known */
+} pst_misuse_row_t;
+
+/** Misuses that are copied, over all children. */
+#define PST_MISUSES_MOST 512
+
 /** How many finished requests were how large: of one handler or vhost, or of all. */
 typedef struct pst_sizes_row_t {
     pst_shared_sizes_t row;             /**< figures checked, name ends in a NUL */
@@ -173,6 +184,8 @@ typedef struct pst_snapshot_t {
     pst_generation_row_t *generations; /**< those that are still recorded, oldest first */
     apr_uint32_t relative_count;
     pst_shared_relative_t *relatives; /**< processes that are no children; checked, largest own memory first */
+    apr_uint32_t misuse_count;
+    pst_misuse_row_t *misuses;  /**< those of children that are gone, too; the latest first */
     const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
     pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none
                                        */
@@ -223,6 +236,9 @@ apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_
 
 /** The same for processes that are no children: see pst_relatives.h. */
 apr_status_t pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
+/** The same for misuses: see pst_snapshot_misuses.h. */
+apr_status_t pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** Part of pst_snapshot_take(): a connection, checked, counts in the sums of its kind. */
 void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot);

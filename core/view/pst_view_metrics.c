@@ -14,6 +14,7 @@
 #include "pst_doctor.h"
 #include "pst_figure.h"
 #include "pst_metrics_class.h"
+#include "pst_snapshot_misuses.h"
 #include "pst_snapshot_relatives.h"
 #include "pst_trend.h"
 #include "pst_snapshot_figures.h"
@@ -269,6 +270,21 @@ static void print_relatives(metrics_t *m)
     }
 }
 
+/* ---- misuses, by kind ---- */
+
+static void print_misuses(metrics_t *m)
+{
+    pst_emit_family(m->emit, PST_M_misuse);
+    for (unsigned kind = 0; kind < PST_MISUSE_COUNT; kind++) {
+        const pst_field_t field = { "kind", pst_misuse_word(kind), 0 };
+        pst_labels_t which = labels(m, &field, 1);
+
+        for (apr_uint32_t i = 0; i < m->count && which.text; i++) {
+            pst_emit_sample(m->emit, "", &m->blocks[i], &which, m->children[i]->head.misuses[kind]);
+        }
+    }
+}
+
 /* ---- how many requests were how large ---- */
 
 static void print_metrics_sizes(const metrics_t *m)
@@ -366,6 +382,7 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
     print_metrics_server(&m);
     print_metrics_findings(&m);
     print_relatives(&m);
+    print_misuses(&m);
     print_metrics_children(&m);
     for (unsigned i = 0; i < pst_usage_metrics.count; i++) {
         print_metrics_usage(&m, pst_usage_metrics.metrics[i]);

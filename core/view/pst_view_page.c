@@ -10,6 +10,7 @@
 #include "pst_view_books.h"
 #include "pst_view_doctor.h"
 #include "pst_view_generations.h"
+#include "pst_view_misuses.h"
 #include "pst_view_relatives.h"
 #include "pst_view_growth.h"
 #include "pst_view_largest.h"
@@ -525,6 +526,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_top(emit, page);
     print_notes(emit, page);
     pst_view_doctor(emit, page);
+    pst_view_misuses(emit, page);
     pst_view_holders(emit, page);
     pst_view_suspects(emit, page);
     print_page_total(emit, page);

@@ -59,6 +59,11 @@ extern const pst_piece_t
     pst_web_generation_growth, pst_web_generation_step, pst_web_generation_step_none, pst_web_generation_growth_end,
     pst_web_generations_end;
 
+/* misuses.html */
+extern const pst_piece_t
+    pst_web_misuses, pst_web_misuse_open, pst_web_misuse_stack, pst_web_misuse_frame, pst_web_misuse_stack_end,
+    pst_web_misuse_close, pst_web_misuses_end;
+
 /* relatives.html */
 extern const pst_piece_t
     pst_web_relatives, pst_web_relatives_rows, pst_web_relative_open, pst_web_relative_close, pst_web_relatives_end,

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 typedef enum {
-    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, HISTORY, FINE, COARSE, ANYWHERE, PLACES
+    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, MISUSE, HISTORY, FINE, COARSE, ANYWHERE, PLACES
 } fuzz_place_e;
 
 typedef enum {
@@ -154,6 +154,7 @@ static place_t place_of(const fuzz_blow_t *blow)
     case CLASS: return (place_t){ block + b->class_at, sizeof(pst_shared_class_t), sizeof(pst_shared_class_t), PST_CLASS_COUNT };
     case SITE: return (place_t){ block + b->site_at, sizeof(pst_shared_site_t), sizeof(pst_shared_site_t), PST_SITE_COUNT };
     case LARGE: return (place_t){ block + b->large_at, sizeof(pst_shared_large_t), sizeof(pst_shared_large_t), PST_LARGE_COUNT };
+    case MISUSE: return (place_t){ block + b->misuse_at, sizeof(pst_shared_misuse_t), sizeof(pst_shared_misuse_t), PST_MISUSE_ROWS };
     case SIZES: return (place_t){ block + b->sizes_at, sizeof(pst_shared_sizes_t), sizeof(pst_shared_sizes_t), PST_SIZES_COUNT };
     case ANYWHERE: return (place_t){ 0, g.of->size, 0, 1 };
     case HISTORY: if (b->history_size) { return (place_t){ history, sizeof(pst_shared_history_t), 0, 1 }; } break;

@@ -195,7 +195,8 @@ static int look_at_all(void *size)
         if ((const char *)pst_board_class(&board, child, PST_CLASS_COUNT) > (char *)child + board.child_size
             || (const char *)pst_board_site(&board, child, PST_SITE_COUNT) > (char *)child + board.child_size
             || (const char *)pst_board_large(&board, child, PST_LARGE_COUNT) > (char *)child + board.child_size
-            || (const char *)pst_board_sizes(&board, child, PST_SIZES_COUNT) > (char *)child + board.child_size) {
+            || (const char *)pst_board_sizes(&board, child, PST_SIZES_COUNT) > (char *)child + board.child_size
+            || (const char *)pst_board_misuse(&board, child, PST_MISUSE_ROWS) > (char *)child + board.child_size) {
             return 2;
         }
     }
@@ -245,7 +246,8 @@ static void lies(void)
         FIELD(module_at), FIELD(module_count), FIELD(class_at), FIELD(class_size), FIELD(class_count), FIELD(site_at),
         FIELD(site_size), FIELD(site_count), FIELD(large_at), FIELD(large_size), FIELD(large_count), FIELD(sizes_at),
         FIELD(sizes_size), FIELD(sizes_count), FIELD(generation_at), FIELD(generation_size), FIELD(generation_count),
-        FIELD(relative_at), FIELD(relative_size), FIELD(relative_count)
+        FIELD(relative_at), FIELD(relative_size), FIELD(relative_count), FIELD(misuse_at), FIELD(misuse_size),
+        FIELD(misuse_count)
     };
     static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
     pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;

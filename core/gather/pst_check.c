@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See pst_check.h.
+ */
+#include "pst_check.h"
+#include "pst_misuse.h"
+
+#include <string.h>
+
+pst_checks_t pst_check_now;
+
+/* The checks there are. */
+static pst_check_switch_fn *const checks[] = { NULL };
+
+static struct {
+    pst_shared_child_t *block;
+    apr_uint32_t done;          /* requests seen; what the board says of that is others' */
+    int obeys;
+} g;
+
+/* All that can be is done, whatever fails. */
+static apr_status_t switch_to(const pst_checks_t *wanted)
+{
+    apr_status_t rv = APR_SUCCESS, failed;
+
+    for (unsigned i = 0; checks[i]; i++) {
+        failed = checks[i](wanted);
+        rv = rv == APR_SUCCESS ? failed : rv;
+    }
+    __atomic_store_n(&pst_check_now.guard, wanted->guard, __ATOMIC_RELAXED);
+    __atomic_store_n(&pst_check_now.kinds, wanted->kinds, __ATOMIC_RELAXED);
+    __atomic_store_n(&pst_check_now.threads, wanted->threads, __ATOMIC_RELAXED);
+    __atomic_store_n(&pst_check_now.buckets, wanted->buckets, __ATOMIC_RELAXED);
+    __atomic_store_n(&pst_check_now.fence, wanted->fence, __ATOMIC_RELAXED);
+    pst_store(&g.block->checks, pst_checks_pack(wanted));
+    return rv;
+}
+
+apr_status_t pst_check_start(const pst_board_t *board, pst_shared_child_t *block, const pst_checks_t *wanted,
+                             int obeys)
+{
+    g.block = block;
+    g.obeys = obeys;
+    g.done = 0;
+    memset(&pst_check_now, 0, sizeof(pst_check_now));
+    pst_misuse_start(board, block);
+    return pst_checks_pack(wanted) ? switch_to(wanted) : APR_SUCCESS;
+}
+
+void pst_check_beat(apr_uint64_t now)
+{
+    apr_uint32_t asked;
+    pst_checks_t wanted;
+
+    (void)now;
+    if (!g.block || pst_child_muted()) {
+        return;
+    }
+    asked = __atomic_load_n(&g.block->check_asked, __ATOMIC_ACQUIRE);
+    if (g.obeys && asked != g.done) {
+        g.done = asked;
+        pst_checks_unpack(&wanted, pst_load(&g.block->check_wanted));
+        switch_to(&wanted);
+        __atomic_store_n(&g.block->check_done, asked, __ATOMIC_RELEASE);
+    }
+}

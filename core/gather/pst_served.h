@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which connection a thread serves.
+ *
+ * Told by hooks of httpd that run only where PoolStatCheck or PoolStatControl is in the configuration: elsewhere nobody
+ * is served as far as is known here.
+ *
+ * Gather side only: child processes.
+ */
+#ifndef PST_SERVED_H
+#define PST_SERVED_H
+
+#include "pst_account.h"
+
+typedef struct pst_served_t {
+    apr_uint64_t             connection;    /**< its id; 0: none */
+    const pst_shared_slot_t *slot;          /**< its slot, if it has one: on the board, so it is there for ever */
+} pst_served_t;
+
+/** By this thread. */
+extern __thread pst_served_t pst_served __attribute__((tls_model("initial-exec")));
+
+/** This thread serves that connection from now on. @param account its, or its request's; NULL: nobody's */
+void pst_served_set(const pst_account_t *account);
+
+#endif /* PST_SERVED_H */

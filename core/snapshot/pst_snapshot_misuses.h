@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Misuses as they are read.  The snapshot's copies of them are made by pst_snapshot_misuses(), declared in
+ * pst_snapshot.h: those of children that are gone as well, whatever the snapshot shows, for as long as nobody has
+ * claimed their block anew.
+ */
+#ifndef PST_SNAPSHOT_MISUSES_H
+#define PST_SNAPSHOT_MISUSES_H
+
+#include "pst_snapshot.h"
+
+/** "use-after-destroy"; "?" if out of range. */
+const char *pst_misuse_word(unsigned kind);
+
+/** What stack 0 to 2 of a kind is of: "touched", "destroyed", "made"; empty: there is none. */
+const char *pst_misuse_stack_word(unsigned kind, unsigned stack);
+
+/** How often, of a kind, over all children shown. */
+apr_uint64_t pst_misuse_figure(const pst_snapshot_t *snapshot, unsigned kind);
+
+/** Are two of the same place, maybe in different children? */
+int pst_misuse_same(const pst_misuse_row_t *one, const pst_misuse_row_t *two);
+
+#endif /* PST_SNAPSHOT_MISUSES_H */
