@@ -16,6 +16,8 @@
 #include <apr_strings.h>
 
 #include "mod_poolstat_handler.h"
+#include "mod_poolstat_control.h"
+#include "mod_poolstat_heap.h"
 #include "mod_poolstat_release.h"
 #include "pst_accept.h"
 #include "pst_args.h"
@@ -23,6 +25,7 @@
 #include "pst_emit.h"
 #include "pst_history.h"
 #include "pst_runtime.h"
+#include "pst_view_heap.h"
 #include "pst_view_history.h"
 #include "pst_view_metrics.h"
 #include "pst_holders.h"
@@ -182,6 +185,7 @@ static int path_ends_with(const char *text, const char *end)
 
 typedef enum {
     SERVE_FACE,
+    SERVE_CONTROL,              /* what acts: POST alone */
     SERVE_FILE,
     SERVE_NOTHING
 } serve_e;
@@ -207,7 +211,8 @@ static const address_t addresses[] = {
     { "/history", SERVE_FACE, IS_JSON, PST_FACE_HISTORY, NULL, NULL },
     { "/profile", SERVE_FACE, IS_TEXT, PST_FACE_PROFILE, NULL, NULL },
     { "/metrics", SERVE_FACE, NULL, PST_FACE_METRICS, NULL, NULL },
-    { "/release", SERVE_FACE, NULL, PST_FACE_RELEASE, NULL, NULL },
+    { "/release", SERVE_CONTROL, NULL, PST_FACE_RELEASE, NULL, NULL },
+    { "/heap-profile", SERVE_CONTROL, NULL, PST_FACE_HEAP, NULL, NULL },
     { "/style.css", SERVE_FILE, "text/css; charset=utf-8", PST_FACE_PAGE, &pst_web_style_css, pst_web_style_css_tag },
     { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", PST_FACE_PAGE, &pst_web_chart_js,
       pst_web_chart_js_tag },
@@ -316,7 +321,7 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
     if (rv != APR_SUCCESS) {
         return refuse_face(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
     }
-    snapshot->nonce = pst_release_nonce(pool);
+    snapshot->nonce = pst_control_nonce(pool);
     open_output(&out, r);
     if (face == PST_FACE_JSON) {
         pst_emit_init(emit, PST_EMIT_JSON, sink_to_brigade, &out);
@@ -417,24 +422,11 @@ static const pst_board_t *good_board(request_rec *r, int *status, apr_pool_t *po
 }
 
 /* A browser's form gets a page, programs get JSON or lines of text. */
-static int serve_release(request_rec *r, apr_pool_t *pool)
+static pst_emit_e open_answer(out_t *out, pst_emit_t *emit, request_rec *r)
 {
-    const char *accept = apr_table_get(r->headers_in, "Accept"), *sentence = NULL;
-    pst_release_asked_t asked;
-    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
-    int status = OK;
-    const pst_board_t *board = good_board(r, &status, pool);
+    const char *accept = apr_table_get(r->headers_in, "Accept"), *type = IS_TEXT;
     pst_emit_e to = PST_EMIT_TEXT;
-    const char *type = IS_TEXT;
-    out_t out;
 
-    if (!board) {
-        return status;
-    }
-    status = pst_release_serve(r, board, &asked, &sentence, pool);
-    if (status != OK) {
-        return refuse_face(r, status, sentence, pool);
-    }
     if (accept && strstr(accept, "application/json")) {
         to = PST_EMIT_JSON;
         type = IS_JSON;
@@ -444,9 +436,22 @@ static int serve_release(request_rec *r, apr_pool_t *pool)
         type = IS_HTML;
     }
     ap_set_content_type(r, type);
-    open_output(&out, r);
-    pst_emit_init(emit, to, sink_to_brigade, &out);
-    if (to == PST_EMIT_HTML) {
+    open_output(out, r);
+    pst_emit_init(emit, to, sink_to_brigade, out);
+    return to;
+}
+
+static int serve_release(request_rec *r, const pst_board_t *board, pst_emit_t *emit, apr_pool_t *pool)
+{
+    const char *sentence = NULL;
+    pst_release_asked_t asked;
+    int status = pst_release_serve(r, board, &asked, &sentence, pool);
+    out_t out;
+
+    if (status != OK) {
+        return refuse_face(r, status, sentence, pool);
+    }
+    if (open_answer(&out, emit, r) == PST_EMIT_HTML) {
         pst_view_released_page(emit, &asked);
     }
     else {
@@ -454,6 +459,38 @@ static int serve_release(request_rec *r, apr_pool_t *pool)
     }
     close_output(&out, emit);
     return OK;
+}
+
+static int serve_switch(request_rec *r, const pst_board_t *board, pst_emit_t *emit, apr_pool_t *pool)
+{
+    const char *sentence = NULL;
+    pst_switch_asked_t asked;
+    int status = pst_heap_serve(r, board, &asked, &sentence, pool);
+    out_t out;
+
+    if (status != OK) {
+        return refuse_face(r, status, sentence, pool);
+    }
+    if (open_answer(&out, emit, r) == PST_EMIT_HTML) {
+        pst_view_switched_page(emit, &asked);
+    }
+    else {
+        pst_view_switched(emit, &asked);
+    }
+    close_output(&out, emit);
+    return OK;
+}
+
+static int serve_control(request_rec *r, const address_t *address, apr_pool_t *pool)
+{
+    int status = OK;
+    const pst_board_t *board = good_board(r, &status, pool);
+    pst_emit_t *emit = apr_palloc(pool, sizeof(*emit));
+
+    if (!board) {
+        return status;
+    }
+    return address->face == PST_FACE_HEAP ? serve_switch(r, board, emit, pool) : serve_release(r, board, emit, pool);
 }
 
 static int serve_face(request_rec *r, const address_t *address, apr_pool_t *pool)
@@ -515,7 +552,7 @@ int pst_handler(request_rec *r)
 
     set_headers(r, "no-store");
     address = what_to_serve(r);
-    method = address->serve == SERVE_FACE && address->face == PST_FACE_RELEASE ? M_POST : M_GET;
+    method = address->serve == SERVE_CONTROL ? M_POST : M_GET;
     if (r->method_number != method) {
         ap_allow_standard_methods(r, REPLACE_ALLOW, method, -1);
         return HTTP_METHOD_NOT_ALLOWED;
@@ -530,7 +567,7 @@ int pst_handler(request_rec *r)
     if (!pool) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    status = method == M_POST ? serve_release(r, pool) : serve_face(r, address, pool);
+    status = method == M_POST ? serve_control(r, address, pool) : serve_face(r, address, pool);
     apr_pool_destroy(pool);
     pst_runtime_give_back();
     return status;

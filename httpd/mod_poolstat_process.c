@@ -19,11 +19,12 @@
 #include "pst_object.h"
 #include "pst_relatives.h"
 #include "pst_release.h"
+#include "pst_switch.h"
 #include "pst_resolver.h"
 #include "pst_runtime.h"
 #include "pst_profile.h"
 #include "pst_version.h"
-#include "mod_poolstat_release.h"
+#include "mod_poolstat_control.h"
 
 #include <apr_strings.h>
 #include <apr_version.h>
@@ -242,7 +243,7 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     announce(config, s);
     pst_resolver_use(config->symbols && access(config->symbols, X_OK) == 0 ? config->symbols : NULL);
     if (config->control) {
-        pst_release_post_config(s);
+        pst_control_post_config(s);
     }
     if (pst_runtime.board) {
         pst_watch_post_config(pst_runtime.board, pconf, s);
@@ -346,13 +347,14 @@ static void tell_modules(apr_pool_t *pool)
 /* Who holds the heap, mappings and stacks: not needed for anything else. */
 static void start_profile(pst_shared_child_t *block, const pst_config_t *config, server_rec *s)
 {
+    apr_uint64_t rate = pst_switch_start(pst_runtime.board, block, config->control, config->heap_profile);
     apr_status_t rv;
 
     if (block->level != PST_LEVEL_FULL) {
         return;
     }
     pst_profile_start(block);
-    rv = pst_profile_switch(config->heap_profile);
+    rv = pst_profile_switch(rate);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0023: there is no heap profile: calls to malloc and its kin "
                      "cannot be redirected in this child. All else works.");

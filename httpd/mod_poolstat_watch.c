@@ -16,6 +16,7 @@
 #include "pst_profile.h"
 #include "pst_release.h"
 #include "pst_suspicion.h"
+#include "pst_switch.h"
 #include "pst_thread.h"
 
 #include <http_core.h>
@@ -62,6 +63,7 @@ static void on_watchdog(apr_uint64_t now)
     if (pst_child_muted()) {
         return;
     }
+    pst_switch_beat();
     pst_profile_beat();
     pst_own_books_beat(now, g.board->interval);
     if (g.block) {

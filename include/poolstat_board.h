@@ -59,7 +59,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    22
+#define PST_BOARD_VERSION    23
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -473,6 +473,13 @@ typedef enum {
     PST_MEMORY_CGROUP           /**< less: what its cgroup, or one above it, allows */
 } pst_memory_e;
 
+/** What is asked of a heap profile: the low bits are the rate, 0 for off. Children take no others than these. */
+#define PST_HEAP_ASKED_BITS 41
+#define PST_HEAP_ASKED_RATE (((uint64_t)1 << PST_HEAP_ASKED_BITS) - 1)
+#define PST_HEAP_ASKED_OF(generation) ((((uint64_t)(generation) & 0x3fffff) + 1) << PST_HEAP_ASKED_BITS)
+#define PST_HEAP_RATE_LEAST ((uint64_t)4096)
+#define PST_HEAP_RATE_MOST  ((uint64_t)1 << 40)
+
 #define PST_REASON_LEN 160
 
 /** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes, misuses. */
@@ -484,11 +491,14 @@ typedef struct pst_shared_child_t {
     uint32_t pid;               /**< whose figures these are; unlike owner it stays when the child is gone */
     uint32_t ended_how;         /**< pst_end_e */
     uint32_t bell;              /**< changed, and woken as a futex, by whoever wants the child's watchdog to look */
-    uint32_t obeys;             /**< 0 or 1: it releases memory when it is asked to */
+    uint32_t obeys;             /**< 0 or 1: it releases memory, and switches its heap profile, when it is asked to */
     uint64_t started;           /**< time */
     uint64_t ended;             /**< time; 0 while it lives, or of a block never claimed */
     uint64_t profile_rate;      /**< bytes of growth between samples, on average; 0: no call sites */
     uint64_t heap_profile_rate; /**< bytes of the heap or of mappings between samples, on average; 0: off */
+    uint64_t heap_profile_since; /**< time: when it was switched on; what was there before is not known; 0: off */
+    uint64_t heap_asked;        /**< by whoever wants another rate (atomic): a number that goes up, and the rate */
+    uint64_t heap_answered;     /**< what heap_asked was when the child last did as it was asked, or would not */
     uint32_t release_asked;     /**< raised (atomic) by whoever wants this child to release memory */
     uint32_t release_done;      /**< what release_asked was when the last release began; set when it is done */
     char     reason[PST_REASON_LEN]; /**< why level is not PST_LEVEL_FULL, else empty */
@@ -633,6 +643,7 @@ typedef struct pst_shared_header_t {
     uint32_t relatives_cut;     /**< 0 or 1: there are more processes on the machine than are looked at */
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
+    uint64_t heap_asked;        /**< the same of all children (atomic), PST_HEAP_ASKED_OF the generation; 0: never */
 #define PST_METRIC_SERVER(...) uint64_t PST_FIELD(__VA_ARGS__); /* by the parent, as a generation begins */
 #include "poolstat_metrics.def"
     uint32_t memory_kind;       /**< pst_memory_e */

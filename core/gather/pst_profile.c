@@ -18,6 +18,7 @@
 #include "pst_array.h"
 
 #include <apr_pools.h>
+#include <apr_time.h>
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 
@@ -26,11 +27,12 @@
 
 static struct {
     pst_shared_child_t *block;
-    apr_uint64_t rate;
+    apr_uint64_t rate, since;
     apr_uint64_t loads;             /* of the loader when all slots were last known to be right */
     apr_uint64_t known;             /* the same, when the list of objects was made */
     int          beats;             /* other threads run */
     int          closer;            /* samples are taken more often for now */
+    int          is_left;           /* switched off, and there are tables that calls still go astray by */
     const void  *not_heap[LEFT_ALONE + 1], *not_maps[LEFT_ALONE + 1];
 } g;
 
@@ -121,9 +123,18 @@ apr_status_t pst_profile_switch(apr_uint64_t rate)
         return rv;
     }
     g.loads = rv == APR_SUCCESS ? loads : 0;
+    g.is_left = !rate && rv != APR_SUCCESS;
     g.rate = rate;
+    g.closer = 0;
+    g.since = rate ? (apr_uint64_t)apr_time_now() : 0;
+    pst_store(&g.block->heap_profile_since, g.since);
     pst_store(&g.block->heap_profile_rate, rate);
     return APR_SUCCESS;
+}
+
+apr_uint64_t pst_profile_since(void)
+{
+    return g.since;
 }
 
 void pst_profile_look_closer(int closer)
@@ -142,6 +153,9 @@ void pst_profile_beat(void)
     if (loads != g.known) {             /* with the profile off, too: stacks of pools lead through objects as well */
         pst_object_refresh();
         g.known = pst_site_forget_stacks() ? loads : g.known;
+    }
+    if (g.is_left) {
+        g.is_left = patch_heap(PST_GOT_LATE | PST_GOT_BACK) != APR_SUCCESS;
     }
     if (!g.rate || loads == g.loads) {
         return;

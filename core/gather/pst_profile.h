@@ -16,11 +16,15 @@
 void pst_profile_start(pst_shared_child_t *block);
 
 /**
- * Switch. Child: at its start, or its own thread.
+ * Switch, as often as wanted. What is live was sampled since it was last switched on, or at another rate: of another
+ * rate it begins anew, too. Child: at its start, or its own thread.
  * @param rate bytes between samples, on average; 0 = off
  * @return APR_SUCCESS; APR_ENOTIMPL where calls cannot be redirected
  */
 apr_status_t pst_profile_switch(apr_uint64_t rate);
+
+/** The child's own thread: since when is it on? 0: it is off. */
+apr_uint64_t pst_profile_since(void);
 
 /** The child's own thread: sample so many times as often for a while, or no longer. What was sampled stays. */
 void pst_profile_look_closer(int closer);

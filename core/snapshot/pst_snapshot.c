@@ -99,6 +99,8 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     to->started = pst_load_sane(&from->started);
     to->profile_rate = pst_load_sane(&from->profile_rate);
     to->heap_profile_rate = pst_load_sane(&from->heap_profile_rate);
+    to->heap_profile_since = pst_load_sane(&from->heap_profile_since);
+    to->obeys = __atomic_load_n(&from->obeys, __ATOMIC_RELAXED);
     memcpy(to->reason, from->reason, sizeof(to->reason));
     to->reason[sizeof(to->reason) - 1] = '\0';
 #define PST_METRIC_CHILD(...) to->PST_FIELD(__VA_ARGS__) = pst_load_sane(&from->PST_FIELD(__VA_ARGS__));

@@ -36,6 +36,7 @@ typedef struct {
 
 static struct {
     apr_uint64_t looked;        /* when first: what was held then was not gained */
+    apr_uint64_t since;         /* the profile was switched on then: before, nothing is known */
     apr_uint32_t named[SCOPES]; /* objects; 0: nobody */
     apr_uint64_t closer_since;  /* 0: nothing that grows is without a name */
     unsigned used;              /* of the holders: those beyond were never touched */
@@ -224,11 +225,18 @@ static void forget_blame(pst_shared_blame_t *blame)
     }
 }
 
+/* How much of the growth can have been seen: the profile may have been switched on in its midst. */
+static double known_part(apr_uint64_t since, apr_uint64_t known, apr_uint64_t now)
+{
+    return known > since && now > known ? (double)(now - known) / (double)(now - since) : 1;
+}
+
 /* @return 1 if it grows and nobody is named */
-static int blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, apr_uint32_t scope)
+static int blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, apr_uint32_t scope, apr_uint64_t now)
 {
     apr_uint64_t since = pst_load(&verdict->since);
     apr_uint32_t *named = &g.named[scope - PST_SCOPE_COUNT];
+    apr_uint64_t known = since > g.since ? since : g.since;
     gainers_t gainers;
     int who;
 
@@ -240,8 +248,8 @@ static int blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, 
         return 0;
     }
     find_gainers(&gainers, scope, since);
-    who = name(&gainers, named, (double)verdict->gained);
-    publish_holders(&child->blame[scope], &gainers, who, since);
+    who = name(&gainers, named, (double)verdict->gained * known_part(since, known, now));
+    publish_holders(&child->blame[scope], &gainers, who, known);
     verdict->share = child->blame[scope].known ? child->blame[scope].who[0].share : 0;
     verdict->samples = child->blame[scope].known ? child->blame[scope].who[0].samples : 0;
     pst_store(&verdict->site, who >= 0 ? gainers.of[who]->site : 0);
@@ -260,19 +268,40 @@ static void look_closer(int is_nameless, apr_uint64_t now)
     pst_profile_look_closer(is_nameless && now - g.closer_since < CLOSER * APR_UINT64_C(1000000));
 }
 
+/* It was switched: who held what before is not known, or was told at another rate. */
+static void begin_anew(pst_shared_child_t *child, apr_uint64_t since)
+{
+    g.since = since;
+    g.looked = g.closer_since = 0;
+    memset(g.named, 0, sizeof(g.named));
+    memset(g.holders, 0, g.used * sizeof(g.holders[0]));
+    g.used = 0;
+    for (apr_uint32_t scope = PST_SCOPE_COUNT; scope < PST_SCOPE_OF_SITES; scope++) {
+        forget_blame(&child->blame[scope]);
+    }
+    pst_store(&child->heap_verdict.site, 0);
+    pst_store(&child->mapped_verdict.site, 0);
+    pst_store(&child->stack_verdict.site, 0);
+}
+
 void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now)
 {
-    apr_uint32_t sites = pst_load(&child->heap_profile_rate) ? pst_site_live(1, g.sites, g.sums) : 0;
+    apr_uint64_t since = pst_profile_since();
+    apr_uint32_t sites;
     int nameless;
 
+    if (since != g.since) {
+        begin_anew(child, since);
+    }
+    sites = since ? pst_site_live(1, g.sites, g.sums) : 0;
     if (!sites) {
         return;
     }
     g.looked = g.looked ? g.looked : now;
     sum_up(sites);
     add_holder_points(now);
-    nameless = blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP);
-    nameless |= blame_part(child, &child->mapped_verdict, PST_SCOPE_MAPPED);
-    nameless |= blame_part(child, &child->stack_verdict, PST_SCOPE_STACK);
+    nameless = blame_part(child, &child->heap_verdict, PST_SCOPE_HEAP, now);
+    nameless |= blame_part(child, &child->mapped_verdict, PST_SCOPE_MAPPED, now);
+    nameless |= blame_part(child, &child->stack_verdict, PST_SCOPE_STACK, now);
     look_closer(nameless, now);
 }

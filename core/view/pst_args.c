@@ -8,6 +8,7 @@
 #include "pst_args.h"
 #include "pst_text.h"
 #include "pst_metric.h"
+#include "pst_switch_ask.h"
 #include "pst_view_metrics.h"
 #include "pst_view_profile.h"
 
@@ -103,6 +104,13 @@ static const char *set_nonce(pst_args_t *args, const char *value, apr_pool_t *po
     return NULL;
 }
 
+static const char *set_arg_rate(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    (void)pool;
+    args->has_rate = pst_switch_rate_of(&args->rate, value);
+    return args->has_rate ? NULL : PST_SWITCH_RATES;
+}
+
 static const char *set_arg_of(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
@@ -167,7 +175,8 @@ static const char *set_arg_sort(pst_args_t *args, const char *value, apr_pool_t 
 }
 
 enum { PAGE = 1 << PST_FACE_PAGE, JSON = 1 << PST_FACE_JSON, HISTORY = 1 << PST_FACE_HISTORY,
-       PROFILE = 1 << PST_FACE_PROFILE, METRICS = 1 << PST_FACE_METRICS, RELEASE = 1 << PST_FACE_RELEASE };
+       PROFILE = 1 << PST_FACE_PROFILE, METRICS = 1 << PST_FACE_METRICS, RELEASE = 1 << PST_FACE_RELEASE,
+       HEAP = 1 << PST_FACE_HEAP };
 
 static const struct {
     const char *name;
@@ -182,8 +191,9 @@ static const struct {
     { "level", set_arg_level, PAGE },
     { "sort", set_arg_sort, PAGE | JSON },
     { "of", set_arg_of, PROFILE },
-    { "pid", set_arg_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE },
-    { "nonce", set_nonce, RELEASE },
+    { "pid", set_arg_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE | HEAP },
+    { "nonce", set_nonce, RELEASE | HEAP },
+    { "rate", set_arg_rate, HEAP },
     { "since", set_arg_since, HISTORY },
     { "classes", set_classes, METRICS },
     { "kind", set_arg_kind, PAGE | JSON },

@@ -14,7 +14,8 @@ typedef enum {
     PST_FACE_HISTORY,
     PST_FACE_PROFILE,
     PST_FACE_METRICS,
-    PST_FACE_RELEASE
+    PST_FACE_RELEASE,
+    PST_FACE_HEAP
 } pst_face_e;
 
 #define PST_ARGS_ROWS      100      /**< connections a page shows unless asked otherwise */
@@ -32,7 +33,9 @@ typedef struct pst_args_t {
     apr_uint32_t children_from; /**< the same of children */
     int classes;                /**< metrics: pst_classes_e */
     int of;                     /**< profile: pst_profile_of_e */
-    const char *nonce;          /**< release: as given; NULL: not given */
+    const char *nonce;          /**< release, heap: as given; NULL: not given */
+    int has_rate;               /**< heap: rate was given */
+    apr_uint64_t rate;          /**< heap: bytes between samples; 0: off */
     apr_uint64_t since;         /**< history: points after this time alone; 0: all */
 } pst_args_t;
 
@@ -43,6 +46,7 @@ typedef struct pst_args_t {
  *   page alone   auto (no value), refresh=, rows=, from=, children_from=, level=
  *   history      pid=, since=
  *   release      pid=, nonce=
+ *   heap         pid=, nonce=, rate=
  *   metrics      classes=
  *   profile      pid=, of=
  *

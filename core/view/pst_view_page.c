@@ -15,6 +15,7 @@
 #include "pst_view_growth.h"
 #include "pst_view_largest.h"
 #include "pst_view_page.h"
+#include "pst_view_heap.h"
 #include "pst_view_holders.h"
 #include "pst_view_places.h"
 #include "pst_view_release.h"
@@ -539,6 +540,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     pst_view_generations(emit, page);
     pst_view_places(emit, page);
     pst_view_largest(emit, page);
+    pst_view_heap(emit, page);
     pst_view_release(emit, page);
     print_page_connections(emit, page);
     pst_emit_piece(emit, &pst_web_bottom, NULL, 0);

@@ -361,6 +361,7 @@ static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     pst_view_limits(emit, child);
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
     pst_emit_number(emit, "heap_profile_rate_bytes", child->head.heap_profile_rate);
+    pst_emit_seconds(emit, "heap_profile_since", child->head.heap_profile_since, 6);
     print_tree_classes(emit, snapshot, child, child->classes, child->class_count);
     print_tree_sites(emit, snapshot, child->sites, child->site_count);
     pst_view_large_rows(emit, child->large, child->large_count);

@@ -69,6 +69,10 @@ extern const pst_piece_t
     pst_web_relatives, pst_web_relatives_rows, pst_web_relative_open, pst_web_relative_close, pst_web_relatives_end,
     pst_web_relatives_more, pst_web_relatives_cut, pst_web_relatives_close, pst_web_relatives_hidden;
 
+/* heap.html */
+extern const pst_piece_t pst_web_heap, pst_web_heap_form, pst_web_heap_child, pst_web_heap_form_end, pst_web_heap_end,
+    pst_web_heap_asked, pst_web_heap_row, pst_web_heap_asked_end;
+
 /* release.html */
 extern const pst_piece_t pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all,
     pst_web_release_form_pid, pst_web_release_children, pst_web_release_table, pst_web_release_heads,

@@ -9,11 +9,13 @@
 #include "tap.h"
 #include "child_double.h"
 #include "pst_block.h"
+#include "pst_hooks.h"
 #include "pst_profile.h"
 #include "pst_site.h"
 #include "pst_wrap_heap.h"
 
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <math.h>
 #include <stdint.h>
@@ -318,6 +320,70 @@ static void off(void)
     free(text);
 }
 
+/* No table of calls leads to us any more: there is nothing to put back. */
+static void nothing_left(void)
+{
+    const void *const others[] = { (const void *)apr_pool_parent_get, (const void *)gnu_get_libc_version, NULL };
+    apr_size_t heap = 1, maps = 1;      /* libapr's own calls are redirected for its nodes */
+    pst_pages_t pages;
+    const char *why;
+
+    ok(pst_pages_take(&pages, &why) == APR_SUCCESS, "mappings are known");
+    pst_hooks_patch(PST_HOOKS_HEAP, (pst_got_job_t){ .pages = &pages, .flags = PST_GOT_BACK, .not_in = others }, &heap);
+    pst_hooks_patch(PST_HOOKS_MAPS, (pst_got_job_t){ .pages = &pages, .flags = PST_GOT_BACK, .not_in = others }, &maps);
+    pst_pages_drop(&pages);
+    ok(heap == 0 && maps == 0, "no slot leads to a wrapper");
+}
+
+static int churned;
+
+static void *churn_on(void *unused)
+{
+    void *at[64] = { NULL };
+
+    for (unsigned i = 0; !__atomic_load_n(&churned, __ATOMIC_RELAXED); i++) {
+        free(at[i % 64]);
+        at[i % 64] = strdup("some text that is copied again and again, so that there is something to sample");
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        free(at[i]);
+    }
+    return unused;
+}
+
+/* Switched to and fro while threads allocate: in the end nothing is live, and it counts as on the first day. */
+static void switched_meanwhile(void)
+{
+    pthread_t thread[THREADS];
+    held_t none;
+    void *at;
+
+    pst_profile_beat();
+    for (int i = 0; i < THREADS; i++) {
+        pthread_create(&thread[i], NULL, churn_on, NULL);
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        pst_profile_switch(i % 3 == 0 ? 0 : i % 3 == 1 ? 512 : 64);
+    }
+    __atomic_store_n(&churned, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    pst_profile_switch(0);
+    nothing_left();
+    pst_profile_switch(1);
+    ok(pst_profile_since() == pst_load(&block->heap_profile_since) && pst_profile_since() > 0, "since when is said");
+    none = held(PST_SCOPE_HEAP);
+    at = pst_wrap_heap_malloc(70000);
+    at = pst_wrap_heap_realloc(at, 1000);
+    holds(&none, chunk(at), 1, "a block is seen");
+    pst_wrap_heap_free(at);
+    holds(&none, 0, 0, "and goes");
+    pst_profile_switch(0);
+    is_number(held(PST_SCOPE_HEAP).samples, 0, "nothing is live");
+    ok(pst_profile_since() == 0, "since never");
+}
+
 int main(void)
 {
     apr_initialize();
@@ -341,5 +407,7 @@ int main(void)
     by_chance(65536);
     more_than_there_is_room_for();
     off();
+    nothing_left();
+    switched_meanwhile();
     return done();
 }

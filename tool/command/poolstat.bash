@@ -38,6 +38,7 @@ _poolstat()
     -s | --sort) COMPREPLY=($(compgen -W "$sorts" -- "$cur")) && return ;;
     -k | --kind) COMPREPLY=($(compgen -W 'client secondary backend' -- "$cur")) && return ;;
     --of) COMPREPLY=($(compgen -W 'pools heap mapped stack all' -- "$cur")) && return ;;
+    --heap) COMPREPLY=($(compgen -W 'Off 16K 64K 512K 4M' -- "$cur")) && return ;;
     --level) COMPREPLY=($(compgen -W 'info detail debug' -- "$cur")) && return ;;
     --severity) COMPREPLY=($(compgen -W 'info warning critical' -- "$cur")) && return ;;
     --describe) COMPREPLY=($(compgen -W 'text markdown' -- "$cur")) && return ;;
@@ -50,7 +51,7 @@ _poolstat()
     json) options='--file --pid --sort --kind --vhost --gone --help' ;;
     text) options='--file --pid --sort --kind --vhost --limit --gone --help' ;;
     metrics) options='--file --pid --gone --openmetrics --help' ;;
-    profile) options='--file --pid --of --gone --help' ;;
+    profile) options='--file --pid --of --heap --gone --help' ;;
     history) options='--file --pid --since --help' ;;
     doctor) options='--file --pid --severity --json --help' ;;
     watch) options='--file --pid --interval --count --help' ;;

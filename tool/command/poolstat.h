@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * poolstat, the command: what its files share.  It reads the board's file and prints; it needs
- * no running worker, writes nothing, and takes nothing for granted that comes from the board.
+ * no running worker, writes nothing (but for profile --heap), and takes nothing for granted that comes from the board.
  */
 #ifndef POOLSTAT_H
 #define POOLSTAT_H
@@ -63,6 +63,9 @@ int poolstat_no_command(const char *name);
 /* The subcommands. */
 #define POOLSTAT_PROTOTYPE(name, operand, fn, help) int fn(poolstat_options_t *options);
 POOLSTAT_COMMANDS(POOLSTAT_PROTOTYPE)
+
+/** profile --heap: the one thing that the command writes. @return a poolstat_exit_e */
+int poolstat_switch(poolstat_options_t *options);
 
 /** --resolve: what pst_resolver.c starts. @return a poolstat_exit_e */
 int poolstat_resolve(void);

@@ -264,7 +264,7 @@ int poolstat_doctor(poolstat_options_t *options)
 
 int poolstat_profile(poolstat_options_t *options)
 {
-    return print_face(options, PST_EMIT_TEXT, print_profile);
+    return options->has_rate ? poolstat_switch(options) : print_face(options, PST_EMIT_TEXT, print_profile);
 }
 
 int poolstat_metrics(poolstat_options_t *options)

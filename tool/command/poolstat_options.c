@@ -9,6 +9,7 @@
 #include "pst_args.h"
 #include "pst_doctor.h"
 #include "pst_metric.h"
+#include "pst_switch_ask.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -193,6 +194,12 @@ static const char *set_option_of(poolstat_options_t *options, const char *value)
     return NULL;
 }
 
+static const char *set_option_heap(poolstat_options_t *options, const char *value)
+{
+    options->has_rate = pst_switch_rate_of(&options->rate, value);
+    return options->has_rate ? NULL : PST_SWITCH_RATES;
+}
+
 static const char *set_nothing(poolstat_options_t *options, const char *value)
 {
     (void)options, (void)value;
@@ -220,6 +227,8 @@ static const struct {
     { "level", 0, "WORD", "- ", set_option_level,
       "more figures of each child: info (unless given), detail, or debug for all there are" },
     { "of", 0, "WORD", "profile ", set_option_of, "of pools (unless given), heap, mapped, stack or all" },
+    { "heap", 0, "SIZE", "profile ", set_option_heap,
+      "switch that of the heap instead: a sample each SIZE, such as 64K, or Off; needs PoolStatControl On" },
     { "gone", 'g', NULL, "- top json text metrics profile ", set_gone,
       "children that are gone, too, as far as the board still has them" },
     { "interval", 'i', "SECONDS", "top watch ", set_option_interval,

@@ -38,6 +38,8 @@ typedef struct poolstat_options_t {
     const char  *match;         /**< a glob, or NULL */
     apr_uint64_t min;           /**< bytes */
     pst_profile_of_e of;        /**< profile: of what memory */
+    int          has_rate;      /**< profile: switch that of the heap */
+    apr_uint64_t rate;          /**< to so many bytes between samples; 0: off */
     pst_metric_show_e level;    /**< table: figures of each child up to this one; PST_SHOW_INFO: the usual columns */
     unsigned severity;          /**< pst_severity_e: the least that doctor tells */
 } poolstat_options_t;

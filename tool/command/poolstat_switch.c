@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * profile --heap: the heap profile of all children, or of one, switched while the server runs.
+ *
+ * The board is never mapped for writing, which is how a server is known: a word in each child's block is written to its
+ * file. The child decides whether it does as that says, and hears of it within a second.
+ */
+#include "poolstat.h"
+#include "poolstat_look.h"
+#include "poolstat_text.h"
+#include "pst_emit.h"
+#include "pst_format.h"
+#include "pst_switch_ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WAIT 4000000        /* us; children look once a second */
+#define POLL 20000
+
+/* The file that is mapped, for writing. @return the descriptor, or -1: said */
+static int open_for_writing(const poolstat_board_t *board)
+{
+    char way[64], name[POOLSTAT_TEXT];
+    struct stat about;
+    int fd;
+
+    poolstat_text(name, sizeof(name), board->path);
+    if (fstat(board->board.fd, &about) != 0 || !poolstat_is_ours(&about)) {
+        poolstat_say("the board %s is another user's: nothing is written to it", name);
+        return -1;
+    }
+    snprintf(way, sizeof(way), "/proc/self/fd/%d", board->board.fd);
+    fd = open(way, O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        poolstat_say("the board %s cannot be written to: %s", name, strerror(errno));
+    }
+    return fd;
+}
+
+static void print_rows(const pst_switch_asked_t *asked)
+{
+    char rate[PST_FORMAT_LEN];
+
+    for (apr_uint32_t i = 0; i < asked->count; i++) {
+        const pst_switch_row_t *row = &asked->rows[i];
+        int is_known = row->state == PST_SWITCH_DONE || row->state == PST_SWITCH_CANNOT;
+
+        if (is_known && row->rate) {
+            pst_format_size(rate, row->rate);
+        }
+        else {
+            snprintf(rate, sizeof(rate), "%s", is_known ? "off" : "-");
+        }
+        printf("child %u: %s, a sample each: %s\n", (unsigned)row->pid, pst_switch_word(row->state), rate);
+    }
+}
+
+static int ask_children(const poolstat_board_t *board, const poolstat_options_t *options, int fd, apr_pool_t *pool)
+{
+    pst_switch_asked_t asked;
+    apr_time_t until = apr_time_now() + WAIT;
+    apr_status_t rv = pst_switch_ask(&asked, &board->board, fd, board->child, options->rate, pool);
+
+    if (rv != APR_SUCCESS) {
+        poolstat_say("the board could not be written to: %s", strerror(rv));
+        return POOLSTAT_FAILED;
+    }
+    if (!asked.count) {
+        poolstat_say(asked.deaf ? "no child listens: PoolStatControl is Off there" : "there is no such child");
+        return POOLSTAT_NONE;
+    }
+    while (pst_switch_look(&asked, &board->board) && apr_time_now() < until) {
+        usleep(POLL);
+    }
+    print_rows(&asked);
+    return asked.done == asked.count ? POOLSTAT_OK : POOLSTAT_FAILED;
+}
+
+int poolstat_switch(poolstat_options_t *options)
+{
+    poolstat_board_t board;
+    apr_pool_t *pool;
+    int status, fd;
+
+    apr_pool_create(&pool, NULL);
+    status = poolstat_open(&board, options, 0, pool);
+    if (status < 0 && board.is_gone) {
+        status = POOLSTAT_NONE;
+    }
+    if (status < 0) {
+        fd = open_for_writing(&board);
+        status = fd < 0 ? POOLSTAT_NONE : ask_children(&board, options, fd, pool);
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    poolstat_close(&board);
+    apr_pool_destroy(pool);
+    return status;
+}
