@@ -12,6 +12,7 @@
 #   make check-san   units and suite with AddressSanitizer and UBSan, on MPMS="event"
 #   make fuzz        each face over spoiled boards: 50,000 executions, ten minutes (FUZZ_SECONDS=600, FUZZ_FACES="json top")
 #   make storm       kills and restarts, 200 rounds on each MPM (STORM_ROUNDS=200, MPMS="event")
+#   make cases       whole cases of memory trouble, in the minutes that each takes (t/cases; MPMS, TESTS, JOBS)
 #   make bench       what it costs, as ratios
 #   make docs        the pages of the manual that are made from the sources
 #   make install     module, command, headers, manual page and configuration where apxs says
@@ -129,7 +130,7 @@ SUSPECTS  = $(B)/mod_poolguilty.so $(B)/mod_poolinnocent.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
-.PHONY: all release module command probe units deps deps-build run test unit lint check-san fuzz fuzzer storm bench docs install uninstall dist deb rpm deb-test fresh matrix clean help
+.PHONY: all release module command probe units deps deps-build run test unit lint check-san fuzz fuzzer storm cases bench docs install uninstall dist deb rpm deb-test fresh matrix clean help
 all: module command
 release:
 	@$(MAKE) --no-print-directory RELEASE=1 all
@@ -257,6 +258,11 @@ storm:
 	@sh make/deps build run storm
 	@$(MAKE) --no-print-directory module probe
 	@perl t/storm/run $(B)
+
+cases:
+	@sh make/deps build run test
+	@$(MAKE) --no-print-directory module command probe
+	@CASES=1 perl t/suite $(B)
 
 bench:
 	@sh make/deps build run

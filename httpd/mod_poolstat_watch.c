@@ -15,6 +15,7 @@
 #include "pst_outside.h"
 #include "pst_profile.h"
 #include "pst_release.h"
+#include "pst_site_growth.h"
 #include "pst_suspicion.h"
 #include "pst_switch.h"
 #include "pst_thread.h"
@@ -70,6 +71,7 @@ static void on_watchdog(apr_uint64_t now)
         beat(g.block, now);
     }
     pst_suspicion_beat(g.board, g.own, now);
+    pst_site_growth_beat(g.board, g.own, now);
     pst_outside_beat(g.own, now);
     pst_limits_beat(now);
     pst_check_log_beat(now);

@@ -289,6 +289,8 @@ typedef struct pst_shared_site_t {
     uint32_t scope;             /**< pst_scope_e */
     uint32_t of_class;          /**< row of the class in the same block */
     pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< innermost first; those of the allocator left out */
+    pst_shared_verdict_t verdict;   /**< on the live bytes of the place that is to blame, over all its call sites: with
+                                         the one of them that holds most, without seq. site: it; another: no verdict */
 #define PST_METRIC_SITE(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
 } pst_shared_site_t;

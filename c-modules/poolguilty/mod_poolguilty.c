@@ -3,7 +3,8 @@
  * The guilty: a module that keeps memory it should not, in each scope, so that tests know who is to be named.
  *
  *   PoolGuilty process|connection|regex BYTES     so many bytes (regex: one) for each request of /small.txt
- *   SetHandler poolguilty                         a stream that takes 400 bytes of its request's pool each 20 ms, and leaks them
+ *   PoolGuilty request BYTES                      the size of a chunk: 400
+ *   SetHandler poolguilty                         a stream that takes a chunk of its request's pool each 20 ms, and leaks it
  */
 #include <httpd.h>
 #include <http_config.h>
@@ -19,7 +20,7 @@ extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) pool
 
 static apr_pool_t *pchild;
 static apr_thread_mutex_t *lock;
-static apr_size_t of_process, of_connection;
+static apr_size_t of_process, of_connection, of_request = 400;
 static int regexes;
 
 /* What is to be named: exported, so that every build has their names. */
@@ -49,10 +50,10 @@ void poolguilty_regex(void)
 
 char *poolguilty_chunk(request_rec *r)
 {
-    char *chunk = apr_palloc(r->pool, 400);
+    char *chunk = apr_palloc(r->pool, of_request);
 
-    memset(chunk, 'x', 399);
-    chunk[399] = '\0';
+    memset(chunk, 'x', of_request - 1);
+    chunk[of_request - 1] = '\0';
     return chunk;
 }
 
@@ -108,11 +109,14 @@ static const char *set_guilty(cmd_parms *cmd, void *unused, const char *what, co
     else if (strcmp(what, "connection") == 0) {
         of_connection = (apr_size_t)n;
     }
+    else if (strcmp(what, "request") == 0) {
+        of_request = (apr_size_t)n;
+    }
     else if (strcmp(what, "regex") == 0) {
         regexes = 1;
     }
     else {
-        return "PoolGuilty: process, connection or regex";
+        return "PoolGuilty: process, connection, request or regex";
     }
     return NULL;
 }

@@ -82,6 +82,16 @@ static apr_uint64_t most_connections(const pst_history_t *history, apr_uint64_t 
     return most;
 }
 
+void pst_doctor_connections(const pst_doctor_t *doctor, apr_uint64_t since, apr_uint64_t *was, apr_uint64_t *now)
+{
+    const pst_history_t *history = &doctor->history;
+    apr_uint64_t last = history->fine[history->fine_count - 1].time;
+    apr_uint64_t quarter = last > since ? (last - since) / 4 : 0;
+
+    *was = most_connections(history, since, since + quarter);
+    *now = most_connections(history, last - quarter, last);
+}
+
 /* Is it the process scope that grew meanwhile, by half as much or more? That is for its own verdict to say, which may
  * come later. */
 static int is_of_process(const pst_history_t *history, const pst_shared_verdict_t *verdict)
@@ -101,16 +111,13 @@ static int explained(pst_doctor_t *doctor, const pst_child_row_t *child, const p
 {
     const pst_shared_verdict_t *verdict = &class->row.verdict;
     const pst_history_t *history = &doctor->history;
-    apr_uint64_t was, now, last, quarter;
+    apr_uint64_t was, now;
 
     if (!pst_doctor_history(doctor, child)
         || (double)class->row.class_reserved_bytes < (double)verdict->gained || is_of_process(history, verdict)) {
         return 1;
     }
-    last = history->fine[history->fine_count - 1].time;
-    quarter = last > verdict->since ? (last - verdict->since) / 4 : 0;
-    was = most_connections(history, verdict->since, verdict->since + quarter);
-    now = most_connections(history, last - quarter, last);
+    pst_doctor_connections(doctor, verdict->since, &was, &now);
     return now > was && (now - was) * 100 >= was * PST_DOCTOR_MORE_CONNECTIONS;
 }
 
@@ -144,8 +151,14 @@ static void find_grown_class(pst_doctor_t *doctor, const of_class_t *of)
 
 /* ---- all of them ---- */
 
+/* Sums are judged more finely than whole nodes: what comes to less than any other growth is nothing yet. */
+static int sum_says(const pst_shared_verdict_t *sum)
+{
+    return (sum->state == PST_TREND_GROWING || sum->state == PST_TREND_ENDED) && sum->gained >= PST_TREND_RISE;
+}
+
 /* A class that grows in a child whose process scope, or a connection of it, grows too is the same memory once more. */
-static int said_otherwise(const pst_child_row_t *child)
+int pst_doctor_said_otherwise(const pst_child_row_t *child)
 {
     apr_uint64_t grow = child->head.verdict.state == PST_TREND_GROWING || child->head.verdict.state == PST_TREND_ENDED;
 
@@ -155,8 +168,7 @@ static int said_otherwise(const pst_child_row_t *child)
         }
     }
     for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        grow |= child->head.sum_verdicts[scope].state == PST_TREND_GROWING
-                || child->head.sum_verdicts[scope].state == PST_TREND_ENDED;
+        grow |= (apr_uint64_t)sum_says(&child->head.sum_verdicts[scope]);
     }
     return grow != 0;
 }
@@ -187,7 +199,7 @@ static void add_candidate(candidates_t *candidates, const of_class_t *of)
 
 static void add_child_candidates(candidates_t *candidates, const pst_doctor_t *doctor, const pst_child_row_t *child)
 {
-    if (said_otherwise(child)) {
+    if (pst_doctor_said_otherwise(child)) {
         return;
     }
     for (apr_uint32_t c = 0; c < child->class_count; c++) {
@@ -254,5 +266,6 @@ void pst_doctor_growing(pst_doctor_t *doctor)
     pst_doctor_sums(doctor);
     connections(doctor);
     classes(doctor);
+    pst_doctor_sites(doctor);
     pst_doctor_heaps(doctor);
 }

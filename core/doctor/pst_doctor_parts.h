@@ -69,6 +69,8 @@ void pst_doctor_growing(pst_doctor_t *doctor);
 void pst_doctor_sums(pst_doctor_t *doctor);
 /** Is that connection, or its request, told with all that are alike? After pst_doctor_sums(). */
 int pst_doctor_is_in_sum(const pst_doctor_t *doctor, const pst_row_t *row);
+/** pst_doctor_sites.c; after classes */
+void pst_doctor_sites(pst_doctor_t *doctor);
 /** pst_doctor_children.c */
 void pst_doctor_processes(pst_doctor_t *doctor);
 void pst_doctor_heaps(pst_doctor_t *doctor);

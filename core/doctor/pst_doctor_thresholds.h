@@ -33,6 +33,8 @@
 #define PST_DOCTOR_GROWN_EACH     2048
 /* With so many samples that stayed, more would not tell who: several hold it. */
 #define PST_DOCTOR_SHARED         48
+/* Call sites as such are estimates by a sample; below that a warm-up of many connections looks the same. */
+#define PST_DOCTOR_SITE_GROWN     PST_DOCTOR_MIB
 /* The heap moves more than pools do: caches, and what a thread keeps in its own, 100 KB at most with glibc. */
 #define PST_DOCTOR_HEAP_GROWN     262144
 #define PST_DOCTOR_HEAP_THREAD    102400

@@ -302,6 +302,7 @@ static void write_site_row(site_t *site)
     row->scope = site->scope;
     row->of_class = site->of_class;
     memcpy(row->frames, site->frames, sizeof(row->frames));
+    memset(&row->verdict, 0, sizeof(row->verdict));
     row->site_live_bytes = row->site_ever_bytes = row->site_live_samples = row->site_ever_samples = 0;
     row->site_left_bytes = row->site_left_samples = row->site_left_sampled_bytes = 0;
     row->site_live_sampled_bytes = row->site_ever_sampled_bytes = row->site_kept_bytes = row->site_kept_samples = 0;

@@ -75,6 +75,7 @@ static int take_site(pst_site_row_t *to, const pst_shared_site_t *from, apr_uint
     }
 #define PST_METRIC_SITE(...) row->PST_FIELD(__VA_ARGS__) = pst_sane(row->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
+    pst_snapshot_check_verdict(&row->verdict, 0);
     to->index = index;
     return row->site_ever_samples > row->site_left_samples || row->site_kept_samples;
 }

@@ -158,8 +158,21 @@ static void print_tree_classes(pst_emit_t *emit, const pst_snapshot_t *snapshot,
     pst_emit_end(emit);
 }
 
-static void print_tree_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *site,
-                            apr_uint32_t nth)
+/* Of a child's; of all children the doctor says it. */
+static void print_tree_site_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                                    const pst_site_row_t *site)
+{
+    if (!child || site->row.verdict.state != PST_TREND_GROWING) {
+        pst_emit_null(emit, "verdict");
+        return;
+    }
+    pst_emit_object(emit, "verdict");
+    print_tree_verdict(emit, snapshot, child, &site->row.verdict);
+    pst_emit_end(emit);
+}
+
+static void print_tree_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                            const pst_site_row_t *site, apr_uint32_t nth)
 {
     pst_emit_element(emit, nth);
     pst_emit_flag(emit, "other", site->index == 0);
@@ -176,6 +189,7 @@ static void print_tree_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, co
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_site_figure(site, metric));
     }
     pst_view_who_of_site(emit, snapshot, site);
+    print_tree_site_verdict(emit, snapshot, child, site);
     pst_emit_array(emit, "frames", "Frame");
     for (unsigned i = 0; i < site->row.depth; i++) {
         pst_place_t place;
@@ -190,15 +204,15 @@ static void print_tree_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, co
 }
 
 /* Stacks are too long for lines of text. */
-static void print_tree_sites(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *sites,
-                             apr_uint32_t count)
+static void print_tree_sites(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                             const pst_site_row_t *sites, apr_uint32_t count)
 {
     if (emit->to == PST_EMIT_TEXT) {
         return;
     }
     pst_emit_array(emit, "sites", "Site");
     for (apr_uint32_t i = 0; i < count && emit->status == APR_SUCCESS; i++) {
-        print_tree_site(emit, snapshot, &sites[i], i + 1);
+        print_tree_site(emit, snapshot, child, &sites[i], i + 1);
     }
     pst_emit_end(emit);
 }
@@ -212,7 +226,7 @@ static void print_tree_total(pst_emit_t *emit, const pst_snapshot_t *snapshot)
         pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_total_figure(&snapshot->total, metric));
     }
     print_tree_classes(emit, snapshot, NULL, snapshot->classes, snapshot->class_count);
-    print_tree_sites(emit, snapshot, snapshot->sites, snapshot->site_count);
+    print_tree_sites(emit, snapshot, NULL, snapshot->sites, snapshot->site_count);
     pst_view_large_rows(emit, snapshot->large, snapshot->large_count);
     pst_view_sizes(emit, &snapshot->sizes);
     pst_emit_end(emit);
@@ -363,7 +377,7 @@ static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     pst_emit_number(emit, "heap_profile_rate_bytes", child->head.heap_profile_rate);
     pst_emit_seconds(emit, "heap_profile_since", child->head.heap_profile_since, 6);
     print_tree_classes(emit, snapshot, child, child->classes, child->class_count);
-    print_tree_sites(emit, snapshot, child->sites, child->site_count);
+    print_tree_sites(emit, snapshot, child, child->sites, child->site_count);
     pst_view_large_rows(emit, child->large, child->large_count);
     pst_view_sizes(emit, &child->sizes);
     pst_emit_array(emit, "connections", "Connection");

@@ -997,6 +997,86 @@ static void in_sum_of_children(void)
     ok(finding && snapshot.findings->count == 1, "one that makes up more than half of it is told instead");
 }
 
+static pst_shared_site_t *add_site(pst_shared_child_t *child, apr_uint32_t row, pst_shared_frame_t frame, apr_uint64_t live)
+{
+    pst_shared_site_t *site = pst_board_site(&board, child, row);
+
+    site->in_use = 1;
+    site->depth = 1;
+    site->frames[0] = frame;
+    site->site_ever_samples = site->site_live_samples = 20;
+    site->site_ever_bytes = site->site_live_bytes = live;
+    site->verdict.site = frame;
+    site->verdict.samples = 12;
+    return site;
+}
+
+/* A call site as such: over all scopes and children, where nothing larger is told. */
+static void of_site(void)
+{
+    const pst_finding_t *finding;
+    pst_shared_child_t *child;
+    pst_shared_class_t *class;
+    pst_shared_site_t *site;
+    apr_uint32_t mpm, httpd;
+
+    wipe();
+    pst_board_module_add(&board, 77, "mod_leaky.so", PST_CODE_MODULE);
+    mpm = (apr_uint32_t)pst_board_module_add(&board, 80, "mod_mpm_event.so", PST_CODE_MPM);
+    httpd = (apr_uint32_t)pst_board_module_add(&board, 81, "apache2", PST_CODE_HTTPD);
+    child = healthy(100);
+    child->profile_rate = 524288;
+    child->connections_open = 10;
+    lives(child, 60);
+    site = add_site(child, 5, PST_FRAME(1, 0x1234), 8 * MIB);
+    grow(&site->verdict, 2.0 * MIB, 40);
+    finding = found("growing-site");
+    ok(finding && finding->pid == 100 && finding->blamed && !strcmp(finding->blamed, "mod_leaky.so")
+       && strstr(finding->what, "at mod_leaky.so+0x1234 and is still there grows by 2.0 MiB a minute, in 1 of 1 children"), "a call site grows");
+    ok(strstr(finding->advice, "Write to the author of mod_leaky.so.") && figure(finding, "samples") == 12
+       && figure(finding, "live_bytes") == 8.0 * MIB, "whose it is, by how many samples, what it holds");
+    grow(&site->verdict, 2.0 * MIB, 39);
+    ok(none(), "not before 40 seconds");
+    grow(&site->verdict, 1.49 * MIB, 40);
+    ok(none(), "nor by less than a megabyte");
+    grow(&site->verdict, 2.0 * MIB, 40);
+    site->verdict.site = 0;
+    ok(none(), "nor by too few samples to say whose it is");
+    site->verdict.site = PST_FRAME(1, 0x1235);
+    ok(none(), "a verdict on the place that had the row before");
+    site->verdict.site = site->frames[0] = PST_FRAME(mpm, 0x10);
+    ok(none(), "what the MPM makes others fill");
+    site->verdict.site = site->frames[0] = PST_FRAME(httpd, 0x10);
+    ok(none(), "so with httpd");
+    site->verdict.site = site->frames[0] = PST_FRAME(1, 0x1234);
+    ok(found("growing-site") != NULL, "as it was");
+    child->connections_open = 12;
+    pst_history_beat(&board, child, NOW + SECOND);
+    ok(found("growing-site") == NULL, "as many more connections as it grew by explain it");
+    site->site_live_bytes = 2 * MIB;
+    ok(found("growing-site") != NULL, "a fifth more do not explain three times as much");
+    grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 32767 * 1.5, 40);
+    ok(found("growing-site") != NULL, "a sum that grows by next to nothing says nothing");
+    grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 40000 * 1.5, 40);
+    ok(found("growing-site") == NULL, "one that grows does");
+    child->sum_verdicts[PST_SCOPE_CONNECTION].state = PST_TREND_STEADY;
+    class = add_class(child, 3, "leaky");
+    child->connections_open = 10;
+    grow(&class->verdict, 300000, 25);
+    ok(found("growing-class") != NULL || examine()->count == 1, "a class that grows is the same memory");
+    class->verdict.state = PST_TREND_STEADY;
+
+    child = healthy(101);
+    child->profile_rate = 524288;
+    child->connections_open = 10;
+    lives(child, 60);
+    site = add_site(child, 9, PST_FRAME(1, 0x1234), 4 * MIB);
+    grow(&site->verdict, 3.0 * MIB, 40);
+    finding = found("growing-site");
+    ok(finding && finding->pid == 101 && figure(finding, "children") == 2 && strstr(finding->what, "grows by 5.0 MiB a minute, in 2 of 2 children"),
+       "the same place in two children is one finding");
+}
+
 int main(void)
 {
     apr_pool_t *top;
@@ -1011,6 +1091,7 @@ int main(void)
     connection();
     in_sum();
     in_sum_of_children();
+    of_site();
     of_class();
     filters();
     heap_grows();
