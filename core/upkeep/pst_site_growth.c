@@ -112,15 +112,28 @@ static void publish_site_verdict(const pst_board_t *board, pst_shared_child_t *c
     g.told[grower->row] = 2;
 }
 
+/* Most places hold what they held: they need no line drawn through them. */
+static int may_grow(const grower_t *grower)
+{
+    double least = (double)grower->bytes;
+
+    for (unsigned i = 0; i < grower->series.count; i++) {
+        least = grower->points[i].size < least ? grower->points[i].size : least;
+    }
+    return (double)grower->bytes - least >= PST_TREND_RISE;
+}
+
 static void judge_place(const pst_board_t *board, pst_shared_child_t *child, grower_t *grower, apr_uint64_t now)
 {
     const pst_trend_point_t at = { pst_series_seconds(&grower->series, now), (double)grower->bytes,
                                    (double)pst_load(&child->requests_finished) };
-    pst_trend_t trend;
+    pst_trend_t trend = { .state = PST_TREND_STEADY };
     pst_told_t told;
 
     pst_series_add(&grower->series, grower->points, POINTS, &at, PST_SERIES_FLOOR);
-    pst_series_judge(&trend, &grower->series, grower->points);
+    if (may_grow(grower)) {
+        pst_series_judge(&trend, &grower->series, grower->points);
+    }
     pst_told_from(&told, &trend, grower->series.begin);
     pst_hold(&grower->held, &told, now);
     if (grower->bytes && told.state == PST_TREND_GROWING) {
