@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use PST;
+use POSIX ();
 use PST::Server;
 use Test::More;
 
@@ -37,6 +38,41 @@ for my $case (@wanted) {
     $s->stop;
     unlike($s->log_text . $s->start_text, qr/exit signal|seg fault/, "$what: nobody died");
     unlink glob "$s->{dir}/run/*.board";
+}
+
+# Run a command as the user of that process: limits are set by their owner. @return its status
+sub as_child {
+    my ($pid, @command) = @_;
+    my ($user, $group) = (stat "/proc/$pid")[4, 5];
+    defined(my $helper = fork) or die "fork: $!\n";
+    if (!$helper) {
+        if ($> == 0) { $( = $group; $) = "$group $group"; $< = $> = $user }
+        exec @command or POSIX::_exit(127);
+    }
+    waitpid $helper, 0;
+    return $?;
+}
+
+# A child that may not write to any file serves all faces: the board is written to as memory, and nothing else is written.
+SKIP: {
+    skip 'no prlimit', 13 if lacks('prlimit');
+    $s->write_conf(limits => mpm() eq 'prefork'
+          ? "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1\n"
+          : "StartServers 1\nServerLimit 1\nThreadsPerChild 5\nMinSpareThreads 1\nMaxSpareThreads 5\nMaxRequestWorkers 5\n");
+    unlink "$s->{dir}/error_log";
+    ok($s->start, 'a server of one child') or diag($s->start_text, $s->log_text);
+    my $child;
+    wait_for(sub { ($child) = @{ $s->json->{children} } });
+    is(as_child($child->{pid}, 'prlimit', '--pid', $child->{pid}, '--fsize=0:'), 0, 'that may write to no file from now on (RLIMIT_FSIZE 0)');
+    for my $face (qw(/small.txt /pool-status /pool-status?auto /pool-status/json /pool-status/metrics /pool-status/history /pool-status/profile)) {
+        is($s->fetch($face)->{status}, 200, "$face is served");
+    }
+    is($s->fetch('/poolprobe?pool=request&bytes=3000000&output=2')->{status}, 200, 'a request whose pool grows');
+    my $counted = child_of($s->json, $child->{pid});
+    ok($counted, 'by the same child');
+    cmp_ok($counted->{requests_finished}, '>=', 8, 'which is on the board, and counts');
+    is($s->stop, 0, 'stops');
+    unlike($s->log_text, qr/exit signal/, 'nobody died');
 }
 
 # How little does httpd itself start with? Somewhat above that it starts with the module, too, with a board or without.
