@@ -10,6 +10,7 @@
 #include <apr_file_io.h>
 #include <apr_portable.h>
 #include <apr_thread_mutex.h>
+#include <apr_version.h>
 #include <dlfcn.h>
 #include <string.h>
 #include <unistd.h>
@@ -243,6 +244,38 @@ static apr_status_t prove_all(pst_apr_facts_t *facts, apr_pool_t *pool, apr_allo
     return rv;
 }
 
+typedef apr_size_t (*num_bytes_fn)(apr_pool_t *pool, int recurse);
+
+/* apr_pool_num_bytes() is there if APR was built with pool debugging; and always from 1.8 on, but then it answers 0
+ * without (memory/unix/apr_pools.c of 1.7.2, of the branch 1.8.x and of trunk). */
+static int has_pool_debug(void)
+{
+    void *at = dlsym(RTLD_DEFAULT, "apr_pool_num_bytes");
+    num_bytes_fn num_bytes;
+    apr_pool_t *pool;
+    int has;
+
+    memcpy(&num_bytes, &at, sizeof(at));
+    if (!at || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
+        return at != NULL;
+    }
+    has = apr_palloc(pool, 100) && num_bytes(pool, 0) > 0;
+    apr_pool_destroy(pool);
+    return has;
+}
+
+/* The private structs of another version are not even looked at. */
+static const char *other_apr(void)
+{
+    apr_version_t version;
+
+    apr_version(&version);
+    if (version.major != 1) {
+        return "this APR is not of version 1, its pools look different";
+    }
+    return has_pool_debug() ? "this APR was built with pool debugging, its pools have no nodes" : NULL;
+}
+
 apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why)
 {
     apr_allocator_t *allocator;
@@ -250,9 +283,8 @@ apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why)
     apr_status_t rv;
 
     memset(facts, 0, sizeof(*facts));
-    *why = NULL;
-    if (dlsym(RTLD_DEFAULT, "apr_pool_num_bytes")) {
-        *why = "this APR was built with pool debugging, its pools have no nodes";
+    *why = other_apr();
+    if (*why) {
         return APR_ENOTIMPL;
     }
     if (sysconf(_SC_PAGESIZE) != 4096) {

@@ -2,7 +2,8 @@
  *
  * Unit: does the proof of the mirror notice that the mirror is wrong?  The mirror
  * is compiled once more here, with one field too many in its pool, as
- * an APR to come might have it, and must be told apart from the APR that runs.
+ * an APR to come might have it, and must be told apart from the APR that runs. So must an APR of another version, and one
+ * that was built with pool debugging.
  */
 #include <apr_allocator.h>
 #include <apr_buckets.h>
@@ -13,6 +14,7 @@
 #include <apr_portable.h>
 #include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
+#include <apr_version.h>
 #include <dlfcn.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +34,34 @@
 #define pst_apr_keep_nothing     shifted_keep_nothing
 #define pst_apr_set_allocator    shifted_set_allocator
 #define ref                      ref; void *field_to_come
+
+/* An APR that is another one than the one that runs. */
+static apr_size_t no_bytes(apr_pool_t *pool, int recurse) { return pool && !recurse ? 0 : 1; }
+static apr_size_t some_bytes(apr_pool_t *pool, int recurse) { return pool && !recurse ? 100 : 0; }
+static apr_size_t (*num_bytes)(apr_pool_t *pool, int recurse);
+static int major = 1;
+
+static void *symbol(void *handle, const char *name)
+{
+    void *at = NULL;
+
+    if (strcmp(name, "apr_pool_num_bytes") != 0) {
+        return dlsym(handle, name);
+    }
+    memcpy(&at, &num_bytes, sizeof(at));
+    return at;
+}
+
+static void version_of(apr_version_t *version)
+{
+    *version = (apr_version_t){ .major = major };
+}
+
+#define dlsym symbol
+#define apr_version version_of
 #include "../../core/apr/pst_apr.c"
+#undef dlsym
+#undef apr_version
 #undef ref
 #undef pst_apr_prove
 
@@ -49,6 +78,16 @@ int main(void)
     is_number((unsigned)pst_apr_prove(&facts, &why), APR_SUCCESS, "the mirror as it is holds");
     is_number((unsigned)shifted_prove(&facts, &why), APR_EMISMATCH, "one field too many: it does not");
     is_text(why, "a pool does not lie in its own first node as expected", "and says so");
+    num_bytes = no_bytes;
+    is_number((unsigned)shifted_prove(&facts, &why), APR_EMISMATCH, "what APR 1.8 has for debugging is there, and idle");
+    is_text(why, "a pool does not lie in its own first node as expected", "which is no reason");
+    num_bytes = some_bytes;
+    is_number((unsigned)shifted_prove(&facts, &why), APR_ENOTIMPL, "it counts");
+    is_text(why, "this APR was built with pool debugging, its pools have no nodes", "which is one");
+    num_bytes = no_bytes;
+    major = 2;
+    is_number((unsigned)shifted_prove(&facts, &why), APR_ENOTIMPL, "another version");
+    is_text(why, "this APR is not of version 1, its pools look different", "is not looked at");
     apr_terminate();
     return done();
 }
