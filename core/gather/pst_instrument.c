@@ -182,29 +182,41 @@ static books_t books(void)
  * page fault at each child's start, so there are no more than that takes. */
 #define GROWS 8300
 
-/* Growth by libapr's own callers and by formatted printing, by more than an allocator sorts by size, and nested pools:
- * afterwards the account must say what the nodes say. */
-static int grow_and_compare(apr_pool_t *pool, const books_t *before)
+/* Does the account say what the nodes say? */
+static int agrees(apr_pool_t *pool, apr_pool_t *below, const books_t *before)
 {
     pst_apr_figures_t figures = { 0 };
     apr_size_t budget = WALK_NODES;
+    books_t now = books();
+
+    pst_apr_add_pool(&figures, pool, &budget);
+    if (below) {
+        pst_apr_add_pool(&figures, below, &budget);
+    }
+    return now.reserved - before->reserved == figures.reserved && now.pools - before->pools == figures.pools;
+}
+
+/* Growth by libapr's own callers and by formatted printing, by more than an allocator sorts by size, and nested pools.
+ * Looked at after each: the next call that is seen would put right what was not. */
+static int grow_and_compare(apr_pool_t *pool, const books_t *before)
+{
     apr_pool_t *below;
     char *text;
-    books_t now;
+    int good;
 
     text = apr_psprintf(pool, "%*s", GROWS, "");
+    good = agrees(pool, NULL, before);
     apr_pstrcat(pool, text, text + GROWS - 1, NULL);
-    apr_pstrdup(pool, apr_pstrmemdup(pool, text, GROWS));
+    good = good && agrees(pool, NULL, before);
     apr_pcalloc(pool, GROWS);
+    good = good && agrees(pool, NULL, before);
+    apr_pstrdup(pool, apr_pstrmemdup(pool, text, GROWS));
     apr_palloc(pool, 90000);
     if (apr_pool_create(&below, pool) != APR_SUCCESS) {
         return 0;
     }
     apr_palloc(below, 50000);
-    pst_apr_add_pool(&figures, pool, &budget);
-    pst_apr_add_pool(&figures, below, &budget);
-    now = books();
-    return now.reserved - before->reserved == figures.reserved && now.pools - before->pools == figures.pools;
+    return good && agrees(pool, below, before);
 }
 
 static int use_buckets(apr_pool_t *pool, const books_t *before)
