@@ -313,9 +313,9 @@ static int serve_snapshot(request_rec *r, const pst_board_t *board, const pst_ar
         rv = pst_doctor_take(snapshot, board, pool);
     }
     if (rv == APR_SUCCESS && face == PST_FACE_PAGE) {
-        rv = pst_snapshot_window(snapshot, args->filter.sort, args->from, args->rows, &window, pool);
-        if (rv == APR_SUCCESS && !args->as_text) {
-            rv = pst_charts_take(charts, board, snapshot, args->children_from, pool);
+        pst_snapshot_window(snapshot, args->filter.sort, args->from, args->rows, &window, pool);
+        if (!args->as_text) {
+            pst_charts_take(charts, board, snapshot, args->children_from, pool);
         }
     }
     if (rv != APR_SUCCESS) {
@@ -355,9 +355,7 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
         return refuse_face(r, HTTP_NOT_FOUND, "There are no histories: PoolStatHistory is Off.", pool);
     }
     if (pid) {
-        if (pst_history_room(&history, board, pool) != APR_SUCCESS) {
-            return refuse_face(r, HTTP_SERVICE_UNAVAILABLE, "mod_poolstat cannot read its board now.", pool);
-        }
+        pst_history_room(&history, board, pool);
         if (!pst_history_find(&history.about, board, pid) || !pst_history_read(&history, board)) {
             return refuse_face(
                 r, HTTP_NOT_FOUND,
@@ -530,10 +528,7 @@ static apr_pool_t *make_pool(request_rec *r)
         return NULL;
     }
     apr_allocator_max_free_set(allocator, 1);
-    if (apr_pool_create_ex(&pool, r->pool, NULL, allocator) != APR_SUCCESS) {
-        apr_allocator_destroy(allocator);
-        return NULL;
-    }
+    apr_pool_create_ex(&pool, r->pool, NULL, allocator);
     apr_allocator_owner_set(allocator, pool);
     apr_pool_tag(pool, "pool-status");
     return pool;

@@ -32,7 +32,8 @@ int pst_release_serve(request_rec *r, const pst_board_t *board, pst_release_aske
     if (status != OK) {
         return status;
     }
-    if (pst_release_ask(asked, board, args.filter.pid, pool) != APR_SUCCESS || !asked->count) {
+    pst_release_ask(asked, board, args.filter.pid, pool);
+    if (!asked->count) {
         *sentence = apr_psprintf(pool, "There is no child with the process id %u.", (unsigned)args.filter.pid);
         return HTTP_NOT_FOUND;
     }

@@ -108,9 +108,6 @@ static apr_status_t fill_file(pst_board_t *board, const pst_board_about_t *about
     struct stat st;
     apr_status_t rv;
 
-    if (!header) {
-        return APR_ENOMEM;
-    }
     if (!is_allowed(board->size)) {
         return EFBIG;
     }

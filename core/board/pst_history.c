@@ -261,12 +261,11 @@ int pst_history_find(pst_history_about_t *about, const pst_board_t *board, apr_u
     return found;
 }
 
-apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, apr_pool_t *pool)
+void pst_history_room(pst_history_t *history, const pst_board_t *board, apr_pool_t *pool)
 {
     memset(history, 0, sizeof(*history));
     history->fine = apr_palloc(pool, (board->fine_count + 1) * sizeof(*history->fine));
     history->coarse = apr_palloc(pool, (board->coarse_count + 1) * sizeof(*history->coarse));
-    return history->fine && history->coarse ? APR_SUCCESS : APR_ENOMEM;
 }
 
 /* As in a snapshot: one of the two is always 0, both are until the mappings were looked at. */

@@ -80,8 +80,8 @@ apr_uint64_t pst_history_last_sign(const pst_board_t *board, apr_uint32_t i, apr
 /** The child's, or the last one's that had this pid. @return 0 if there is none. Any process. */
 int pst_history_find(pst_history_about_t *about, const pst_board_t *board, apr_uint32_t pid);
 
-/** Room for the points of one history. @return APR_SUCCESS or APR_ENOMEM */
-apr_status_t pst_history_room(pst_history_t *history, const pst_board_t *board, apr_pool_t *pool);
+/** Room for the points of one history. */
+void pst_history_room(pst_history_t *history, const pst_board_t *board, apr_pool_t *pool);
 
 /**
  * Copy. Any process.

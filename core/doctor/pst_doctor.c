@@ -30,7 +30,7 @@ static apr_status_t take_all(const pst_snapshot_t **all, const pst_snapshot_t *s
     pst_snapshot_t *taken = apr_palloc(pool, sizeof(*taken));
 
     *all = taken;
-    return taken ? pst_snapshot_take(taken, board, &filter, snapshot->taken, pool) : APR_ENOMEM;
+    return pst_snapshot_take(taken, board, &filter, snapshot->taken, pool);
 }
 
 /* The longest record that there was to judge by. */

@@ -61,7 +61,7 @@ typedef struct pst_findings_t {
  * waits. Reads some histories: a child's once, at most, for each kind of finding.
  * @param snapshot findings is set in it: views print them from there
  * @param pool     what the findings' texts are of
- * @return APR_SUCCESS, APR_ENOMEM, or APR_EINCOMPLETE if the board is not intact any more
+ * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact any more
  */
 apr_status_t pst_doctor_take(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 

@@ -218,10 +218,10 @@ static void classes(pst_doctor_t *doctor)
     candidates_t *candidates = apr_pcalloc(doctor->pool, sizeof(*candidates));
     pst_top_t top = { .kept = 0 };
 
-    for (apr_uint32_t i = 0; candidates && i < snapshot->child_count; i++) {
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         add_child_candidates(candidates, doctor, &snapshot->children[i]);
     }
-    for (unsigned i = 0; candidates && i < candidates->count; i++) {
+    for (unsigned i = 0; i < candidates->count; i++) {
         const of_class_t *of = &candidates->of[i];
 
         if (!explained(doctor, of->child, of->class)) {

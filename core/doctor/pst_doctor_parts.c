@@ -90,16 +90,17 @@ int pst_doctor_history(pst_doctor_t *doctor, const pst_child_row_t *child)
         return 0;
     }
     if (!doctor->has_room) {
-        doctor->has_room = pst_history_room(history, doctor->board, doctor->pool) == APR_SUCCESS;
+        pst_history_room(history, doctor->board, doctor->pool);
+        doctor->has_room = 1;
     }
-    if (doctor->has_room && doctor->history_of != child->head.owner) {
+    if (doctor->history_of != child->head.owner) {
         doctor->history_of = child->head.owner;
         if (!pst_history_find(&history->about, doctor->board, child->head.owner)
             || !pst_history_read(history, doctor->board)) {
             history->fine_count = 0;
         }
     }
-    return doctor->has_room && history->fine_count > 0;
+    return history->fine_count > 0;
 }
 
 void pst_doctor_stretch(pst_stretch_t *stretch, pst_doctor_t *doctor, const pst_child_row_t *child, pst_of_point_fn of,

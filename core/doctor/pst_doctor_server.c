@@ -233,7 +233,7 @@ static apr_uint64_t median_pss(const pst_doctor_t *doctor, apr_uint32_t *count)
     apr_uint64_t *sizes = apr_palloc(doctor->pool, (snapshot->child_count + 1) * sizeof(*sizes));
 
     *count = 0;
-    for (apr_uint32_t i = 0; sizes && i < snapshot->child_count; i++) {
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_shared_child_t *head = &snapshot->children[i].head;
 
         if (head->books.pss_bytes && head->started < snapshot->taken

@@ -144,7 +144,7 @@ typedef struct pst_labels_t {
 /**
  * Make labels; those whose text is NULL have digits.
  * @param scratch an emitter of either kind, of which nothing else is wanted
- * @return its text is of pool, NULL if there was no memory
+ * @return its text is of pool
  */
 pst_labels_t pst_emit_labels(pst_emit_t *scratch, pst_emit_e to, const pst_field_t *fields, unsigned count,
                              apr_pool_t *pool);

@@ -92,9 +92,6 @@ static apr_status_t to_text(void *baton, const char *data, apr_size_t len)
     if (text->len + len + PST_LABELS_PAD > text->room) {
         char *larger = apr_palloc(text->pool, text->room = 2 * (text->len + len) + PST_LABELS_PAD);
 
-        if (!larger) {
-            return APR_ENOMEM;
-        }
         if (text->len) {
             memcpy(larger, text->text, text->len);
         }
@@ -125,10 +122,7 @@ pst_labels_t pst_emit_labels(pst_emit_t *scratch, pst_emit_e to, const pst_field
         }
         RAW(scratch, "\"");
     }
-    if (pst_emit_flush(scratch) != APR_SUCCESS) {
-        text.text = NULL;
-        text.len = 0;
-    }
+    pst_emit_flush(scratch);
     return (pst_labels_t){ text.text, text.len };
 }
 

@@ -41,15 +41,15 @@ apr_uint32_t pst_chart_thin(pst_history_point_t *points, apr_uint32_t count, apr
     return kept;
 }
 
-static apr_status_t take_chart(pst_charts_t *charts, const pst_board_t *board, apr_uint32_t pid, apr_uint32_t child,
-                               pst_history_t *history, int alone, apr_pool_t *pool)
+static void take_chart(pst_charts_t *charts, const pst_board_t *board, apr_uint32_t pid, apr_uint32_t child,
+                       pst_history_t *history, int alone, apr_pool_t *pool)
 {
     pst_chart_t *chart = &charts->charts[charts->count];
     apr_uint32_t columns = alone ? COLUMNS_ONE : COLUMNS_MANY;
 
     if (!pst_history_find(&history->about, board, pid) || !pst_history_read(history, board)
         || history->fine_count < 2) {
-        return APR_SUCCESS;
+        return;
     }
     memset(chart, 0, sizeof(*chart));
     chart->child = child;
@@ -60,7 +60,6 @@ static apr_status_t take_chart(pst_charts_t *charts, const pst_board_t *board, a
         chart->day = apr_pmemdup(pool, history->coarse, chart->day_count * sizeof(*chart->day));
     }
     charts->count++;
-    return chart->points && (chart->day || !chart->day_count) ? APR_SUCCESS : APR_ENOMEM;
 }
 
 /* Keep the latest ends, latest first. */
@@ -79,26 +78,24 @@ static void note_gone(pst_charts_t *charts, const pst_history_about_t *about)
     charts->gone[at] = *about;
 }
 
-apr_status_t pst_charts_take(pst_charts_t *charts, const pst_board_t *board, const pst_snapshot_t *snapshot,
-                             apr_uint32_t from, apr_pool_t *pool)
+void pst_charts_take(pst_charts_t *charts, const pst_board_t *board, const pst_snapshot_t *snapshot,
+                     apr_uint32_t from, apr_pool_t *pool)
 {
     int alone = snapshot->child_count == 1;
     pst_history_about_t about;
     pst_history_t history;
-    apr_status_t rv;
 
     charts->count = charts->gone_count = 0;
     if (!board->history_size) {
-        return APR_SUCCESS;
+        return;
     }
-    rv = pst_history_room(&history, board, pool);
-    for (apr_uint32_t i = from; rv == APR_SUCCESS && i < snapshot->child_count && charts->count < PST_CHARTS; i++) {
-        rv = take_chart(charts, board, snapshot->children[i].head.owner, i, &history, alone, pool);
+    pst_history_room(&history, board, pool);
+    for (apr_uint32_t i = from; i < snapshot->child_count && charts->count < PST_CHARTS; i++) {
+        take_chart(charts, board, snapshot->children[i].head.owner, i, &history, alone, pool);
     }
-    for (apr_uint32_t i = 0, count = pst_board_claimed(board); rv == APR_SUCCESS && i < count; i++) {
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         if (pst_history_about(&about, board, i) && !about.alive && about.points) {
             note_gone(charts, &about);
         }
     }
-    return rv;
 }

@@ -31,10 +31,9 @@ typedef struct pst_charts_t {
 /**
  * Take the charts of the children from `from` on. Any process, no lock.
  * @param charts filled in; points are of pool
- * @return APR_SUCCESS or APR_ENOMEM
  */
-apr_status_t pst_charts_take(pst_charts_t *charts, const pst_board_t *board, const pst_snapshot_t *snapshot,
-                             apr_uint32_t from, apr_pool_t *pool);
+void pst_charts_take(pst_charts_t *charts, const pst_board_t *board, const pst_snapshot_t *snapshot,
+                     apr_uint32_t from, apr_pool_t *pool);
 
 /** Cut points down to at most 2 * columns, in place. Pure. @return how many are left */
 apr_uint32_t pst_chart_thin(pst_history_point_t *points, apr_uint32_t count, apr_uint32_t columns);

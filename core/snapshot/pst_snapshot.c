@@ -5,6 +5,7 @@
  * work on the copies alone.  Nothing here waits: a block that changes hands
  * while it is copied is left out, as if it had been gone already.
  */
+#include <apr_strings.h>
 #include <string.h>
 #include <strings.h>
 #include <math.h>
@@ -29,7 +30,6 @@ typedef struct take_t {
     apr_uint32_t class_room;
     apr_pool_t *pool;
     apr_uint32_t apart;             /* of those that grow, how many are no rows */
-    int is_short;                   /* of memory, for what grows */
 } take_t;
 
 static void check_usage(pst_shared_usage_t *usage)
@@ -190,12 +190,7 @@ static void note_growing(take_t *take, pst_row_t *row, int is_row)
         return;
     }
     if (!is_row) {
-        kept = apr_palloc(take->pool, sizeof(*kept));
-        if (!kept) {
-            take->is_short = 1;
-            return;
-        }
-        *kept = *row;
+        kept = apr_pmemdup(take->pool, row, sizeof(*kept));
     }
     kept->next_growing = take->snapshot->growing;
     take->snapshot->growing = kept;
@@ -363,7 +358,7 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
 }
 
 /* Count first, so that memory follows what is in use and not what could be. */
-static apr_status_t make_rows(take_t *take, apr_pool_t *pool)
+static void make_rows(take_t *take, apr_pool_t *pool)
 {
     const pst_board_t *board = take->board;
     apr_size_t children = 0, slots = 0, classes = ROOM_FOR_NEW;
@@ -389,7 +384,6 @@ static apr_status_t make_rows(take_t *take, apr_pool_t *pool)
     take->snapshot->children = apr_palloc(pool, (children + 1) * sizeof(*take->snapshot->children));
     take->class_room = (apr_uint32_t)classes;
     take->classes = apr_palloc(pool, classes * sizeof(*take->classes));
-    return take->store && take->snapshot->rows && take->snapshot->children && take->classes ? APR_SUCCESS : APR_ENOMEM;
 }
 
 static void load_about(pst_shared_header_t *to, const pst_shared_header_t *from)
@@ -409,7 +403,6 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool)
 {
     take_t take = { .snapshot = snapshot, .board = board, .filter = filter, .pool = pool };
-    apr_status_t rv;
 
     memset(snapshot, 0, sizeof(*snapshot));
     if (!pst_board_intact(board)) {
@@ -419,32 +412,19 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     snapshot->gone = filter->gone;
     snapshot->pid = filter->pid;
     load_about(&snapshot->about, pst_board_header(board));
-    rv = make_rows(&take, pool);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
+    make_rows(&take, pool);
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && snapshot->child_count < take.child_room;
          i++) {
         take_child(&take, pst_board_child(board, i), i);
     }
-    if (take.is_short) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         total_child(&snapshot->total, &snapshot->children[i]);
     }
-    rv = pst_snapshot_order(snapshot, filter->sort, pool);
-    if (rv == APR_SUCCESS) {
-        rv = pst_snapshot_places(snapshot, board, pool);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = pst_snapshot_largest(snapshot, board, pool);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = pst_snapshot_relatives(snapshot, board, pool);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = pst_snapshot_misuses(snapshot, board, pool);
-    }
-    return rv == APR_SUCCESS ? pst_snapshot_generations(snapshot, board, pool) : rv;
+    pst_snapshot_order(snapshot, filter->sort, pool);
+    pst_snapshot_places(snapshot, board, pool);
+    pst_snapshot_largest(snapshot, board, pool);
+    pst_snapshot_relatives(snapshot, board, pool);
+    pst_snapshot_misuses(snapshot, board, pool);
+    pst_snapshot_generations(snapshot, board, pool);
+    return APR_SUCCESS;
 }

@@ -199,7 +199,7 @@ typedef struct pst_snapshot_t {
  * @param snapshot filled in; everything it points to is of pool
  * Sizes are bounded by the board's geometry and by the slots in use; give it a
  * pool with an allocator of its own, so that the child that asks does not grow.
- * @return APR_SUCCESS, APR_ENOMEM, or APR_EINCOMPLETE if the board is not intact
+ * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
  */
 apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *board,
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
@@ -212,8 +212,8 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
  */
 apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board);
 
-/** Part of pst_snapshot_take(): sort the children, and the rows of each. @return APR_SUCCESS or APR_ENOMEM */
-apr_status_t pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool);
+/** Part of pst_snapshot_take(): sort the children, and the rows of each. */
+void pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool);
 
 /** Part of pst_snapshot_take(): how many classes a child has now. */
 apr_uint32_t pst_snapshot_count_classes(const pst_board_t *board, pst_shared_child_t *from);
@@ -226,19 +226,19 @@ void pst_snapshot_classes(pst_child_row_t *child, const pst_board_t *board, apr_
  * Part of pst_snapshot_take(): the call sites of the children in it,
  * and the sums of classes and sites over all children.  Leaves out those of a block that changed hands meanwhile.
  */
-apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+void pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** The same for finished requests. */
-apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+void pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** The same for generations: see pst_generation.h. */
-apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+void pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** The same for processes that are no children: see pst_relatives.h. */
-apr_status_t pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+void pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** The same for misuses: see pst_snapshot_misuses.h. */
-apr_status_t pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+void pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** Part of pst_snapshot_take(): a connection, checked, counts in the sums of its kind. */
 void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot);
@@ -259,9 +259,8 @@ typedef struct pst_window_t {
  * sets their `listed`, clears it elsewhere.  Costs as much as what it lists and leaves out, if the order
  * is that of the snapshot; another one sorts the snapshot's rows anew.
  * @param window filled in; rows is of pool
- * @return APR_SUCCESS or APR_ENOMEM
  */
-apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from,
-                                 apr_uint32_t limit, pst_window_t *window, apr_pool_t *pool);
+void pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from, apr_uint32_t limit,
+                         pst_window_t *window, apr_pool_t *pool);
 
 #endif /* PST_SNAPSHOT_H */

@@ -22,13 +22,10 @@ static apr_uint64_t mean(apr_uint64_t sum, apr_uint64_t count)
     return count ? sum / count : 0;
 }
 
-apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+void pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
 {
     pst_generation_row_t *rows = apr_pcalloc(pool, PST_GENERATION_COUNT * sizeof(*rows));
 
-    if (!rows) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < PST_GENERATION_COUNT; i++) {
         const pst_shared_generation_t *from = pst_board_generation(board, i);
         pst_generation_row_t *to = &rows[snapshot->generation_count];
@@ -53,7 +50,6 @@ apr_status_t pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_
     }
     qsort(rows, snapshot->generation_count, sizeof(*rows), by_generation_number);
     snapshot->generations = rows;
-    return APR_SUCCESS;
 }
 
 unsigned pst_generation_growth(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,

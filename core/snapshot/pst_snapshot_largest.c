@@ -70,7 +70,7 @@ static int take_sizes(pst_sizes_row_t *to, const pst_shared_sizes_t *from, int o
     return to->requests != 0;
 }
 
-static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
+static void take_requests(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
 {
     pst_shared_child_t *from = pst_board_child(board, child->block);
     pst_sizes_t *sizes = &child->sizes;
@@ -81,9 +81,6 @@ static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *boa
         used += __atomic_load_n(&pst_board_large(board, from, i)->in_use, __ATOMIC_RELAXED) != 0;
     }
     child->large = apr_palloc(pool, (used + 1) * sizeof(*child->large));
-    if (!child->large || !row) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < PST_LARGE_COUNT && child->large_count < used; i++) {
         child->large_count += (apr_uint32_t)take_large(&child->large[child->large_count],
                                                        pst_board_large(board, from, i), child->head.owner);
@@ -104,7 +101,6 @@ static apr_status_t take_requests(pst_child_row_t *child, const pst_board_t *boa
         child->large_count = sizes->handler_count = sizes->vhost_count = 0;
         memset(&sizes->all, 0, sizeof(sizes->all));
     }
-    return APR_SUCCESS;
 }
 
 /* ---- all children ---- */
@@ -153,18 +149,14 @@ static void sort_sizes(pst_sizes_row_t *rows, apr_uint32_t *count)
     }
 }
 
-static apr_status_t start_sums(pst_sizes_t *sums, apr_pool_t *pool)
+static void start_sums(pst_sizes_t *sums, apr_pool_t *pool)
 {
     sums->handlers = apr_palloc(pool, PST_SIZES_TOTAL * sizeof(*sums->handlers));
     sums->vhosts = apr_palloc(pool, PST_SIZES_TOTAL * sizeof(*sums->vhosts));
-    if (!sums->handlers || !sums->vhosts) {
-        return APR_ENOMEM;
-    }
     memset(sums->handlers, 0, sizeof(*sums->handlers));
     memset(sums->vhosts, 0, sizeof(*sums->vhosts));
     sums->handlers->other = sums->vhosts->other = 1;
     sums->handler_count = sums->vhost_count = 1;
-    return APR_SUCCESS;
 }
 
 static void merge_large_rows(pst_snapshot_t *snapshot, const pst_child_row_t *child)
@@ -198,21 +190,14 @@ static void choose_large(pst_snapshot_t *snapshot, const pst_child_row_t *child)
     }
 }
 
-apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+void pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
 {
-    apr_status_t rv = start_sums(&snapshot->sizes, pool);
-
+    start_sums(&snapshot->sizes, pool);
     snapshot->large = apr_palloc(pool, PST_LARGE_COUNT * sizeof(*snapshot->large));
-    if (rv != APR_SUCCESS || !snapshot->large) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         pst_child_row_t *child = &snapshot->children[i];
 
-        rv = take_requests(child, board, snapshot->gone, pool);
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
+        take_requests(child, board, snapshot->gone, pool);
         merge_large_rows(snapshot, child);
         choose_large(snapshot, child);
         sort_sizes(child->sizes.handlers, &child->sizes.handler_count);
@@ -220,5 +205,4 @@ apr_status_t pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *b
     }
     sort_sizes(snapshot->sizes.handlers, &snapshot->sizes.handler_count);
     sort_sizes(snapshot->sizes.vhosts, &snapshot->sizes.vhost_count);
-    return APR_SUCCESS;
 }

@@ -115,7 +115,7 @@ static void take_block(pst_snapshot_t *snapshot, const pst_board_t *board, apr_u
     }
 }
 
-apr_status_t pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+void pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
 {
     apr_uint32_t claimed = pst_board_claimed(board);
     apr_size_t room = 0;
@@ -125,12 +125,8 @@ apr_status_t pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *b
     }
     room = room < PST_MISUSES_MOST ? room : PST_MISUSES_MOST;
     snapshot->misuses = apr_palloc(pool, (room + 1) * sizeof(*snapshot->misuses));
-    if (!snapshot->misuses) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < claimed && room; i++) {
         take_block(snapshot, board, i, (apr_uint32_t)room);
     }
     qsort(snapshot->misuses, snapshot->misuse_count, sizeof(*snapshot->misuses), by_last);
-    return APR_SUCCESS;
 }

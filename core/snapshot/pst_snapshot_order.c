@@ -151,14 +151,11 @@ static void sort_all_rows(pst_snapshot_t *snapshot, order_t *scratch)
     }
 }
 
-static apr_status_t sort_children(pst_snapshot_t *snapshot, order_t *scratch, apr_pool_t *pool)
+static void sort_children(pst_snapshot_t *snapshot, order_t *scratch, apr_pool_t *pool)
 {
     apr_uint32_t count = snapshot->child_count;
     pst_child_row_t *sorted = apr_palloc(pool, (count + 1) * sizeof(*sorted));
 
-    if (!sorted) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < count; i++) {
         scratch[i].key = child_key(&snapshot->children[i], snapshot->sort);
         scratch[i].item = &snapshot->children[i];
@@ -171,19 +168,15 @@ static apr_status_t sort_children(pst_snapshot_t *snapshot, order_t *scratch, ap
         }
     }
     snapshot->children = sorted;
-    return APR_SUCCESS;
 }
 
-apr_status_t pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool)
+void pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool)
 {
     order_t *scratch = scratch_for(snapshot, pool);
 
-    if (!scratch) {
-        return APR_ENOMEM;
-    }
     snapshot->sort = sort;
     sort_all_rows(snapshot, scratch);
-    return sort_children(snapshot, scratch, pool);
+    sort_children(snapshot, scratch, pool);
 }
 
 /* What is left of one child's sorted rows; at is the next of them. */
@@ -263,7 +256,7 @@ static pst_row_t *next_row(front_t *heap, apr_uint32_t *count, pst_sort_e sort)
 }
 
 /* Before a second window: nothing is listed, and each child's rows are in this order. */
-static apr_status_t prepare_rows(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool)
+static void prepare_rows(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool)
 {
     for (apr_uint32_t i = 0; snapshot->windowed && i < snapshot->row_count; i++) {
         snapshot->rows[i]->listed = 0;
@@ -271,33 +264,26 @@ static apr_status_t prepare_rows(pst_snapshot_t *snapshot, pst_sort_e sort, apr_
     if (sort != snapshot->sort) {
         order_t *scratch = scratch_for(snapshot, pool);
 
-        if (!scratch) {
-            return APR_ENOMEM;
-        }
         snapshot->sort = sort;
         sort_all_rows(snapshot, scratch);
     }
     snapshot->windowed = 1;
-    return APR_SUCCESS;
 }
 
 /* Children's rows are sorted: merging them as far as the window's end is all there is to do. */
-apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from,
-                                 apr_uint32_t limit, pst_window_t *window, apr_pool_t *pool)
+void pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from, apr_uint32_t limit,
+                         pst_window_t *window, apr_pool_t *pool)
 {
-    apr_status_t rv = prepare_rows(snapshot, sort, pool);
     front_t *heap = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*heap));
     apr_uint32_t count;
 
+    prepare_rows(snapshot, sort, pool);
     window->of = snapshot->row_count;
     window->from = from < window->of ? from : window->of;
     window->count = window->of - window->from < limit ? window->of - window->from : limit;
     window->rows = apr_palloc(pool, ((apr_size_t)window->count + 1) * sizeof(*window->rows));
-    if (rv != APR_SUCCESS || !heap || !window->rows) {
-        return APR_ENOMEM;
-    }
     if (!window->count) {
-        return APR_SUCCESS;
+        return;
     }
     count = make_fronts(heap, snapshot);
     for (apr_uint32_t i = 0; i < window->from; i++) {
@@ -307,5 +293,4 @@ apr_status_t pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_
         window->rows[i] = next_row(heap, &count, sort);
         window->rows[i]->listed = 1;
     }
-    return APR_SUCCESS;
 }

@@ -141,15 +141,12 @@ static apr_uint32_t count_sites(const pst_board_t *board, pst_shared_child_t *fr
     return count;
 }
 
-static apr_status_t take_sites(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
+static void take_sites(pst_child_row_t *child, const pst_board_t *board, int gone, apr_pool_t *pool)
 {
     pst_shared_child_t *from = pst_board_child(board, child->block);
     apr_uint32_t sites = count_sites(board, from);
 
     child->sites = apr_palloc(pool, (sites + 1) * sizeof(*child->sites));
-    if (!child->sites) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < PST_SITE_COUNT && child->site_count < sites; i++) {
         child->site_count += (apr_uint32_t)take_site(&child->sites[child->site_count],
                                                      pst_board_site(board, from, i), i);
@@ -165,7 +162,6 @@ static apr_status_t take_sites(pst_child_row_t *child, const pst_board_t *board,
     if (pst_snapshot_whose(from, gone) != child->head.owner) {
         child->class_count = child->site_count = 0;
     }
-    return APR_SUCCESS;
 }
 
 /* ---- all children ---- */
@@ -185,7 +181,7 @@ static apr_uint64_t hash(const void *data, apr_size_t size, apr_uint64_t h)
     return h;
 }
 
-static int make_index(index_t *index, apr_uint32_t count, apr_pool_t *pool)
+static void make_index(index_t *index, apr_uint32_t count, apr_pool_t *pool)
 {
     apr_uint32_t size = 64;
 
@@ -194,7 +190,6 @@ static int make_index(index_t *index, apr_uint32_t count, apr_pool_t *pool)
     }
     index->mask = size - 1;
     index->slots = apr_pcalloc(pool, size * sizeof(*index->slots));
-    return index->slots != NULL;
 }
 
 static int same_class(const pst_class_row_t *a, const pst_class_row_t *b)
@@ -279,7 +274,7 @@ static pst_site_row_t *find_site_row(pst_snapshot_t *snapshot, const index_t *in
     }
 }
 
-static apr_status_t sum_places(pst_snapshot_t *snapshot, apr_pool_t *pool)
+static void sum_places(pst_snapshot_t *snapshot, apr_pool_t *pool)
 {
     apr_uint32_t classes = 0, sites = 0;
     index_t class_index, site_index;
@@ -290,10 +285,8 @@ static apr_status_t sum_places(pst_snapshot_t *snapshot, apr_pool_t *pool)
     }
     snapshot->classes = apr_palloc(pool, (classes + 1) * sizeof(*snapshot->classes));
     snapshot->sites = apr_palloc(pool, (sites + 1) * sizeof(*snapshot->sites));
-    if (!snapshot->classes || !snapshot->sites || !make_index(&class_index, classes, pool)
-        || !make_index(&site_index, sites, pool)) {
-        return APR_ENOMEM;
-    }
+    make_index(&class_index, classes, pool);
+    make_index(&site_index, sites, pool);
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         const pst_child_row_t *child = &snapshot->children[i];
 
@@ -314,13 +307,12 @@ static apr_status_t sum_places(pst_snapshot_t *snapshot, apr_pool_t *pool)
     }
     qsort(snapshot->classes, snapshot->class_count, sizeof(*snapshot->classes), by_reserved);
     qsort(snapshot->sites, snapshot->site_count, sizeof(*snapshot->sites), by_site_live);
-    return APR_SUCCESS;
 }
 
-static apr_status_t take_modules(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+static void take_modules(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
 {
     snapshot->modules = apr_pcalloc(pool, PST_MODULE_COUNT * sizeof(*snapshot->modules));
-    for (apr_uint32_t i = 1; snapshot->modules && i < PST_MODULE_COUNT; i++) {
+    for (apr_uint32_t i = 1; i < PST_MODULE_COUNT; i++) {
         const pst_shared_module_t *from = pst_board_module(board, i);
 
         if (__atomic_load_n(&from->state, __ATOMIC_ACQUIRE) == 2) {
@@ -328,15 +320,13 @@ static apr_status_t take_modules(pst_snapshot_t *snapshot, const pst_board_t *bo
             snapshot->modules[i].name[PST_MODULE_LEN - 1] = '\0';
         }
     }
-    return snapshot->modules ? APR_SUCCESS : APR_ENOMEM;
 }
 
-apr_status_t pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+void pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
 {
-    apr_status_t rv = take_modules(snapshot, board, pool);
-
-    for (apr_uint32_t i = 0; rv == APR_SUCCESS && i < snapshot->child_count; i++) {
-        rv = take_sites(&snapshot->children[i], board, snapshot->gone, pool);
+    take_modules(snapshot, board, pool);
+    for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
+        take_sites(&snapshot->children[i], board, snapshot->gone, pool);
     }
-    return rv == APR_SUCCESS ? sum_places(snapshot, pool) : rv;
+    sum_places(snapshot, pool);
 }

@@ -38,14 +38,11 @@ static int take_relative(pst_shared_relative_t *to, const pst_shared_relative_t 
     return 1;
 }
 
-apr_status_t pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
+void pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool)
 {
     pst_shared_header_t *about = &snapshot->about;
 
     snapshot->relatives = apr_pcalloc(pool, PST_RELATIVE_COUNT * sizeof(*snapshot->relatives));
-    if (!snapshot->relatives) {
-        return APR_ENOMEM;
-    }
     about->relatives_known = about->relatives_known <= PST_RELATIVES_HIDDEN ? about->relatives_known
                                                                             : PST_RELATIVES_NOT_YET;
     about->relatives_time = pst_sane(about->relatives_time);
@@ -55,7 +52,6 @@ apr_status_t pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t 
                                                                 pst_board_relative(board, i));
     }
     qsort(snapshot->relatives, snapshot->relative_count, sizeof(*snapshot->relatives), by_own);
-    return APR_SUCCESS;
 }
 
 apr_uint64_t pst_relative_figure(const pst_shared_relative_t *relative, pst_metric_e metric)

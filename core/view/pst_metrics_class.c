@@ -79,17 +79,13 @@ static apr_uint32_t bound(pst_metrics_class_t *rows, apr_uint32_t count)
     return join(rows, count);
 }
 
-apr_status_t pst_metrics_classes(pst_metrics_classes_t *to, const pst_snapshot_t *snapshot,
-                                 const pst_class_row_t *classes, apr_uint32_t count, apr_pool_t *pool)
+void pst_metrics_classes(pst_metrics_classes_t *to, const pst_snapshot_t *snapshot,
+                         const pst_class_row_t *classes, apr_uint32_t count, apr_pool_t *pool)
 {
     to->rows = apr_palloc(pool, ((apr_size_t)count + 1) * sizeof(*to->rows));
-    if (!to->rows) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < count; i++) {
         name_class(&to->rows[i], snapshot, &classes[i]);
     }
     qsort(to->rows, count, sizeof(*to->rows), by_class_name);
     to->count = bound(to->rows, join(to->rows, count));
-    return APR_SUCCESS;
 }

@@ -27,9 +27,8 @@ typedef struct pst_metrics_classes_t {
  * "mod_x.so+0x1f2a"; "unknown" for pools whose creator was not seen, "other" for those that found no row, or no
  * room here.  Bytes that are no printable ASCII become '?', so that what differs here also differs once printed.
  * The functions are those on the board: unlike what this process could look up, they are the same whoever answers.
- * @return APR_SUCCESS or APR_ENOMEM
  */
-apr_status_t pst_metrics_classes(pst_metrics_classes_t *to, const pst_snapshot_t *snapshot,
-                                 const pst_class_row_t *classes, apr_uint32_t count, apr_pool_t *pool);
+void pst_metrics_classes(pst_metrics_classes_t *to, const pst_snapshot_t *snapshot,
+                         const pst_class_row_t *classes, apr_uint32_t count, apr_pool_t *pool);
 
 #endif /* PST_METRICS_CLASS_H */

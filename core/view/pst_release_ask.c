@@ -29,18 +29,14 @@ static void ask_child(pst_release_asked_t *asked, const pst_board_t *board, apr_
     asked->count++;
 }
 
-apr_status_t pst_release_ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t pid, apr_pool_t *pool)
+void pst_release_ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t pid, apr_pool_t *pool)
 {
     memset(asked, 0, sizeof(*asked));
     asked->rows = apr_palloc(pool, board->child_count * sizeof(*asked->rows));
-    if (!asked->rows) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
         ask_child(asked, board, i, pid);
     }
     asked->pending = asked->count;
-    return APR_SUCCESS;
 }
 
 static void look_at_release(pst_release_row_t *row, const pst_board_t *board)

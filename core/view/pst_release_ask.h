@@ -36,7 +36,7 @@ typedef struct pst_release_asked_t {
  * @param pid    0: all
  * @param asked  filled in; rows are of pool. No row: there is no such child
  */
-apr_status_t pst_release_ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t pid, apr_pool_t *pool);
+void pst_release_ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t pid, apr_pool_t *pool);
 
 /** See what has come of it by now. The same thread. @return how many are pending */
 apr_uint32_t pst_release_look(pst_release_asked_t *asked, const pst_board_t *board);

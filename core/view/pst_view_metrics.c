@@ -41,17 +41,11 @@ typedef struct metrics_t {
     pst_labels_t *blocks;               /* of each child */
     apr_uint32_t count;
     pst_labels_t process, parts[PST_ITEMS(parts)], kinds[PST_KIND_COUNT], up_to[PST_SIZES_BUCKETS];
-    apr_status_t status;
 } metrics_t;
 
 static pst_labels_t labels(metrics_t *m, const pst_field_t *fields, unsigned count)
 {
-    pst_labels_t made = pst_emit_labels(m->scratch, m->emit->to, fields, count, m->pool);
-
-    if (!made.text) {
-        m->status = APR_ENOMEM;
-    }
-    return made;
+    return pst_emit_labels(m->scratch, m->emit->to, fields, count, m->pool);
 }
 
 static const char *kind_word(unsigned kind)
@@ -319,9 +313,7 @@ static void print_metrics_class(const metrics_t *m, const pst_metrics_classes_t 
 
 static void name_classes(metrics_t *m, pst_metrics_classes_t *classes, const pst_class_row_t *rows, apr_uint32_t count)
 {
-    if (m->status == APR_SUCCESS) {
-        m->status = pst_metrics_classes(classes, m->snapshot, rows, count, m->pool);
-    }
+    pst_metrics_classes(classes, m->snapshot, rows, count, m->pool);
     for (apr_uint32_t c = 0; c < classes->count; c++) {
         const pst_field_t fields[] = { { "class", classes->rows[c].name, 0 },
                                        { "tag", classes->rows[c].sum.row.tag, 0 } };
@@ -334,17 +326,13 @@ static void print_metrics_classes(metrics_t *m, int by_block)
 {
     pst_metrics_classes_t *classes = apr_pcalloc(m->pool, ((apr_size_t)m->count + 1) * sizeof(*classes));
 
-    if (!classes) {
-        m->status = APR_ENOMEM;
-        return;
-    }
     if (!by_block) {
         name_classes(m, classes, m->snapshot->classes, m->snapshot->class_count);
     }
     for (apr_uint32_t i = 0; i < m->count && by_block; i++) {
         name_classes(m, &classes[i], m->children[i]->classes, m->children[i]->class_count);
     }
-    for (unsigned i = 0; i <= pst_class_metrics.count && m->status == APR_SUCCESS; i++) {
+    for (unsigned i = 0; i <= pst_class_metrics.count && m->emit->status == APR_SUCCESS; i++) {
         pst_metric_e metric = i < pst_class_metrics.count ? pst_class_metrics.metrics[i] : PST_M_class_growing;
 
         if (!by_block && pst_metrics[metric].kind == PST_COUNTER) {
@@ -368,17 +356,11 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
                     .children = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.children)),
                     .blocks = apr_palloc(pool, ((apr_size_t)snapshot->child_count + 1) * sizeof(*m.blocks)) };
 
-    if (!m.scratch || !m.children || !m.blocks) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0; i < m.count; i++) {
         m.children[i] = &snapshot->children[i];
     }
     qsort(m.children, m.count, sizeof(*m.children), by_block);
     make_labels(&m);
-    if (m.status != APR_SUCCESS) {
-        return m.status;
-    }
     print_metrics_server(&m);
     print_metrics_findings(&m);
     print_relatives(&m);
@@ -396,5 +378,5 @@ apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, 
         print_metrics_classes(&m, classes == PST_CLASSES_BLOCK);
     }
     pst_emit_families_end(emit);
-    return emit->status != APR_SUCCESS ? emit->status : m.status;
+    return emit->status;
 }

@@ -24,7 +24,7 @@ typedef enum {
  * @param emit  of PST_EMIT_METRICS or PST_EMIT_OPENMETRICS; flushed by the caller
  * @param snapshot of all children; its rows are not needed (pst_filter_t.no_rows); findings if it has been examined
  * @param pool  for what orders and joins; bounded by the board's geometry
- * @return what the sink said, or APR_ENOMEM
+ * @return what the sink said
  */
 apr_status_t pst_view_metrics(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_classes_e classes,
                               apr_pool_t *pool);

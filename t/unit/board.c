@@ -158,9 +158,7 @@ static int read_histories(const pst_board_t *board)
 {
     pst_history_t history;
 
-    if (pst_history_room(&history, board, pool) != APR_SUCCESS) {
-        return 0;
-    }
+    pst_history_room(&history, board, pool);
     for (apr_uint32_t i = 0; i < board->child_count; i++) {
         if (pst_history_about(&history.about, board, i)) {
             pst_history_read(&history, board);

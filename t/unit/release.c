@@ -57,7 +57,8 @@ static void obeys(void)
     pst_release_asked_t asked;
 
     pst_release_start(block, 0, 1, 0);
-    ok(pst_release_ask(&asked, &board, 0, base) == APR_SUCCESS && asked.count == 0, "nobody is waited for who would not answer");
+    pst_release_ask(&asked, &board, 0, base);
+    ok(asked.count == 0, "nobody is waited for who would not answer");
     block->release_asked++;
     second();
     is_number(block->releases, 0, "who must not obey does not, whatever is written on the board");
@@ -65,7 +66,8 @@ static void obeys(void)
     pst_release_start(block, 1, 1, 0);
     second();
     is_number(block->releases, 1, "who must does");
-    ok(pst_release_ask(&asked, &board, 0, base) == APR_SUCCESS && asked.count == 1, "and is asked");
+    pst_release_ask(&asked, &board, 0, base);
+    ok(asked.count == 1, "and is asked");
     second();
     is_number(pst_release_look(&asked, &board), 0, "and answers");
     is_number(block->releases, 2, "by doing it again");

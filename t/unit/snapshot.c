@@ -405,9 +405,11 @@ static void noise(void)
         }
         apr_pool_create(&p, pool);
         filter.sort = (pst_sort_e)(round % PST_SORT_COUNT);
-        taken += pst_snapshot_take(&snap, &board, &filter, NOW, p) == APR_SUCCESS
-                 && pst_snapshot_window(&snap, filter.sort, 3, 20, &window, p) == APR_SUCCESS
-                 && pst_snapshot_heads(&total, &board) == APR_SUCCESS && total.children == board.child_count
+        if (pst_snapshot_take(&snap, &board, &filter, NOW, p) != APR_SUCCESS) {
+            continue;
+        }
+        pst_snapshot_window(&snap, filter.sort, 3, 20, &window, p);
+        taken += pst_snapshot_heads(&total, &board) == APR_SUCCESS && total.children == board.child_count
                  && total.reserved_bytes <= INT64_MAX && snap.total.reserved_bytes <= INT64_MAX && snap.child_count == board.child_count;
         apr_pool_destroy(p);
     }

@@ -11,6 +11,7 @@
 #include <apr_version.h>
 #include <errno.h>
 #include <locale.h>
+#include <ncurses.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -120,6 +121,27 @@ static int is_off(const char *value)
     return value && strcasecmp(value, "off") == 0;
 }
 
+/* What a pool calls that cannot have memory: nobody who allocates from one has to look (core/README.md). */
+static int give_up(int status)
+{
+    (void)status;
+    if (stdscr && !isendwin()) {
+        endwin();
+    }
+    poolstat_say_to(NULL, 0);
+    poolstat_say("not enough memory");
+    exit(POOLSTAT_FAILED);
+}
+
+static void take_pools(void)
+{
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, NULL);
+    apr_pool_abort_set(give_up, apr_pool_parent_get(pool));
+    apr_pool_destroy(pool);
+}
+
 int main(int argc, const char *const *argv)
 {
     int status;
@@ -129,6 +151,7 @@ int main(int argc, const char *const *argv)
     if (apr_initialize() != APR_SUCCESS) {
         return POOLSTAT_FAILED;
     }
+    take_pools();
     if (!is_off(getenv("POOLSTAT_SYMBOLS"))) {
         pst_resolver_use("/proc/self/exe");
     }

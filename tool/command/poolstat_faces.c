@@ -60,33 +60,25 @@ static int print_text_face(pst_emit_t *emit, const poolstat_board_t *board, cons
     pst_window_t window = { 0 };
     int status = take_snapshot(&snapshot, board, &options->filter, pool);
 
-    if (status == POOLSTAT_OK
-        && pst_snapshot_window(&snapshot, options->filter.sort, 0, options->has_limit ? options->limit : PST_ARGS_ROWS,
-                               &window, pool) != APR_SUCCESS) {
-        status = poolstat_read_failed(APR_ENOMEM);
-    }
     if (status == POOLSTAT_OK) {
+        pst_snapshot_window(&snapshot, options->filter.sort, 0, options->has_limit ? options->limit : PST_ARGS_ROWS,
+                            &window, pool);
         pst_view_tree(emit, &snapshot, 1);
     }
     return status;
 }
 
-/* Those of the least severity asked for, or worse. @param out how many that leaves out @return a poolstat_exit_e */
-static int leave_out_findings(pst_snapshot_t *snapshot, unsigned least, unsigned *out, apr_pool_t *pool)
+/* Those of the least severity asked for, or worse. @return how many that leaves out */
+static unsigned leave_out_findings(pst_snapshot_t *snapshot, unsigned least, apr_pool_t *pool)
 {
     pst_findings_t *kept = apr_pmemdup(pool, snapshot->findings, sizeof(*kept));
-    unsigned count;
+    unsigned count = kept->count;
 
-    if (!kept) {
-        return poolstat_read_failed(APR_ENOMEM);
-    }
-    count = kept->count;
     while (kept->count && kept->findings[kept->count - 1].severity < least) {   /* the most severe come first */
         kept->count--;
     }
     snapshot->findings = kept;
-    *out = count - kept->count;
-    return POOLSTAT_OK;
+    return count - kept->count;
 }
 
 static void print_findings_json(pst_emit_t *emit, const pst_snapshot_t *snapshot)
@@ -106,15 +98,13 @@ static int print_doctor(pst_emit_t *emit, const poolstat_board_t *board, const p
 {
     pst_snapshot_t snapshot;
     int status = take_snapshot(&snapshot, board, &options->filter, pool);
-    unsigned out = 0;
+    unsigned out;
     char text[96];
 
-    if (status == POOLSTAT_OK) {
-        status = leave_out_findings(&snapshot, options->severity, &out, pool);
-    }
     if (status != POOLSTAT_OK) {
         return status;
     }
+    out = leave_out_findings(&snapshot, options->severity, pool);
     if (options->json) {
         print_findings_json(emit, &snapshot);
     }
@@ -180,9 +170,7 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
         pst_view_histories(emit, &board->board, poolstat_correct, (void *)board);
         return is_still_whole(board);
     }
-    if (pst_history_room(&history, &board->board, pool) != APR_SUCCESS) {
-        return poolstat_read_failed(APR_ENOMEM);
-    }
+    pst_history_room(&history, &board->board, pool);
     if (!pst_history_find(&history.about, &board->board, board->child)
         || !pst_history_read(&history, &board->board)) {
         status = is_still_whole(board);              /* of a board that was cut nobody is found */

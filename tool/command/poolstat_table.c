@@ -143,15 +143,9 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
     apr_status_t rv = poolstat_look(&snapshot, board, &options->filter, pool);
 
     if (rv == APR_SUCCESS) {
-        rv = pst_snapshot_window(&snapshot, options->filter.sort, 0, limit_of(options), &window, pool);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = poolstat_grid_children(&children, &snapshot, board, 0, snapshot.child_count, pool);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = poolstat_grid_connections(&connections, &snapshot, window.rows, window.count, pool);
-    }
-    if (rv == APR_SUCCESS) {
+        pst_snapshot_window(&snapshot, options->filter.sort, 0, limit_of(options), &window, pool);
+        poolstat_grid_children(&children, &snapshot, board, 0, snapshot.child_count, pool);
+        poolstat_grid_connections(&connections, &snapshot, window.rows, window.count, pool);
         rv = poolstat_examine(&snapshot, board, pool);     /* before anything of it is shown */
     }
     if (rv != APR_SUCCESS) {

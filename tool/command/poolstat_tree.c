@@ -62,10 +62,6 @@ static int show_tree(const poolstat_options_t *options, pst_remote_t *remote, ap
     pst_forest_t forest;
     apr_status_t rv;
 
-    if (!symbols || !emit) {
-        poolstat_say("tree: no memory");
-        return POOLSTAT_FAILED;
-    }
     program = pst_symbols_object(symbols, "");
     global = pst_global_find(remote, symbols, &why);
     if (!global) {
@@ -112,9 +108,7 @@ int poolstat_tree(poolstat_options_t *options)
         poolstat_say("tree needs the id of a process; see --help");
         return POOLSTAT_USAGE;
     }
-    if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
-        return POOLSTAT_FAILED;
-    }
+    apr_pool_create(&pool, NULL);
     if (pst_apr_prove(&facts, &why) != APR_SUCCESS) {
         poolstat_say("tree: the command's own APR is not as expected: %s", why);
         status = POOLSTAT_FAILED;

@@ -212,14 +212,13 @@ static void print_look(const look_t *now, const look_t *before, const poolstat_s
     fflush(stdout);
 }
 
-/* @return NULL: no memory */
 static held_t *remember_rows(const poolstat_session_t *session, apr_pool_t *pool)
 {
     held_t *held;
 
     apr_pool_clear(pool);
     held = apr_pcalloc(pool, (session->board.board.child_count + 1) * sizeof(*held));
-    for (apr_uint32_t i = 0; held && i < session->snapshot.child_count; i++) {
+    for (apr_uint32_t i = 0; i < session->snapshot.child_count; i++) {
         const pst_child_row_t *child = &session->snapshot.children[i];
 
         held[child->block].pid = child->head.owner;
@@ -258,10 +257,7 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
         }
         before = now;
         held = remember_rows(session, pool);
-        if (!held) {
-            status = poolstat_read_failed(APR_ENOMEM);
-        }
-        else if (ferror(stdout)) {
+        if (ferror(stdout)) {
             status = POOLSTAT_FAILED;
         }
         else if ((session->options.count && i == session->options.count) || session->board.is_gone) {

@@ -71,12 +71,11 @@ static void put_grid_figure(poolstat_grid_t *grid, pst_metric_e metric, int rank
     }
 }
 
-static apr_status_t make(poolstat_grid_t *grid, unsigned rows, pst_sort_e sort, apr_pool_t *pool)
+static void make(poolstat_grid_t *grid, unsigned rows, pst_sort_e sort, apr_pool_t *pool)
 {
     memset(grid, 0, sizeof(*grid));
     grid->sort = sort;
     grid->rows = apr_pcalloc(pool, (rows + 1) * sizeof(*grid->rows));
-    return grid->rows ? APR_SUCCESS : APR_ENOMEM;
 }
 
 char *poolstat_growth(char *to, apr_size_t size, const pst_shared_verdict_t *verdict)
@@ -189,15 +188,14 @@ static const struct {
     { PST_M_requests_finished, 10, PST_SORT_REQUESTS }
 };
 
-apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
-                                    const poolstat_board_t *board, unsigned from, unsigned limit, apr_pool_t *pool)
+void poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
+                            const poolstat_board_t *board, unsigned from, unsigned limit, apr_pool_t *pool)
 {
     unsigned count = from < snapshot->child_count ? snapshot->child_count - from : 0, column = 0;
-    apr_status_t rv;
 
     count = count < limit ? count : limit;
-    rv = make(grid, count, snapshot->sort, pool);
-    for (unsigned i = 0; rv == APR_SUCCESS && i < count; i++) {
+    make(grid, count, snapshot->sort, pool);
+    for (unsigned i = 0; i < count; i++) {
         const pst_child_row_t *child = &snapshot->children[from + i];
 
         column = 0;
@@ -215,22 +213,20 @@ apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t 
     }
     grid->row_count = count;
     grid->column_count = column;
-    return rv;
 }
 
-apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
-                                       pst_row_t *const *rows, unsigned count, apr_pool_t *pool)
+void poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
+                               pst_row_t *const *rows, unsigned count, apr_pool_t *pool)
 {
     unsigned column = 0;
     int growth_rank = RANK_LAST;
     char text[64];
-    apr_status_t rv = make(grid, count, snapshot->sort, pool);
 
+    make(grid, count, snapshot->sort, pool);
     for (unsigned i = 0; i < count; i++) {
         growth_rank = rows[i]->slot.verdict.state == PST_TREND_GROWING ? 1 : growth_rank;
     }
-
-    for (unsigned i = 0; rv == APR_SUCCESS && i < count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         const pst_row_t *row = rows[i];
         const pst_shared_slot_t *slot = &row->slot;
 
@@ -258,7 +254,6 @@ apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot
     }
     grid->row_count = count;
     grid->column_count = column;
-    return rv;
 }
 
 static unsigned widest(const poolstat_grid_t *grid, unsigned column)

@@ -39,13 +39,13 @@ typedef struct poolstat_grid_t {
  *  @return to */
 char *poolstat_growth(char *to, apr_size_t size, const pst_shared_verdict_t *verdict);
 
-/** A row per child from `from` on, `limit` at most. @return APR_SUCCESS or APR_ENOMEM */
-apr_status_t poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
-                                    const poolstat_board_t *board, unsigned from, unsigned limit, apr_pool_t *pool);
+/** A row per child from `from` on, `limit` at most. */
+void poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
+                            const poolstat_board_t *board, unsigned from, unsigned limit, apr_pool_t *pool);
 
 /** A row per connection. */
-apr_status_t poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
-                                       pst_row_t *const *rows, unsigned count, apr_pool_t *pool);
+void poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
+                               pst_row_t *const *rows, unsigned count, apr_pool_t *pool);
 
 /** Choose columns and widths. @param width of the terminal; 0: no bound */
 void poolstat_grid_fit(poolstat_grid_t *grid, unsigned width);

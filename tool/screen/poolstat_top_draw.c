@@ -65,8 +65,11 @@ static unsigned history_of(const top_t *top, const pst_child_row_t *child, apr_u
     pst_history_t history;
     unsigned count;
 
-    if (!board->history_size || pst_history_room(&history, board, top->drawing) != APR_SUCCESS
-        || !pst_history_find(&history.about, board, child->head.owner) || !pst_history_read(&history, board)) {
+    if (!board->history_size) {
+        return 0;
+    }
+    pst_history_room(&history, board, top->drawing);
+    if (!pst_history_find(&history.about, board, child->head.owner) || !pst_history_read(&history, board)) {
         return 0;
     }
     count = history.fine_count < room ? history.fine_count : room;
@@ -227,10 +230,7 @@ static void draw_children(top_t *top)
     poolstat_grid_t grid;
 
     scroll_to(top, 0, rows, snapshot->child_count);
-    if (poolstat_grid_children(&grid, snapshot, &top->session.board, top->first[0], rows, top->drawing)
-        != APR_SUCCESS) {
-        return;
-    }
+    poolstat_grid_children(&grid, snapshot, &top->session.board, top->first[0], rows, top->drawing);
     put_grid(top, y, &grid, top->selected[0] - top->first[0], (unsigned)COLS - (has_sparks ? spark_columns() + 2 : 0));
     if (has_sparks) {
         char title[64];
@@ -314,10 +314,8 @@ static void draw_child(top_t *top)
         return;
     }
     rows = child->shown - top->first[1] < rows ? child->shown - top->first[1] : rows;
-    if (poolstat_grid_connections(&grid, snapshot, snapshot->rows + child->first + top->first[1], rows,
-                                  top->drawing) == APR_SUCCESS) {
-        put_grid(top, y, &grid, top->selected[1] - top->first[1], (unsigned)COLS);
-    }
+    poolstat_grid_connections(&grid, snapshot, snapshot->rows + child->first + top->first[1], rows, top->drawing);
+    put_grid(top, y, &grid, top->selected[1] - top->first[1], (unsigned)COLS);
 }
 
 /* "Label: text", the text escaped, in as many lines as a fact may take. @return the next line */

@@ -499,10 +499,10 @@ void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_
 {
     apr_pool_t *before = board->looks, *looks;
 
-    if (board->is_gone || board->is_unsure || (board->parent && lives(poolstat_pid_here(board, board->parent)))
-        || apr_pool_create(&looks, pool) != APR_SUCCESS) {
+    if (board->is_gone || board->is_unsure || (board->parent && lives(poolstat_pid_here(board, board->parent)))) {
         return;
     }
+    apr_pool_create(&looks, pool);
     look_for_users(board, 1, board->parent, looks);
     board->looks = looks;
     if (before) {               /* after those known before were looked at again */

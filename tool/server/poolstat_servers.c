@@ -38,9 +38,6 @@ static void add_pid(poolstat_pids_t *to, apr_uint32_t pid, apr_uint32_t named, a
         unsigned room = to->room ? 2 * to->room : 64;
         poolstat_pid_t *at = apr_palloc(pool, room * sizeof(*at));
 
-        if (!at) {
-            return;
-        }
         if (to->count) {
             memcpy(at, to->at, to->count * sizeof(*at));
         }

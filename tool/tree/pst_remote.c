@@ -116,9 +116,6 @@ apr_status_t pst_remote_look(pst_remote_t *remote)
         if (remote->range_count == room) {
             room = room ? room * 2 : 512;
             more = apr_palloc(remote->maps_pool, room * sizeof(*more));
-            if (!more) {
-                break;
-            }
             if (remote->range_count) {
                 memcpy(more, remote->ranges, remote->range_count * sizeof(*more));
             }

@@ -206,9 +206,10 @@ uintptr_t pst_specimen_function(const pst_specimen_t *specimen, apr_pool_t *pare
     uintptr_t function = 0;
     apr_pool_t *pool;
 
-    if (!specimen->make || apr_pool_create(&pool, parent) != APR_SUCCESS) {
+    if (!specimen->make) {
         return 0;
     }
+    apr_pool_create(&pool, parent);
     p = pst_apr_pool(pool);
     if (specimen->make(pool) == APR_SUCCESS) {
         /* what it is made of registered before, and comes later in the list */

@@ -330,15 +330,9 @@ static void add_object(pst_symbols_t *symbols, const pst_range_t *range)
     const char *slash;
     int is_deleted;
 
-    if (!object) {
-        return;
-    }
     object->device = range->device;
     object->inode = range->inode;
     object->is.path = apr_pstrdup(symbols->pool, range->path);
-    if (!object->is.path) {
-        return;
-    }
     slash = strrchr(object->is.path, '/');
     object->is.name =
         slash ? apr_pstrmemdup(symbols->pool, slash + 1, pst_file_name(slash + 1, &is_deleted)) : object->is.path;
@@ -431,9 +425,6 @@ pst_symbols_t *pst_symbols_make(pst_remote_t *remote, apr_pool_t *pool)
 {
     pst_symbols_t *symbols = apr_pcalloc(pool, sizeof(*symbols));
 
-    if (!symbols) {
-        return NULL;
-    }
     symbols->remote = remote;
     symbols->pool = pool;
     apr_pool_cleanup_register(pool, symbols, free_names, apr_pool_cleanup_null);
