@@ -56,7 +56,7 @@ static const char *whose(char *to, const pst_shared_module_t *modules, const pst
 }
 
 /* The client's line comes last: whatever it says, nothing after it can be mistaken. */
-static void tell(const pst_shared_misuse_t *row)
+static void log_misuse(const pst_shared_misuse_t *row)
 {
     pst_shared_module_t modules[PST_MODULE_COUNT];
     char text[PST_MISUSE_STACKS][TEXT_LEN], stacks[PST_MISUSE_STACKS * TEXT_LEN] = "";
@@ -107,7 +107,7 @@ static void tell_new(void)
             for (unsigned s = 0; s < PST_MISUSE_STACKS; s++) {
                 row.stacks[s].depth = row.stacks[s].depth < PST_SITE_FRAMES ? row.stacks[s].depth : PST_SITE_FRAMES;
             }
-            tell(&row);
+            log_misuse(&row);
         }
     }
 }
@@ -135,7 +135,7 @@ void pst_check_log_beat(apr_uint64_t now)
 }
 
 /* The child ends. A forked copy of it may come here too. */
-static apr_status_t tell_rest(void *unused)
+static apr_status_t log_rest(void *unused)
 {
     (void)unused;
     if (!pst_child_muted()) {
@@ -163,7 +163,7 @@ void pst_check_child_init(const pst_board_t *board, pst_shared_child_t *block, a
     g.board = board;
     g.block = block;
     g.server = s;
-    apr_pool_cleanup_register(pchild, NULL, tell_rest, apr_pool_cleanup_null);
+    apr_pool_cleanup_register(pchild, NULL, log_rest, apr_pool_cleanup_null);
     rv = pst_check_start(board, block, &config->checks, config->control);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0031: not all of what PoolStatCheck names can be checked in "

@@ -32,7 +32,7 @@ static const char *object_of(const pst_doctor_t *doctor, const pst_shared_misuse
 }
 
 /* "by mod_x.so x_handler (mod_x.c:12), in the hook handler" @return 0 if it is not known */
-static int say_who(const pst_doctor_t *doctor, const pst_shared_stack_t *stack, pst_who_t *who, const char **text)
+static int name_culprit(const pst_doctor_t *doctor, const pst_shared_stack_t *stack, pst_who_t *who, const char **text)
 {
     char buffer[PST_WHO_LEN];
     pst_place_t place;
@@ -58,7 +58,7 @@ static const char *say_stacks(const pst_doctor_t *doctor, pst_finding_t *finding
         const char *word = pst_misuse_stack_word(row->kind, i);
         pst_who_t who;
 
-        if (!word[0] || !say_who(doctor, &row->stacks[i], &who, &text)) {
+        if (!word[0] || !name_culprit(doctor, &row->stacks[i], &who, &text)) {
             continue;
         }
         if (i == 0) {
@@ -87,9 +87,11 @@ static const char *say_where(const pst_doctor_t *doctor, const pst_shared_misuse
                                                                                     row->age)
                                                                    : pst_doctor_age(doctor, row->age)) : "";
 
-    return row->size ? pst_doctor_say(doctor, " At byte %" APR_UINT64_T_FMT " of %" APR_UINT64_T_FMT "%s.", row->offset,
-                                      row->size, age)
-                     : age[0] ? pst_doctor_say(doctor, " That was%s.", age + 1) : "";
+    if (row->size) {
+        return pst_doctor_say(doctor, " At byte %" APR_UINT64_T_FMT " of %" APR_UINT64_T_FMT "%s.", row->offset,
+                              row->size, age);
+    }
+    return age[0] ? pst_doctor_say(doctor, " That was%s.", age + 1) : "";
 }
 
 typedef struct {
@@ -97,7 +99,7 @@ typedef struct {
     unsigned children, gone;
 } sum_t;
 
-static void tell(pst_doctor_t *doctor, const pst_misuse_row_t *misuse, const sum_t *sum)
+static void tell_misuse(pst_doctor_t *doctor, const pst_misuse_row_t *misuse, const sum_t *sum)
 {
     const pst_shared_misuse_t *row = &misuse->row;
     pst_finding_t *finding = pst_doctor_find(doctor, kinds[row->kind].id, kinds[row->kind].severity);
@@ -147,7 +149,7 @@ void pst_doctor_misuses(pst_doctor_t *doctor)
 
     for (apr_uint32_t i = 0; i < snapshot->misuse_count && told < PST_DOCTOR_MISUSES; i++) {
         if (add_up(&sum, snapshot, i)) {
-            tell(doctor, &snapshot->misuses[i], &sum);
+            tell_misuse(doctor, &snapshot->misuses[i], &sum);
             told++;
         }
     }

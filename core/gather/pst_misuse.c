@@ -3,6 +3,7 @@
  * See pst_misuse.h.
  */
 #include "pst_misuse.h"
+#include "pst_clock.h"
 #include "pst_object.h"
 #include "pst_served.h"
 #include "pst_unwind.h"
@@ -42,7 +43,7 @@ typedef struct {
     apr_uint32_t most;
 } unwinding_t;
 
-static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *baton)
+static _Unwind_Reason_Code on_misuse_frame(struct _Unwind_Context *context, void *baton)
 {
     unwinding_t *u = baton;
     apr_uintptr_t ip = (apr_uintptr_t)_Unwind_GetIP(context);
@@ -75,7 +76,7 @@ __attribute__((noinline)) void pst_misuse_stack(pst_misuse_stack_t *stack)
 
     stack->thread = this_thread();
     stack->depth = 0;
-    _Unwind_Backtrace(on_frame, &u);
+    _Unwind_Backtrace(on_misuse_frame, &u);
 }
 
 static apr_uintptr_t interrupted_at(const void *context)
@@ -101,7 +102,7 @@ void pst_misuse_stack_interrupted(pst_misuse_stack_t *stack, const void *context
     stack->ip[0] = u.ip + 1;
     stack->depth = 0;
     if (u.ip && most > 1) {
-        _Unwind_Backtrace(on_frame, &u);
+        _Unwind_Backtrace(on_misuse_frame, &u);
     }
     if (!stack->depth && stack->ip[0] > 1) {    /* where it was is always known */
         stack->depth = 1;
@@ -110,7 +111,7 @@ void pst_misuse_stack_interrupted(pst_misuse_stack_t *stack, const void *context
 
 /* -- parties --------------------------------------------------------------- */
 
-static void copy_text(char *to, apr_size_t size, const char *from)
+static void fill_text(char *to, apr_size_t size, const char *from)
 {
     apr_size_t i = 0;
 
@@ -124,7 +125,7 @@ static void copy_text(char *to, apr_size_t size, const char *from)
  * one, of bytes that a client sent, as any. */
 static void line_of(pst_misuse_party_t *party, const pst_shared_slot_t *slot)
 {
-    copy_text(party->line, sizeof(party->line),
+    fill_text(party->line, sizeof(party->line),
               slot && slot->id == party->connection && slot->has_request ? slot->line : NULL);
 }
 
@@ -145,7 +146,7 @@ void pst_misuse_party_of(pst_misuse_party_t *party, const pst_account_t *account
 /* -- rows ------------------------------------------------------------------ */
 
 /* Named as call sites are, so that all readers know how to show them. */
-static void name(pst_shared_stack_t *to, const pst_misuse_stack_t *from)
+static void name_stack(pst_shared_stack_t *to, const pst_misuse_stack_t *from)
 {
     pst_unwound_t stack = { .cacheable = 0 };
 
@@ -177,14 +178,6 @@ static apr_uint64_t place_of(pst_misuse_e kind, const pst_shared_stack_t *stack)
     return hash | 1;
 }
 
-static apr_uint64_t now(void)
-{
-    struct timespec ts;
-
-    return clock_gettime(CLOCK_REALTIME, &ts) == 0
-               ? (apr_uint64_t)ts.tv_sec * 1000000 + (apr_uint64_t)ts.tv_nsec / 1000 : 0;
-}
-
 /* @return the row of this place; fresh: it is the caller's to write; -1: there is none */
 static int find_row(apr_uint64_t key, int *fresh)
 {
@@ -209,18 +202,18 @@ static void write_row(pst_shared_misuse_t *row, const pst_misuse_t *misuse, cons
 
     pst_seq_begin(&row->seq);
     row->kind = (uint16_t)misuse->kind;
-    row->first = now();
+    row->first = pst_clock_usec(CLOCK_REALTIME);
     row->offset = misuse->offset;
     row->size = misuse->size;
     row->age = misuse->age;
     row->of_class = misuse->of_class;
-    copy_text(row->what, sizeof(row->what), misuse->what);
-    copy_text(row->tag, sizeof(row->tag), misuse->tag);
+    fill_text(row->what, sizeof(row->what), misuse->what);
+    fill_text(row->tag, sizeof(row->tag), misuse->tag);
     row->by = misuse->by ? *misuse->by : nobody;
     row->of = misuse->of ? *misuse->of : nobody;
     row->stacks[0] = *first;
     for (unsigned i = 1; i < PST_MISUSE_STACKS; i++) {
-        name(&row->stacks[i], misuse->stacks[i]);
+        name_stack(&row->stacks[i], misuse->stacks[i]);
     }
     row->in_use = 1;
     pst_seq_end(&row->seq);
@@ -235,7 +228,7 @@ int pst_misuse_tell(const pst_misuse_t *misuse)
     if (!g.board || pst_child_muted()) {
         return 0;
     }
-    name(&first, misuse->stacks[0]);
+    name_stack(&first, misuse->stacks[0]);
     i = find_row(place_of(misuse->kind, &first), &fresh);
     pst_add(&g.block->misuses[misuse->kind], 1);
     if (i < 0) {
@@ -248,7 +241,7 @@ int pst_misuse_tell(const pst_misuse_t *misuse)
         __atomic_store_n(&g.block->misuse_rows, __atomic_add_fetch(&g.rows, 1, __ATOMIC_ACQ_REL), __ATOMIC_RELEASE);
     }
     pst_add(&row->times, 1);
-    pst_store(&row->last, now());
+    pst_store(&row->last, pst_clock_usec(CLOCK_REALTIME));
     return fresh;
 }
 

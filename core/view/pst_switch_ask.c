@@ -73,9 +73,6 @@ apr_status_t pst_switch_ask(pst_switch_asked_t *asked, const pst_board_t *board,
     memset(asked, 0, sizeof(*asked));
     asked->rate = rate;
     asked->rows = apr_palloc(pool, board->child_count * sizeof(*asked->rows));
-    if (!asked->rows) {
-        return APR_ENOMEM;
-    }
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && rv == APR_SUCCESS; i++) {
         rv = ask_to_switch(asked, board, fd, i, pid, &generation);
     }
