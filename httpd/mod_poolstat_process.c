@@ -8,6 +8,7 @@
  * module is pinned and stays.
  */
 #include "mod_poolstat_private.h"
+#include "mod_poolstat_ends.h"
 #include "pst_allocator.h"
 #include "pst_apr.h"
 #include "pst_clock.h"
@@ -304,6 +305,7 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
         pst_generation_measure(&begin, pconf, g.proven);
         g.generation = (apr_uint32_t)query_mpm_or(AP_MPMQ_GENERATION, 0);
         g.parent = getpid();
+        pst_ends_post_config();
         pst_generation_begin(pst_runtime.board, g.generation, &begin, (apr_uint64_t)apr_time_now());
         apr_pool_pre_cleanup_register(pconf, NULL, generation_ends);
     }
@@ -522,12 +524,13 @@ void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
 void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,
                               mpm_child_status status)
 {
-    (void)s, (void)generation, (void)slot;
+    (void)generation, (void)slot;
     if (g.relatives && pid > 0 && (status == MPM_CHILD_STARTED || status == MPM_CHILD_EXITED)) {
         pst_relatives_child(g.relatives, (apr_uint32_t)pid, status == MPM_CHILD_STARTED);
     }
     if (pst_runtime.board && status == MPM_CHILD_EXITED && pid > 0) {
         pst_guard_set(pst_runtime.board);
+        pst_ends_child(s, pid);
         pst_generation_release(pst_runtime.board, (apr_uint32_t)pid);
     }
 }
@@ -560,6 +563,7 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s)
     if (pst_runtime.board) {
         pst_guard_set(pst_runtime.board);
         look_for_board(s);
+        pst_ends_monitor();
         pst_generation_sweep(pst_runtime.board, is_gone);
         pst_relatives_look(g.relatives, pst_runtime.board, (apr_uint64_t)apr_time_now());
     }

@@ -12,6 +12,7 @@
  *   | pst_shared_module_t[]     loaded objects that addresses name |
  *   | pst_shared_generation_t[] what each configuration cost       |
  *   | pst_shared_relative_t[]   processes that are no children     |
+ *   | pst_shared_loss_t[]       children that ended without a word |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
  *   |                then classes, then call sites, then the      |
@@ -468,6 +469,76 @@ typedef struct pst_shared_relative_t {
     char     command[PST_COMMAND_LEN]; /**< cut */
 } pst_shared_relative_t;
 
+/** How the signal that ended a child is known. */
+typedef enum {
+    PST_SIGNAL_UNKNOWN = 0,
+    PST_SIGNAL_LOGGED,          /**< httpd wrote it into its error log */
+    PST_SIGNAL_SILENT,          /**< httpd wrote none: of those that end a child it is silent on SIGKILL */
+    PST_SIGNAL_COUNT
+} pst_signal_e;
+
+/** Where a child's own memory is. */
+typedef enum {
+    PST_PART_PROCESS = 0,       /**< pools of the process scope */
+    PST_PART_CONNECTIONS,       /**< pools of connections, without their requests */
+    PST_PART_REQUESTS,
+    PST_PART_RETAINED,          /**< of APR's allocators, in no pool */
+    PST_PART_HEAP,              /**< in use */
+    PST_PART_HEAP_FREE,
+    PST_PART_MAPPED,
+    PST_PART_STACKS,
+    PST_PART_COUNT
+} pst_part_e;
+
+/** A request that a child served as it ended. */
+typedef struct pst_shared_loss_request_t {
+    uint64_t reserved_bytes;
+    uint64_t duration;          /**< microseconds, until the child ended or since it had begun */
+    uint32_t state;             /**< pst_loss_request_e */
+    uint32_t unused;
+    char     vhost[PST_VHOST_LEN];
+    char     line[PST_LINE_LEN];
+} pst_shared_loss_request_t;
+
+typedef enum {
+    PST_LOSS_REQUEST_NONE = 0,
+    PST_LOSS_REQUEST_SERVED,    /**< it was being served */
+    PST_LOSS_REQUEST_FINISHED,  /**< none was: one of the child's largest */
+    PST_LOSS_REQUEST_COUNT
+} pst_loss_request_e;
+
+/**
+ * A child that ended without a word, though httpd did not stop: what its block had last. The parent alone writes it, as
+ * it hears of the end; it stays when the block is another child's. All under seq.
+ */
+#define PST_LOSS_COUNT    16
+#define PST_LOSS_REQUESTS 4
+#define PST_LOSS_LARGE    67108864u     /* bytes of its own: from here on that is worth a finding */
+
+typedef struct pst_shared_loss_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint32_t pid;               /**< 0: nobody */
+    uint32_t generation;
+    uint16_t signal;            /**< 0: not known */
+    uint16_t signal_how;        /**< pst_signal_e */
+    uint64_t number;            /**< the first is 1 */
+    uint64_t started;           /**< time */
+    uint64_t ended;             /**< time */
+    uint64_t books_time;        /**< time: when its RSS was taken last; 0: never */
+    uint64_t rss_bytes;
+    uint64_t own_bytes;         /**< resident or swapped, of no file and not shared; or what is seen to be held, if that
+                                     is more */
+    uint64_t before_bytes;      /**< RSS: the least on record */
+    uint64_t before_time;       /**< time of that; 0: there is no record */
+    uint64_t parts[PST_PART_COUNT]; /**< bytes */
+    uint32_t oom_known;         /**< 0 or 1: the kernel tells what its OOM killer did */
+    uint32_t oom_kills;         /**< processes that it killed in these seconds */
+    uint32_t oom;               /**< 0 or 1: this child was one of them */
+    uint32_t oom_whole;         /**< 0 or 1: kills of the whole machine are counted, not of the server's cgroup */
+    pst_shared_who_t who;       /**< who held most of the largest part; site 0: not known */
+    pst_shared_loss_request_t requests[PST_LOSS_REQUESTS];
+} pst_shared_loss_t;
+
 /** Whose limit memory_limit_bytes is. */
 typedef enum {
     PST_MEMORY_UNKNOWN = 0,
@@ -639,6 +710,10 @@ typedef struct pst_shared_header_t {
     uint32_t relative_at;       /**< offset of the relatives */
     uint32_t relative_size;
     uint32_t relative_count;
+    uint32_t loss_at;           /**< offset of the losses */
+    uint32_t loss_size;
+    uint32_t loss_count;
+    uint32_t unused;
     uint32_t relatives_known;   /**< pst_relatives_e */
     uint64_t relatives_time;    /**< time: when the parent looked last */
     uint32_t relatives_more;    /**< such processes for which there was no row */
@@ -677,6 +752,7 @@ _Static_assert(sizeof(pst_shared_misuse_t) % 8 == 0, "misuses are an array of al
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_relative_t) % 8 == 0, "relatives are an array of aligned figures");
+_Static_assert(sizeof(pst_shared_loss_t) % 8 == 0, "losses are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_point_t) == 112, "600 fine points and a day of coarse ones keep to 224 KiB");
 #endif

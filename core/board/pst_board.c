@@ -80,8 +80,9 @@ apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_u
                                                       + PST_MODULE_COUNT * sizeof(pst_shared_module_t), 64);
     board->relative_at = (apr_uint32_t)PST_ALIGN_UP(board->generation_at
                                                     + PST_GENERATION_COUNT * sizeof(pst_shared_generation_t), 64);
-    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->relative_at
-                                                    + PST_RELATIVE_COUNT * sizeof(pst_shared_relative_t),
+    board->loss_at = (apr_uint32_t)PST_ALIGN_UP(board->relative_at
+                                                + PST_RELATIVE_COUNT * sizeof(pst_shared_relative_t), 64);
+    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->loss_at + PST_LOSS_COUNT * sizeof(pst_shared_loss_t),
                                                     PST_BOARD_ALIGN);
     board->history_at = board->header_size + child_size * child_count;
     size = board->history_at + (apr_uint64_t)board->history_size * child_count;
@@ -114,6 +115,9 @@ void pst_board_fill_header(pst_shared_header_t *header, const pst_board_t *board
     header->relative_at = board->relative_at;
     header->relative_size = sizeof(pst_shared_relative_t);
     header->relative_count = PST_RELATIVE_COUNT;
+    header->loss_at = board->loss_at;
+    header->loss_size = sizeof(pst_shared_loss_t);
+    header->loss_count = PST_LOSS_COUNT;
     header->class_at = board->class_at;
     header->class_size = sizeof(pst_shared_class_t);
     header->class_count = PST_CLASS_COUNT;
@@ -158,7 +162,8 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->sizes_count != PST_SIZES_COUNT || header->module_count != PST_MODULE_COUNT
         || header->generation_size != sizeof(pst_shared_generation_t)
         || header->generation_count != PST_GENERATION_COUNT
-        || header->relative_size != sizeof(pst_shared_relative_t) || header->relative_count != PST_RELATIVE_COUNT) {
+        || header->relative_size != sizeof(pst_shared_relative_t) || header->relative_count != PST_RELATIVE_COUNT
+        || header->loss_size != sizeof(pst_shared_loss_t) || header->loss_count != PST_LOSS_COUNT) {
         return APR_EMISMATCH;
     }
     rv = pst_board_shape(board, header->child_count, header->slot_count, header->fine_count, header->interval);
@@ -169,7 +174,8 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->site_at != board->site_at || header->large_at != board->large_at
         || header->sizes_at != board->sizes_at || header->misuse_at != board->misuse_at
         || header->module_at != board->module_at
-        || header->generation_at != board->generation_at || header->relative_at != board->relative_at) {
+        || header->generation_at != board->generation_at || header->relative_at != board->relative_at
+        || header->loss_at != board->loss_at) {
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
@@ -248,6 +254,11 @@ pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint
 pst_shared_relative_t *pst_board_relative(const pst_board_t *board, apr_uint32_t i)
 {
     return (pst_shared_relative_t *)(void *)((char *)board->base + board->relative_at) + i;
+}
+
+pst_shared_loss_t *pst_board_loss(const pst_board_t *board, apr_uint32_t i)
+{
+    return (pst_shared_loss_t *)(void *)((char *)board->base + board->loss_at) + i;
 }
 
 /* A child that dies between the two stores costs an entry. */

@@ -33,6 +33,7 @@ typedef struct pst_board_t {
     apr_uint32_t module_at;     /**< in the header's pages */
     apr_uint32_t generation_at; /**< in the header's pages */
     apr_uint32_t relative_at;   /**< in the header's pages */
+    apr_uint32_t loss_at;       /**< in the header's pages */
     int          fd;            /**< the file, or -1 */
     apr_uint64_t device, inode; /**< which file it is */
     apr_uint32_t mapper;        /**< the process that mapped it */
@@ -171,6 +172,9 @@ pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint
 
 /** Relative i, below PST_RELATIVE_COUNT. @note hostile to readers */
 pst_shared_relative_t *pst_board_relative(const pst_board_t *board, apr_uint32_t i);
+
+/** Loss i, below PST_LOSS_COUNT. @note hostile to readers */
+pst_shared_loss_t *pst_board_loss(const pst_board_t *board, apr_uint32_t i);
 
 /**
  * Child: the entry for a loaded object, made if there is none.  Never blocks.

@@ -76,6 +76,8 @@ void pst_doctor_processes(pst_doctor_t *doctor);
 void pst_doctor_heaps(pst_doctor_t *doctor);
 /** pst_doctor_generations.c */
 void pst_doctor_generations(pst_doctor_t *doctor);
+/** pst_doctor_losses.c */
+void pst_doctor_losses(pst_doctor_t *doctor);
 /** pst_doctor_kept.c */
 void pst_doctor_kept(pst_doctor_t *doctor);
 /** pst_doctor_relatives.c */

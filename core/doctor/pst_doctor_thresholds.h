@@ -79,6 +79,10 @@
 /* Shared memory is made in pieces, for good: less than that is somebody's bookkeeping. */
 #define PST_DOCTOR_RELOAD_SHMEM   262144
 
+/* A child that ended without a word while it was large (PST_LOSS_LARGE) is told for so long: who was asleep then shall
+ * find it in the morning. */
+#define PST_DOCTOR_LOST_SECONDS   86400
+
 /* Of the board's blocks, in per cent. Half of them is the most that one generation takes. */
 #define PST_DOCTOR_BOARD_FULL     90
 /* A generation whose children still serve so long after the next began. Seconds: downloads may take as long as that. */

@@ -186,6 +186,8 @@ typedef struct pst_snapshot_t {
     pst_shared_relative_t *relatives; /**< processes that are no children; checked, largest own memory first */
     apr_uint32_t misuse_count;
     pst_misuse_row_t *misuses;  /**< those of children that are gone, too; the latest first */
+    apr_uint32_t loss_count;
+    pst_shared_loss_t *losses;  /**< children that ended without a word; checked, the last one first */
     const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
     pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none
                                        */
@@ -239,6 +241,9 @@ void pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, 
 
 /** The same for misuses: see pst_snapshot_misuses.h. */
 void pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
+/** The same for children that ended without a word: see pst_losses.h. */
+void pst_snapshot_losses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** Part of pst_snapshot_take(): a connection, checked, counts in the sums of its kind. */
 void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot);

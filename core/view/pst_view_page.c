@@ -11,6 +11,7 @@
 #include "pst_view_doctor.h"
 #include "pst_view_generations.h"
 #include "pst_view_misuses.h"
+#include "pst_view_losses.h"
 #include "pst_view_relatives.h"
 #include "pst_view_growth.h"
 #include "pst_view_largest.h"
@@ -535,6 +536,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     print_filter(emit, page);
     print_page_children(emit, page);
     pst_view_books(emit, page);
+    pst_view_losses(emit, page);
     pst_view_relatives(emit, page);
     pst_view_charts(emit, page);
     pst_view_generations(emit, page);

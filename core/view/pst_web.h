@@ -64,6 +64,10 @@ extern const pst_piece_t
     pst_web_misuses, pst_web_misuse_open, pst_web_misuse_stack, pst_web_misuse_frame, pst_web_misuse_stack_end,
     pst_web_misuse_close, pst_web_misuses_end;
 
+/* losses.html */
+extern const pst_piece_t
+    pst_web_losses, pst_web_loss_open, pst_web_loss_request, pst_web_loss_close, pst_web_losses_end;
+
 /* relatives.html */
 extern const pst_piece_t
     pst_web_relatives, pst_web_relatives_rows, pst_web_relative_open, pst_web_relative_close, pst_web_relatives_end,

@@ -25,8 +25,8 @@ my %without = (
     json    => { server => ['blocks'], child => ['child_start_time'] },
     text    => { server => ['blocks'], child => ['child_start_time'], site => '*', 'total site' => '*' },
     page    => {
-        # its notes tell of what is wrong, its findings of limits
-        server  => [qw(blocks server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
+        # its notes tell of what is wrong, its findings of limits, a table of children that were lost
+        server  => [qw(blocks server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children children_lost children_lost_large children_lost_oom)],
         # its verdicts are sentences; times and costs stand together in one title
         child   => [ qw(child_start_time child_instrumented growths), grep(!/^allocators/, @told), @books, @releases ],
         process => [qw(pools used_bytes slack_bytes peak_bytes growths growing)],
@@ -49,7 +49,7 @@ my %without = (
     },
     'metrics of all' => { 'total class' => \@class_counters, class => '*' },
     command => {
-        server     => [qw(blocks server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children)],
+        server     => [qw(blocks server_start_time homeless_children memory_limit_bytes children_limit child_limit_bytes child_limit_pss threads_per_child children children_lost children_lost_large children_lost_oom)],
         child      => [ qw(child_start_time child_instrumented growths used_bytes slack_bytes), @told, @books, @of_kernel, @releases, @released ],
         total      => [qw(reserved_bytes used_bytes slack_bytes growths child_peak_bytes pools_created pools_destroyed connections_opened
             pss_bytes private_dirty_bytes heap_in_use_bytes heap_free_bytes)],
