@@ -8,6 +8,7 @@
  */
 #include "mod_poolstat_private.h"
 #include "pst_instrument.h"
+#include "pst_root.h"
 #include "pst_novel.h"
 #include "pst_runtime.h"
 
@@ -64,7 +65,7 @@ static void open_connection(conn_rec *c)
     connection->shown = c->base_server;
     connection->named = 0;
     pst_account_open_connection(&connection->account, c->pool, &info);
-    pst_instrument_root(&connection->account, c->pool, c->bucket_alloc);
+    pst_root_open(&connection->account, c->pool, c->bucket_alloc);
     ap_set_module_config(c->conn_config, &poolstat_module, connection);
     pst_instrument_refresh(info.now);
     if (info.kind == PST_KIND_CLIENT && connection->account.slot) {
@@ -81,7 +82,7 @@ int pst_phase_pre_connection(conn_rec *c, void *csd)
         if (!IS_OUTGOING(c)) {
             pst_novel_rest();
         }
-        if (!pst_instrument_is_root(c->pool)) {
+        if (!pst_root_is(c->pool)) {
             open_connection(c);
         }
     }
@@ -132,11 +133,11 @@ int pst_phase_create_request(request_rec *r)
         return OK;
     }
     pst_novel_rest();
-    pst_instrument_sample(&connection->account, 0);     /* the request before is gone now */
+    pst_root_sample(&connection->account, 0);     /* the request before is gone now */
     connection->named = 1;
     account = apr_palloc(r->pool, sizeof(*account));
     pst_account_open_request(account, r->pool, &connection->account, (apr_uint64_t)r->request_time);
-    pst_instrument_root(account, r->pool, NULL);
+    pst_root_open(account, r->pool, NULL);
     ap_set_module_config(r->request_config, &poolstat_module, account);
     pst_account_state(&connection->account,
                       r->connection->keepalives ? PST_STATE_KEEPALIVE : PST_STATE_READING);
@@ -244,7 +245,7 @@ void pst_phase_handler(request_rec *r)
 
     if (connection && !r->main) {
         pst_account_describe(&connection->account, 0, NULL, NULL, NULL, r->handler);
-        pst_instrument_sample_request(&connection->account);
+        pst_root_sample_request(&connection->account);
     }
 }
 
@@ -306,7 +307,7 @@ void pst_phase_suspend_connection(conn_rec *c, request_rec *r)
     (void)r;
     pst_novel_rest();
     if (connection) {
-        pst_instrument_sample(&connection->account, 1);
+        pst_root_sample(&connection->account, 1);
         pst_account_state(&connection->account, state_of(c));
     }
 }

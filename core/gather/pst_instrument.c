@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Putting the wrappers to use: the start, the proof that it works, and the
- * accounts' roots.
+ * Putting the wrappers to use: the start, and the proof that it works.
  *
  * Everything is proven in the running process before it is relied on: the mirror
  * of APR, that calls from libapr to itself, from libaprutil and from here reach the
@@ -9,12 +8,9 @@
  * What fails is undone and reported.
  */
 #include "pst_instrument.h"
-#include "pst_allocator.h"
 #include "pst_got.h"
 #include "pst_hooks.h"
 #include "pst_class.h"
-#include "pst_largest.h"
-#include "pst_novel.h"
 #include "pst_retained.h"
 #include "pst_kept.h"
 #include "pst_site.h"
@@ -27,12 +23,10 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-/* Pools and nodes looked at when an account is opened or sampled: enough for what
- * httpd has there, a bound for the rest. */
-#define WALK_POOLS 64
+/* Nodes looked at of one of the proof's pools. */
 #define WALK_NODES 4096
 
-/* The same at the child's start, where nobody waits yet. */
+/* Pools and nodes looked at at the child's start, where nobody waits yet. */
 #define START_POOLS 1000000
 #define START_NODES 10000000
 
@@ -53,10 +47,10 @@ static struct {
     unsigned        tries;
     apr_uint64_t    refreshed;  /* when somebody last looked */
     int             refreshing;
-    int             mirror;     /* the proof of pst_apr.h held */
-    int             started;    /* calls are redirected */
     int             nodes_in_heap; /* libapr was built to get nodes by malloc */
 } g;
+
+pst_instrument_t pst_instrumented;
 
 /* Pools without a parent that are known. */
 static apr_pool_t *also[MAX_ALSO];
@@ -425,7 +419,8 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     if (pst_apr_prove(&g.facts, reason) != APR_SUCCESS) {
         return PST_LEVEL_PUBLIC;
     }
-    g.mirror = 1;
+    pst_instrumented.mirror = 1;
+    pst_instrumented.buckets = g.facts.buckets;
     root = pst_apr_root(pool);
     if (wanted != PST_LEVEL_FULL) {
         open_books(root, 0);
@@ -444,16 +439,16 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
     open_books(root, 1);
     *reason = redirect_all(pool);
     pst_account_together();
-    g.started = *reason == NULL;
-    if (g.started) {
+    pst_instrumented.calls = *reason == NULL;
+    if (pst_instrumented.calls) {
         pst_wrap_look = look_for_new;
     }
-    return g.started ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
+    return pst_instrumented.calls ? PST_LEVEL_FULL : PST_LEVEL_HOOKS;
 }
 
 int pst_instrument_nodes_in_heap(void)
 {
-    return g.started && g.nodes_in_heap;
+    return pst_instrumented.calls && g.nodes_in_heap;
 }
 
 static int open_class(void *baton, apr_pool_t *pool)
@@ -470,7 +465,7 @@ static int open_class(void *baton, apr_pool_t *pool)
 void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shared_child_t *block,
                             apr_uint64_t profile)
 {
-    if (!g.started) {
+    if (!pst_instrumented.calls) {
         return;
     }
     pst_clock_start();
@@ -484,7 +479,7 @@ void pst_instrument_refresh(apr_uint64_t now)
 {
     apr_uint64_t last = __atomic_load_n(&g.refreshed, __ATOMIC_RELAXED);
 
-    if (now - last >= REFRESH_EVERY && g.started
+    if (now - last >= REFRESH_EVERY && pst_instrumented.calls
         && __atomic_compare_exchange_n(&g.refreshed, &last, now, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
         look_for(1);
     }
@@ -497,7 +492,7 @@ int pst_instrument_look_closely(int on)
     apr_status_t rv = APR_EAGAIN;
     const char *why;
 
-    if (!g.started || !g.facts.plain || pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+    if (!pst_instrumented.calls || !g.facts.plain || pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
         return 0;
     }
     if (pst_pages_take(&here, &why) == APR_SUCCESS) {
@@ -509,231 +504,9 @@ int pst_instrument_look_closely(int on)
     return rv == APR_SUCCESS || stores;
 }
 
-/* -- roots and hook points ------------------------------------------------ */
-
-typedef struct {
-    pst_account_t *from, *to;
-} transfer_t;
-
-/* What belongs to another account already (a stream's) keeps it, with all below. */
-static int transfer(void *baton, apr_pool_t *pool)
-{
-    const transfer_t *t = baton;
-    pst_record_t *record = pst_record_find(pool);
-
-    if (!record || record->account != t->from) {
-        return 0;
-    }
-    pst_wrap_compare(record, pool);
-    pst_account_move(t->from, t->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
-    record->account = t->to;
-    pst_novel_given_back(record, 0);
-    if (record->samples) {
-        pst_site_moved(record);
-    }
-    t->to->below += pool != t->to->root;
-    return 1;
-}
-
-/* Without redirected calls the end of a pool is heard of by a cleanup. */
-static const char root_key[] = "mod_poolstat account";
-
-static apr_status_t on_root_end(void *data)
-{
-    pst_account_t *account = data;
-
-    if (account->scope == PST_SCOPE_REQUEST && pst_largest_count(account)) {
-        pst_largest_keep(account);      /* as it was last walked */
-    }
-    pst_account_close(account, account);
-    return APR_SUCCESS;
-}
-
-/* A request after it was logged, which is when it is known to be one: cleanups registered last run first. */
-static void end_with(pst_account_t *account, apr_pool_t *pool)
-{
-    if (account->scope == PST_SCOPE_REQUEST) {
-        apr_pool_cleanup_register(pool, account, on_root_end, apr_pool_cleanup_null);
-    }
-    else {
-        apr_pool_pre_cleanup_register(pool, account, on_root_end);
-    }
-}
-
-void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_alloc_t *buckets)
-{
-    pst_record_t *record = g.started ? pst_wrap_record(pool) : NULL;
-    apr_size_t budget = WALK_POOLS;
-    transfer_t t;
-
-    if (!record) {
-        if (account->scope == PST_SCOPE_CONNECTION) {
-            apr_pool_userdata_setn(account, root_key, NULL, pool);
-        }
-        end_with(account, pool);
-        return;
-    }
-    t.from = record->account;
-    t.to = account;
-    pst_apr_walk(pool, transfer, &t, &budget);
-    if (t.from->below) {
-        t.from->below--;                /* pool itself, counted when it was made */
-    }
-    record->rooted = account;
-    account->record = record;
-    if (buckets && g.facts.buckets && account->tag) {
-        pst_wrap_buckets_take(buckets, account->tag);
-    }
-}
-
-int pst_instrument_is_root(apr_pool_t *pool)
-{
-    const pst_record_t *record = g.started ? pst_record_find(pool) : NULL;
-    void *account = NULL;
-
-    if (!record) {
-        apr_pool_userdata_get(&account, root_key, pool);
-    }
-    return record ? record->rooted != NULL : account != NULL;
-}
-
-typedef struct {
-    const pst_account_t *account;
-    apr_int64_t          slack;
-} sampling_t;
-
-static int sample_pool(void *baton, apr_pool_t *pool)
-{
-    sampling_t *sampling = baton;
-    pst_record_t *record = pst_record_find(pool);
-
-    if (!record || record->account != sampling->account) {
-        return 0;
-    }
-    pst_wrap_compare(record, pool);
-    sampling->slack += pst_wrap_publish(record, pool);
-    return 1;
-}
-
-static int list_pool(void *baton, apr_pool_t *pool)
-{
-    apr_size_t budget = WALK_NODES;
-
-    pst_apr_add_pool(baton, pool, &budget);
-    return 1;
-}
-
-/*
- * PST_LEVEL_HOOKS: a request's pools are walked; a connection is its own pool and
- * its request's.  Other pools below a connection are left out: with HTTP/2 they
- * belong to other threads.
- */
-static void sample_by_walking(pst_account_t *connection)
-{
-    pst_account_t *request = connection->current;
-    pst_apr_figures_t figures = { 0 };
-    apr_size_t budget = WALK_POOLS;
-
-    if (request) {
-        pst_apr_walk(request->root, list_pool, &figures, &budget);
-        pst_account_set(request, figures.pools, figures.reserved, figures.slack);
-    }
-    list_pool(&figures, connection->root);
-    if (connection->slot) {
-        pst_account_set(connection, figures.pools, figures.reserved, figures.slack);
-    }
-}
-
-/* The change in slack of an account's own pools. */
-static apr_int64_t sample_pools(const pst_account_t *account, int deep)
-{
-    sampling_t sampling = { account, 0 };
-    apr_size_t budget = WALK_POOLS;
-
-    if (deep && account->below) {
-        pst_apr_walk(account->root, sample_pool, &sampling, &budget);
-        return sampling.slack;
-    }
-    pst_wrap_compare(account->record, account->root);
-    return pst_wrap_publish(account->record, account->root);
-}
-
-static apr_uint64_t retained_by(const pst_account_t *connection)
-{
-    const pst_record_t *record = connection->record;
-    apr_uint64_t retained;
-
-    if (record) {
-        pst_allocator_use(record, connection->root);
-    }
-    retained = pst_apr_retained(pst_apr_pool(connection->root)->allocator, 1, WALK_NODES);
-    if (record) {
-        pst_allocator_note(record, retained);
-    }
-    return retained;
-}
-
-void pst_instrument_sample(pst_account_t *connection, int deep)
-{
-    pst_account_t *request = connection->current;
-
-    if (!g.mirror || pst_child_muted()) {
-        return;
-    }
-    if (connection->slot) {
-        pst_store(&connection->slot->retained_bytes, retained_by(connection));
-    }
-    if (!connection->record) {
-        sample_by_walking(connection);
-        return;
-    }
-    pst_account_slack(connection, sample_pools(connection, deep), request,
-                      request && request->record ? sample_pools(request, deep) : 0);
-}
-
-void pst_instrument_sample_request(pst_account_t *connection)
-{
-    pst_account_t *request = connection->current;
-
-    if (request && request->record) {
-        pst_account_slack(connection, 0, request, pst_wrap_publish(request->record, request->root));
-    }
-    else if (!connection->record && g.mirror) {
-        sample_by_walking(connection);
-    }
-}
-
-void pst_instrument_read(pst_account_t *account)
-{
-    apr_size_t budget = WALK_POOLS;
-    pst_apr_figures_t figures = { 0 };
-
-    if (!g.mirror || pst_child_muted()) {
-        return;
-    }
-    if (account->scope == PST_SCOPE_CONNECTION) {
-        pst_instrument_sample(account, 1);
-    }
-    else if (account->record) {
-        pst_account_slack(account->above, 0, account, sample_pools(account, 1));
-    }
-    else {
-        pst_apr_walk(account->root, list_pool, &figures, &budget);
-        pst_account_set(account, figures.pools, figures.reserved, figures.slack);
-    }
-}
-
-pst_level_e pst_instrument_level(const pst_account_t *account)
-{
-    if (account->record) {
-        return PST_LEVEL_FULL;
-    }
-    return g.mirror ? PST_LEVEL_HOOKS : PST_LEVEL_PUBLIC;
-}
-
 void pst_instrument_tag(apr_pool_t *pool, const char *tag)
 {
-    if (g.started) {
+    if (pst_instrumented.calls) {
         pst_wrap_pool_tag(pool, tag);
     }
     else {
@@ -743,7 +516,7 @@ void pst_instrument_tag(apr_pool_t *pool, const char *tag)
 
 apr_uint32_t pst_instrument_class(apr_pool_t *pool)
 {
-    pst_record_t *record = g.started ? pst_record_find(pool) : NULL;
+    pst_record_t *record = pst_instrumented.calls ? pst_record_find(pool) : NULL;
 
     if (!record || pst_child_muted()) {
         return 0;

@@ -12,6 +12,15 @@
 #include "pst_account.h"
 #include "pst_pages.h"
 
+/** What the start came to; others only read it. */
+typedef struct pst_instrument_t {
+    int mirror;                 /**< the proof of pst_apr.h held */
+    int calls;                  /**< calls are redirected */
+    int buckets;                /**< bucket allocators are as they are expected */
+} pst_instrument_t;
+
+extern pst_instrument_t pst_instrumented;
+
 /** Before pst_instrument_start(): a pool without a parent, which no walk finds; it lives as long as the process. One
  *  with a parent is none, the same again no other. */
 void pst_instrument_also(apr_pool_t *pool);
@@ -58,39 +67,6 @@ void pst_instrument_refresh(apr_uint64_t now);
  * @return 0 if it cannot be, or not now
  */
 int pst_instrument_look_closely(int on);
-
-/**
- * Open an account for a pool just made for a connection or request: what the
- * pool and those below it hold moves to it.  From now on it ends when the
- * pool is cleared or destroyed.  Owner thread.
- * @param account  opened with pst_account_open_*(), memory in pool
- * @param buckets  the connection's bucket allocator, or NULL: its nodes are charged to it too
- */
-void pst_instrument_root(pst_account_t *account, apr_pool_t *pool, apr_bucket_alloc_t *buckets);
-
-/** Is an account open for this very pool? Owner thread. */
-int pst_instrument_is_root(apr_pool_t *pool);
-
-/**
- * A hook point: publish what has been handed out of the pool of a connection and
- * of that of its current request since it last grew, and what the connection's allocator retains.
- * @param deep  also of the pools below them (bounded); they publish by
- *              themselves when they grow
- * Owner thread.
- */
-void pst_instrument_sample(pst_account_t *connection, int deep);
-
-/** The same for the pool of the current request alone. Owner thread. */
-void pst_instrument_sample_request(pst_account_t *connection);
-
-/**
- * Bring what is sampled of this one connection or request up to date, deep: also of a request that
- * its slot shows no more. Owner thread.
- */
-void pst_instrument_read(pst_account_t *account);
-
-/** How the figures of this connection or request are taken: pools made outside of what is instrumented are walked. */
-pst_level_e pst_instrument_level(const pst_account_t *account);
 
 /** Tag a pool as the wrapper of apr_pool_tag() does: our own calls are not redirected. Whose pool it is. */
 void pst_instrument_tag(apr_pool_t *pool, const char *tag);

@@ -7,7 +7,7 @@
  */
 #include "pst_reading.h"
 #include "pst_figure.h"
-#include "pst_instrument.h"
+#include "pst_root.h"
 
 #include <apr_cstr.h>
 #include <string.h>
@@ -39,10 +39,10 @@ void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
     pst_shared_usage_t *to = &reading->usage;
 
     if (fresh) {
-        pst_instrument_read(account);
+        pst_root_read(account);
     }
     reading->scope = account->scope;
-    reading->level = pst_instrument_level(account);
+    reading->level = pst_root_level(account);
     reading->own = account->scope == PST_SCOPE_REQUEST || account->slot;
     if (!from) {
         reading->own = 0;

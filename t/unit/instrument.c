@@ -15,6 +15,7 @@
 #include "pst_apr.h"
 #include "pst_got.h"
 #include "pst_instrument.h"
+#include "pst_root.h"
 #include "pst_late.h"
 #include "pst_retained.h"
 #include "pst_wrap.h"
@@ -236,7 +237,7 @@ static void compare_connection(pst_account_t *account, unsigned step)
     pst_apr_figures_t whole = sum_of(account, 1), own = sum_of(account, 0), request = { 0 };
     const pst_shared_slot_t *slot = account->slot;
 
-    pst_instrument_sample(account, 1);
+    pst_root_sample(account, 1);
     same(slot->usage.pools, whole.pools, "pools of a connection", step);
     same(slot->usage.reserved_bytes, whole.reserved, "reserved of a connection", step);
     same(slot->usage.peak_bytes >= whole.reserved, 1, "peak not below reserved", step);
@@ -570,7 +571,7 @@ static void open_connection(apr_pool_t *parent)
         }
     }
     pst_account_open_connection(account, pool, &info);
-    pst_instrument_root(account, pool, below(3) ? list : NULL);
+    pst_root_open(account, pool, below(3) ? list : NULL);
     add_scope(scope, account, pool, NULL);
     refresh();
 }
@@ -590,7 +591,7 @@ static void open_request(void)
     account = fresh_account(pool);
     pst_account_open_request(account, pool, connection, NOW);
     pst_account_came(account);
-    pst_instrument_root(account, pool, NULL);
+    pst_root_open(account, pool, NULL);
     pst_account_describe(connection, NOW, "GET / HTTP/1.1", NULL, NULL, "unit");
     add_scope(scope, account, pool, connection);
     refresh();
@@ -835,7 +836,7 @@ static pst_account_t *connect_at(apr_pool_t *pool, apr_bucket_alloc_t *list)
     pst_account_t *account = apr_palloc(pool, sizeof(*account));
 
     pst_account_open_connection(account, pool, &info);
-    pst_instrument_root(account, pool, list);
+    pst_root_open(account, pool, list);
     return account;
 }
 
@@ -845,7 +846,7 @@ static pst_account_t *request_at(apr_pool_t *pool, pst_account_t *connection)
 
     pst_account_open_request(account, pool, connection, NOW);
     pst_account_came(account);
-    pst_instrument_root(account, pool, NULL);
+    pst_root_open(account, pool, NULL);
     return account;
 }
 
@@ -886,7 +887,7 @@ static void scopes_one_by_one(int by_clear)
     apr_pool_create(&deeper, pool);
     account = connect_at(pool, NULL);
     slot = account->slot;
-    ok(pst_instrument_is_root(pool) && !pst_instrument_is_root(deeper),
+    ok(pst_root_is(pool) && !pst_root_is(deeper),
        "the pool has an account, the one below it none");
     ok(slot->usage.reserved_bytes == 16384 && slot->usage.pools == 2, "what it held went to the connection");
     is_number(block->process.reserved_bytes, before.reserved - 8192, "and left the process");
@@ -924,7 +925,7 @@ static void scopes_one_by_one(int by_clear)
        "and for itself, where nobody sees it");
     if (by_clear) {
         apr_pool_clear(pool);
-        ok(!pst_instrument_is_root(pool), "cleared: the account ends with it");
+        ok(!pst_root_is(pool), "cleared: the account ends with it");
         ok(slot->in_use == 0 && slot->usage.reserved_bytes == 0 && slot->usage.pools == 0, "and nothing is left on it");
         is_back(before, "the bare pool is the process's again");
         apr_pool_destroy(pool);
@@ -1157,7 +1158,7 @@ static int be_a_script(void *unused)
     apr_palloc(pool, 20000);
     request_at(pool, inherited_account);
     connect_at(pool, apr_bucket_alloc_create(pool));
-    pst_instrument_sample(inherited_account, 1);
+    pst_root_sample(inherited_account, 1);
     apr_pool_destroy(pool);
     apr_pool_clear(inherited);
     apr_pool_destroy(inherited);
@@ -1606,13 +1607,13 @@ static int at_hooks(void *unused)
     apr_pool_create(&request, pool);
     request_at(request, account);
     apr_palloc(request, 9000);
-    pst_instrument_sample(account, 1);
+    pst_root_sample(account, 1);
     if (slot->usage.reserved_bytes != 8192 + 20480 + 8192 + 12288 || slot->usage.pools != 2
-        || slot->request.reserved_bytes != 8192 + 12288 || !pst_instrument_is_root(pool)) {
+        || slot->request.reserved_bytes != 8192 + 12288 || !pst_root_is(pool)) {
         return 2;
     }
     apr_pool_destroy(request);
-    pst_instrument_sample(account, 1);
+    pst_root_sample(account, 1);
     if (slot->usage.reserved_bytes != 8192 + 20480 || block->requests_finished != 1) {
         return 3;
     }
