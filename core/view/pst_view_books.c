@@ -9,6 +9,7 @@
 #include "pst_figure.h"
 #include "pst_format.h"
 #include "pst_piece.h"
+#include "pst_view_parts.h"
 #include "pst_view_tree.h"
 #include "pst_web.h"
 #include "pst_snapshot_figures.h"
@@ -162,6 +163,7 @@ static void print_books_child(pst_emit_t *emit, const pst_page_t *page, const ps
     pst_format_age(age, pst_view_age(page->snapshot, books->books_time));
     PIECE(emit, old ? &pst_web_books_close_old : &pst_web_books_close, TEXT("age", age), TEXT("old", old ? old : ""),
           TEXT("when", when_text(page, books)));
+    pst_view_parts_row(emit, page, child, PST_ITEMS(columns) + 3);
 }
 
 void pst_view_books(pst_emit_t *emit, const pst_page_t *page)

@@ -9,6 +9,7 @@
 #include "pst_format.h"
 #include "pst_who.h"
 #include "pst_trend.h"
+#include "pst_view_parts.h"
 #include "pst_view_tree.h"
 #include "pst_piece.h"
 #include "pst_web.h"
@@ -304,6 +305,7 @@ static void print_chart(pst_emit_t *emit, const pst_page_t *page, const pst_char
         print_drawing(emit, page, chart->day, chart->day_count, "A point a minute for");
         print_process(emit, page, chart->day, chart->day_count, "A point a minute for");
     }
+    pst_view_parts(emit, page, child);
     PIECE(emit, &pst_web_card_end, TEXT("base", page->base), NUMBER("pid", child->head.owner));
 }
 

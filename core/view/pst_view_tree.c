@@ -18,6 +18,7 @@
 #include "pst_trend.h"
 #include "pst_snapshot_figures.h"
 #include "pst_place.h"
+#include "pst_view_parts.h"
 #include "pst_view_who.h"
 
 int pst_view_instrumented(const pst_snapshot_t *snapshot)
@@ -370,6 +371,7 @@ static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     }
     pst_emit_text(emit, "heap", pst_heap_word(child->head.books.heap_kind));
     pst_emit_text(emit, "heap_tells", pst_heap_tells_word(child->head.books.heap_tells));
+    pst_view_parts_tree(emit, snapshot, child);
     print_tree_usage(emit, "process", child->head.level, &child->head.process);
     print_tree_usage(emit, "unslotted", child->head.level, &child->head.unslotted);
     print_child_verdict(emit, snapshot, child);
