@@ -4,14 +4,14 @@
  */
 #include "pst_view_parts.h"
 #include "pst_format.h"
-#include "pst_parts.h"
+#include "pst_opened.h"
 #include "pst_piece.h"
 #include "pst_web.h"
 
 #include <apr_strings.h>
 
 /* ", most of it mod_perl.so: 12.3 MiB" */
-static const char *most_text(const pst_page_t *page, const pst_part_t *part)
+static const char *most_text(const pst_page_t *page, const pst_opened_t *part)
 {
     char size[PST_FORMAT_LEN];
 
@@ -22,7 +22,7 @@ static const char *most_text(const pst_page_t *page, const pst_part_t *part)
                         pst_format_size(size, part->rows[0].live_bytes));
 }
 
-static void print_part_row(pst_emit_t *emit, const pst_part_row_t *row)
+static void print_part_row(pst_emit_t *emit, const pst_opened_row_t *row)
 {
     char live[PST_FORMAT_LEN], of[PST_FORMAT_LEN], site[PST_WHO_LEN];
 
@@ -41,15 +41,15 @@ static void print_part_rest(pst_emit_t *emit, const char *what, apr_uint64_t byt
     }
 }
 
-static void print_opened_part(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, pst_part_e which)
+static void print_opened_part(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, pst_opened_e which)
 {
     char size[PST_FORMAT_LEN];
-    pst_part_t part;
+    pst_opened_t part;
 
-    if (!pst_part_take(&part, page->snapshot, child, which)) {
+    if (!pst_opened_take(&part, page->snapshot, child, which)) {
         return;
     }
-    PIECE(emit, &pst_web_parts, TEXT("part", which == PST_PART_HEAP ? "Heap in use" : "Other"),
+    PIECE(emit, &pst_web_parts, TEXT("part", which == PST_OPENED_HEAP ? "Heap in use" : "Other"),
           NUMBER("pid", child->head.owner), TEXT("bytes", pst_format_size(size, part.bytes)),
           TEXT("most", most_text(page, &part)));
     for (apr_uint32_t i = 0; i < part.count; i++) {
@@ -64,8 +64,8 @@ static void print_opened_part(pst_emit_t *emit, const pst_page_t *page, const ps
 
 void pst_view_parts(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child)
 {
-    print_opened_part(emit, page, child, PST_PART_HEAP);
-    print_opened_part(emit, page, child, PST_PART_OTHER);
+    print_opened_part(emit, page, child, PST_OPENED_HEAP);
+    print_opened_part(emit, page, child, PST_OPENED_OTHER);
 }
 
 void pst_view_parts_row(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, unsigned columns)
@@ -80,7 +80,7 @@ void pst_view_parts_row(pst_emit_t *emit, const pst_page_t *page, const pst_chil
 
 /* ---- programs ---- */
 
-static void print_part_tree(pst_emit_t *emit, const pst_part_t *part)
+static void print_part_tree(pst_emit_t *emit, const pst_opened_t *part)
 {
     pst_emit_number(emit, "bytes", part->bytes);
     pst_emit_number(emit, "live_bytes", part->live_bytes);
@@ -103,13 +103,13 @@ static void print_part_tree(pst_emit_t *emit, const pst_part_t *part)
 
 void pst_view_parts_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
-    pst_part_t part;
+    pst_opened_t part;
 
     pst_emit_object(emit, "parts");
-    for (unsigned which = 0; which < PST_PART_COUNT; which++) {
-        const char *word = pst_part_word((pst_part_e)which);
+    for (unsigned which = 0; which < PST_OPENED_COUNT; which++) {
+        const char *word = pst_opened_word((pst_opened_e)which);
 
-        if (!pst_part_take(&part, snapshot, child, (pst_part_e)which)) {
+        if (!pst_opened_take(&part, snapshot, child, (pst_opened_e)which)) {
             pst_emit_null(emit, word);
             continue;
         }

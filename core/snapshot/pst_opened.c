@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a part of the books consists of.  See pst_parts.h.
+ * What a part of the books consists of.  See pst_opened.h.
  */
-#include "pst_parts.h"
+#include "pst_opened.h"
 #include "pst_figure.h"
 
 #include <string.h>
 
-const char *pst_part_word(pst_part_e which)
+const char *pst_opened_word(pst_opened_e which)
 {
-    return which == PST_PART_HEAP ? "heap" : "other";
+    return which == PST_OPENED_HEAP ? "heap" : "other";
 }
 
 /* @return the module's row; NULL: there is no room */
-static pst_part_row_t *part_row(pst_part_row_t *rows, apr_uint32_t *count, apr_uint32_t room, const pst_who_t *who)
+static pst_opened_row_t *part_row(pst_opened_row_t *rows, apr_uint32_t *count, apr_uint32_t room, const pst_who_t *who)
 {
     for (apr_uint32_t i = 0; i < *count; i++) {
         if (strcmp(rows[i].who.of.module, who->of.module) == 0) {
@@ -27,7 +27,7 @@ static pst_part_row_t *part_row(pst_part_row_t *rows, apr_uint32_t *count, apr_u
     return &rows[(*count)++];
 }
 
-static void add_to_part(pst_part_row_t *row, const pst_who_t *who, const pst_shared_site_t *site)
+static void add_to_part(pst_opened_row_t *row, const pst_who_t *who, const pst_shared_site_t *site)
 {
     row->live_bytes = pst_plus(row->live_bytes, site->site_live_bytes);
     row->samples = pst_plus(row->samples, site->site_live_samples);
@@ -37,12 +37,12 @@ static void add_to_part(pst_part_row_t *row, const pst_who_t *who, const pst_sha
     }
 }
 
-/* The largest first; those beyond PST_PART_ROWS are the others'. */
-static void sort_part(pst_part_t *part, pst_part_row_t *rows, apr_uint32_t count)
+/* The largest first; those beyond PST_OPENED_ROWS are the others'. */
+static void sort_part(pst_opened_t *part, pst_opened_row_t *rows, apr_uint32_t count)
 {
-    for (part->count = 0; part->count < PST_PART_ROWS && part->count < count; part->count++) {
+    for (part->count = 0; part->count < PST_OPENED_ROWS && part->count < count; part->count++) {
         apr_uint32_t most = part->count;
-        pst_part_row_t row;
+        pst_opened_row_t row;
 
         for (apr_uint32_t i = most + 1; i < count; i++) {
             most = rows[i].live_bytes > rows[most].live_bytes ? i : most;
@@ -56,20 +56,20 @@ static void sort_part(pst_part_t *part, pst_part_row_t *rows, apr_uint32_t count
 
 #define MODULES 32u     /* that are told apart while sums are made: sites come with most live bytes first */
 
-int pst_part_take(pst_part_t *part, const pst_snapshot_t *snapshot, const pst_child_row_t *child, pst_part_e which)
+int pst_opened_take(pst_opened_t *part, const pst_snapshot_t *snapshot, const pst_child_row_t *child, pst_opened_e which)
 {
-    apr_uint32_t scope = which == PST_PART_HEAP ? PST_SCOPE_HEAP : PST_SCOPE_MAPPED, count = 0;
+    apr_uint32_t scope = which == PST_OPENED_HEAP ? PST_SCOPE_HEAP : PST_SCOPE_MAPPED, count = 0;
     const pst_shared_books_t *books = &child->head.books;
-    pst_part_row_t rows[MODULES];
+    pst_opened_row_t rows[MODULES];
 
     memset(part, 0, sizeof(*part));
-    if (!child->head.heap_profile_rate || !(which == PST_PART_HEAP ? books->heap_time : books->maps_time)) {
+    if (!child->head.heap_profile_rate || !(which == PST_OPENED_HEAP ? books->heap_time : books->maps_time)) {
         return 0;
     }
-    part->bytes = which == PST_PART_HEAP ? books->heap_in_use_bytes : books->other_bytes;
+    part->bytes = which == PST_OPENED_HEAP ? books->heap_in_use_bytes : books->other_bytes;
     for (apr_uint32_t i = 0; i < child->site_count; i++) {
         const pst_site_row_t *site = &child->sites[i];
-        pst_part_row_t *row;
+        pst_opened_row_t *row;
         pst_who_t who;
 
         if (site->row.scope != scope || !site->row.site_live_bytes) {
