@@ -265,6 +265,48 @@ static void burst_then_idle(void)
     ok(1, "idle for long, then 7,500 requests and 48 KiB: steady");
 }
 
+/* Two children of one server at one moment: a cache that fills within the first minute, then repositories that are opened ever more
+ * rarely, until both are idle. Points of a minute, the second 41 seconds after the first. */
+static void sibling(pst_trend_t *verdict, unsigned minutes, double end, double opened, double each, double back_at)
+{
+    static pst_trend_point_t points[64], spare[64];
+    static double work[64];
+
+    for (unsigned i = 0; i <= minutes; i++) {
+        double t = i ? 60.0 * i - 19 : 0, busy = fmin(t, end);
+
+        points[i].time = t;
+        points[i].requests = floor(busy * (40 + busy / 17)) + (i > 16 ? 2 * (i - 16) : 0) + (t < back_at ? 0 : (t - back_at) * 15);
+        points[i].size = 548864 + nodes(i ? 16900000 + opened * (1 - exp(-busy / 420)) : 0) + (t < back_at ? 0 : nodes(each * 5));
+    }
+    pst_trend_judge(verdict, points, minutes + 1, work, spare);
+}
+
+static void siblings(void)
+{
+    pst_trend_t one, other;
+
+    sibling(&one, 12, 790, 7600000, 0, 1e9);
+    sibling(&other, 12, 800, 6500000, 0, 1e9);
+    ok(one.state == PST_TREND_GROWING && other.state == PST_TREND_GROWING, "siblings, while they are busy: both grow");
+    ok(fabs(one.per_minute - other.per_minute) < 0.25 * one.per_minute, "by about as much");
+    sibling(&one, 22, 790, 7600000, 0, 1e9);
+    sibling(&other, 22, 800, 6500000, 0, 1e9);
+    ok(one.state == PST_TREND_ENDED && other.state == PST_TREND_ENDED, "nine minutes after it ended: both grew");
+    ok(one.until > 700 && one.until <= 821 && other.until > 700 && other.until <= 821, "until then, to the point");
+    ok(one.gained <= 7600000 && other.gained <= 6500000, "by no more than they did");
+    for (unsigned minute = 30; minute <= 60; minute++) {
+        sibling(&one, minute, 790, 7600000, 9800, 2500);
+        sibling(&other, minute, 800, 6500000, 9800, 2500);
+        if (one.state != PST_TREND_STEADY || other.state != PST_TREND_STEADY) {
+            printf("# minute %u: %s, %s\n", minute, pst_trend_word(one.state), pst_trend_word(other.state));
+            none(1, BURST, "siblings, idle for long, then five new repositories: steady");
+            return;
+        }
+    }
+    ok(1, "siblings, idle for long, then five new repositories: steady");
+}
+
 int main(void)
 {
     for (unsigned k = 0; k < KINDS; k++) {
@@ -289,5 +331,6 @@ int main(void)
         few(seen[k].wrong_rate, seen[k].judged, 1, kind, "by another rate");
     }
     burst_then_idle();
+    siblings();
     return done();
 }
