@@ -52,6 +52,12 @@ static void note_fastest(pst_doctor_t *doctor)
     }
 }
 
+/* Whoever looks is none of them: or it would depend on who asks whether there are enough. */
+static apr_uint32_t served_by(const pst_child_row_t *child)
+{
+    return child->rows - child->own_rows;
+}
+
 static float fastest_connection(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
 {
     const of_child_t *of = of_child(doctor, child->head.owner, 0);
@@ -66,7 +72,7 @@ static int sum_may_be_told(const pst_doctor_t *doctor, const pst_child_row_t *ch
     const pst_shared_verdict_t *sum = &child->head.sum_verdicts[scope];
 
     return pst_doctor_grown(doctor, sum, 0, PST_DOCTOR_RECORD_SECONDS)
-           && (child->rows < PST_DOCTOR_ALIKE || fastest_connection(doctor, child, scope) * 2 <= sum->per_minute);
+           && (served_by(child) < PST_DOCTOR_ALIKE || fastest_connection(doctor, child, scope) * 2 <= sum->per_minute);
 }
 
 static void add_to_group(group_t *group, const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
@@ -77,7 +83,7 @@ static void add_to_group(group_t *group, const pst_doctor_t *doctor, const pst_c
     group->module = group->module ? group->module : PST_FRAME_MODULE(sum->site);
     group->per_minute += (double)sum->per_minute;
     group->gained += (double)sum->gained;
-    group->alike += child->rows;
+    group->alike += served_by(child);
     group->children++;
     group->fastest = fastest > group->fastest ? fastest : group->fastest;
     if (!group->worst || sum->gained > group->worst->head.sum_verdicts[scope].gained) {

@@ -216,6 +216,7 @@ static void take_connection(take_t *take, pst_child_row_t *child, const pst_shar
     child->connections_reserved_bytes = pst_plus(child->connections_reserved_bytes,
                                              pst_minus(slot->usage.reserved_bytes, slot->request.reserved_bytes));
     if (slot->has_request == PST_REQUEST_OWN) {
+        child->own_rows++;
         child->own_reserved_bytes = pst_plus(child->own_reserved_bytes, slot->request.reserved_bytes);
     }
     row->used_bytes = pst_minus(slot->usage.reserved_bytes, slot->usage.slack_bytes);

@@ -117,6 +117,7 @@ typedef struct pst_child_row_t {
     apr_uint64_t not_resident_bytes;    /**< what is explained - RSS - swap; 0 if that is more, or not known yet */
     apr_uint32_t rows;                  /**< connections with a slot, before any filter; also those for which
                                              the snapshot had no room, since they were opened meanwhile */
+    apr_uint32_t own_rows;              /**< of these, those that ask for a face of this module now */
     apr_uint32_t first;                 /**< index of its first row in pst_snapshot_t.rows */
     apr_uint32_t shown;                 /**< rows that passed the filter, from first on */
     apr_uint32_t block;                 /**< which block of the board */

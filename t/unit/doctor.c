@@ -925,6 +925,9 @@ static void in_sum(void)
     finding = found("growing-connections");
     ok(finding && finding->pid == 100 && strstr(finding->what, "The connections of child 100 grow by 488 KiB a minute together"), "eight in sum");
     ok(finding && figure(finding, "connections") == 8 && strstr(finding->advice, "not known yet"), "how many they are; not yet by whom");
+    slot->has_request = PST_REQUEST_OWN;
+    ok(none(), "who looks is none of them");
+    slot->has_request = PST_REQUEST_NONE;
     sum->site = PST_FRAME(1, 0x1234);
     sum->share = 960;
     finding = found("growing-connections");
