@@ -126,7 +126,7 @@ MODULE    = $(B)/mod_poolstat.so
 COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 EXAMPLE   = $(B)/mod_example_poolstat.so
-SUSPECTS  = $(B)/mod_poolguilty.so $(B)/mod_poolinnocent.so
+SUSPECTS  = $(B)/mod_poolguilty.so $(B)/mod_poolinnocent.so $(B)/mod_poolhands.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 
@@ -151,7 +151,7 @@ $(PROBE): $(B)/obj/c-modules/poolprobe/mod_poolprobe.o
 	$(Q)$(CC) -shared $(SO_FLAGS) -o $@ $^ $(LIBS)
 
 # one that keeps memory, and one that gives all back: who is named?
-$(SUSPECTS): $(B)/mod_%.so: c-modules/%
+$(SUSPECTS): $(B)/mod_%.so: c-modules/% $(wildcard c-modules/*/mod_*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(WARN) -fPIC -fvisibility=hidden $(HTTPD_FLAGS) $(APR_FLAGS) -shared $(SO_FLAGS) -o $@ $</mod_$*.c
 

@@ -4,6 +4,7 @@
  * them: all others pay nothing for it.
  */
 #include "mod_poolstat_private.h"
+#include "mod_poolstat_brigades.h"
 #include "pst_served.h"
 
 #include <http_connection.h>
@@ -55,6 +56,7 @@ void pst_serves_register(apr_pool_t *pool)
     ap_hook_process_connection(serves_again, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_suspend_connection(serves_nobody, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_resume_connection(serves_resumed, NULL, NULL, APR_HOOK_FIRST);
+    pst_brigades_register();
 }
 
 int pst_serves_registered(void)

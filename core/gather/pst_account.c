@@ -321,6 +321,7 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
     account->root = pool;
     account->id = __atomic_add_fetch(&g.serial, 1, __ATOMIC_RELAXED);
     account->master = info->master;
+    account->outgoing = info->kind == PST_KIND_BACKEND;
     if (account->id == 1) {
         pst_store(&g.at_rest, pst_child_reserved());
     }

@@ -43,6 +43,7 @@ typedef struct pst_account_t {
     apr_byte_t            crossed;      /**< it is, or was, above its limit: pst_crossing.h */
     apr_byte_t            came;         /**< request: one was read; until then its pool only waits for one */
     apr_byte_t            sized;        /**< request: it is in the histograms of sizes */
+    apr_byte_t            outgoing;     /**< connection: to a backend */
     apr_byte_t            ours;         /**< request: for a face of this module: pst_account_ours() */
     pst_shared_usage_t    own;      /**< request: its figures where no slot shows them: usage points here then */
 } pst_account_t;

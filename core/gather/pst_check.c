@@ -4,13 +4,14 @@
  */
 #include "pst_check.h"
 #include "pst_misuse.h"
+#include "pst_use.h"
 
 #include <string.h>
 
 pst_checks_t pst_check_now;
 
 /* The checks there are. */
-static pst_check_switch_fn *const checks[] = { NULL };
+static pst_check_switch_fn *const checks[] = { pst_use_switch, NULL };
 
 static struct {
     pst_shared_child_t *block;

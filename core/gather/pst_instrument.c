@@ -356,6 +356,9 @@ void pst_instrument_ready(void)
     pst_pages_drop(&pages);
 }
 
+/* What is laid over the calls, 1 << PST_HOOKS_CLOSE and 1 << PST_HOOKS_CHECK; changed by who holds g.refreshing. */
+static unsigned over;
+
 /* New objects alone are walked over. All is right when a later walk finds nothing to do: before, the loader may have
  * been at one. */
 static void patch_new(const pst_got_loads_t *now)
@@ -368,7 +371,8 @@ static void patch_new(const pst_got_loads_t *now)
     if (pst_pages_take(&here, &why) != APR_SUCCESS) {
         return;                 /* the next time */
     }
-    rv = pst_hooks_patch(PST_HOOKS_CALLS, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip },
+    pst_hooks_choose(over);
+    rv = pst_hooks_patch(PST_HOOKS_NOW, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip },
                          &stores);
     if ((rv == APR_SUCCESS && !stores) || ++g.tries > TRIES_MOST) {
         g.right = *now;
@@ -485,23 +489,45 @@ void pst_instrument_refresh(apr_uint64_t now)
     }
 }
 
-int pst_instrument_look_closely(int on)
+/* Lay a table over the calls, or take it off. @return 0 if it cannot be, or not now */
+static int lay_over(pst_hooks_e table, int on)
 {
     pst_pages_t here;
     apr_size_t stores = 0;
     apr_status_t rv = APR_EAGAIN;
     const char *why;
 
-    if (!pst_instrumented.calls || !g.facts.plain || pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+    if (!pst_instrumented.calls || !g.facts.plain || pst_child_muted()
+        || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
         return 0;
     }
     if (pst_pages_take(&here, &why) == APR_SUCCESS) {
-        rv = pst_hooks_patch(on ? PST_HOOKS_CLOSE : PST_HOOKS_CALLS,
-                             (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE }, &stores);
+        over = on ? over | 1u << table : over & ~(1u << table);
+        pst_hooks_choose(over);
+        rv = pst_hooks_patch(PST_HOOKS_NOW, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE }, &stores);
         pst_pages_drop(&here);
     }
     __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
     return rv == APR_SUCCESS || stores;
+}
+
+int pst_instrument_look_closely(int on)
+{
+    return lay_over(PST_HOOKS_CLOSE, on);
+}
+
+int pst_instrument_check(int on)
+{
+    int done;
+
+    if (on && pst_instrumented.calls && g.facts.plain) {
+        pst_wrap_check_on(1);
+    }
+    done = lay_over(PST_HOOKS_CHECK, on);
+    if (done != on) {
+        pst_wrap_check_on(0);
+    }
+    return done;
 }
 
 void pst_instrument_tag(apr_pool_t *pool, const char *tag)

@@ -68,6 +68,12 @@ void pst_instrument_refresh(apr_uint64_t now);
  */
 int pst_instrument_look_closely(int on);
 
+/**
+ * Have the use of pools, allocators and buckets checked, or no more: calls lead to pst_wrap_check.c meanwhile. As
+ * pst_instrument_look_closely().
+ */
+int pst_instrument_check(int on);
+
 /** Tag a pool as the wrapper of apr_pool_tag() does: our own calls are not redirected. Whose pool it is. */
 void pst_instrument_tag(apr_pool_t *pool, const char *tag);
 

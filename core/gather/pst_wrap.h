@@ -61,6 +61,19 @@ static APR_INLINE void pst_wrap_compare(pst_record_t *record, apr_pool_t *pool)
 /** Bring a record's published slack up to date. @return the change, to be charged */
 apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool);
 
+/** apr_pool_create_ex(), called by a wrapper of it. @param creator  where that one returns to */
+apr_status_t pst_wrap_pool_create_by(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
+                                     apr_allocator_t *allocator, const void *creator);
+
+/** While pools are checked: what destroys the pools below one that ends, and who is told of pools that cleanups left
+ *  below it. @param destroy NULL: as ever */
+void pst_wrap_pools_check(void (*destroy)(apr_pool_t *pool), void (*left)(apr_pool_t *pool));
+
+/* pst_wrap_check.c */
+
+/** Reached from now on, or no more: what the real functions of pools stand for. Before calls are redirected, or after. */
+void pst_wrap_check_on(int on);
+
 /* pst_wrap_nodes.c: nodes that go to no pool, and the operating system. */
 
 /** Before use: a number nobody outside knows, for the marks in nodes. */

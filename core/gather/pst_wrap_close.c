@@ -11,11 +11,13 @@
  */
 #include "pst_wrap.h"
 #include "pst_site.h"
+#include "pst_watchpoint.h"
 
 #include <string.h>
 
 static APR_INLINE void take_exact(apr_pool_t *pool, apr_size_t size)
 {
+    pst_watchpoint_at(pool, PST_WATCH_POOL);        /* these calls do not come by pst_wrap_check.c */
     if (__builtin_expect((pst_site_close -= (apr_int64_t)APR_ALIGN_DEFAULT(size)) < 0, 0)) {
         pst_site_took(pst_record_find(pool), APR_ALIGN_DEFAULT(size));
     }

@@ -345,8 +345,8 @@ static __attribute__((always_inline)) inline void born(apr_pool_t *pool, const p
     pst_novel_grown(record, record->reserved);
 }
 
-apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
-                                     apr_allocator_t *allocator)
+static APR_INLINE apr_status_t create(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
+                                      apr_allocator_t *allocator, const void *creator)
 {
     const pst_record_t *above = parent ? pst_record_find(parent) : NULL;
     apr_status_t rv;
@@ -356,9 +356,21 @@ apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_
     }
     rv = pst_real.pool_create_ex(pool, parent, abort_fn, allocator);
     if (PST_LIKELY(rv == APR_SUCCESS)) {
-        born(*pool, above, __builtin_return_address(0));
+        born(*pool, above, creator);
     }
     return rv;
+}
+
+apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
+                                     apr_allocator_t *allocator)
+{
+    return create(pool, parent, abort_fn, allocator, __builtin_return_address(0));
+}
+
+apr_status_t pst_wrap_pool_create_by(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
+                                     apr_allocator_t *allocator, const void *creator)
+{
+    return create(pool, parent, abort_fn, allocator, creator);
 }
 
 apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_t abort_fn,
@@ -381,6 +393,15 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
  * apr_pool_destroy() calls itself for these, directly and not through a table that
  * could be redirected (Debian's libapr 1.7.2); the real function then finds none.
  */
+static void (*destroy_below)(apr_pool_t *pool) = pst_wrap_pool_destroy;
+static void (*left_below)(apr_pool_t *pool) = NULL;
+
+void pst_wrap_pools_check(void (*destroy)(apr_pool_t *pool), void (*left)(apr_pool_t *pool))
+{
+    __atomic_store_n(&left_below, left, __ATOMIC_RELEASE);
+    __atomic_store_n(&destroy_below, destroy ? destroy : pst_wrap_pool_destroy, __ATOMIC_RELEASE);
+}
+
 static APR_INLINE void empty(apr_pool_t *pool)
 {
     pst_apr_pool_t *p = pst_apr_pool(pool);
@@ -389,8 +410,17 @@ static APR_INLINE void empty(apr_pool_t *pool)
         pst_apr_run_cleanups(&p->pre_cleanups);
     }
     while (p->child) {
-        pst_wrap_pool_destroy(p->child);
+        destroy_below(p->child);
     }
+}
+
+/* Cleanups of the pool have made pools below it, which libapr's own apr_pool_destroy() would leave there. */
+static __attribute__((noinline)) void empty_again(apr_pool_t *pool)
+{
+    if (pst_apr_pool(pool)->child && left_below) {
+        left_below(pool);
+    }
+    empty(pool);
 }
 
 /* The pool is back to its own first node. */
@@ -502,7 +532,9 @@ static APR_INLINE void finish_pool(apr_pool_t *pool)
     empty(pool);
     if (p->cleanups) {
         pst_apr_run_cleanups(&p->cleanups);
-        empty(pool);
+        if (PST_UNLIKELY(p->pre_cleanups || p->child)) {
+            empty_again(pool);
+        }
     }
 }
 

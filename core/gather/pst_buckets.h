@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What must hold of buckets, and is checked while somebody wants to know.
+ *
+ *   - a block of a bucket allocator is given back once
+ *   - a bucket's memory comes from the bucket allocator of its brigade, and of its connection
+ *   - what a bucket refers to lives as long as the bucket: data or a file of a request's pool do not outlive that
+ *
+ * Gather side only: child processes.
+ */
+#ifndef PST_BUCKETS_H
+#define PST_BUCKETS_H
+
+#include <apr_buckets.h>
+#include "pst_apr.h"
+
+/** Watchdog, or before other threads exist: is the lifetime of what buckets refer to looked after? */
+void pst_buckets_switch(int on);
+
+static APR_INLINE pst_apr_bucket_head_t *pst_buckets_head(void *block)
+{
+    return (pst_apr_bucket_head_t *)(void *)((char *)block - PST_APR_BUCKET_HEAD);
+}
+
+/** The bucket allocator that a block came from. */
+static APR_INLINE apr_bucket_alloc_t *pst_buckets_of(void *block)
+{
+    return pst_buckets_head(block)->alloc;
+}
+
+/* A small block that was given back has the lowest bit of its node's address set; nobody uses that of a small block. */
+#define PST_BUCKETS_FREE ((apr_uintptr_t)1)
+
+/** A block was handed out. */
+static APR_INLINE void pst_buckets_taken(void *block)
+{
+    pst_apr_bucket_head_t *head = pst_buckets_head(block);
+
+    head->memnode = (apr_memnode_t *)((apr_uintptr_t)head->memnode & ~PST_BUCKETS_FREE);
+}
+
+/** A block is about to be given back. @param caller by whom: a return address */
+void pst_buckets_freed(void *block, const void *caller);
+
+/** A pool was cleared, or will be gone: its cleanups have run. */
+void pst_buckets_pool_ends(apr_pool_t *pool);
+
+/** Where a brigade was seen. */
+typedef struct pst_buckets_pass_t {
+    const char         *by;         /**< the filter that passes it, or NULL */
+    apr_bucket_alloc_t *allocator;  /**< the connection's; NULL: another's may come, as on connections to backends */
+    apr_pool_t         *request;    /**< what buckets refer to in it, or below it, is looked after; NULL: of none */
+} pst_buckets_pass_t;
+
+/** A brigade is passed on. The connection's thread. */
+void pst_buckets_passed(apr_bucket_brigade *bb, const pst_buckets_pass_t *pass);
+
+#endif /* PST_BUCKETS_H */

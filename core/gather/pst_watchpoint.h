@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Watchpoints: do two threads use one pool, allocator or bucket allocator at once?
+ *
+ * Each belongs to one thread at a time.  One operation in N sets a watchpoint on what it is about to use and waits some
+ * microseconds before it goes on; who comes to the same object meanwhile collides with it, and both are told.  What is
+ * told has happened: there is nothing to guess.  And a pool of a request or stream that is used by a thread that serves
+ * another connection is told as being in the wrong hands, without a collision.
+ *
+ * Gather side only: child processes.  Its wrappers (pst_wrap_check.c) are reached while it is on.
+ */
+#ifndef PST_WATCHPOINT_H
+#define PST_WATCHPOINT_H
+
+#include "pst_account.h"
+#include "pst_apr.h"
+
+/** Watchdog, or before other threads exist. @param one_in operations a watchpoint; 1: each; 0: none any more */
+void pst_watchpoint_switch(apr_uint32_t one_in);
+
+/** Names that are told nothing about: tags of pools, as apr_pool_tag() gives them, and files of modules ("mod_x.so")
+ *  that use them under a lock of their own. @param names ends with NULL, kept; NULL: none */
+void pst_watchpoint_except(const char *const *names);
+
+/** What an object is. */
+typedef enum {
+    PST_WATCH_POOL = 0,
+    PST_WATCH_ALLOCATOR,
+    PST_WATCH_BUCKETS,
+    PST_WATCH_KINDS
+} pst_watch_e;
+
+/* 1: the next operation shall set a watchpoint; 2 for each that is set. Relaxed atomic. */
+extern apr_uint32_t pst_watchpoint_armed;
+
+/** The slow half of the next two. */
+void pst_watchpoint_come(void *object, pst_watch_e what, int may_set);
+
+/** This thread is about to use an object. */
+static APR_INLINE void pst_watchpoint_at(void *object, pst_watch_e what)
+{
+    if (__builtin_expect(__atomic_load_n(&pst_watchpoint_armed, __ATOMIC_RELAXED), 0)) {
+        pst_watchpoint_come(object, what, 1);
+    }
+}
+
+/** This thread is about to end an object: who else has a right to it until its cleanups have run, is for these to
+ *  know. */
+static APR_INLINE void pst_watchpoint_end(apr_pool_t *pool)
+{
+    if (__builtin_expect(__atomic_load_n(&pst_watchpoint_armed, __ATOMIC_RELAXED), 0)
+        && !pst_apr_pool(pool)->pre_cleanups) {
+        pst_watchpoint_come(pool, PST_WATCH_POOL, 0);
+    }
+}
+
+/** An allocator that has no lock. */
+static APR_INLINE void pst_watchpoint_at_allocator(apr_allocator_t *allocator)
+{
+    if (__builtin_expect(__atomic_load_n(&pst_watchpoint_armed, __ATOMIC_RELAXED), 0)
+        && !pst_apr_has_mutex(allocator)) {
+        pst_watchpoint_come(allocator, PST_WATCH_ALLOCATOR, 1);
+    }
+}
+
+/** Now and then, in what happens about once in ten operations: is it time for a watchpoint? */
+void pst_watchpoint_tick(void);
+
+/** Whom a thread serves. */
+typedef struct pst_serving_t {
+    apr_uint64_t connection, master;    /**< ids of accounts; 0: nobody, none */
+    int          opens;                 /**< it is about to open one */
+} pst_serving_t;
+
+/** This thread serves a connection from now on. @param account NULL: none yet, pst_watchpoint_opened() will tell
+ *  @return whom it served before */
+pst_serving_t pst_watchpoint_serves(const pst_account_t *account);
+
+/** A connection was opened by this thread: that it serves, if it said that it will. */
+void pst_watchpoint_opened(const pst_account_t *account);
+
+/** It serves again whom it served before. */
+void pst_watchpoint_served(pst_serving_t before);
+
+#endif /* PST_WATCHPOINT_H */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * While PoolStatCheck is on: whom a thread serves from when to when, and filters that look at what is passed.
+ */
+#ifndef MOD_POOLSTAT_BRIGADES_H
+#define MOD_POOLSTAT_BRIGADES_H
+
+#include <httpd.h>
+
+/** While the configuration is read: hooks by which connections and requests get filters, while buckets are checked. */
+void pst_brigades_register(void);
+
+/** Each time this module is loaded: the filters' names. */
+void pst_brigades_filters(void);
+
+/** Child, after pst_instrument_start(), before other threads exist: what else is redirected while checks are on. */
+void pst_brigades_child_init(void);
+
+#endif /* MOD_POOLSTAT_BRIGADES_H */

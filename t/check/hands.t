@@ -1,0 +1,77 @@
+# Pools, allocators and buckets in the wrong hands: each misuse of a module is told with the function that did it, and of
+# those that stand beside it, done right, none is. POOLSTAT_TIMES=20: each so often, with a child of its own.
+use strict;
+use warnings;
+use PST;
+use PST::Server;
+use Test::More;
+
+my $top   = stage()->{top};
+my $times = $ENV{POOLSTAT_TIMES} || 1;
+my $is_threaded = mpm() ne 'prefork';
+
+# query, the kind that is to be told, what is told, by which function; and the second stack's; both: two requests at once
+my @cases = (
+    [ 'below',   'late-subpool',       qr/^pool$/,      qr/ poolhands_below\b/ ],
+    [ 'dead',    'late-register',      qr/^pool$/,      qr/ poolhands_dead\b/, qr/ poolhands_end\b/ ],
+    [ 'twice',   'bucket-freed-twice', qr/^bucket$/,    qr/ poolhands_twice\b/, qr/ poolhands_twice\b/ ],
+    [ 'foreign', 'foreign-bucket',     qr/^IMMORTAL /,  qr/ poolhands_foreign\b/ ],
+    [ 'pool',    'two-threads',        qr/^pool$/,      qr/ poolhands_use\b/,  qr/ poolhands_use\b/,  'both' ],
+    [ 'list',    'two-threads',        qr/^bucket allocator$/, qr/ poolhands_take\b/, qr/ poolhands_take\b/, 'both' ],
+    [ 'wait',    'wrong-hands',        qr/^pool$/,      qr/ poolhands_stray\b/, undef, 'use' ],
+);
+
+sub stack { my ($m, $i) = @_; return join ' | ', map { $_->{place} } @{ $m->{stacks}[$i]{frames} // [] } }
+
+sub ask {
+    my ($s, @queries) = @_;
+    my @conns = map { PST::Conn->new($s->port) } @queries;
+    $conns[$_]->get("/hands?$queries[$_]") for 0 .. $#conns;
+    return grep { ($_->response(timeout => 30)->{status} // 0) != 200 } @conns;
+}
+
+# All that is told so far, once nothing more can come: what is found is on the board before the answer is.
+sub misuses { my ($s) = @_; return @{ $s->json->{misuses} // [] } }
+
+my $limits = $is_threaded
+  ? "StartServers 1\nServerLimit 1\nThreadsPerChild 10\nThreadLimit 10\nMinSpareThreads 1\nMaxSpareThreads 10\nMaxRequestWorkers 10\n"
+  : "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nServerLimit 4\nMaxRequestWorkers 4\n";
+my $conf = "LoadModule poolhands_module $top/mod_poolhands.so\n<Location /hands>\nSetHandler poolhands\n</Location>\n";
+
+for my $time (1 .. $times) {
+    my $s = PST::Server->new("hands-$time", limits => $limits, conf => $conf . "PoolStatCheck threads 1/1 buckets\n");
+    ok($s->start, 'a server that checks') or BAIL_OUT($s->start_text . $s->log_text);
+    is(scalar ask($s, 'right'), 0, 'what is right');
+    is(join(' ', map { "$_->{kind} " . stack($_, 0) } misuses($s)), '', 'is not told');
+    if ($is_threaded) {
+        is(scalar ask($s, 'lock&200', 'lock&200'), 0, 'a pool that has a lock');
+        is(scalar ask($s, 'lock&200', 'lock&200'), 0, 'again');
+    }
+    for my $case (@cases) {
+        my ($query, $kind, $what, $by, $other, $with) = @$case;
+        next if $with && !$is_threaded;
+        my ($found, @mine);
+        ok(wait_for(sub {
+            ask($s, $with ? $with eq 'both' ? ("$query&100") x 2 : ($query, $with) : $query);
+            @mine = grep { $_->{kind} eq $kind && $_->{what} =~ $what } misuses($s);
+            ($found) = @mine;
+            return $found;
+        }, 30), "$query: $kind is told") or next;
+        like(stack($found, 0), $by, 'by whom') or diag(explain($found));
+        like(stack($found, 1), $other, 'and who else') if $other;
+        is(scalar(grep { stack($_, 0) !~ $by } @mine), 0, 'nobody else is');
+        like($found->{by}{line}, qr{^GET /hands\?}, 'the request');
+    }
+    my %known = map { $_->[1] => 1 } @cases;
+    is(join(' ', grep { !$known{$_} } map { $_->{kind} } misuses($s)), '', 'and nothing else is told');
+    is($s->stop, 0, 'stops');
+    unlike($s->log_text, qr/exit signal/, 'no crash');
+}
+
+# Off: switched while it runs, or never on
+my $s = PST::Server->new('hands-off', limits => $limits, conf => $conf);
+ok($s->start, 'a server that does not check') or BAIL_OUT($s->start_text . $s->log_text);
+is(scalar ask($s, $_), 0, $_) for qw(below dead twice foreign);
+is(scalar misuses($s), 0, 'tells nothing');
+is($s->stop, 0, 'stops');
+done_testing;
