@@ -109,5 +109,25 @@ SKIP: {
             serves_well($s, $name, $kind =~ /open|mmap/);
         }
     }
+
+    # In the parent. Without a board pool-status says so, and a graceful restart makes one if it can.
+    my @parent = ([ 'open', 'one', 1, 200, 200 ], [ 'open', 'one', 2, 503, 200 ], [ 'open', 'all', 1, 503, 503 ], [ 'open', 'all', 5, 200, 200 ],
+        [ 'mmap', 'one', 1, 503, 200 ], [ 'malloc', 'all', 1, 200, 200 ]);
+    for my $case (@parent) {
+        my ($kind, $how, $n, @status) = @$case;
+        my $name = "in the parent: $kind, $how, $n";
+        my $s = PST::Server->new('parent',
+            env => { LD_PRELOAD => $shim, PST_FAIL => $kind, PST_FAIL_HOW => $how, PST_FAIL_PARENT => $n });
+        ok($s->start, "$name: starts") or diag($s->start_text, $s->log_text), next;
+        is($s->fetch('/pool-status?auto')->{status}, $status[0], "$name: $status[0]");
+        is($s->log_text =~ /PST0002/ ? 503 : 200, $status[0], "$name: as the log tells");
+        ok($s->graceful, "$name: a graceful restart");
+        my $got;
+        wait_for(sub { ($got = $s->fetch('/pool-status?auto')->{status}) == $status[1] }, 10);
+        is($got, $status[1], "$name: $status[1] after it");
+        is($s->fetch('/small.txt')->{status}, 200, "$name: it serves");
+        is($s->stop, 0, "$name: stops");
+        unlike($s->log_text, qr/exit signal|Assertion/, "$name: no crash");
+    }
 }
 done_testing;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * For LD_PRELOAD, built by the tests that use it: calls of mod_poolstat to the system fail in
- * children of httpd, and calls of nobody else.
+ * children of httpd, or in the parent, and calls of nobody else.
  *
  *   PST_FAIL=open|mmap|malloc|mprotect   the kind (malloc: calloc and realloc too)
  *   PST_FAIL_HOW=one|all                 child n: its n-th call fails, or all from the n-th on
+ *   PST_FAIL_PARENT=n                    in the parent and not in children, the n-th call
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,7 +19,7 @@
 
 static int *children;           /* shared: how many there have been */
 static const char *kind;
-static int all;
+static int all, in_parent;       /* 0, or which of its calls */
 static pid_t parent, own;
 static int number, calls;
 
@@ -27,6 +28,7 @@ static __attribute__((constructor)) void start(void)
 {
     kind = getenv("PST_FAIL");
     all = getenv("PST_FAIL_HOW") && !strcmp(getenv("PST_FAIL_HOW"), "all");
+    in_parent = getenv("PST_FAIL_PARENT") ? atoi(getenv("PST_FAIL_PARENT")) : 0;
     children = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     parent = getpid();
 }
@@ -42,12 +44,13 @@ static int fails(const char *what, const void *caller)
 {
     int now;
 
-    if (!kind || strcmp(kind, what) || children == MAP_FAILED || getpid() == parent || !is_ours(caller)) {
+    if (!kind || strcmp(kind, what) || children == MAP_FAILED || (getpid() == parent) != (in_parent != 0)
+        || !is_ours(caller)) {
         return 0;
     }
     if (own != getpid()) {
         own = getpid();
-        number = __atomic_add_fetch(children, 1, __ATOMIC_RELAXED);
+        number = in_parent ? in_parent : __atomic_add_fetch(children, 1, __ATOMIC_RELAXED);
         calls = 0;
     }
     now = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
