@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 typedef enum {
-    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, MISUSE, HISTORY, FINE, COARSE, ANYWHERE, PLACES
+    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, LOSS, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, MISUSE, HISTORY, FINE, COARSE, ANYWHERE, PLACES
 } fuzz_place_e;
 
 typedef enum {
@@ -63,6 +63,39 @@ static void end(const char *what, const char *name)
     exit(1);
 }
 
+/* What small servers do not come to in a minute: misuses, and children that ended while they were large. */
+static void plant(const struct live_t *live)
+{
+    const pst_board_t *b = &live->geometry;
+    pst_shared_child_t *child = (void *)(live->bytes + b->header_size);
+    pst_shared_misuse_t *misuses = (void *)((char *)child + b->misuse_at);
+    pst_shared_loss_t *losses = (void *)(live->bytes + b->loss_at);
+
+    child->misuse_rows = PST_MISUSE_ROWS / 2;
+    for (unsigned i = 0; i < PST_MISUSE_ROWS / 2; i++) {
+        pst_shared_misuse_t *m = &misuses[i];
+
+        *m = (pst_shared_misuse_t){ .in_use = 1, .kind = (uint16_t)(i % PST_MISUSE_COUNT), .times = i + 1, .last = live->time,
+                                    .first = live->time - 5000000, .offset = 8 * i, .size = 8192, .age = 1000 * i,
+                                    .of_class = i, .what = "pool", .tag = "request", .by = { 1, "GET /by HTTP/1.1" },
+                                    .of = { 2, "GET /of HTTP/1.1" } };
+        for (unsigned k = 0; k < PST_MISUSE_STACKS; k++) {
+            m->stacks[k] = (pst_shared_stack_t){ .thread = 100 + k, .depth = 3,
+                                                 .frames = { PST_FRAME(1 + k, 0x1000), PST_FRAME(2, 0x2000), PST_FRAME(3, 0x3000) } };
+        }
+        child->misuses[m->kind] += m->times;
+    }
+    for (unsigned i = 0; i < PST_LOSS_COUNT / 2; i++) {
+        losses[i] = (pst_shared_loss_t){ .pid = 1000 + i, .generation = i, .signal = 9, .signal_how = (uint16_t)(i % PST_SIGNAL_COUNT),
+                                         .number = i + 1, .started = live->time - 9000000, .ended = live->time - 1000000,
+                                         .books_time = live->time - 2000000, .rss_bytes = 300000000, .own_bytes = 290000000,
+                                         .before_bytes = 3000000, .before_time = live->time - 8000000,
+                                         .parts = { 1000000, 2000000, 200000000 }, .oom_known = 1, .oom_kills = i, .oom = i % 2,
+                                         .who = { .site = PST_FRAME(2, 0x2000), .share = 900, .samples = 90 },
+                                         .requests = { { 200000000, 5000000, PST_LOSS_REQUEST_SERVED, 0, "vhost", "GET /large HTTP/1.1" } } };
+    }
+}
+
 static void load(const char *path)
 {
     struct live_t *live = &g.boards[g.count];
@@ -81,8 +114,14 @@ static void load(const char *path)
         end("no memory for", path);
     }
     memcpy(live->bytes, live->geometry.base, live->size);
-    memcpy(live->copy, live->bytes, live->size);
     live->time = (apr_uint64_t)about.st_mtime * 1000000;
+    if (g.count % 2) {
+        plant(live);
+    }
+    memcpy(live->copy, live->bytes, live->size);
+    if (pwrite(live->fd, live->bytes, live->size, 0) != (ssize_t)live->size) {
+        end("no memory for", path);
+    }
     pst_board_close(&live->geometry);
     g.count++;
 }
@@ -150,6 +189,7 @@ static place_t place_of(const fuzz_blow_t *blow)
                                        PST_GENERATION_COUNT };
     case RELATIVE: return (place_t){ b->relative_at, sizeof(pst_shared_relative_t), sizeof(pst_shared_relative_t),
                                      PST_RELATIVE_COUNT };
+    case LOSS: return (place_t){ b->loss_at, sizeof(pst_shared_loss_t), sizeof(pst_shared_loss_t), PST_LOSS_COUNT };
     case SLOT: return (place_t){ block + PST_CHILD_HEAD, sizeof(pst_shared_slot_t), sizeof(pst_shared_slot_t), b->slot_count };
     case CLASS: return (place_t){ block + b->class_at, sizeof(pst_shared_class_t), sizeof(pst_shared_class_t), PST_CLASS_COUNT };
     case SITE: return (place_t){ block + b->site_at, sizeof(pst_shared_site_t), sizeof(pst_shared_site_t), PST_SITE_COUNT };
