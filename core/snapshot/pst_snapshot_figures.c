@@ -70,7 +70,10 @@ static int books_tell(const pst_shared_books_t *books, pst_metric_e metric)
     case PST_M_stack_bytes:
     case PST_M_data_bytes:
     case PST_M_other_bytes:
+    case PST_M_board_bytes:
         return books->maps_time != 0;
+    case PST_M_heap_arenas:
+        return books->heap_arenas != 0;
     case PST_M_unexplained_bytes: case PST_M_not_resident_bytes:
         return books->books_time && books->maps_time;
     default:

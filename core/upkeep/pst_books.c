@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define MAPS_EVERY  60
-#define MAPS_FIRST  3       /* seconds of a child's life before its mappings are looked at: who starts maps and touches
-                               much, and reading them costs as much as all else that its start does */
+#define MAPS_FIRST  3       /* seconds of a child's life before its mappings are looked at, and its heap: who starts maps
+                               and touches much, and reading them costs as much as all else that its start does */
 #define MOVED_PART  16      /* sum and maps are old when RSS has moved by this part of it, */
 #define MOVED_LEAST (APR_UINT64_C(1) << 20) /* and by so much */
 #define PAUSE_TIMES 1000
@@ -244,14 +244,12 @@ static void take_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     pst_store(&books->maps_cost, taken(keeper, PST_BOOKS_MAPS, &taking));
 }
 
-static void look_at_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now,
-                         apr_uint32_t seconds)
+static void look_at_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint32_t pid, apr_uint64_t now)
 {
     int moved = !keeper->maps_interval || has_moved(keeper->rss, keeper->maps_rss);
     apr_uint64_t before = keeper->not_before[PST_BOOKS_MAPS];
 
-    if ((!moved && keeper->interval - keeper->maps_interval < MAPS_EVERY)
-        || (keeper->interval - keeper->first_interval) * seconds < MAPS_FIRST) {
+    if (!moved && keeper->interval - keeper->maps_interval < MAPS_EVERY) {
         return;
     }
     take_maps(keeper, child, pid, now, moved);
@@ -278,10 +276,13 @@ int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
     }
     keeper->interval = interval;
     look_at_sum(keeper, &child->books, pid, now);
+    if ((interval - keeper->first_interval) * seconds < MAPS_FIRST) {
+        return 1;               /* without the mappings it is not known what of the heap's free memory is there */
+    }
     if (!pid) {
         take_heap(keeper, child, now);
     }
-    look_at_maps(keeper, child, pid, now, seconds);
+    look_at_maps(keeper, child, pid, now);
     return 1;
 }
 

@@ -6,8 +6,8 @@
  *
  *   sum    smaps_rollup            each interval
  *   heap   the heap's allocator    each interval; only by the child itself
- *   maps   smaps                   each sixtieth interval, or when RSS has moved by a sixteenth; not in the first
- *                                  three seconds
+ *   maps   smaps                   each sixtieth interval, or when RSS has moved by a sixteenth; heap and maps
+ *                                  are left alone in the first three seconds
  *
  * Between two takings of the sum RSS and swap come from the kernel's own counters, and PSS and private dirty move as
  * RSS does: what moves is nearly always the child's own.  They are bounded by RSS; books_time tells their age.

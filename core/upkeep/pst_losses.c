@@ -119,12 +119,13 @@ static void take_finished(pst_shared_loss_t *loss, const pst_board_t *board, pst
 static void take_record(pst_shared_loss_t *loss, const pst_board_t *board, pst_shared_child_t *child)
 {
     pst_shared_history_t *history = pst_board_history(board, (apr_uint32_t)pst_board_index(board, child));
-    const pst_shared_point_t *points = (const void *)((const char *)history + PST_HISTORY_HEAD);
+    const pst_shared_point_t *points;
     apr_uint64_t written = history ? pst_load(&history->fine_written) : 0, last, ring = board->fine_count + 1;
 
     if (!written || __atomic_load_n(&history->pid, __ATOMIC_RELAXED) != loss->pid) {
         return;
     }
+    points = (const void *)((const char *)history + PST_HISTORY_HEAD);
     last = pst_load(&history->last);
     for (apr_uint64_t i = 0, count = written < board->fine_count ? written : board->fine_count; i < count; i++) {
         const pst_shared_point_t *point = &points[(written - 1 - i) % ring];

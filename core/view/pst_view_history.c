@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Histories as JSON.  See pst_view_history.h.  Figures go by the names of the
- * metric table; buckets, held and retained are null where the child could not count them.
+ * metric table; buckets, held and retained are null where the child could not count them, books until they were taken.
  */
 #include "pst_view_history.h"
 #include "pst_view_tree.h"
@@ -34,22 +34,35 @@ static void print_history_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint
     pst_emit_figure(emit, pst_metric_short_key(metric), metric, value);
 }
 
+/* 0 is: not taken yet, or not to be had. */
+static void print_taken(pst_emit_t *emit, int taken, pst_metric_e metric, apr_uint64_t value)
+{
+    if (taken) {
+        print_history_figure(emit, metric, value);
+    }
+    else {
+        pst_emit_null(emit, pst_metric_short_key(metric));
+    }
+}
+
 static void print_books(pst_emit_t *emit, const pst_history_point_t *p)
 {
-    print_history_figure(emit, PST_M_rss_bytes, p->rss);
-    print_history_figure(emit, PST_M_pss_bytes, p->pss);
-    print_history_figure(emit, PST_M_private_dirty_bytes, p->private_dirty);
-    print_history_figure(emit, PST_M_swap_bytes, p->swap);
-    print_history_figure(emit, PST_M_heap_in_use_bytes, p->heap_in_use);
-    print_history_figure(emit, PST_M_heap_free_bytes, p->heap_free);
-    print_history_figure(emit, PST_M_heap_arenas, p->heap_arenas);
-    print_history_figure(emit, PST_M_file_bytes, p->file);
-    print_history_figure(emit, PST_M_shmem_bytes, p->shmem);
-    print_history_figure(emit, PST_M_stack_bytes, p->stacks);
-    print_history_figure(emit, PST_M_data_bytes, p->data);
-    print_history_figure(emit, PST_M_other_bytes, p->other);
-    print_history_figure(emit, PST_M_unexplained_bytes, p->unexplained);
-    print_history_figure(emit, PST_M_not_resident_bytes, p->not_resident);
+    int sum = p->rss != 0, heap = p->heap_in_use != 0, maps = p->file != 0;
+
+    print_taken(emit, sum, PST_M_rss_bytes, p->rss);
+    print_taken(emit, sum, PST_M_pss_bytes, p->pss);
+    print_taken(emit, sum, PST_M_private_dirty_bytes, p->private_dirty);
+    print_taken(emit, sum, PST_M_swap_bytes, p->swap);
+    print_taken(emit, heap, PST_M_heap_in_use_bytes, p->heap_in_use);
+    print_taken(emit, heap, PST_M_heap_free_bytes, p->heap_free);
+    print_taken(emit, p->heap_arenas != 0, PST_M_heap_arenas, p->heap_arenas);
+    print_taken(emit, maps, PST_M_file_bytes, p->file);
+    print_taken(emit, maps, PST_M_shmem_bytes, p->shmem);
+    print_taken(emit, maps, PST_M_stack_bytes, p->stacks);
+    print_taken(emit, maps, PST_M_data_bytes, p->data);
+    print_taken(emit, maps, PST_M_other_bytes, p->other);
+    print_taken(emit, sum && maps, PST_M_unexplained_bytes, p->unexplained);
+    print_taken(emit, sum && maps, PST_M_not_resident_bytes, p->not_resident);
 }
 
 static void print_points(pst_emit_t *emit, const char *key, const pst_history_point_t *points, apr_uint32_t count,

@@ -41,7 +41,7 @@ subtest 'all workers busy' => sub {
 };
 
 subtest 'the books' => sub {
-    my ($points, $wrong, $order, $closed, $taken) = (0) x 5;
+    my ($points, $wrong, $order, $closed, $taken, $zero, $unread) = (0) x 7;
     my $load = $s->load('/small.txt', 2, 4);
     select undef, undef, undef, 3;
     $s->load_end;
@@ -54,7 +54,9 @@ subtest 'the books' => sub {
             $sum += $p->{$_} for qw(process_reserved_bytes connections_reserved_bytes requests_reserved_bytes bucket_bytes retained_bytes);
             $wrong++ if $sum != $p->{held_bytes} || $sum % 4096;
             my $explained = 0;
-            $explained += $p->{$_} for qw(held_bytes heap_in_use_bytes heap_free_bytes file_bytes shmem_bytes stack_bytes data_bytes
+            $zero += grep { defined $p->{$_} && !$p->{$_} } qw(rss_bytes heap_in_use_bytes file_bytes data_bytes);
+            $unread++ if !defined $p->{file_bytes} && !grep { defined $p->{$_} } qw(shmem_bytes stack_bytes other_bytes unexplained_bytes heap_free_bytes);
+            $explained += $p->{$_} // 0 for qw(held_bytes heap_in_use_bytes heap_free_bytes file_bytes shmem_bytes stack_bytes data_bytes
                 other_bytes unexplained_bytes);
             $closed++ if $p->{file_bytes} && $p->{rss_bytes} + $p->{swap_bytes} + $p->{not_resident_bytes} == $explained;
             $taken++ if $p->{file_bytes};
@@ -67,6 +69,8 @@ subtest 'the books' => sub {
     is($wrong, 0, 'held is the sum of its parts in each, under load too');
     is($order, 0, 'each later than the one before');
     cmp_ok($taken, '>=', 5, 'the books of the whole child are in them');
+    is($zero, 0, 'and never 0 where they were not taken yet');
+    cmp_ok($unread, '>=', @pids, 'as in a first point of each child');
     is($closed, $taken, 'RSS + swap + not resident = held + heap + files + shared + stacks + data + other + unexplained in each');
     # one connection that stays, so that between its requests only they come and go
     my $stays = PST::Conn->new($s->port);

@@ -841,8 +841,8 @@ static void books(void)
     ok(!pst_books_beat(&keeper, &child, 0, now - 2500000, 1), "the next is in the same one");
     is_number(child.books.books_time, now - 3000000, "the sum was taken");
     pst_books_beat(&keeper, &child, 0, now - 1000000, 1);
-    ok(!child.books.maps_time && !child.books.maps_cost && !child.books.shmem_bytes,
-       "the mappings were not, of who began two seconds ago");
+    ok(!child.books.maps_time && !child.books.maps_cost && !child.books.shmem_bytes && !child.books.heap_time,
+       "mappings and heap were not, of who began two seconds ago");
     pst_books_beat(&keeper, &child, 0, now, 1);
     is_number(child.books.maps_time, now, "after three they are");
     ok(child.books.books_cost && child.books.maps_cost, "and what it cost");
