@@ -9,6 +9,8 @@
  * ran; where there is nothing of httpd either, nobody is to blame.
  *
  * Pure; any process, any thread.
+ *
+ * Called by: any
  */
 #ifndef PST_BLAME_H
 #define PST_BLAME_H

@@ -2,6 +2,11 @@
  *
  * The board's life: made by the parent, claimed by children, read by anyone.
  * APR only.  The layout is include/poolstat_board.h.
+ *
+ * Called by: parent (pst_board_create, pst_board_withhold, pst_board_holder, pst_board_is_at, pst_board_release),
+ *   start (pst_board_join, pst_board_close_file, pst_board_claim, pst_board_claim_unseen, pst_board_show), end
+ *   (pst_board_farewell), worker (pst_board_module_add, pst_slot_begin, pst_slot_end), reader (pst_board_open,
+ *   pst_board_open_file, pst_board_is_hollow, pst_slot_copy), any
  */
 #ifndef PST_BOARD_H
 #define PST_BOARD_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the board's parts share: the layout (pst_board.c) and the file it lies in (pst_board_file.c).
+ *
+ * Called by: parent, reader
  */
 #ifndef PST_BOARD_PARTS_H
 #define PST_BOARD_PARTS_H

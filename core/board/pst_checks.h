@@ -3,6 +3,8 @@
  * What PoolStatCheck switches on: its words, and the one number that the board has for them.
  *
  * Pure; any process, any thread.
+ *
+ * Called by: any
  */
 #ifndef PST_CHECKS_H
 #define PST_CHECKS_H

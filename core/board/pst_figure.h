@@ -3,6 +3,8 @@
  * Sums and peaks of figures that stand on the board, where any of them may be anything: a process scribbled, or two
  * threads that count took one below 0 for a moment.  What is checked is at most INT64_MAX, and so is what these make of
  * it.
+ *
+ * Called by: any
  */
 #ifndef PST_FIGURE_H
 #define PST_FIGURE_H

@@ -3,6 +3,8 @@
  * What if somebody truncates the board's file while we have it mapped, or the disk has no room for a page of it?  The
  * next touch is a SIGBUS, in every child, again and again: an outage.  The guard
  * catches it.
+ *
+ * Called by: any
  */
 #ifndef PST_GUARD_H
 #define PST_GUARD_H

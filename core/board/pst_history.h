@@ -9,6 +9,8 @@
  *
  * Nothing here blocks, allocates on the writing side, or stops a worker: the
  * writer only reads what the workers count.  APR only.
+ *
+ * Called by: start (pst_history_start), watchdog, parent (pst_history_beat), reader
  */
 #ifndef PST_HISTORY_H
 #define PST_HISTORY_H

@@ -3,6 +3,8 @@
  * The metric table as data: names, labels, helps of every figure, indexed by
  * an enum.  Expanded from include/poolstat_metrics.def; no name is written a second
  * time, except in the lists that say which figures a thing has.
+ *
+ * Called by: any
  */
 #ifndef PST_METRIC_H
 #define PST_METRIC_H

@@ -4,6 +4,8 @@
  * point stands for twice the time.  It costs no shared memory; what is made of it goes onto the board.
  *
  * Pure; a series belongs to one thread. Zeros are an empty one.
+ *
+ * Called by: watchdog, parent
  */
 #ifndef PST_SERIES_H
 #define PST_SERIES_H

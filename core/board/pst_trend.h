@@ -12,6 +12,8 @@
  * The rate never claims more than there is: what was gained is at least the rate times the time over which it was. What
  * no longer grows has ended, whether or not it is given back: its floor has been level for twice as long as ever since
  * it began.
+ *
+ * Called by: any
  */
 #ifndef PST_TREND_H
 #define PST_TREND_H

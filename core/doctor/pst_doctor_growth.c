@@ -69,29 +69,6 @@ typedef struct of_class_t {
     const pst_class_row_t *class;
 } of_class_t;
 
-/* The most connections that the child had at once between two moments. */
-static apr_uint64_t most_connections(const pst_history_t *history, apr_uint64_t from, apr_uint64_t to)
-{
-    apr_uint64_t most = 0;
-
-    for (apr_uint32_t i = history->fine_count; i-- > 0 && history->fine[i].time >= from; ) {
-        if (history->fine[i].time <= to && history->fine[i].connections_open > most) {
-            most = history->fine[i].connections_open;
-        }
-    }
-    return most;
-}
-
-void pst_doctor_connections(const pst_doctor_t *doctor, apr_uint64_t since, apr_uint64_t *was, apr_uint64_t *now)
-{
-    const pst_history_t *history = &doctor->history;
-    apr_uint64_t last = history->fine[history->fine_count - 1].time;
-    apr_uint64_t quarter = last > since ? (last - since) / 4 : 0;
-
-    *was = most_connections(history, since, since + quarter);
-    *now = most_connections(history, last - quarter, last);
-}
-
 /* Is it the process scope that grew meanwhile, by half as much or more? That is for its own verdict to say, which may
  * come later. */
 static int is_of_process(const pst_history_t *history, const pst_shared_verdict_t *verdict)

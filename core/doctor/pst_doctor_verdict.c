@@ -127,3 +127,26 @@ const pst_class_row_t *pst_doctor_growing_class(const pst_child_row_t *child)
     }
     return found;
 }
+
+/* The most connections that the child had at once between two moments. */
+static apr_uint64_t most_connections(const pst_history_t *history, apr_uint64_t from, apr_uint64_t to)
+{
+    apr_uint64_t most = 0;
+
+    for (apr_uint32_t i = history->fine_count; i-- > 0 && history->fine[i].time >= from; ) {
+        if (history->fine[i].time <= to && history->fine[i].connections_open > most) {
+            most = history->fine[i].connections_open;
+        }
+    }
+    return most;
+}
+
+void pst_doctor_connections(const pst_doctor_t *doctor, apr_uint64_t since, apr_uint64_t *was, apr_uint64_t *now)
+{
+    const pst_history_t *history = &doctor->history;
+    apr_uint64_t last = history->fine[history->fine_count - 1].time;
+    apr_uint64_t quarter = last > since ? (last - since) / 4 : 0;
+
+    *was = most_connections(history, since, since + quarter);
+    *now = most_connections(history, last - quarter, last);
+}

@@ -7,7 +7,7 @@
  * A request's charges reach its connection too.  Figures are relaxed atomics on
  * the board; this side only ever adds to them and never reads one back to decide.
  *
- * Gather side only: child processes.
+ * Called by: start (pst_account_start, pst_account_apart, pst_account_together), worker
  */
 #ifndef PST_ACCOUNT_H
 #define PST_ACCOUNT_H

@@ -20,6 +20,8 @@
  * releaser touches the table's entry and the allocator, never the pool, which may be destroyed at any moment.
  * In the state IDLE the pool alone knows the allocator: it has just been cleared, no pool is below it,
  * and no bucket allocator that lives on it is left.
+ *
+ * Called by: worker, watchdog
  */
 #ifndef PST_ALLOCATOR_H
 #define PST_ALLOCATOR_H

@@ -2,8 +2,10 @@
  *
  * Blocks of the heap that were sampled, by their address: what is asked whenever a block is freed.
  *
- * Gather side only: child processes. Any thread, any context; no lock, no memory of the heap. A block has one owner, so
+ * Any thread, any context; no lock, no memory of the heap. A block has one owner, so
  * who frees it is alone with its entry.
+ *
+ * Called by: worker, signal
  */
 #ifndef PST_BLOCK_H
 #define PST_BLOCK_H

@@ -9,7 +9,7 @@
  * Another check: its words in core/board/pst_checks.c, its function here and in the list of pst_check.c, its kinds of
  * misuse in include/poolstat_misuse.def, told by pst_misuse_tell().
  *
- * Gather side only: child processes.
+ * Called by: start, watchdog
  */
 #ifndef PST_CHECK_H
 #define PST_CHECK_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * This child: its block of the board, and whether it still counts.
+ *
+ * Called by: start (pst_child_start), any
  */
 #ifndef PST_CHILD_H
 #define PST_CHILD_H

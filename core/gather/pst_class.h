@@ -7,7 +7,7 @@
  * apr_pool_tag(), or, if no tag ever came, when it next grows, is cleared or destroyed.  A
  * creator that was found to make pools of several classes is not guessed for again.
  *
- * Gather side only: child processes.
+ * Called by: start (pst_class_start), worker
  */
 #ifndef PST_CLASS_H
 #define PST_CLASS_H

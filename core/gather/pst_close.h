@@ -7,7 +7,7 @@
  * allocation is seen (pst_wrap_close.c), allocations in old pools are sampled by their bytes instead of growths.  The
  * chance of each is what its weight is divided by, so that sums are unbiased.
  *
- * Gather side only: child processes.
+ * Called by: start, worker, watchdog
  */
 #ifndef PST_CLOSE_H
 #define PST_CLOSE_H

@@ -7,7 +7,7 @@
  * An object crosses its limit once.  A crossing beyond what may be said in a minute
  * costs a count, no entry.
  *
- * Gather side only: child processes.
+ * Called by: start, worker, watchdog, end
  */
 #ifndef PST_CROSSING_H
 #define PST_CROSSING_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The tables of calls to redirect, made of pst_hooks.def.
+ *
+ * Called by: start, worker, watchdog
  */
 #ifndef PST_HOOKS_H
 #define PST_HOOKS_H

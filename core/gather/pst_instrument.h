@@ -3,7 +3,7 @@
  * The instrumented allocator: what the child's calls to APR go through, and how
  * they get there.  It charges accounts; it knows nothing of httpd.
  *
- * Child processes only.
+ * Called by: start, worker, watchdog (pst_instrument_look_closely)
  */
 #ifndef PST_INSTRUMENT_H
 #define PST_INSTRUMENT_H

@@ -9,7 +9,7 @@
  * than half of what stayed is its own, by pst_blame_is_sure(); once named it stays until another one is, or it holds
  * less than a third.
  *
- * Gather side only: child processes.
+ * Called by: start, watchdog
  */
 #ifndef PST_KEPT_H
 #define PST_KEPT_H

@@ -3,7 +3,7 @@
  * What finished requests were like: a histogram of their sizes, over all, by
  * handler and by vhost, and the largest of them by name.  The size of a request is its peak.
  *
- * Gather side only: child processes.
+ * Called by: start, worker
  */
 #ifndef PST_LARGEST_H
 #define PST_LARGEST_H

@@ -5,6 +5,8 @@
  * Whoever owns such a pool publishes its slack when it grows or is cleared, and no hook says when it rests.  So the
  * child's watchdog looks once a second: used is exact when nothing moves.  Connections and requests are
  * published at hooks.
+ *
+ * Called by: watchdog
  */
 #ifndef PST_LATE_H
 #define PST_LATE_H

@@ -7,7 +7,7 @@
  * loader's is asked for: so signal handlers may tell, too.  The rows are few and never given away: who comes when all
  * are taken is counted by its kind.
  *
- * Gather side only: child processes.
+ * Called by: start (pst_misuse_start), worker, signal, watchdog (pst_misuse_next)
  */
 #ifndef PST_MISUSE_H
 #define PST_MISUSE_H

@@ -2,7 +2,7 @@
  *
  * Names of pools' classes, given and asked for by others.
  *
- * Gather side only: child processes.
+ * Called by: worker
  */
 #ifndef PST_NAME_H
 #define PST_NAME_H

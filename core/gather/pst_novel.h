@@ -7,6 +7,8 @@
  * "new".
  *
  * What the pools of the process scope get while a thread serves a request is charged to the one or the other.
+ *
+ * Called by: worker
  */
 #ifndef PST_NOVEL_H
 #define PST_NOVEL_H

@@ -5,7 +5,7 @@
  * While it is off the wrappers of pst_wrap_heap.h stand in no table of calls: it costs nothing. What was there before
  * it was switched on is not known, and is said not to be.
  *
- * Gather side only: child processes.
+ * Called by: start, watchdog
  */
 #ifndef PST_PROFILE_H
 #define PST_PROFILE_H

@@ -5,6 +5,8 @@
  * It lies inside the pool, where the first palloc would have landed, and survives
  * apr_pool_clear().  Pools born before this child was instrumented, or in code that is
  * not, have theirs in a side table.  Found in O(1), without a lock.
+ *
+ * Called by: start (pst_record_start), worker
  */
 #ifndef PST_RECORD_H
 #define PST_RECORD_H

@@ -5,6 +5,8 @@
  *
  * Every allocator is known from its creation to its end.  The child's watchdog asks each once a second, by the two
  * numbers by which APR itself enforces MaxMemFree: nobody who allocates does anything for it.
+ *
+ * Called by: start, worker, watchdog
  */
 #ifndef PST_RETAINED_H
 #define PST_RETAINED_H

@@ -3,7 +3,7 @@
  * Roots: the pool that an account begins with, a connection's or a request's.  What it and the pools below it hold is
  * charged to the account until it ends; what is handed out of them is sampled at hook points.
  *
- * Child processes only.
+ * Called by: worker
  */
 #ifndef PST_ROOT_H
 #define PST_ROOT_H

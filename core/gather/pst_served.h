@@ -5,7 +5,7 @@
  * Told by hooks of httpd that run only where PoolStatCheck or PoolStatControl is in the configuration: elsewhere nobody
  * is served as far as is known here.
  *
- * Gather side only: child processes.
+ * Called by: worker
  */
 #ifndef PST_SERVED_H
 #define PST_SERVED_H

@@ -7,7 +7,7 @@
  * pool is cleared or destroyed.  A growth of n bytes is sampled with probability
  * 1 - exp(-n / rate), so n / (1 - exp(-n / rate)) for each sample is an unbiased estimate.
  *
- * Gather side only: child processes.
+ * Called by: start (pst_site_start), worker, watchdog
  */
 #ifndef PST_SITE_H
 #define PST_SITE_H

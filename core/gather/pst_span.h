@@ -3,8 +3,10 @@
  * Mappings that were sampled, by the addresses they cover. Who maps may unmap a part, trim the edges, get the same
  * addresses again: so a span can shrink, be cut in two, and be replaced.
  *
- * Gather side only: child processes. Any thread, any context; nobody waits: what cannot be looked up at once is left to
+ * Any thread, any context; nobody waits: what cannot be looked up at once is left to
  * the next who can.
+ *
+ * Called by: start (pst_span_start), worker, signal
  */
 #ifndef PST_SPAN_H
 #define PST_SPAN_H

@@ -3,7 +3,9 @@
  * Threads that were started while the heap profile is on: who is charged for their stacks, until they end, however they
  * do.
  *
- * Gather side only: child processes. Any thread; no lock, no memory of the heap.
+ * Any thread; no lock, no memory of the heap.
+ *
+ * Called by: start, worker
  */
 #ifndef PST_STARTED_H
 #define PST_STARTED_H

@@ -2,7 +2,7 @@
  *
  * Stacks: what this thread's is now, in the board's terms.
  *
- * Gather side only: child processes.
+ * Called by: worker
  */
 #ifndef PST_UNWIND_H
 #define PST_UNWIND_H

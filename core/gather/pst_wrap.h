@@ -3,6 +3,8 @@
  * The wrappers that calls to APR are redirected to, and the real functions behind
  * them.  Inside of the instrumented allocator only: pst_hooks.def lists them,
  * pst_instrument.c puts them to use.
+ *
+ * Called by: start, worker
  */
 #ifndef PST_WRAP_H
 #define PST_WRAP_H

@@ -2,6 +2,8 @@
  *
  * The wrappers of malloc and its kin, of mmap and its kin, and of pthread_create (pst_hooks.def), which calls are
  * redirected to while the heap profile is on. A call that is not sampled costs a few instructions.
+ *
+ * Called by: start, watchdog
  */
 #ifndef PST_WRAP_HEAP_H
 #define PST_WRAP_HEAP_H

@@ -2,6 +2,8 @@
  *
  * The cheapest clock there is: a counter of the processor's, one instruction to
  * read.  For spans inside of one process.
+ *
+ * Called by: any
  */
 #ifndef PST_CLOCK_H
 #define PST_CLOCK_H

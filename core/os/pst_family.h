@@ -4,6 +4,8 @@
  *
  * One pass over /proc, not the kernel's lists of children: those are kept for each thread, and an httpd has thousands
  * of threads and hundreds of processes.  Nothing here allocates but opendir(), nothing waits for another process.
+ *
+ * Called by: parent
  */
 #ifndef PST_FAMILY_H
 #define PST_FAMILY_H

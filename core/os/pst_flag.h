@@ -3,6 +3,8 @@
  * A flag that one thread holds and nobody waits for: its holder may have been
  * preempted, or be the very thread whose signal handler asks (prefork's children end in
  * one).  Who cannot have it within a moment does without.
+ *
+ * Called by: any
  */
 #ifndef PST_FLAG_H
 #define PST_FLAG_H

@@ -3,6 +3,8 @@
  * Redirect calls between loaded objects by rewriting their global offset tables.
  * Knows ELF, not APR.  In this process only: call it in a child, never in the
  * httpd parent (DESIGN.md 3.3).
+ *
+ * Called by: start, worker, watchdog
  */
 #ifndef PST_GOT_H
 #define PST_GOT_H

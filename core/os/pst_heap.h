@@ -12,6 +12,8 @@
  * What asking costs others: glibc counts by walking the free chunks of an arena under the arena's lock: threads
  * that use it wait so long.  A hundred thousand chunks are some milliseconds, many millions some seconds.
  * How often is the caller's to bound: see pst_books.h.
+ *
+ * Called by: start (pst_heap_recognise), watchdog, any (pst_heap_kind, pst_heap_gives)
  */
 #ifndef PST_HEAP_H
 #define PST_HEAP_H

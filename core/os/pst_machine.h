@@ -2,6 +2,8 @@
  *
  * What memory there is to have: the machine's, or less where a cgroup limits it.  Reads /proc
  * and /sys/fs/cgroup; no allocation, fixed buffers; nothing that is read is believed beyond being a number.
+ *
+ * Called by: parent
  */
 #ifndef PST_MACHINE_H
 #define PST_MACHINE_H

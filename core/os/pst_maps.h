@@ -5,6 +5,8 @@
  * Never reads the mapped memory: a mapped file may have been cut meanwhile.
  *
  * Child processes, any thread, no lock.
+ *
+ * Called by: worker
  */
 #ifndef PST_MAPS_H
 #define PST_MAPS_H

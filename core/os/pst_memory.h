@@ -8,6 +8,8 @@
  * What a reading costs others: both files are made under the process's mmap_lock, taken for reading.
  * Page faults go on beside it; whoever maps or unmaps memory may wait for the mapping that is being
  * looked at (some 20 ms for each GB in small pages).  How often is the caller's to bound: see pst_books.h.
+ *
+ * Called by: parent, watchdog, reader (pst_memory_user)
  */
 #ifndef PST_MEMORY_H
 #define PST_MEMORY_H

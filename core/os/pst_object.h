@@ -2,6 +2,8 @@
  *
  * The loaded objects of this process: which one an address lies in, and what its
  * dynamic symbols call it.  Knows ELF, not APR.
+ *
+ * Called by: worker, watchdog, reader
  */
 #ifndef PST_OBJECT_H
 #define PST_OBJECT_H

@@ -2,6 +2,8 @@
  *
  * How many processes the kernel's OOM killer has killed: of this process's cgroup and those below it, or, where the
  * cgroup does not say, of the machine.  No allocation, fixed buffers; a file that is not there is no error.
+ *
+ * Called by: parent
  */
 #ifndef PST_OOM_H
 #define PST_OOM_H

@@ -2,6 +2,8 @@
  *
  * What may be done to which pages of this process: a list of all its mappings, as
  * /proc/self/maps has them.  Complete, or none at all.
+ *
+ * Called by: start, watchdog
  */
 #ifndef PST_PAGES_H
 #define PST_PAGES_H

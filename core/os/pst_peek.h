@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Looking at memory that may not be there.
+ *
+ * Called by: start, watchdog
  */
 #ifndef PST_PEEK_H
 #define PST_PEEK_H

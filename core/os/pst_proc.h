@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Small files of /proc and its like.
+ *
+ * Called by: any
  */
 #ifndef PST_PROC_H
 #define PST_PROC_H

@@ -8,6 +8,8 @@
  *
  * Reading side: any process, any thread; the helper is started by who asks, one at a time, and nobody waits for
  * another.
+ *
+ * Called by: start (pst_resolver_use), reader
  */
 #ifndef PST_RESOLVER_H
 #define PST_RESOLVER_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where a thread's stack ends: threads have stacks of any size, and fill them from the far end.
+ *
+ * Called by: worker, watchdog
  */
 #ifndef PST_STACK_H
 #define PST_STACK_H

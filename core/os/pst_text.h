@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A text cut to the room there is for it; a digit of a number in one.
+ *
+ * Called by: any
  */
 #ifndef PST_TEXT_H
 #define PST_TEXT_H

@@ -7,6 +7,8 @@
  * when the child ends.  On prefork this can happen in a signal handler, with the heap's lock held by
  * the thread that was interrupted: a watchdog that just then waits for the heap would
  * keep the child from ending.  Ours is given a second, then left to the end of the process.
+ *
+ * Called by: start (pst_thread_start), any (pst_thread_ring)
  */
 #ifndef PST_THREAD_H
 #define PST_THREAD_H

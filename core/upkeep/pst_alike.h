@@ -2,6 +2,8 @@
  *
  * What is alike, judged by its sum: a hundred connections that grow by a hundred bytes a request each never come to
  * anything one by one.  While there are as many of them, what they hold together is a series like any other.
+ *
+ * Called by: watchdog
  */
 #ifndef PST_ALIKE_H
 #define PST_ALIKE_H

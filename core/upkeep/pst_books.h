@@ -25,6 +25,8 @@
  * half a microsecond, a mapping's below five, however large the process and however broken up its heap.  When RSS has
  * moved by a sixteenth since, or memory was released, sum and maps are taken after 100 t already.  What was put off is
  * counted.
+ *
+ * Called by: start (pst_books_start), watchdog, parent
  */
 #ifndef PST_BOOKS_H
 #define PST_BOOKS_H

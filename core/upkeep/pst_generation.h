@@ -9,6 +9,8 @@
  *
  * The parent is never patched: its pools are walked, by the proven mirror, at a moment
  * when it has one thread.
+ *
+ * Called by: parent, start (pst_generation_child_starts), end (pst_generation_child_ends)
  */
 #ifndef PST_GENERATION_H
 #define PST_GENERATION_H

@@ -4,6 +4,8 @@
  * judges it too, so that those who look find the verdict ready: on the process
  * scope from the history's points; on connections and their requests from
  * series that the child keeps to itself, while they live.
+ *
+ * Called by: watchdog, parent (pst_growth_process)
  */
 #ifndef PST_GROWTH_H
 #define PST_GROWTH_H

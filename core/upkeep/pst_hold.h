@@ -6,6 +6,8 @@
  * does not move on at once either: a line through a few more points may begin elsewhere.
  *
  * One thread: the history's writer.
+ *
+ * Called by: watchdog, parent
  */
 #ifndef PST_HOLD_H
 #define PST_HOLD_H

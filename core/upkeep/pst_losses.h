@@ -4,6 +4,8 @@
  * PST_LOSS_COUNT are on the board, large ones longest.
  *
  * The signal is what httpd says of it; whether the kernel's OOM killer sent it, is told by how its count went up.
+ *
+ * Called by: parent
  */
 #ifndef PST_LOSSES_H
 #define PST_LOSSES_H

@@ -2,6 +2,8 @@
  *
  * Memory outside of pools that grows: who holds it.  Which part grows, and since when, the books tell (pst_growth.h);
  * who got more of it since then, the heap profile (pst_profile.h).
+ *
+ * Called by: watchdog
  */
 #ifndef PST_OUTSIDE_H
 #define PST_OUTSIDE_H

@@ -4,7 +4,7 @@
  * logs, variables of the environment, other modules.  The same figures as on the page, brought up
  * to date first.
  *
- * Child processes only.
+ * Called by: worker
  */
 #ifndef PST_READING_H
 #define PST_READING_H

@@ -9,6 +9,8 @@
  * What a look costs is bounded: a pass over /proc that took the CPU time t is not taken again for 1000 t, and between
  * passes only known processes are looked at; so is each process's smaps_rollup, once a minute at most, and a look that
  * has spent ROLLUP_MOST on them leaves the others to the next one.
+ *
+ * Called by: parent
  */
 #ifndef PST_RELATIVES_H
 #define PST_RELATIVES_H

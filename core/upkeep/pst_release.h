@@ -5,6 +5,8 @@
  * Who asks raises release_asked in the child's block and rings its bell; the child's watchdog
  * empties idle allocators, then asks the heap to give back what is free, and says on
  * the block what came of it.  It works in slices: in between it beats on.
+ *
+ * Called by: start (pst_release_start), watchdog
  */
 #ifndef PST_RELEASE_H
 #define PST_RELEASE_H

@@ -6,6 +6,8 @@
  * Of pools it is known: each growth was charged as it happened.  Of the heap, which does not say who asked, it is told
  * by the intervals in which nothing new was served: what grew there grew by repetition, and as much for each request at
  * other times.  Where there are too few of these, by what fits both rates best.
+ *
+ * Called by: watchdog, parent
  */
 #ifndef PST_SHARE_H
 #define PST_SHARE_H

@@ -5,6 +5,8 @@
  * connections that come and go.
  *
  * By the profile's samples of live bytes (PoolStatProfile), so it takes some of them.
+ *
+ * Called by: watchdog
  */
 #ifndef PST_SITE_GROWTH_H
 #define PST_SITE_GROWTH_H

@@ -4,6 +4,8 @@
  * what is judged to grow.
  *
  * It begins before a verdict can be: samples that are there when the verdict comes say at once whose it is.
+ *
+ * Called by: watchdog
  */
 #ifndef PST_SUSPICION_H
 #define PST_SUSPICION_H

@@ -5,6 +5,8 @@
  * Who asks writes what he wants into heap_asked of the child's block and rings its bell; the child's watchdog does so,
  * if it may and the rate is one that it takes, and says in heap_answered that it heard. What was asked of all children
  * of a generation stands in the header as well, for those that start later.
+ *
+ * Called by: start (pst_switch_start), watchdog
  */
 #ifndef PST_SWITCH_H
 #define PST_SWITCH_H

@@ -5,6 +5,8 @@
  * It says who has it and since when.  Who has it keeps it until it is gone; a turn whose holder owns no
  * block any more is free.  What stands there is believed no further than to wait: whatever a
  * process writes there, the worst is that nobody leaves.
+ *
+ * Called by: watchdog
  */
 #ifndef PST_TURN_H
 #define PST_TURN_H
