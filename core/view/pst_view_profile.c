@@ -56,10 +56,12 @@ typedef struct {
     apr_uint64_t live, live_bytes, ever, ever_bytes;
 } counts_t;
 
-/* How many there are, by the mean size of the samples. */
+/* How many there are, by the mean size of the samples; 0 where figures of a hostile board say more than there can be. */
 static apr_uint64_t pieces(apr_uint64_t bytes, apr_uint64_t samples, apr_uint64_t sampled)
 {
-    return sampled ? (apr_uint64_t)((double)bytes * (double)samples / (double)sampled + 0.5) : 0;
+    double count = sampled ? (double)bytes * (double)samples / (double)sampled + 0.5 : 0;
+
+    return count < (double)INT64_MAX ? (apr_uint64_t)count : 0;
 }
 
 static counts_t counts_of(const pst_shared_site_t *row)

@@ -401,6 +401,18 @@ static void profile(void)
     ok(strncmp(text, "heap profile:      2:    16384 [     2:    16384] @ heapprofile\n", 63) == 0, "a profile begins with its sum");
     ok(strstr(text, "\n     2:    16384 [     2:    16384] @ 0x") || strstr(text, "\n     1:     8192 [     1:     8192] @ 0x"), "has lines of stacks");
     ok(strstr(text, "\nMAPPED_LIBRARIES:\n") && strstr(text, "r-xp"), "and the mapped objects");
+    for (apr_uint32_t i = 0; i < PST_SITE_COUNT; i++) {
+        pst_shared_site_t *row = pst_board_site(&board, block, i);
+
+        row->site_live_bytes = row->site_live_samples = (apr_uint64_t)1 << 62;
+        row->site_live_sampled_bytes = 1;
+    }
+    pst_snapshot_take(&snap, &board, &all, NOW, pool);
+    text_len = 0;
+    pst_emit_init(&emit, PST_EMIT_TEXT, gather, NULL);
+    pst_view_profile(&emit, &snap, PST_PROFILE_POOLS);
+    pst_emit_flush(&emit);
+    ok(strstr(text, "\n     0: 4611686018427387904 [") != NULL, "more of them than there can be are none");
     pst_site_drop(&a, 1);
 }
 
