@@ -26,6 +26,7 @@
 
 extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) poolhands_module;
 
+#define LETTERS   "abcdefghijklmnopqrstuvwxyz"
 #define WAIT_MOST apr_time_from_sec(20)
 
 /* What is to be named: exported, so that every build has their names. */
@@ -195,13 +196,16 @@ static void end_pool(request_rec *r, const char *how)
 apr_status_t poolhands_late(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     keeper_t *keeper = f->ctx;
-    apr_bucket *e, *copy;
+    apr_bucket *e, *next;
     apr_status_t rv;
 
     if (keeper->keep) {
-        for (e = APR_BRIGADE_FIRST(bb); e != APR_BRIGADE_SENTINEL(bb); e = APR_BUCKET_NEXT(e)) {
-            if (APR_BUCKET_IS_IMMORTAL(e) && e->length == 26 && apr_bucket_copy(e, &copy) == APR_SUCCESS) {
-                APR_BRIGADE_INSERT_TAIL(keeper->kept, copy);
+        for (e = APR_BRIGADE_FIRST(bb); e != APR_BRIGADE_SENTINEL(bb); e = next) {
+            next = APR_BUCKET_NEXT(e);
+            if (APR_BUCKET_IS_IMMORTAL(e) && e->length == 26) {
+                APR_BUCKET_INSERT_BEFORE(e, apr_bucket_heap_create(LETTERS, 26, NULL, e->list));
+                APR_BUCKET_REMOVE(e);
+                APR_BRIGADE_INSERT_TAIL(keeper->kept, e);
                 keeper->keep = 0;
             }
         }
@@ -245,7 +249,7 @@ static void keep(request_rec *r, const char *what)
     keeper->keep = *what == 'k';
     keeper->pass = *what == 'l' && what[1] == 'a';
     if (keeper->keep) {
-        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_immortal_create(apr_pstrdup(r->pool, "abcdefghijklmnopqrstuvwxyz"), 26,
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_immortal_create(apr_pstrdup(r->pool, LETTERS), 26,
                                                                c->bucket_alloc));
         ap_pass_brigade(r->output_filters, bb);
     }

@@ -2,21 +2,14 @@
  *
  * Buckets: see the header.
  *
- * Buckets that refer to something in a request's pool are kept in a table by their address, from when a filter of ours
- * sees them until they are given back.  If the pool ends before, the bucket is stale; it is told when it is passed on
- * once more.
- *
- * Concurrency: a row is taken, marked and given back by compare-and-swap of its bucket's address; a bucket is in the
- * hands of one thread at a time.
+ * Concurrency: a bucket, and the allocator that it came from, are in the hands of one thread at a time.
  */
 #include "pst_buckets.h"
 #include "pst_child.h"
+#include "pst_lent.h"
 #include "pst_misuse.h"
-#include "pst_site.h"
 
 #include <apr_strings.h>
-#include <stdio.h>
-#include <string.h>
 
 /* Of a brigade, at most. */
 #define BUCKETS   4096
@@ -74,8 +67,6 @@ static __attribute__((noinline)) void tell_twice(const void *block)
     pst_misuse_tell(&misuse);
 }
 
-static void bucket_forget(const void *bucket);
-
 void pst_buckets_freed(void *block, const void *caller)
 {
     unsigned row = bucket_row(block);
@@ -84,23 +75,13 @@ void pst_buckets_freed(void *block, const void *caller)
     if (head->size != PST_APR_SMALL_BUCKET || pst_child_muted()) {
         return;
     }
+    pst_lent_forget(block);
     if ((apr_uintptr_t)head->memnode & PST_BUCKETS_FREE && is_free(head)) {
         tell_twice(block);
     }
     __atomic_store_n(&freed[row].block, block, __ATOMIC_RELAXED);
     __atomic_store_n(&freed[row].caller, caller, __ATOMIC_RELAXED);
     head->memnode = (apr_memnode_t *)((apr_uintptr_t)head->memnode | PST_BUCKETS_FREE);
-    bucket_forget(block);
-}
-
-static void bucket_forget(const void *bucket)
-{
-    (void)bucket;
-}
-
-void pst_buckets_pool_ends(apr_pool_t *pool)
-{
-    (void)pool;
 }
 
 /* -- passed on ------------------------------------------------------------- */
@@ -133,6 +114,9 @@ void pst_buckets_passed(apr_bucket_brigade *bb, const pst_buckets_pass_t *pass)
             }
             told = e;
             return;
+        }
+        if (pst_lent_look(e, pass->request)) {
+            pst_lent_tell(e);
         }
     }
 }

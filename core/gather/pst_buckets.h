@@ -4,7 +4,7 @@
  *
  *   - a block of a bucket allocator is given back once
  *   - a bucket's memory comes from the bucket allocator of its brigade, and of its connection
- *   - what a bucket refers to lives as long as the bucket: data or a file of a request's pool do not outlive that
+ *   - what a bucket refers to lives as long as the bucket: pst_lent.h
  *
  * Gather side only: child processes.
  */
@@ -41,9 +41,6 @@ static APR_INLINE void pst_buckets_taken(void *block)
 
 /** A block is about to be given back. @param caller by whom: a return address */
 void pst_buckets_freed(void *block, const void *caller);
-
-/** A pool was cleared, or will be gone: its cleanups have run. */
-void pst_buckets_pool_ends(apr_pool_t *pool);
 
 /** Where a brigade was seen. */
 typedef struct pst_buckets_pass_t {

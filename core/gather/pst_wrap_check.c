@@ -14,11 +14,9 @@
 #include "pst_wrap.h"
 #include "pst_buckets.h"
 #include "pst_clock.h"
+#include "pst_lent.h"
 #include "pst_misuse.h"
-#include "pst_site.h"
 #include "pst_watchpoint.h"
-
-#include <string.h>
 
 /* Pools of this thread that are being destroyed, one inside of the other. */
 #define ENDING 16
@@ -39,6 +37,8 @@ static __thread struct {
     unsigned     depth;
     const void  *caller;
 } ending __attribute__((tls_model("initial-exec")));
+
+static __thread const void *cleared_by __attribute__((tls_model("initial-exec")));
 
 static struct {
     apr_pool_t *pool;           /* all relaxed atomics: told of, not relied on */
@@ -111,13 +111,13 @@ static void *check_grow(apr_pool_t *pool, apr_size_t size)
 static void check_clear(apr_pool_t *pool)
 {
     real_clear(pool);
-    pst_buckets_pool_ends(pool);
+    pst_lent_pool_ends(pool, cleared_by);
 }
 
 /* All cleanups have run, nothing is below it. */
 static void check_destroy(apr_pool_t *pool)
 {
-    pst_buckets_pool_ends(pool);
+    pst_lent_pool_ends(pool, ending.caller);
     pst_apr_pool(pool)->tag = ended_tag;
     real_destroy(pool);
 }
@@ -223,6 +223,7 @@ void pst_wrap_check_pool_clear(apr_pool_t *pool)
 {
     alive(pool, PST_MISUSE_DOUBLE_DESTROY);
     pst_watchpoint_end(pool);
+    cleared_by = __builtin_return_address(0);
     pst_wrap_pool_clear(pool);
 }
 
@@ -308,6 +309,7 @@ void *pst_wrap_check_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
     block = pst_wrap_bucket_alloc(size, list);
     if (PST_LIKELY(block != NULL)) {
         pst_buckets_taken(block);
+        pst_lent_forget(block);
     }
     return block;
 }
