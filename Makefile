@@ -126,7 +126,7 @@ MODULE    = $(B)/mod_poolstat.so
 COMMAND   = $(B)/poolstat
 PROBE     = $(B)/mod_poolprobe.so
 EXAMPLE   = $(B)/mod_example_poolstat.so
-SUSPECTS  = $(B)/mod_poolguilty.so $(B)/mod_poolinnocent.so $(B)/mod_poolhands.so
+SUSPECTS  = $(B)/mod_poolguilty.so $(B)/mod_poolinnocent.so $(B)/mod_poolhands.so $(B)/mod_poolmisuser.so
 
 Q         = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo '  $@'; ))
 

@@ -120,7 +120,7 @@ void pst_check_log_beat(apr_uint64_t now)
     if (!g.server) {
         return;
     }
-    pst_check_beat(now);
+    pst_check_beat();
     if (now - g.minute >= MINUTE) {
         found = sum();
         if (found > g.counted + g.told) {

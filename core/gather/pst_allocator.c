@@ -8,6 +8,7 @@
  */
 #include "pst_allocator.h"
 #include "pst_figure.h"
+#include "pst_range.h"
 #include "pst_retained.h"
 #include "pst_wrap.h"
 
@@ -77,7 +78,7 @@ void pst_allocator_enter(pst_record_t *record, apr_pool_t *pool)
     apr_allocator_t *allocator = pst_apr_pool(pool)->allocator;
     pst_allocator_t *entry;
 
-    if (strcmp(pst_apr_pool(pool)->tag, TAG) != 0 || pst_apr_has_mutex(allocator)
+    if (pst_range_has(pool) || strcmp(pst_apr_pool(pool)->tag, TAG) != 0 || pst_apr_has_mutex(allocator)
         || !pst_apr_make_countable(allocator, COUNT_NODES)) {
         return;
     }

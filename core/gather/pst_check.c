@@ -3,6 +3,7 @@
  * See pst_check.h.
  */
 #include "pst_check.h"
+#include "pst_guarding.h"
 #include "pst_misuse.h"
 #include "pst_use.h"
 
@@ -11,7 +12,7 @@
 pst_checks_t pst_check_now;
 
 /* The checks there are. */
-static pst_check_switch_fn *const checks[] = { pst_use_switch, NULL };
+static pst_check_switch_fn *const checks[] = { pst_guarding_switch, pst_use_switch, NULL };
 
 static struct {
     pst_shared_child_t *block;
@@ -48,15 +49,15 @@ apr_status_t pst_check_start(const pst_board_t *board, pst_shared_child_t *block
     return pst_checks_pack(wanted) ? switch_to(wanted) : APR_SUCCESS;
 }
 
-void pst_check_beat(apr_uint64_t now)
+void pst_check_beat(void)
 {
     apr_uint32_t asked;
     pst_checks_t wanted;
 
-    (void)now;
     if (!g.block || pst_child_muted()) {
         return;
     }
+    pst_guarding_beat();
     asked = __atomic_load_n(&g.block->check_asked, __ATOMIC_ACQUIRE);
     if (g.obeys && asked != g.done) {
         g.done = asked;

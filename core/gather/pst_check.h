@@ -39,6 +39,6 @@ apr_status_t pst_check_start(const pst_board_t *board, pst_shared_child_t *block
                              int obeys);
 
 /** The watchdog's thread, once a second or when the bell rang: switch if somebody asked to; keep what is on going. */
-void pst_check_beat(apr_uint64_t now);
+void pst_check_beat(void);
 
 #endif /* PST_CHECK_H */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define HOOKS_MOST 80
+#define HOOKS_MOST 112
 
 static struct {
     pst_got_entry_t entries[HOOKS_MOST];
@@ -71,6 +71,7 @@ static void lay(pst_hooks_e table, int on)
 void pst_hooks_choose(unsigned which)
 {
     g[PST_HOOKS_NOW] = g[PST_HOOKS_CALLS];
+    lay(PST_HOOKS_GUARD, which >> PST_HOOKS_GUARD & 1);
     lay(PST_HOOKS_CHECK, which >> PST_HOOKS_CHECK & 1);
     lay(PST_HOOKS_CLOSE, which >> PST_HOOKS_CLOSE & 1);
 }

@@ -14,7 +14,10 @@ typedef enum {
     PST_HOOKS_CALLS = 0,    /**< calls of all objects */
     PST_HOOKS_CLOSE,        /**< some of them, to other wrappers: pst_hooks_choose() */
     PST_HOOKS_CHECK,        /**< the same, and some more */
-    PST_HOOKS_NOW,          /**< the calls of all objects as they are to be now: made of the three above */
+    PST_HOOKS_GUARD,        /**< some, while pools are guarded */
+    PST_HOOKS_NOW,          /**< the calls of all objects as they are to be now: made of those above */
+    PST_HOOKS_SIGNALS,      /**< who handles and who blocks SIGSEGV */
+    PST_HOOKS_SYSCALLS,     /**< what hands memory to the kernel */
     PST_HOOKS_MMAP,         /**< libapr's to the system, where it maps its nodes */
     PST_HOOKS_MALLOC,       /**< the same where it takes them from the heap */
     PST_HOOKS_HEAP,         /**< malloc and its kin */
@@ -31,7 +34,8 @@ void pst_hooks_prepare(const pst_apr_facts_t *facts);
 void pst_hooks_add(pst_hooks_e table, const char *symbol, void *wrapper, void *real);
 
 /** Make PST_HOOKS_NOW anew, for the next pst_hooks_patch() of it. One thread at a time.
- *  @param which  1 << PST_HOOKS_CLOSE and 1 << PST_HOOKS_CHECK, or 0. A function that both have leads to the first */
+ *  @param which  1 << PST_HOOKS_CLOSE, 1 << PST_HOOKS_CHECK and 1 << PST_HOOKS_GUARD, or 0. A function that several have
+ *                leads to the first */
 void pst_hooks_choose(unsigned which);
 
 /** pst_got_patch() of one table, whose entries and count it fills in. @param job  the rest */

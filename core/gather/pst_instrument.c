@@ -530,6 +530,28 @@ int pst_instrument_check(int on)
     return done;
 }
 
+int pst_instrument_stand(pst_hooks_e table, int on)
+{
+    pst_pages_t here;
+    apr_size_t stores = 0;
+    apr_status_t rv = APR_EGENERAL;
+    const char *why;
+
+    if (table == PST_HOOKS_GUARD) {
+        return lay_over(table, on);
+    }
+    if (!pst_instrumented.calls || pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+        return 0;
+    }
+    if (pst_pages_take(&here, &why) == APR_SUCCESS) {
+        rv = pst_hooks_patch(table, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE | (on ? 0 : PST_GOT_BACK) },
+                             &stores);
+        pst_pages_drop(&here);
+    }
+    __atomic_store_n(&g.refreshing, 0, __ATOMIC_RELEASE);
+    return rv == APR_SUCCESS || rv == APR_EAGAIN;
+}
+
 void pst_instrument_tag(apr_pool_t *pool, const char *tag)
 {
     if (pst_instrumented.calls) {

@@ -10,6 +10,7 @@
 
 #include <apr_buckets.h>
 #include "pst_account.h"
+#include "pst_hooks.h"
 #include "pst_pages.h"
 
 /** What the start came to; others only read it. */
@@ -73,6 +74,13 @@ int pst_instrument_look_closely(int on);
  * pst_instrument_look_closely().
  */
 int pst_instrument_check(int on);
+
+/**
+ * The thread that starts the child, or its watchdog: have a table beside these stand in the objects' calls from now on,
+ * in new ones, too, as often as this is called; or no more. PST_HOOKS_GUARD, _SIGNALS, _SYSCALLS.
+ * @return 0 if it cannot be, or not now
+ */
+int pst_instrument_stand(pst_hooks_e table, int on);
 
 /** Tag a pool as the wrapper of apr_pool_tag() does: our own calls are not redirected. Whose pool it is. */
 void pst_instrument_tag(apr_pool_t *pool, const char *tag);

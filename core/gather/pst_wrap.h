@@ -10,13 +10,22 @@
 #define PST_WRAP_H
 
 #include <apr_buckets.h>
+#include <apr_thread_mutex.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "pst_apr.h"
 #include "pst_record.h"
+
+/** What signal() takes. */
+typedef void pst_signal_fn(int signal);
 
 /** The real functions, by the names of their wrappers. */
 typedef struct pst_real_t {
@@ -48,6 +57,9 @@ void pst_wrap_fill(pst_record_t *record, apr_pool_t *pool, const pst_apr_figures
 /** Called when a pool has grown, about once a millisecond at most: are there objects whose calls are not redirected? */
 extern void (*pst_wrap_look)(void);
 
+/** A pool was made while pools are guarded: pst_guarded_seal(), which knows the wrappers. */
+extern void (*pst_wrap_sealed)(apr_pool_t *pool);
+
 /** Within pst_wrap_compare(). */
 void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool);
 
@@ -75,6 +87,7 @@ void pst_wrap_pools_check(void (*destroy)(apr_pool_t *pool), void (*left)(apr_po
 
 /** Reached from now on, or no more: what the real functions of pools stand for. Before calls are redirected, or after. */
 void pst_wrap_check_on(int on);
+int pst_wrap_check_is_on(void);
 
 /* pst_wrap_nodes.c: nodes that go to no pool, and the operating system. */
 

@@ -14,6 +14,7 @@
 #include "pst_wrap.h"
 #include "pst_buckets.h"
 #include "pst_clock.h"
+#include "pst_fault.h"
 #include "pst_lent.h"
 #include "pst_misuse.h"
 #include "pst_watchpoint.h"
@@ -48,6 +49,7 @@ static struct {
 } ended[ENDED];
 
 /* The real functions, while others stand for them. */
+static int is_on;
 static void *(*real_palloc)(apr_pool_t *pool, apr_size_t size);
 static void (*real_clear)(apr_pool_t *pool);
 static void (*real_destroy)(apr_pool_t *pool);
@@ -94,6 +96,9 @@ static void tell_ended(apr_pool_t *pool, pst_misuse_e kind)
 /* Somebody is about to use it. */
 static APR_INLINE void alive(apr_pool_t *pool, pst_misuse_e kind)
 {
+    if (pst_fault_is_dead(pool, kind)) {
+        return;
+    }
     if (PST_UNLIKELY(pst_apr_pool(pool)->tag == ended_tag) && !pst_child_muted()) {
         tell_ended(pool, kind);
     }
@@ -118,7 +123,9 @@ static void check_clear(apr_pool_t *pool)
 static void check_destroy(apr_pool_t *pool)
 {
     pst_lent_pool_ends(pool, ending.caller);
-    pst_apr_pool(pool)->tag = ended_tag;
+    if (!pst_range_has(pool)) {         /* a guarded one is closed as it ends */
+        pst_apr_pool(pool)->tag = ended_tag;
+    }
     real_destroy(pool);
 }
 
@@ -221,6 +228,9 @@ apr_status_t pst_wrap_check_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent
 
 void pst_wrap_check_pool_clear(apr_pool_t *pool)
 {
+    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY)) {
+        return;                         /* as pst_wrap_guard.c does */
+    }
     alive(pool, PST_MISUSE_DOUBLE_DESTROY);
     pst_watchpoint_end(pool);
     cleared_by = __builtin_return_address(0);
@@ -252,6 +262,9 @@ void pst_wrap_check_pool_destroy(apr_pool_t *pool)
 {
     const void *caller = ending.caller;
 
+    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY)) {
+        return;
+    }
     ending.caller = __builtin_return_address(0);
     alive(pool, PST_MISUSE_DOUBLE_DESTROY);
     pst_watchpoint_tick();
@@ -321,14 +334,20 @@ void pst_wrap_check_bucket_free(void *block)
     pst_real.check_bucket_free(block);
 }
 
+int pst_wrap_check_is_on(void)
+{
+    return is_on;
+}
+
 void pst_wrap_check_on(int on)
 {
-    if (on && !real_palloc) {
+    if (on && !is_on) {
         real_palloc = pst_real.palloc;
         real_clear = pst_real.pool_clear;
         real_destroy = pst_real.pool_destroy;
     }
-    if (real_palloc) {
+    if (on != is_on) {
+        is_on = on;
         __atomic_store_n(&pst_real.palloc, on ? check_grow : real_palloc, __ATOMIC_RELEASE);
         __atomic_store_n(&pst_real.pool_clear, on ? check_clear : real_clear, __ATOMIC_RELEASE);
         __atomic_store_n(&pst_real.pool_destroy, on ? check_destroy : real_destroy, __ATOMIC_RELEASE);

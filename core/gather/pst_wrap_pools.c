@@ -17,6 +17,7 @@
 #include "pst_class.h"
 #include "pst_largest.h"
 #include "pst_novel.h"
+#include "pst_range.h"
 #include "pst_retained.h"
 #include "pst_site.h"
 
@@ -32,6 +33,13 @@ static void nobody_looks(void)
 }
 
 void (*pst_wrap_look)(void) = nobody_looks;
+
+static void nothing_sealed(apr_pool_t *pool)
+{
+    (void)pool;
+}
+
+void (*pst_wrap_sealed)(apr_pool_t *pool) = nothing_sealed;
 static apr_uint64_t looked;         /* pst_ticks() */
 
 /* Nodes looked at when a pool is taken in late. */
@@ -65,9 +73,9 @@ static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
     pst_apr_figures_t figures = { 0 };
     apr_size_t budget = WALK_NODES;
-    pst_record_t *record = pst_record_adopt(pool), *above;
+    pst_record_t *record = pst_range_has(pool) ? NULL : pst_record_adopt(pool), *above;
 
-    if (!record) {
+    if (!record) {              /* a guarded pool without one has ended */
         return NULL;
     }
     above = parent ? pst_record_find(parent) : NULL;
@@ -370,7 +378,18 @@ apr_status_t pst_wrap_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_
 apr_status_t pst_wrap_pool_create_by(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
                                      apr_allocator_t *allocator, const void *creator)
 {
-    return create(pool, parent, abort_fn, allocator, creator);
+    apr_status_t rv = create(pool, parent, abort_fn, allocator, creator);
+
+    if (rv == APR_SUCCESS) {
+        pst_wrap_sealed(*pool);
+    }
+    return rv;
+}
+
+apr_status_t pst_wrap_guard_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent, apr_abortfunc_t abort_fn,
+                                           apr_allocator_t *allocator)
+{
+    return pst_wrap_pool_create_by(pool, parent, abort_fn, allocator, __builtin_return_address(0));
 }
 
 apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_t abort_fn,

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The misuser: a module that does with pools what must not be done, one thing at each address, so that tests know what
+ * is to be found, and by which code.
+ *
+ *   SetHandler poolmisuser        GET .../keep, .../stale and so on: see handlers below
+ *   GET .../KIND?...              answers "done" when it has done it
+ */
+#include <httpd.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <apr_strings.h>
+#include <string.h>
+#include <unistd.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+
+extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) poolmisuser_module;
+
+#define SHOWN __attribute__((visibility("default"), noinline))
+
+/* What a connection keeps of a request that is gone. */
+typedef struct {
+    char         *text;
+    request_rec  *r;
+    apr_pool_t   *pool;
+    apr_pool_t   *cleared;      /* a pool of the connection's own */
+    char         *of_cleared;
+} kept_t;
+
+static conn_rec *logging;       /* while the log hook is to write into a dead pool; one at a time */
+static kept_t *logged;
+static volatile unsigned sink;      /* keeps calls from being jumps: each has a frame */
+static volatile int beyond = 64;
+
+/* What is to be named. */
+SHOWN void misuse_keep(kept_t *kept, request_rec *r);
+SHOWN unsigned misuse_stale(const kept_t *kept);
+SHOWN void misuse_log(const kept_t *kept);
+SHOWN void misuse_twice(const kept_t *kept);
+SHOWN void misuse_register(const kept_t *kept);
+SHOWN ssize_t misuse_writev(const kept_t *kept);
+SHOWN void misuse_overrun(request_rec *r);
+SHOWN void misuse_clear(kept_t *kept, conn_rec *c);
+SHOWN unsigned misuse_cleared(const kept_t *kept);
+SHOWN void misuse_many(const kept_t *kept);
+
+static kept_t *kept_of(conn_rec *c)
+{
+    kept_t *kept = ap_get_module_config(c->conn_config, &poolmisuser_module);
+
+    if (!kept) {
+        kept = apr_pcalloc(c->pool, sizeof(*kept));
+        ap_set_module_config(c->conn_config, &poolmisuser_module, kept);
+    }
+    return kept;
+}
+
+void misuse_keep(kept_t *kept, request_rec *r)
+{
+    kept->text = apr_pstrdup(r->pool, "kept by mod_poolmisuser, longer than it lives");
+    kept->r = r;
+    kept->pool = r->pool;
+}
+
+unsigned misuse_stale(const kept_t *kept)
+{
+    return (unsigned char)kept->text[5];
+}
+
+/* As ModSecurity's: it allocates from the pool of a request that is gone. */
+void misuse_log(const kept_t *kept)
+{
+    for (int i = 0; i < 40; i++) {
+        memset(apr_palloc(kept->pool, 400), 1, 400);
+    }
+}
+
+void misuse_twice(const kept_t *kept)
+{
+    apr_pool_destroy(kept->pool);
+    sink++;
+}
+
+void misuse_register(const kept_t *kept)
+{
+    apr_pool_cleanup_register(kept->pool, kept, apr_pool_cleanup_null, apr_pool_cleanup_null);
+    sink++;
+}
+
+/* The kernel finds it, nobody else. */
+ssize_t misuse_writev(const kept_t *kept)
+{
+    struct iovec parts[2] = { { (void *)(apr_uintptr_t)"head ", 5 }, { kept->text, 20 } };
+    int fd = open("/dev/null", O_WRONLY), pipes[2];
+    ssize_t n = 0;
+
+    if (pipe(pipes) == 0) {
+        n = writev(pipes[1], parts + 1, 1);
+        close(pipes[0]);
+        close(pipes[1]);
+    }
+    close(fd);
+    return n;
+}
+
+/* Beyond what was asked for, by one. */
+void misuse_overrun(request_rec *r)
+{
+    char *text = apr_palloc(r->pool, 64);
+
+    sink += (unsigned char)((volatile char *)text)[beyond];
+}
+
+void misuse_clear(kept_t *kept, conn_rec *c)
+{
+    apr_pool_create(&kept->cleared, c->pool);
+    apr_pool_tag(kept->cleared, "misuser");
+    kept->of_cleared = apr_pstrdup(kept->cleared, "gone with a clear");
+    apr_pool_clear(kept->cleared);
+    sink++;
+}
+
+unsigned misuse_cleared(const kept_t *kept)
+{
+    return (unsigned char)kept->of_cleared[3];
+}
+
+/* Each byte of what is dead, from one end to the other. */
+void misuse_many(const kept_t *kept)
+{
+    for (int i = 0; i < 4096; i += 64) {
+        sink += (unsigned char)((volatile char *)kept->text)[i - 2048];
+    }
+}
+
+static void misuser_log(const ap_errorlog_info *info, const char *text)
+{
+    (void)text;
+    if (logging && info->c == logging) {
+        kept_t *kept = logged;
+
+        logging = NULL;
+        misuse_log(kept);
+    }
+}
+
+static int misuser_handler(request_rec *r)
+{
+    const char *what = strrchr(r->uri, '/') + 1;
+    kept_t *kept;
+
+    if (!r->handler || strcmp(r->handler, "poolmisuser") != 0) {
+        return DECLINED;
+    }
+    kept = kept_of(r->connection);
+    ap_set_content_type(r, "text/plain");
+    if (strcmp(what, "keep") == 0) {
+        misuse_keep(kept, r);
+    }
+    else if (strcmp(what, "overrun") == 0) {
+        misuse_overrun(r);
+    }
+    else if (strcmp(what, "clear") == 0) {
+        misuse_clear(kept, r->connection);
+        sink += misuse_cleared(kept);
+    }
+    else if (!kept->text) {
+        return HTTP_NOT_FOUND;
+    }
+    else if (strcmp(what, "stale") == 0) {
+        ap_rprintf(r, "%c\n", (int)misuse_stale(kept));
+    }
+    else if (strcmp(what, "log") == 0) {
+        logged = kept;
+        logging = r->connection;
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "mod_poolmisuser: a line for its hook");
+    }
+    else if (strcmp(what, "twice") == 0) {
+        misuse_twice(kept);
+    }
+    else if (strcmp(what, "register") == 0) {
+        misuse_register(kept);
+    }
+    else if (strcmp(what, "writev") == 0) {
+        ap_rprintf(r, "%d\n", (int)misuse_writev(kept));
+    }
+    else if (strcmp(what, "many") == 0) {
+        misuse_many(kept);
+    }
+    else {
+        return HTTP_NOT_FOUND;
+    }
+    ap_rputs("done\n", r);
+    return OK;
+}
+
+static void misuser_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_handler(misuser_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_error_log(misuser_log, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+AP_DECLARE_MODULE(poolmisuser) = { STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, misuser_hooks, AP_MODULE_FLAG_NONE };

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See pst_fault.h.
+ */
+#include "pst_fault.h"
+#include "pst_guarded.h"
+#include "pst_wrap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The same address so often in a row: it is not for want of being open. */
+#define SAME_MOST 4
+
+/* An alternate stack that is smaller has no room for unwinding. */
+#define ROOM ((apr_size_t)24 << 10)
+
+static struct {
+    int              set;
+    pid_t            pid;
+    struct sigaction next[2];   /* whom what is not ours goes to: one of them */
+    unsigned         which;     /* atomic */
+} g;
+
+static __thread struct {
+    int             inside;     /* in what may fault itself */
+    int             quiet;      /* it is told already */
+    int             handing;    /* in somebody else's handler */
+    unsigned        same;
+    const void     *last;
+    sigjmp_buf      back;
+} here __attribute__((tls_model("initial-exec")));
+
+/* -- what is ours ------------------------------------------------------------- */
+
+static apr_uint32_t depth_allowed(void)
+{
+    stack_t stack;
+
+    return sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) && stack.ss_size < ROOM ? 1
+                                                                                                  : PST_MISUSE_DEPTH;
+}
+
+/* Unwinding reads memory that may be anything: if that faults, what was found so far must do. */
+static void tell_touch(const void *at, const pst_range_page_t *page, const void *context)
+{
+    pst_misuse_t misuse = { .kind = page->is == PST_RANGE_BEHIND ? PST_MISUSE_OVERRUN : PST_MISUSE_USE_AFTER_DESTROY };
+    pst_misuse_stack_t stack = { .depth = 0 };
+    pst_misuse_party_t by;
+
+    here.inside = 1;
+    if (sigsetjmp(here.back, 0) == 0) {
+        pst_misuse_stack_interrupted(&stack, context, depth_allowed());
+    }
+    if (sigsetjmp(here.back, 0) == 0) {
+        pst_misuse_party_now(&by);
+        misuse.by = &by;
+        misuse.stacks[0] = &stack;
+        pst_guarded_describe(&misuse, page, at);
+        pst_misuse_tell(&misuse);
+    }
+    here.inside = 0;
+}
+
+/* @return 0: it is not ours, whatever the address */
+static int is_ours(const void *at, const void *context)
+{
+    pst_range_page_t page;
+    int opened;
+
+    if (here.last == at && ++here.same > SAME_MOST) {
+        return 0;
+    }
+    here.same = here.last == at ? here.same : 0;
+    here.last = at;
+    pst_range_look(&page, at);
+    opened = pst_range_open(at);
+    if (opened > 0 && !here.inside && !here.quiet && g.pid == getpid()) {
+        tell_touch(at, &page, context);
+    }
+    return opened >= 0;
+}
+
+/* -- what is not ---------------------------------------------------------------- */
+
+static const struct sigaction *next_one(void)
+{
+    return &g.next[__atomic_load_n(&g.which, __ATOMIC_ACQUIRE) & 1];
+}
+
+static void set_next(const struct sigaction *action)
+{
+    unsigned other = (__atomic_load_n(&g.which, __ATOMIC_RELAXED) + 1) & 1;
+
+    g.next[other] = *action;
+    __atomic_store_n(&g.which, other, __ATOMIC_RELEASE);
+}
+
+/* It comes again, to the default; or is sent again, if it was sent. */
+static void default_takes_it(int is_fault)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = SIG_DFL;
+    sigemptyset(&action.sa_mask);
+    pst_real.guard_sigaction(SIGSEGV, &action, NULL);
+    if (!is_fault) {
+        raise(SIGSEGV);
+    }
+}
+
+/* As the kernel would call it; but the signal is not blocked, since what is ours may come meanwhile. */
+static void hand_fault_on(int signal, siginfo_t *info, void *context, int is_fault)
+{
+    const struct sigaction *next = next_one();
+    sigset_t mask, before;
+
+    if (here.handing || (!(next->sa_flags & SA_SIGINFO) && next->sa_handler == SIG_DFL)) {
+        default_takes_it(is_fault);
+        return;
+    }
+    if (!(next->sa_flags & SA_SIGINFO) && next->sa_handler == SIG_IGN) {
+        if (is_fault) {
+            default_takes_it(is_fault);
+        }
+        return;
+    }
+    here.handing = !(next->sa_flags & SA_NODEFER);
+    mask = next->sa_mask;
+    sigdelset(&mask, SIGSEGV);
+    pst_real.guard_pthread_sigmask(SIG_BLOCK, &mask, &before);
+    if (next->sa_flags & SA_SIGINFO) {
+        next->sa_sigaction(signal, info, context);
+    }
+    else {
+        next->sa_handler(signal);
+    }
+    pst_real.guard_pthread_sigmask(SIG_SETMASK, &before, NULL);
+    here.handing = 0;
+}
+
+static void on_segv(int signal, siginfo_t *info, void *context)
+{
+    int is_fault = info->si_code > 0, error = errno;
+
+    if (is_fault && pst_range_has(info->si_addr) && is_ours(info->si_addr, context)) {
+        errno = error;
+        return;
+    }
+    if (here.inside && is_fault) {
+        siglongjmp(here.back, 1);
+    }
+    hand_fault_on(signal, info, context, is_fault);
+    errno = error;
+}
+
+/* -- in front --------------------------------------------------------------------- */
+
+static int is_on_segv(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_segv;
+}
+
+static int come_to_front(void)
+{
+    struct sigaction now, own;
+
+    if (pst_real.guard_sigaction(SIGSEGV, NULL, &now) != 0) {
+        return 0;
+    }
+    if (is_on_segv(&now)) {
+        return 1;
+    }
+    memset(&own, 0, sizeof(own));
+    own.sa_sigaction = on_segv;
+    own.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    sigemptyset(&own.sa_mask);
+    set_next(&now);
+    return pst_real.guard_sigaction(SIGSEGV, &own, NULL) == 0;
+}
+
+int pst_wrap_guard_sigaction(int signal, const struct sigaction *action, struct sigaction *before)
+{
+    struct sigaction old = *next_one();
+
+    if (signal != SIGSEGV || !g.set || g.pid != getpid()) {
+        return pst_real.guard_sigaction(signal, action, before);
+    }
+    if (action) {
+        set_next(action);
+    }
+    if (before) {
+        *before = old;
+    }
+    return 0;
+}
+
+pst_signal_fn *pst_wrap_guard_signal(int signal, pst_signal_fn *handler)
+{
+    struct sigaction old = *next_one(), action;
+
+    if (signal != SIGSEGV || !g.set || g.pid != getpid()) {
+        pst_signal_fn *was = pst_real.guard_signal(signal, handler);
+
+        return was;
+    }
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    set_next(&action);
+    return old.sa_flags & SA_SIGINFO ? (pst_signal_fn *)(void *)old.sa_sigaction : old.sa_handler;
+}
+
+/* What is asked for, without the one signal that must not be blocked. */
+static const sigset_t *without(sigset_t *room, int how, const sigset_t *set)
+{
+    if (!set || how == SIG_UNBLOCK || sigismember(set, SIGSEGV) != 1 || g.pid != getpid()) {
+        return set;
+    }
+    *room = *set;
+    sigdelset(room, SIGSEGV);
+    return room;
+}
+
+int pst_wrap_guard_pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
+{
+    sigset_t room;
+
+    return pst_real.guard_pthread_sigmask(how, without(&room, how, set), before);
+}
+
+int pst_wrap_guard_sigprocmask(int how, const sigset_t *set, sigset_t *before)
+{
+    sigset_t room;
+
+    return pst_real.guard_sigprocmask(how, without(&room, how, set), before);
+}
+
+/* -- threads that are there --------------------------------------------------------- */
+
+static int blocks(const char *task)
+{
+    char path[64], line[256];
+    unsigned long long mask = 0;
+    FILE *status;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", task);
+    status = fopen(path, "re");
+    if (!status) {
+        return 0;               /* it has ended */
+    }
+    while (fgets(line, sizeof(line), status)) {
+        if (sscanf(line, "SigBlk: %llx", &mask) == 1) {
+            break;
+        }
+    }
+    fclose(status);
+    return (mask >> (SIGSEGV - 1) & 1) != 0;
+}
+
+/* Has a thread the signal blocked? It would die of what others live through. Where /proc does not tell: yes. */
+static int somebody_blocks(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int found = 0;
+
+    if (!tasks) {
+        return 1;
+    }
+    while (!found && (task = readdir(tasks)) != NULL) {
+        found = task->d_name[0] != '.' && blocks(task->d_name);
+    }
+    closedir(tasks);
+    return found;
+}
+
+/* -- on ------------------------------------------------------------------------------- */
+
+apr_status_t pst_fault_start(void)
+{
+    if (somebody_blocks()) {
+        return APR_EBUSY;
+    }
+    g.pid = getpid();
+    g.set = come_to_front();
+    return g.set ? APR_SUCCESS : APR_EGENERAL;
+}
+
+void pst_fault_beat(void)
+{
+    if (g.set && g.pid == getpid()) {
+        come_to_front();
+    }
+}
+
+/* -- found without a fault ---------------------------------------------------------------- */
+
+static int tell_found(pst_misuse_e kind, const void *at, const char *what)
+{
+    pst_misuse_t misuse = { .kind = kind };
+    pst_misuse_stack_t stack;
+    pst_misuse_party_t by;
+    pst_range_page_t page;
+
+    if (g.pid != getpid()) {
+        return 0;
+    }
+    pst_range_look(&page, at);
+    pst_misuse_stack(&stack);
+    pst_misuse_party_now(&by);
+    misuse.by = &by;
+    misuse.stacks[0] = &stack;
+    pst_guarded_describe(&misuse, &page, at);
+    misuse.what = what ? what : misuse.what;
+    return pst_misuse_tell(&misuse);
+}
+
+int pst_fault_found(pst_misuse_e kind, const void *at)
+{
+    pst_range_open(at);
+    return tell_found(kind, at, NULL);
+}
+
+int pst_fault_dead(const void *pool, pst_misuse_e kind)
+{
+    int dead = pst_guarded_is_dead(pool);
+
+    if (dead) {
+        pst_fault_found(kind, pool);
+    }
+    return dead;
+}
+
+void pst_fault_quiet(int on)
+{
+    here.quiet = on;
+}
+
+void pst_fault_kernel(const char *name, const void *at)
+{
+    int error = errno;
+
+    tell_found(PST_MISUSE_SYSCALL, at, name);
+    errno = error;
+}

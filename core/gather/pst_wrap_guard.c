@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Wrappers that stand before the others while pools are guarded: what is done to a pool that has ended is told before
+ * it does harm.
+ *
+ * Place in the flow: APR calls -> HERE -> wrappers -> accounts -> board.
+ *
+ * A pool that is destroyed or cleared again is left alone: it has no nodes left to give back, and no list that they may
+ * go into.
+ */
+#include "pst_fault.h"
+#include "pst_guarded.h"
+#include "pst_wrap.h"
+
+void pst_wrap_guard_pool_clear(apr_pool_t *pool)
+{
+    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY)) {
+        return;
+    }
+    pst_wrap_pool_clear(pool);
+}
+
+void pst_wrap_guard_pool_destroy(apr_pool_t *pool)
+{
+    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY)) {
+        return;
+    }
+    pst_wrap_pool_destroy(pool);
+}
+
+void pst_wrap_guard_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
+                                          apr_status_t (*child_fn)(void *))
+{
+    if (pst_fault_is_dead(pool, PST_MISUSE_LATE_REGISTER)) {
+        pst_fault_quiet(1);
+        pst_wrap_pool_cleanup_register(pool, data, plain_fn, child_fn);
+        pst_fault_quiet(0);
+        return;
+    }
+    pst_wrap_pool_cleanup_register(pool, data, plain_fn, child_fn);
+}
+
+void pst_wrap_guard_allocator_owner_set(apr_allocator_t *allocator, apr_pool_t *pool)
+{
+    pst_real.guard_allocator_owner_set(allocator, pool);
+    pst_guarded_owner(allocator, pool);
+}
+
+void pst_wrap_guard_allocator_mutex_set(apr_allocator_t *allocator, apr_thread_mutex_t *mutex)
+{
+    pst_real.guard_allocator_mutex_set(allocator, mutex);
+    pst_guarded_mutex(allocator, mutex);
+}

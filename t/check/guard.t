@@ -1,0 +1,78 @@
+# PoolStatCheck guard: memory of pools that is used after their end is told, by whom and whose it was, and httpd serves on.
+use strict;
+use warnings;
+use PST;
+use PST::Conn;
+use PST::Server;
+use Test::More;
+
+my $top = PST::stage()->{top};
+my $s = PST::Server->new('guard', conf => "LoadModule poolmisuser_module $top/mod_poolmisuser.so\nPoolStatCheck guard 1/1 all\n"
+  . "<Location /misuse>\nSetHandler poolmisuser\n</Location>\n");
+$s->start or BAIL_OUT('httpd does not start: ' . $s->log_text);
+
+# One connection: a request that leaves something behind, and one that uses it.
+sub misuse {
+    my (@what) = @_;
+    my $c = PST::Conn->new($s->{port}) or return 'no connection';
+    my @said;
+    for my $what (@what) {
+        $c->get("/misuse/$what") or return "could not ask for $what";
+        my $r = $c->response;
+        push @said, $r->{status} . ' ' . ($r->{body} =~ /^done$/m ? 'done' : $r->{body});
+    }
+    return join ', ', @said;
+}
+
+# The rows there are, of one kind and by one function.
+sub found {
+    my ($kind, $by) = @_;
+    return grep { $_->{kind} eq $kind && grep { ($_->{function} // '') eq $by } @{ $_->{stacks}[0]{frames} } } @{ $s->json->{misuses} };
+}
+
+sub functions { my ($row, $i) = @_; return map { $_->{function} // '?' } @{ ($row->{stacks}[$i] // {})->{frames} // [] } }
+
+my @cases = (
+    # what is asked for, the kind, by whom; whose line, and what the second and third stack have
+    [ [qw(keep stale)], 'use-after-destroy', 'misuse_stale', '/misuse/keep', qr/apr_pool_destroy|ap_/, qr/ap_/ ],
+    [ [qw(keep log)], 'use-after-destroy', 'misuse_log', '/misuse/keep', qr/ap_/, qr/ap_/ ],
+    [ [qw(keep twice)], 'double-destroy', 'misuse_twice', '/misuse/keep', qr/ap_/, qr/ap_/ ],
+    [ [qw(keep register)], 'late-register', 'misuse_register', '/misuse/keep', qr/ap_/, qr/ap_/ ],
+    [ [qw(keep writev)], 'syscall-on-dead-memory', 'misuse_writev', '/misuse/keep', qr/ap_/, qr/ap_/ ],
+    [ [qw(clear)], 'use-after-clear', 'misuse_cleared', undef, qr/^misuse_clear$/, qr/^misuse_clear$/ ],
+);
+for my $case (@cases) {
+    my ($ask, $kind, $by, $line, $ended, $made) = @$case;
+    my $name = "@$ask";
+    is(misuse(@$ask), join(', ', ('200 done') x @$ask), "$name: served");
+    my ($row) = wait_for(sub { my ($r) = found($kind, $by); $r // 0 }, 20);
+    ok(ref $row, "$name: $kind by $by is told") or next;
+    like($row->{of}{line} // '', qr/\Q$line\E/, "$name: whose request it was") if $line;
+    like($row->{by}{line} // '', qr/\Q$ask->[-1]\E/, "$name: and by whose");
+    ok((grep { $_ =~ $ended } functions($row, 1)), "$name: who ended it") or diag(join ' ', functions($row, 1));
+    ok((grep { $_ =~ $made } functions($row, 2)), "$name: who made it") or diag(join ' ', functions($row, 2));
+    cmp_ok($row->{age_seconds} // -1, '>', 0, "$name: how long ago");
+}
+
+my ($finding) = grep { $_->{id} =~ /^misuse-/ } @{ $s->json->{findings} };
+is($finding && $finding->{blamed}, 'mod_poolmisuser.so', 'the doctor blames the module');
+is($finding && $finding->{severity}, 'critical', 'and says how bad that is');
+ok(wait_for(sub { my $n = () = $s->log_text =~ /PST0028: misuse, \S+, of a [^\n]*mod_poolmisuser\.so misuse_\w+/g; $n >= @cases }, 20),
+    'each place is in the error log, once') or diag($s->log_text);
+unlike($s->log_text, qr/exit signal/, 'and no child died of it');
+is(misuse(qw(keep many)), '200 done, 200 done', 'all of a dead pool can be read');
+
+# healthy traffic
+my %before = map { ("$_->{kind} $_->{stacks}[0]{frames}[0]{place}" => 1) } @{ $s->json->{misuses} };
+for (1 .. 50) {
+    my $c = PST::Conn->new($s->{port});
+    for (1 .. 5) { $c->get('/small.txt'); $c->response }
+}
+is(join(' ', grep { !/misuse_/ && !$before{$_} } map { "$_->{kind} $_->{stacks}[0]{frames}[0]{place}" } @{ $s->json->{misuses} }), '', 'healthy requests: no alarm');
+my $json = $s->json;
+for my $child (@{ $json->{children} }) {
+    is($child->{unbalanced_bytes}, 0, "the books of $child->{pid} balance");
+}
+$s->stop;
+unlike($s->log_text, qr/exit signal|PST003[01]/, 'nobody crashed');
+done_testing;
