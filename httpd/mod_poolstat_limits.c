@@ -19,6 +19,7 @@
 APLOG_USE_MODULE(poolstat);
 
 #define TEXT_LEN 512
+#define NAMES_WITHIN 500                     /* milliseconds, for the helper that looks names and lines up */
 #define PATIENCE (120 * APR_USEC_PER_SEC)    /* for so long it is waited for who it is */
 
 static const char *const names[PST_WARN_COUNT] = { "", "connection", "request", "child" };
@@ -93,6 +94,9 @@ static const char *place_of_stack(char *to, const pst_shared_frame_t *frames, un
     memcpy(modules, pst_board_module(g.board, 0), sizeof(modules));
     for (unsigned i = 0; i < PST_MODULE_COUNT; i++) {
         modules[i].name[PST_MODULE_LEN - 1] = '\0';
+    }
+    if (__atomic_load_n(&g.watched, __ATOMIC_RELAXED)) {    /* a thread of ours, that may wait for names */
+        pst_place_resolve_stack(modules, frames, depth, NAMES_WITHIN);
     }
     if (!pst_who_of_stack(&who, modules, frames, depth)) {
         return NULL;

@@ -78,9 +78,9 @@ char *pst_place_text(char *to, const pst_place_t *place)
 #define MOST 1024               /* places looked up at once */
 
 typedef struct {
-    const pst_snapshot_t *snapshot;
+    const pst_shared_module_t *modules;
     pst_unresolved_t *at;
-    unsigned count;
+    unsigned count, most;
 } wanted_t;
 
 static void want(wanted_t *wanted, pst_shared_frame_t frame)
@@ -88,10 +88,10 @@ static void want(wanted_t *wanted, pst_shared_frame_t frame)
     const pst_shared_module_t *module;
     pst_unresolved_t *place = &wanted->at[wanted->count];
 
-    if (!PST_FRAME_MODULE(frame) || PST_FRAME_MODULE(frame) >= PST_MODULE_COUNT || wanted->count == MOST) {
+    if (!PST_FRAME_MODULE(frame) || PST_FRAME_MODULE(frame) >= PST_MODULE_COUNT || wanted->count == wanted->most) {
         return;
     }
-    module = &wanted->snapshot->modules[PST_FRAME_MODULE(frame)];
+    module = &wanted->modules[PST_FRAME_MODULE(frame)];
     place->id = module->id;
     place->offset = PST_FRAME_OFFSET(frame);
     if (!module->name[0] || pst_resolver_find(place->id, place->offset)) {
@@ -130,7 +130,7 @@ static void want_misuse(wanted_t *wanted, const pst_shared_misuse_t *misuse)
 
 void pst_place_resolve(const pst_snapshot_t *snapshot, unsigned milliseconds, apr_pool_t *pool)
 {
-    wanted_t wanted = { .snapshot = snapshot };
+    wanted_t wanted = { .modules = snapshot->modules, .most = MOST };
 
     if (!pst_resolver_is_there()) {
         return;
@@ -146,4 +146,21 @@ void pst_place_resolve(const pst_snapshot_t *snapshot, unsigned milliseconds, ap
         want_child(&wanted, &snapshot->children[i]);
     }
     pst_resolver_ask(wanted.at, wanted.count, milliseconds);
+}
+
+void pst_place_resolve_stack(const pst_shared_module_t *modules, const pst_shared_frame_t *frames, unsigned depth,
+                             unsigned milliseconds)
+{
+    pst_unresolved_t at[PST_SITE_FRAMES + 1];
+    wanted_t wanted = { .modules = modules, .at = at, .most = PST_SITE_FRAMES };
+
+    if (!pst_resolver_is_there()) {
+        return;
+    }
+    for (unsigned i = 0; i < depth && i < PST_SITE_FRAMES; i++) {
+        want(&wanted, frames[i]);
+    }
+    if (wanted.count) {
+        pst_resolver_ask(wanted.at, wanted.count, milliseconds);
+    }
 }

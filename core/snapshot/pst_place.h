@@ -36,4 +36,8 @@ char *pst_place_text(char *to, const pst_place_t *place);
  */
 void pst_place_resolve(const pst_snapshot_t *snapshot, unsigned milliseconds, apr_pool_t *pool);
 
+/** The same of one stack. @param modules copied, PST_MODULE_COUNT of them; names end in a NUL */
+void pst_place_resolve_stack(const pst_shared_module_t *modules, const pst_shared_frame_t *frames, unsigned depth,
+                             unsigned milliseconds);
+
 #endif /* PST_PLACE_H */

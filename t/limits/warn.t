@@ -142,6 +142,17 @@ subtest 'who it is' => sub {
     unlike($s->log_text, qr/exit signal/, 'no crash');
 };
 
+# Static functions have no name in the table that is loaded: the helper knows it.
+subtest 'names and lines' => sub {
+    plan skip_all => 'does not depend on the MPM' if mpm() ne 'event';
+    plan skip_all => 'no libdw here' if !grep { -e } map { glob } '/usr/lib/libdw.so.1 /usr/lib64/libdw.so.1 /usr/lib/*/libdw.so.1 /lib/*/libdw.so.1';
+    my $s = server('names', "PoolStatWarn request 64K\nPoolStatSymbols @{[ stage()->{top} ]}/poolstat\n");
+    fetch('/poolprobe?pool=request&bytes=100000', port => $s->port);
+    my ($t) = wait_told($s, 1);
+    like($t->{place}, qr/^mod_poolprobe\.so take(?:_pieces)?(?: \(mod_poolprobe\.c:\d+\)|\+0x[0-9a-f]+)$/, 'a static function by name, and its line');
+    is($s->stop, 0, 'stops');
+};
+
 subtest 'hostile request lines' => sub {
     plan skip_all => 'does not depend on the MPM' if mpm() ne 'event';
     my $s = server('hostile', "PoolStatWarn request 64K\n");
