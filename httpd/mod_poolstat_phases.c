@@ -12,6 +12,7 @@
 #include "pst_root.h"
 #include "pst_novel.h"
 #include "pst_runtime.h"
+#include "pst_surge.h"
 
 #include <http_connection.h>
 #include <http_protocol.h>
@@ -235,6 +236,7 @@ int pst_phase_post_read_request(request_rec *r)
         vhost = vhost_name(r->server);
     }
     pst_account_state(&connection->account, PST_STATE_HANDLER);
+    pst_surge_begin();
     describe(connection, r, vhost);
     tell_novelty(r);
     return DECLINED;
@@ -261,6 +263,16 @@ void pst_phase_ours(const request_rec *r)
     }
 }
 
+/* What this request mapped has gone by now, or stays. */
+static void end_surge(const request_rec *r)
+{
+    const pst_account_t *account = pst_phase_request_account(r);
+
+    if (account && !account->ours) {
+        pst_surge_end(account->slot);
+    }
+}
+
 /*
  * What cannot be read as a request is answered, logged and counted by mod_status, but never gets to
  * post_read_request.  httpd also logs a client that sends no request line in time: nothing came, and
@@ -271,6 +283,7 @@ int pst_phase_log_transaction(request_rec *r)
     if (r->method || r->status != HTTP_REQUEST_TIME_OUT) {
         note_came(r);
     }
+    end_surge(r);
     return DECLINED;
 }
 

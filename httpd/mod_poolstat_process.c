@@ -20,6 +20,7 @@
 #include "pst_object.h"
 #include "pst_relatives.h"
 #include "pst_release.h"
+#include "pst_surge.h"
 #include "pst_switch.h"
 #include "pst_resolver.h"
 #include "pst_runtime.h"
@@ -356,6 +357,7 @@ static void start_profile(pst_shared_child_t *block, const pst_config_t *config,
         return;
     }
     pst_profile_start(block);
+    pst_surge_start(block, !query_mpm_or(AP_MPMQ_IS_THREADED, 0));
     rv = pst_profile_switch(rate);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0023: there is no heap profile: calls to malloc and its kin "

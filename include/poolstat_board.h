@@ -60,7 +60,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    23
+#define PST_BOARD_VERSION    24
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -546,6 +546,20 @@ typedef enum {
     PST_MEMORY_CGROUP           /**< less: what its cgroup, or one above it, allows */
 } pst_memory_e;
 
+/** Mappings that stayed when a request had ended, where a child serves one at a time. */
+typedef struct pst_shared_surge_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint32_t unused;
+    uint64_t kept_bytes;        /**< of what it left, there at the end of the last request; 0: none, or all is gone */
+    uint64_t took_bytes;        /**< at its peak, beyond what was there before */
+    uint64_t finished;          /**< time */
+    uint64_t usual_bytes;       /**< what other requests take at their peaks: mean of the last of them */
+    uint64_t requests;          /**< so many others there were */
+    char     line[PST_LINE_LEN];
+    char     vhost[PST_VHOST_LEN];
+    char     handler[PST_HANDLER_LEN];
+} pst_shared_surge_t;
+
 /** What is asked of a heap profile: the low bits are the rate, 0 for off. Children take no others than these. */
 #define PST_HEAP_ASKED_BITS 41
 #define PST_HEAP_ASKED_RATE (((uint64_t)1 << PST_HEAP_ASKED_BITS) - 1)
@@ -590,6 +604,7 @@ typedef struct pst_shared_child_t {
     pst_shared_verdict_t sum_verdicts[PST_SCOPE_COUNT];
     pst_shared_blame_t blame[PST_SCOPE_OF_SITES];
     pst_shared_books_t books;
+    pst_shared_surge_t surge;
     pst_shared_limits_t limits;     /**< what other values of MaxMemFree would have kept */
     uint64_t misuses[PST_MISUSE_COUNT]; /**< of each kind, also those that found no row */
     uint32_t misuse_rows;           /**< rows of misuses in use, from the first on */

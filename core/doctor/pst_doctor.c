@@ -61,6 +61,7 @@ apr_status_t pst_doctor_take(pst_snapshot_t *snapshot, const pst_board_t *board,
     pst_doctor_misuses(&doctor);
     pst_doctor_growing(&doctor);
     pst_doctor_kept(&doctor);
+    pst_doctor_surges(&doctor);
     pst_doctor_losses(&doctor);
     pst_doctor_generations(&doctor);
     pst_doctor_relatives(&doctor);

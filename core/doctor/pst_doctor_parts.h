@@ -80,6 +80,8 @@ void pst_doctor_generations(pst_doctor_t *doctor);
 void pst_doctor_losses(pst_doctor_t *doctor);
 /** pst_doctor_kept.c */
 void pst_doctor_kept(pst_doctor_t *doctor);
+/** pst_doctor_surge.c */
+void pst_doctor_surges(pst_doctor_t *doctor);
 /** pst_doctor_relatives.c */
 void pst_doctor_relatives(pst_doctor_t *doctor);
 /** pst_doctor_server.c */

@@ -61,6 +61,12 @@
 #define PST_DOCTOR_KEPT_SERVER    (64 * PST_DOCTOR_MIB)
 /* From here on, over all children, it is a warning. */
 #define PST_DOCTOR_KEPT_WARNING   (256 * PST_DOCTOR_MIB)
+
+/** Mappings that one request left behind: so many times what others take at their peaks, which so many were asked for,
+ *  and so many seconds after it. */
+#define PST_DOCTOR_SURGE_TIMES    4
+#define PST_DOCTOR_SURGE_REQUESTS 8
+#define PST_DOCTOR_SURGE_SECONDS  10
 /* A limit for MaxMemFree should hold what these thousandths of requests need, or each of them asks the system anew. */
 #define PST_DOCTOR_COVERED        950
 /* Fewer requests than this say nothing about their sizes. */

@@ -21,6 +21,7 @@
 #include "pst_site.h"
 #include "pst_span.h"
 #include "pst_started.h"
+#include "pst_surge.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -265,6 +266,13 @@ static apr_uintptr_t whole_pages(size_t size)
     return ((apr_uintptr_t)size + g.page - 1) & ~(g.page - 1);
 }
 
+/* pst_span_fn: a span, or a part of it, went or came. */
+static void span_changed(apr_uint32_t site, int samples, apr_int64_t bytes, apr_int64_t weight)
+{
+    pst_site_change(site, samples, bytes, weight);
+    pst_surge_mapped(weight);
+}
+
 static void keep_span(apr_uintptr_t from, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
 {
     pst_span_t span = { .from = from, .to = from + size, .size = size, .weight = pst_site_weight(size, (double)rate) };
@@ -273,6 +281,7 @@ static void keep_span(apr_uintptr_t from, apr_uint64_t size, apr_uint64_t rate, 
     if (site >= 0) {
         span.site = (apr_uint32_t)site;
         if (pst_span_add(&span)) {
+            pst_surge_mapped((apr_int64_t)span.weight);
             return;
         }
         pst_site_change(span.site, -1, -(apr_int64_t)span.size, -(apr_int64_t)span.weight);
@@ -404,7 +413,7 @@ void pst_wrap_heap_rate(apr_uint64_t rate)
 {
     __atomic_store_n(&g.rate, 0, __ATOMIC_RELEASE);
     g.page = (apr_uintptr_t)sysconf(_SC_PAGESIZE);
-    pst_span_start(pst_site_change);
+    pst_span_start(span_changed);
     pst_started_start();
     pst_block_drop_all(forget_block);   /* also what calls under way have left since it was off */
     pst_span_cut(0, UINTPTR_MAX);

@@ -59,6 +59,19 @@ static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
     to->private_dirty_bytes = to->private_dirty_bytes < to->rss_bytes ? to->private_dirty_bytes : to->rss_bytes;
 }
 
+static void load_surge(pst_shared_surge_t *to, const pst_shared_surge_t *from)
+{
+    if (!pst_seq_copy(to, from, sizeof(*to))) {
+        memset(to, 0, sizeof(*to));
+    }
+    to->kept_bytes = pst_sane(to->kept_bytes);
+    to->took_bytes = pst_sane(to->took_bytes);
+    to->finished = pst_sane(to->finished);
+    to->usual_bytes = pst_sane(to->usual_bytes);
+    to->requests = pst_sane(to->requests);
+    to->line[sizeof(to->line) - 1] = to->vhost[sizeof(to->vhost) - 1] = to->handler[sizeof(to->handler) - 1] = '\0';
+}
+
 /* A mean is made of the sums: with no sample there is none. */
 static void load_limits(pst_shared_limits_t *to, const pst_shared_limits_t *from)
 {
@@ -109,6 +122,7 @@ static int load_head(pst_shared_child_t *to, const pst_shared_child_t *from, int
     to->release_asked = __atomic_load_n(&from->release_asked, __ATOMIC_RELAXED);
     to->release_done = __atomic_load_n(&from->release_done, __ATOMIC_RELAXED);
     load_limits(&to->limits, &from->limits);
+    load_surge(&to->surge, &from->surge);
     to->check_asked = __atomic_load_n(&from->check_asked, __ATOMIC_RELAXED);
     to->check_done = __atomic_load_n(&from->check_done, __ATOMIC_RELAXED);
     to->checks = pst_load(&from->checks);       /* pst_checks_unpack() checks it */

@@ -350,6 +350,25 @@ static void print_end(pst_emit_t *emit, const pst_shared_child_t *head)
     }
 }
 
+/* The request since which mappings stay. */
+static void print_surge(pst_emit_t *emit, const pst_shared_surge_t *surge)
+{
+    if (!surge->finished) {
+        pst_emit_null(emit, "surge");
+        return;
+    }
+    pst_emit_object(emit, "surge");
+    pst_emit_text(emit, "line", surge->line);
+    pst_emit_text(emit, "vhost", surge->vhost);
+    pst_emit_text(emit, "handler", surge->handler);
+    pst_emit_seconds(emit, "finished", surge->finished, 6);
+    pst_emit_number(emit, "took_bytes", surge->took_bytes);
+    pst_emit_number(emit, "kept_bytes", surge->kept_bytes);
+    pst_emit_number(emit, "usual_bytes", surge->usual_bytes);
+    pst_emit_number(emit, "usual_requests", surge->requests);
+    pst_emit_end(emit);
+}
+
 static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                              int listed_only)
 {
@@ -372,6 +391,7 @@ static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     pst_emit_text(emit, "heap", pst_heap_word(child->head.books.heap_kind));
     pst_emit_text(emit, "heap_tells", pst_heap_tells_word(child->head.books.heap_tells));
     pst_view_parts_tree(emit, snapshot, child);
+    print_surge(emit, &child->head.surge);
     print_tree_usage(emit, "process", child->head.level, &child->head.process);
     print_tree_usage(emit, "unslotted", child->head.level, &child->head.unslotted);
     print_child_verdict(emit, snapshot, child);
