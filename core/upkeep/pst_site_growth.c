@@ -30,8 +30,10 @@ typedef struct {
     pst_trend_point_t points[POINTS];
 } grower_t;
 
-/* Untouched ones cost no memory. */
+/* Untouched ones cost no memory, and are not even looked at: `used` lists the others, in no order. */
 static struct {
+    unsigned used_count;
+    apr_uint16_t used[PLACES];
     grower_t growers[PLACES];
     pst_site_of_t sites[PST_SITE_COUNT];
     pst_site_sum_t sums[PST_SITE_COUNT];
@@ -58,6 +60,9 @@ static grower_t *grower_at(pst_shared_frame_t place, apr_uint64_t now)
         }
     }
     if (spare) {
+        if (!spare->place) {
+            g.used[g.used_count++] = (apr_uint16_t)(spare - g.growers);
+        }
         memset(spare, 0, sizeof(*spare));
         spare->place = place;
         pst_series_begin(&spare->series, now);
@@ -67,10 +72,10 @@ static grower_t *grower_at(pst_shared_frame_t place, apr_uint64_t now)
 
 static void add_up_places(apr_uint64_t now)
 {
-    for (unsigned i = 0; i < PLACES; i++) {
-        if (g.growers[i].place) {
-            g.growers[i].bytes = g.growers[i].samples = g.growers[i].row_bytes = 0;
-        }
+    for (unsigned i = 0; i < g.used_count; i++) {
+        grower_t *grower = &g.growers[g.used[i]];
+
+        grower->bytes = grower->samples = grower->row_bytes = 0;
     }
     for (apr_uint32_t i = 1; i < PST_SITE_COUNT; i++) {
         grower_t *grower = g.sums[i].bytes && g.sites[i].blamed ? grower_at(g.sites[i].blamed, now) : NULL;
@@ -147,10 +152,8 @@ void pst_site_growth_beat(const pst_board_t *board, pst_shared_child_t *child, a
         return;
     }
     add_up_places(now);
-    for (unsigned i = 0; i < PLACES; i++) {
-        if (g.growers[i].place) {
-            judge_place(board, child, &g.growers[i], now);
-        }
+    for (unsigned i = 0; i < g.used_count; i++) {
+        judge_place(board, child, &g.growers[g.used[i]], now);
     }
     withdraw_site_verdicts(board, child);
 }
