@@ -10,6 +10,7 @@
  *   a thread's stack  no name, writable, right above a guard: what glibc's allocate_stack() leaves at the stack's low
  *                     end, that may not be accessed.  An arena's reserve may not either, but ends on a multiple of
  *                     64 MB; where a guard lies right above one, the kernel merges them
+ *                     A stack without such a guard is known by glibc's list of threads (pst_stack_list())
  *   data              no name, right above a writable file mapping: an object's zero-initialised variables, up
  *                     to where its program headers say that they end
  *   rest              everything else without a name, and the heap
@@ -22,7 +23,6 @@
 #include "pst_memory.h"
 #include "pst_text.h"
 #include "pst_proc.h"
-#include "pst_stack.h"
 #include "pst_peek.h"
 
 #include <elf.h>
@@ -45,6 +45,7 @@
 #define STACK_USUAL  (APR_UINT64_C(8) << 20)
 #define READ_AT_ONCE 4096
 #define SEGMENTS     64
+#define LISTED       1024u  /* stacks without a guard of their own that are told apart */
 
 /* -- numbers ---------------------------------------------------------------- */
 
@@ -260,6 +261,45 @@ static void split_mapping(pst_smaps_t *smaps, apr_uint64_t end, apr_uint64_t *to
     add_rest(smaps, end, m->to, there - first);
 }
 
+/* Of what is between two addresses of a mapping: as much as can be told, and no more than there still is of it. */
+static apr_uint64_t part_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t left)
+{
+    apr_uint64_t there;
+
+    if (from >= to || !pst_there(from, to, &there)) {
+        there = to - from;
+    }
+    return there < left ? there : left;
+}
+
+/* A mapping that may have stacks in it, with their guards: what is not theirs is rest. */
+static void add_around_stacks(pst_smaps_t *smaps)
+{
+    const pst_mapping_t *m = &smaps->now;
+    apr_uint64_t at = m->from, left = m->rss + m->swap, part;
+
+    for (unsigned i = 0; i < smaps->list_count; i++) {
+        const pst_stack_range_t *stack = &smaps->list[i];
+
+        if (stack->from < at || stack->to > m->to) {
+            continue;
+        }
+        if (stack->from > at) {
+            part = part_there(at, stack->from, left);
+            add_rest(smaps, at, stack->from, part);
+            left -= part;
+        }
+        part = stack->to == m->to ? left : part_there(stack->from, stack->to, left);
+        smaps->maps->stacks += part;
+        smaps->maps->stack_count++;
+        left -= part;
+        at = stack->to;
+    }
+    if (at < m->to) {
+        add_rest(smaps, at, m->to, left);
+    }
+}
+
 static int is_anonymous(const pst_mapping_t *m)
 {
     return !m->name[0] || !strncmp(m->name, "[anon", 5) || !strcmp(m->name, "[heap]");
@@ -334,7 +374,7 @@ static void classify(pst_smaps_t *smaps)
         maps->rest += there;
     }
     else {
-        add_rest(smaps, m->from, m->to, there);
+        add_around_stacks(smaps);
     }
 }
 
@@ -451,6 +491,7 @@ apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const ps
                              pst_memory_rest_fn rest, void *baton)
 {
     pst_smaps_t smaps = { .maps = maps, .pid = pid, .rest = rest, .baton = baton, .inode = apart_inode };
+    pst_stack_range_t list[LISTED];
     char text[READ_AT_ONCE];
     ssize_t got;
     int fd = pst_proc_open_of(pid, "smaps");
@@ -462,6 +503,8 @@ apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const ps
     smaps.stack_size = stacks && stacks->usual ? stacks->usual : usual_stack();
     smaps.own_stack = pid || !stacks ? 0 : stacks->own;
     smaps.on_stack = (apr_uint64_t)(apr_uintptr_t)&smaps;
+    smaps.list = list;
+    smaps.list_count = pid ? 0 : pst_stack_list(list, LISTED);
     /* the kernel lets go of the lock between two reads: small ones keep nobody waiting for long */
     while ((got = pst_proc_read(fd, text, sizeof(text))) > 0 && maps->mappings < MOST_MAPS) {
         pst_smaps_feed(&smaps, text, (apr_size_t)got);

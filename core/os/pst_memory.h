@@ -14,6 +14,8 @@
 #ifndef PST_MEMORY_H
 #define PST_MEMORY_H
 
+#include "pst_stack.h"
+
 #include <apr.h>
 #include <apr_errno.h>
 
@@ -108,6 +110,8 @@ typedef struct pst_smaps_t {
     apr_uint64_t inode;         /**< of the file whose shared mappings are told apart; 0: none */
     apr_uint64_t own_stack, on_stack;   /**< size of the reader's own stack, 0: as the others'; an address on it */
     apr_uint32_t pid;           /**< whose pagemap splits mappings that the kernel merged; 0: one's own */
+    const pst_stack_range_t *list;  /**< stacks of this process by another source, ascending */
+    unsigned     list_count;
     int          nobody;        /**< no process stands behind the text: split by size alone */
     pst_memory_rest_fn rest;
     void        *baton;

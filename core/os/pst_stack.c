@@ -4,10 +4,15 @@
  * guardsize (nptl/descr.h, 2.36).  It lies within the last few kilobytes of the block; on some processors the static
  * variables of threads lie behind it.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "pst_stack.h"
 #include "pst_memory.h"
 #include "pst_peek.h"
 
+#include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE     4096u
@@ -57,4 +62,70 @@ apr_uint64_t pst_stack_end(apr_uint64_t from, apr_uint64_t to, apr_uint64_t usua
         end = mapped_below(from + size, from, to);
     }
     return end;
+}
+
+/* -- the list ----------------------------------------------------------------- */
+
+#define LOOKED_AT 8192u     /* threads, those gone meanwhile among them: no walk is endless */
+#define THREAD_MOST 4096u   /* bytes of struct pthread */
+
+/* What glibc tells debuggers of its private structs (nptl_db/structs.def, 2.36): size in bits, how many, offset. */
+static apr_uint64_t offset_of(const char *field)
+{
+    const apr_uint32_t *told_of = dlsym(RTLD_DEFAULT, field);
+
+    return told_of ? told_of[2] : 0;
+}
+
+/* Does this describe the block that the thread's struct lies in? */
+static int describes(const apr_uintptr_t word[3], apr_uint64_t thread)
+{
+    apr_uint64_t block = word[0], size = word[1], guard = word[2];
+
+    return block && !(block % PAGE) && size && !(size % PAGE) && !(guard % PAGE) && guard < size && block < thread
+           && thread - block < size && size - (thread - block) <= PAGES * (apr_uint64_t)PAGE;
+}
+
+static int read_thread(pst_stack_range_t *to, apr_uint64_t thread, apr_uint64_t size)
+{
+    apr_uintptr_t words[THREAD_MOST / sizeof(apr_uintptr_t)];
+
+    if (!pst_peek(words, thread, size)) {
+        return 0;
+    }
+    for (unsigned k = 0; (k + 3) * sizeof(words[0]) <= size; k++) {
+        if (describes(words + k, thread)) {
+            to->from = words[k] + words[k + 2];
+            to->to = words[k] + words[k + 1];
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int by_place(const void *one, const void *two)
+{
+    const pst_stack_range_t *a = one, *b = two;
+
+    return (a->from > b->from) - (a->from < b->from);
+}
+
+unsigned pst_stack_list(pst_stack_range_t *to, unsigned most)
+{
+    const apr_uint32_t *size = dlsym(RTLD_DEFAULT, "_thread_db_sizeof_pthread");
+    apr_uint64_t list = offset_of("_thread_db_pthread_list");
+    apr_uint64_t head = offset_of("_thread_db_rtld_global__dl_stack_used"), node;
+    const char *loader = dlsym(RTLD_DEFAULT, "_rtld_global");
+    unsigned count = 0;
+
+    if (!size || *size > THREAD_MOST || !list || !head || !loader) {
+        return 0;
+    }
+    head += (apr_uint64_t)(apr_uintptr_t)loader;
+    node = head;
+    for (unsigned i = 0; i < LOOKED_AT && count < most && pst_peek(&node, node, sizeof(void *)) && node != head; i++) {
+        count += (unsigned)read_thread(&to[count], node - list, *size);
+    }
+    qsort(to, count, sizeof(to[0]), by_place);
+    return count;
 }

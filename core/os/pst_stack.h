@@ -19,4 +19,19 @@
  */
 apr_uint64_t pst_stack_end(apr_uint64_t from, apr_uint64_t to, apr_uint64_t usual);
 
+/** What a thread may use of its stack: without the guard. */
+typedef struct pst_stack_range_t {
+    apr_uint64_t from, to;
+} pst_stack_range_t;
+
+/**
+ * The stacks of this process's threads by glibc's own list of them, but for the first thread's: for those without a guard
+ * that is a mapping of its own.  Since 2.42 the kernel keeps a stack's guard within the stack's mapping (MADV_GUARD_INSTALL,
+ * Linux 6.13), and mappings of nodes are merged with it on both sides.  Threads come and go meanwhile: the list may end
+ * early then.
+ * @param most  room in `to`
+ * @return how many, ascending; 0 also where the list is not found: another libc
+ */
+unsigned pst_stack_list(pst_stack_range_t *to, unsigned most);
+
 #endif /* PST_STACK_H */

@@ -263,7 +263,8 @@ static void *toucher(void *each)
     return NULL;
 }
 
-static void threads(apr_size_t stack_size, const char *what)
+/* @param guard  0: no guard; 1: as they have it */
+static void threads(apr_size_t stack_size, int guard, const char *what)
 {
     const pst_memory_stacks_t stacks = { stack_size, 0 };
     pst_memory_maps_t before, touched, more;
@@ -274,6 +275,9 @@ static void threads(apr_size_t stack_size, const char *what)
     pthread_attr_init(&attr);
     if (stack_size) {
         pthread_attr_setstacksize(&attr, stack_size);
+    }
+    if (!guard) {
+        pthread_attr_setguardsize(&attr, 0);
     }
     pthread_barrier_init(&barrier, NULL, THREADS + 1);
     pst_memory_maps(&before, 0, &stacks, NULL, NULL);
@@ -892,8 +896,9 @@ int main(void)
     pauses();
     books();                    /* before threads leave stacks behind, mapped and hardly there */
     this_process();
-    threads(0, "stacks of the usual size");
-    threads(512 * 1024, "stacks of half a megabyte");
+    threads(0, 1, "stacks of the usual size");
+    threads(512 * 1024, 1, "stacks of half a megabyte");
+    threads(3 * 256 * 1024, 0, "stacks without a guard, merged with each other and with more");
     other_sizes();
     merged_stacks();
     told_apart();
