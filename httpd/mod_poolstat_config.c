@@ -61,20 +61,25 @@ static pst_config_t *config_of(cmd_parms *cmd)
     return ap_get_module_config(cmd->server->module_config, &poolstat_module);
 }
 
-static const char *set_instrument(cmd_parms *cmd, void *dummy, const char *arg)
+static const char *set_on_or_off(cmd_parms *cmd, int *to, const char *arg)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     int on = ap_cstr_casecmp(arg, "On") == 0;
 
-    (void)dummy;
     if (misplaced) {
         return misplaced;
     }
     if (!on && ap_cstr_casecmp(arg, "Off") != 0) {
-        return apr_psprintf(cmd->pool, "PoolStatInstrument is '%s', but must be On or Off.", arg);
+        return apr_psprintf(cmd->pool, "%s is '%s', but must be On or Off.", cmd->cmd->name, arg);
     }
-    config_of(cmd)->instrument = on;
+    *to = on;
     return NULL;
+}
+
+static const char *set_instrument(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    (void)dummy;
+    return set_on_or_off(cmd, &config_of(cmd)->instrument, arg);
 }
 
 static const char *set_connections(cmd_parms *cmd, void *dummy, const char *arg)
@@ -288,21 +293,14 @@ static const char *set_show(cmd_parms *cmd, void *dummy, const char *arg)
 
 static const char *set_control(cmd_parms *cmd, void *dummy, const char *arg)
 {
-    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
-    int on = ap_cstr_casecmp(arg, "On") == 0;
+    pst_config_t *config = config_of(cmd);
+    const char *wrong = set_on_or_off(cmd, &config->control, arg);
 
     (void)dummy;
-    if (misplaced) {
-        return misplaced;
-    }
-    if (!on && ap_cstr_casecmp(arg, "Off") != 0) {
-        return apr_psprintf(cmd->pool, "PoolStatControl is '%s', but must be On or Off.", arg);
-    }
-    config_of(cmd)->control = on;
-    if (on) {
+    if (!wrong && config->control) {
         pst_serves_register(cmd->pool);          /* checks can be switched on while it runs */
     }
-    return NULL;
+    return wrong;
 }
 
 static const char *set_release(cmd_parms *cmd, void *dummy, const char *arg)

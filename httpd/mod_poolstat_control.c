@@ -97,7 +97,7 @@ static const char *wrong_nonce(const char *given)
         return "this server could make no nonces (PST0022)";
     }
     if (strlen(given) != NONCE_LEN) {
-        return "its nonce is none of this server's";
+        return "its nonce is not one of this server's";
     }
     apr_cpystrn(digits, given, sizeof(digits));
     time = (apr_uint32_t)strtoul(digits, NULL, 16);
@@ -106,7 +106,7 @@ static const char *wrong_nonce(const char *given)
         differs |= (unsigned char)given[i] ^ (unsigned char)expected[i];
     }
     if (differs) {
-        return "its nonce is none of this server's";
+        return "its nonce is not one of this server's";
     }
     return time > now || now - time > GOOD_FOR ? "its nonce is too old" : NULL;
 }

@@ -28,7 +28,7 @@ static apr_uint32_t kind_of(const char *word)
     return 0;
 }
 
-/* "1/1000" @return N; 0: that is none */
+/* "1/1000" @return N; 0: it is something else */
 static apr_uint32_t one_in(const char *word)
 {
     apr_uint32_t n = 0;

@@ -32,11 +32,11 @@ typedef struct pst_top_t {
 
 void pst_top_add(pst_top_t *top, double weight, const void *item);
 
-/** A finding more, about the server as a whole until said otherwise. @return a spare one that nobody reads if there are
+/** Add a finding, about the server as a whole until said otherwise. @return a spare one that nobody reads if there are
  *  too many */
 pst_finding_t *pst_doctor_find(pst_doctor_t *doctor, const char *id, pst_severity_e severity);
 
-/** A figure of a finding more. */
+/** Add a figure to a finding. */
 void pst_doctor_figure(pst_finding_t *finding, const char *key, double value);
 
 /** Texts, of the doctor's pool. */

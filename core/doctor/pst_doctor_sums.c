@@ -52,7 +52,7 @@ static void note_fastest(pst_doctor_t *doctor)
     }
 }
 
-/* Whoever looks is none of them: or it would depend on who asks whether there are enough. */
+/* The reader's own child is left out: otherwise who asks would decide whether there are enough. */
 static apr_uint32_t served_by(const pst_child_row_t *child)
 {
     return child->rows - child->own_rows;

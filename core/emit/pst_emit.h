@@ -102,7 +102,7 @@ void pst_emit_end(pst_emit_t *emit);
 void pst_emit_text(pst_emit_t *emit, const char *key, const char *text);
 void pst_emit_number(pst_emit_t *emit, const char *key, apr_uint64_t value);
 void pst_emit_flag(pst_emit_t *emit, const char *key, int flag);
-/** A number that may be below 0, rounded to whole ones. One that is none, or beyond 2^62, is 0. */
+/** A number that may be below 0, rounded to whole ones. What is not a number, or is beyond 2^62, is 0. */
 void pst_emit_signed(pst_emit_t *emit, const char *key, double value);
 /** A number of 0 or more, with three decimals. */
 void pst_emit_decimal(pst_emit_t *emit, const char *key, double value);

@@ -109,7 +109,7 @@ static apr_uint64_t coarse_now(void)
     return (apr_uint64_t)ts.tv_sec * 1000000 + (apr_uint64_t)ts.tv_nsec / 1000;
 }
 
-/* @return reserved now, if it is as much as never before; else 0 */
+/* @return reserved now if that is a new peak, else 0 */
 static APR_INLINE apr_uint64_t apply(pst_shared_usage_t *usage, apr_int64_t reserved, apr_int64_t slack,
                                      apr_int64_t pools)
 {

@@ -180,17 +180,3 @@ int pst_span_add(const pst_span_t *span)
     pst_flag_give(&g.busy);
     return room;
 }
-
-apr_uint32_t pst_span_site(apr_uintptr_t from)
-{
-    apr_uint32_t site = 0;
-
-    if (!__atomic_load_n(&g.count, __ATOMIC_RELAXED) || !pst_flag_take(&g.busy)) {
-        return 0;
-    }
-    for (apr_uint32_t i = 0; i < g.count && !site; i++) {
-        site = g.spans[i].from == from ? g.spans[i].site : 0;
-    }
-    pst_flag_give(&g.busy);
-    return site;
-}

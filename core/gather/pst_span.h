@@ -36,7 +36,4 @@ void pst_span_cut(apr_uintptr_t from, apr_uintptr_t to);
 /** A new span, in place of whatever is known of its addresses. @return 0 if there was no room */
 int pst_span_add(const pst_span_t *span);
 
-/** The site of the span that begins here, 0 if there is none. For who moves it. */
-apr_uint32_t pst_span_site(apr_uintptr_t from);
-
 #endif /* PST_SPAN_H */

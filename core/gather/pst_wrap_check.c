@@ -23,7 +23,7 @@
 #define ENDING 16
 /* Pools that have ended, of which it is known who ended them. */
 #define ENDED  1024u
-/* Pools that a cleanup left below its own that are told of. */
+/* Pools left by a cleanup below its own that are reported. */
 #define LEFT   4
 
 static const char ended_tag[] = "ended";

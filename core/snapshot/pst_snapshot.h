@@ -97,7 +97,7 @@ typedef struct pst_kind_row_t {
     apr_uint64_t growing[PST_SCOPE_COUNT]; /**< connections, requests judged to grow */
 } pst_kind_row_t;
 
-/** Where those stand that have no kind: without a slot, or of a kind that is none. */
+/** Where those stand that have no kind: without a slot, or with an invalid kind. */
 #define PST_KIND_OTHER PST_KIND_COUNT
 
 typedef struct pst_child_row_t {

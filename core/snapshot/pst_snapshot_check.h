@@ -13,7 +13,7 @@ apr_uint32_t pst_snapshot_whose(const pst_shared_child_t *block, int gone);
 /** A verdict on something other than `of`, or an invalid one, becomes: too little data. */
 void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of);
 
-/** A share that is none becomes: not known. */
+/** An invalid share becomes: not known. */
 void pst_snapshot_check_share(pst_shared_share_t *share);
 
 /** Copy it, of one moment; what is out of range, or written all the time, becomes: not looked into. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Giving memory back: what a child does when it is asked to, or by and by.
+ * Giving memory back: what a child does on request, or gradually.
  *
  * Who asks raises release_asked in the child's block and rings its bell; the child's watchdog
  * empties idle allocators, then asks the heap to give back what is free, and says on

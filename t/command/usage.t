@@ -37,8 +37,8 @@ subtest 'help' => sub {
         unlike($sentence // 'the same', qr/\bthe same\b/, 'of its own');
     }
     is(poolstat('help')->{out}, $help->{out}, 'help is --help');
-    like(poolstat('help', 'top')->{out}, qr/each second.*; 1 unless given/s, 'top has its interval');
-    like(poolstat('--help')->{out}, qr/10 largest.*: 10, text 100, unless given/s, 'the table its limit');
+    like(poolstat('help', 'top')->{out}, qr/each second.*; 1 by default/s, 'top has its interval');
+    like(poolstat('--help')->{out}, qr/10 largest.*: 10 by default, 100 for text/s, 'the table its limit');
     my ($long) = grep length > 80, split /\n/, poolstat({ COLUMNS => 80 }, 'help')->{out};
     is($long, undef, 'in lines that fit');
 };
