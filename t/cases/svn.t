@@ -67,9 +67,10 @@ sub work {
     POSIX::_exit(0);
 }
 
+# As svn does, each on a connection of its own: mod_dav_svn keeps what it opened with the connection.
 my ($opening, $idle, $using) = (150, 60, 90);
 my $working = work($fresh, 0.3, $opening + $idle + $using);
-my $opener = kept($many->port, 2, 1, sub { '/svn/r' . int($_[0] / 2) % 300 . '/' }, seconds => $opening);
+my $opener = kept($many->port, 2, 1, sub { '/svn/r' . int($_[0] / 2) % 300 . '/' }, seconds => $opening, close => 1);
 my (%fresh, %many, %blamed, $user_pid, %last);
 my $begun = time;
 looks($fresh, $opening + $idle + $using, sub {
@@ -79,7 +80,7 @@ looks($fresh, $opening + $idle + $using, sub {
     my $m = eval { $many->json(timeout => 30) } or return 0;
     $many{ $_->{id} }++, $last{many} = $m for @{ $m->{findings} };
     $blamed{ $_->[1] }++ for blamed_ones($m);
-    $user_pid //= kept($many->port, 2, 0.4, sub { '/svn/r' . $_[0] % 5 . '/' }, seconds => $using) if $after > $opening + $idle;
+    $user_pid //= kept($many->port, 2, 0.4, sub { '/svn/r' . $_[0] % 5 . '/' }, seconds => $using, close => 1) if $after > $opening + $idle;
     return 0;
 });
 is(join(' ', sort keys %fresh), '', 'a fresh server whose cache fills: no finding') or diag(said($last{fresh}));

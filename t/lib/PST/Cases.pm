@@ -21,7 +21,7 @@ sub modules {
 my @clients;
 
 # So many kept connections in a process of their own. A request on each, so many seconds apart, for the path that path->(n) gives
-# for the n-th request of all; o: streams => how many are held open on stream_path beside them
+# for the n-th request of all; o: close => each on a connection of its own; streams => how many are held open on stream_path beside them
 sub kept {
     my ($port, $connections, $apart, $path, %o) = @_;
     defined(my $pid = fork) or die "fork: $!\n";
@@ -37,8 +37,9 @@ sub kept {
             for my $s (@streams) { 1 while $s->_more(time + 0.0005); $s->{buffer} = '' }
             next if $wait > 0;
             $next->{conn} //= PST::Conn->new($port);
-            $next->{conn} && $next->{conn}->get(ref $path ? $path->($n++) : $path) && $next->{conn}->response->{status}
-              or undef $next->{conn};
+            my $asked = $next->{conn} && $next->{conn}->get(ref $path ? $path->($n++) : $path, headers => [ $o{close} ? 'Connection: close' : () ])
+              && $next->{conn}->response->{status};
+            undef $next->{conn} if !$asked || $o{close};
             $next->{due} += $apart;
         }
         POSIX::_exit(0);
