@@ -474,6 +474,9 @@ sub differ {
         my ($n, $each, $least) = ($1, { us => 1e-6, ms => 1e-3, s => 1 }->{$2}, index($1, '.') < 0 ? 1 : 0.1);
         return if $value >= $n * $each - 1e-9 && $value < ($n + $least) * $each;    # spans are cut
     }
+    elsif ($shown eq '0' && table()->{$figure}{unit} eq 'span') {
+        return if $value == 0;          # what took less than a microsecond
+    }
     elsif ($shown =~ /^\d{1,3}(?:,\d{3})+$/) {
         return if $shown =~ tr/,//dr eq $value;
     }
