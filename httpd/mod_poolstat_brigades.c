@@ -66,7 +66,7 @@ static const char *above(const ap_filter_t *f)
     return each && each->next == f ? each->frec->name : NULL;
 }
 
-static apr_status_t look(ap_filter_t *f, apr_bucket_brigade *bb)
+static apr_status_t look_at_brigade(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     const pst_account_t *account = pst_phase_connection_account(f->c);
     pst_buckets_pass_t pass = {
@@ -114,8 +114,8 @@ void pst_brigades_register(void)
 
 void pst_brigades_filters(void)
 {
-    resource = ap_register_output_filter("POOLSTAT_RESOURCE", look, NULL, AP_FTYPE_RESOURCE);
-    protocol = ap_register_output_filter("POOLSTAT_PROTOCOL", look, NULL, AP_FTYPE_PROTOCOL);
-    connection = ap_register_output_filter("POOLSTAT_CONNECTION", look, NULL, AP_FTYPE_CONNECTION);
-    network = ap_register_output_filter("POOLSTAT_NETWORK", look, NULL, AP_FTYPE_NETWORK - 2);
+    resource = ap_register_output_filter("POOLSTAT_RESOURCE", look_at_brigade, NULL, AP_FTYPE_RESOURCE);
+    protocol = ap_register_output_filter("POOLSTAT_PROTOCOL", look_at_brigade, NULL, AP_FTYPE_PROTOCOL);
+    connection = ap_register_output_filter("POOLSTAT_CONNECTION", look_at_brigade, NULL, AP_FTYPE_CONNECTION);
+    network = ap_register_output_filter("POOLSTAT_NETWORK", look_at_brigade, NULL, AP_FTYPE_NETWORK - 2);
 }

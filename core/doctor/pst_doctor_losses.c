@@ -53,7 +53,7 @@ static const char *cause_of(const pst_doctor_t *doctor, const pst_shared_loss_t 
                         : "httpd logs no signals with this LogLevel.";
 }
 
-static const char *record_of(const pst_doctor_t *doctor, const pst_shared_loss_t *loss)
+static const char *say_record(const pst_doctor_t *doctor, const pst_shared_loss_t *loss)
 {
     apr_uint64_t lasted = loss->ended > loss->before_time ? loss->ended - loss->before_time : 0;
 
@@ -117,7 +117,7 @@ static void tell(pst_doctor_t *doctor, const pst_shared_loss_t *loss, apr_uint64
                                    pst_doctor_age(doctor, since(doctor, loss->ended)));
     finding->evidence = pst_doctor_say(doctor, "Most of it were %s: %s. %s%s%s", part_names[part],
                                        pst_doctor_size(doctor, (double)loss->parts[part]), cause_of(doctor, loss),
-                                       record_of(doctor, loss), requests_of(doctor, loss));
+                                       say_record(doctor, loss), requests_of(doctor, loss));
     finding->advice = advice_of(doctor, finding, loss);
     pst_doctor_figure(finding, "process", loss->pid);
     if (loss->signal) {

@@ -104,7 +104,7 @@ static void freed(apr_uint32_t owner, int was_counted, apr_size_t size)
     }
 }
 
-static apr_uint32_t owner_of(const void *at)
+static apr_uint32_t page_owner(const void *at)
 {
     pst_range_page_t page;
 
@@ -268,7 +268,7 @@ static void name_entry(apr_uint32_t owner, apr_pool_t *pool)
 static __attribute__((noinline)) apr_status_t make_below(apr_pool_t **pool, apr_pool_t *parent,
                                                          apr_abortfunc_t abort_fn)
 {
-    apr_uint32_t above = owner_of(parent), owner = another(above);
+    apr_uint32_t above = page_owner(parent), owner = another(above);
     apr_status_t rv;
 
     if (!owner) {
@@ -358,7 +358,7 @@ static void note_end(apr_uint32_t owner, apr_pool_t *pool, pst_misuse_e kind)
 
 static __attribute__((noinline)) void end_pool(apr_pool_t *pool)
 {
-    apr_uint32_t owner = owner_of(pool), slot = slot_of(pst_apr_pool(pool)->allocator), outer = ending;
+    apr_uint32_t owner = page_owner(pool), slot = slot_of(pst_apr_pool(pool)->allocator), outer = ending;
     apr_allocator_t *theirs = slot && g.slots[slot].owner == owner ? g.slots[slot].theirs : NULL;
 
     pst_misuse_stack(&g.entries[owner].end);
@@ -378,7 +378,7 @@ static __attribute__((noinline)) void end_pool(apr_pool_t *pool)
 
 static void guard_destroy(apr_pool_t *pool)
 {
-    if (pst_range_has(pool) && owner_of(pool)) {
+    if (pst_range_has(pool) && page_owner(pool)) {
         end_pool(pool);
     }
     else {
@@ -389,7 +389,7 @@ static void guard_destroy(apr_pool_t *pool)
 /* What was allocated ends, with what is known so far; the pool goes on as another. */
 static __attribute__((noinline)) void clear_pool(apr_pool_t *pool)
 {
-    apr_uint32_t owner = owner_of(pool), next = another(owner), slot = slot_of(pst_apr_pool(pool)->allocator);
+    apr_uint32_t owner = page_owner(pool), next = another(owner), slot = slot_of(pst_apr_pool(pool)->allocator);
     apr_uint32_t outer = ending;    /* a cleanup of another pool destroys this one */
 
     pst_misuse_stack(&g.entries[owner].end);
@@ -413,7 +413,7 @@ static __attribute__((noinline)) void clear_pool(apr_pool_t *pool)
 
 static void guard_clear(apr_pool_t *pool)
 {
-    if (pst_range_has(pool) && owner_of(pool)) {
+    if (pst_range_has(pool) && page_owner(pool)) {
         clear_pool(pool);
     }
     else {
@@ -425,7 +425,7 @@ static void *guard_palloc(apr_pool_t *pool, apr_size_t size)
 {
     void *m;
 
-    guarding = pst_range_has(pool) ? owner_of(pool) : 0;
+    guarding = pst_range_has(pool) ? page_owner(pool) : 0;
     m = g.real.palloc(pool, size);
     guarding = 0;
     return m;
@@ -435,7 +435,7 @@ static char *guard_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
 {
     char *m;
 
-    guarding = pst_range_has(pool) ? owner_of(pool) : 0;
+    guarding = pst_range_has(pool) ? page_owner(pool) : 0;
     m = g.real.pvsprintf(pool, format, ap);
     guarding = 0;
     return m;
@@ -513,7 +513,7 @@ static int guard_munmap(void *at, size_t size)
     if (!pst_range_has(at)) {
         return g.real.munmap(at, size);
     }
-    owner = owner_of(at);
+    owner = page_owner(at);
     to = ending ? ending : end_alone(owner);
     if (to && to != owner) {
         if (ending) {

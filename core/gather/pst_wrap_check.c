@@ -61,7 +61,7 @@ static APR_INLINE unsigned ended_row(const apr_pool_t *pool)
     return (unsigned)(((apr_uint64_t)(apr_uintptr_t)pool * 0x9e3779b97f4a7c15u) >> 32) % ENDED;
 }
 
-static void note_end(apr_pool_t *pool)
+static void note_checked_end(apr_pool_t *pool)
 {
     const pst_record_t *record = pst_record_find(pool);
     const pst_account_t *account = record ? record->account : NULL;
@@ -246,7 +246,7 @@ static void end(apr_pool_t *pool)
         maker.depth = 0;
         ending.pools[depth] = (ending_t){ .pool = pool, .maker = &maker };
     }
-    note_end(pool);
+    note_checked_end(pool);
     pst_watchpoint_end(pool);
     pst_wrap_pool_destroy(pool);
     ending.depth = depth;

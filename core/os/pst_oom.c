@@ -65,7 +65,7 @@ static int of_line(const char *root, char *line, apr_uint64_t *kills)
     return read_count(root, folder, path, file, kills) || (*path && read_count(root, folder, "", file, kills));
 }
 
-static int of_cgroup(const char *root, apr_uint64_t *kills)
+static int kills_of_cgroup(const char *root, apr_uint64_t *kills)
 {
     char name[PATH_MAX], text[FILE_MOST], *line, *next;
 
@@ -88,7 +88,7 @@ static int of_cgroup(const char *root, apr_uint64_t *kills)
 pst_oom_e pst_oom_kills_below(const char *root, apr_uint64_t *kills)
 {
     *kills = 0;
-    if (of_cgroup(root, kills)) {
+    if (kills_of_cgroup(root, kills)) {
         return PST_OOM_CGROUP;
     }
     return read_count(root, "/proc", "", "/vmstat", kills) ? PST_OOM_MACHINE : PST_OOM_UNKNOWN;

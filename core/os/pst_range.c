@@ -120,7 +120,7 @@ static void becomes(apr_uint32_t page, pst_range_e what)
     __atomic_store_n(&g.pages[page].is, (apr_byte_t)what, __ATOMIC_RELEASE);
 }
 
-static int is_free(apr_uint32_t page)
+static int is_free_page(apr_uint32_t page)
 {
     pst_range_e is = is_now(page);
 
@@ -194,7 +194,7 @@ static apr_uint32_t free_row(apr_uint32_t wanted)
         if (page == g.count) {
             page = row = 0;
         }
-        row = is_free(page) ? row + 1 : 0;
+        row = is_free_page(page) ? row + 1 : 0;
         page++;
         if (row == wanted) {
             g.hand = page;

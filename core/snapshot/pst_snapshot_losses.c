@@ -60,7 +60,7 @@ int pst_loss_who(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_share
     return pst_who_of_frame(who, snapshot, NULL, loss->who.site, loss->who.share, loss->who.samples);
 }
 
-static int take(pst_shared_loss_t *to, const pst_shared_loss_t *from)
+static int take_loss(pst_shared_loss_t *to, const pst_shared_loss_t *from)
 {
     if (!pst_seq_copy(to, from, sizeof(*to)) || !to->pid) {
         return 0;
@@ -103,7 +103,8 @@ void pst_snapshot_losses(pst_snapshot_t *snapshot, const pst_board_t *board, apr
 {
     snapshot->losses = apr_pcalloc(pool, PST_LOSS_COUNT * sizeof(*snapshot->losses));
     for (apr_uint32_t i = 0; i < PST_LOSS_COUNT; i++) {
-        snapshot->loss_count += (apr_uint32_t)take(&snapshot->losses[snapshot->loss_count], pst_board_loss(board, i));
+        snapshot->loss_count += (apr_uint32_t)take_loss(&snapshot->losses[snapshot->loss_count],
+                                                        pst_board_loss(board, i));
     }
     qsort(snapshot->losses, snapshot->loss_count, sizeof(*snapshot->losses), by_end);
 }

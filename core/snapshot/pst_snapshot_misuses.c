@@ -55,7 +55,7 @@ static void check_party(pst_shared_party_t *party)
 }
 
 /* @return 0 if it says nothing */
-static int take(pst_misuse_row_t *to, const pst_shared_misuse_t *from)
+static int take_misuse(pst_misuse_row_t *to, const pst_shared_misuse_t *from)
 {
     pst_shared_misuse_t *row = &to->row;
 
@@ -103,7 +103,7 @@ static void take_block(pst_snapshot_t *snapshot, const pst_board_t *board, apr_u
     for (apr_uint32_t i = 0; i < rows_of(from) && snapshot->misuse_count < room; i++) {
         pst_misuse_row_t *to = &snapshot->misuses[snapshot->misuse_count];
 
-        if (take(to, pst_board_misuse(board, from, i))) {
+        if (take_misuse(to, pst_board_misuse(board, from, i))) {
             to->pid = pid;
             to->ended = lives ? 0 : pst_load_sane(&from->ended);
             to->lives = lives;

@@ -159,7 +159,7 @@ static void take_books(pst_shared_loss_t *loss, const pst_shared_child_t *child)
 
 /* -- who ---------------------------------------------------------------------- */
 
-static pst_part_e part_of(apr_uint32_t scope)
+static pst_part_e part_of_scope(apr_uint32_t scope)
 {
     switch (scope) {
     case PST_SCOPE_PROCESS:    return PST_PART_PROCESS;
@@ -186,9 +186,9 @@ typedef struct holders_t {
 
 static holders_t holders;       /* of one child: too large for a stack */
 
-static void add_site(const pst_board_t *board, const pst_shared_site_t *site)
+static void add_loss_site(const pst_board_t *board, const pst_shared_site_t *site)
 {
-    pst_part_e part = part_of(site->scope);
+    pst_part_e part = part_of_scope(site->scope);
     apr_uint64_t bytes = bytes_at(&site->site_live_bytes);
     pst_shared_frame_t frame;
     pst_blame_t blame;
@@ -236,7 +236,7 @@ static void name_holder(pst_shared_loss_t *loss, pst_part_e part)
 }
 
 /* Samples see what came after the books were taken. */
-static void take_sites(pst_shared_loss_t *loss, const pst_board_t *board, pst_shared_child_t *child)
+static void blame_sites(pst_shared_loss_t *loss, const pst_board_t *board, pst_shared_child_t *child)
 {
     apr_uint64_t outside = 0, sum = bytes_at(&child->held_bytes);
     unsigned largest = 0;
@@ -247,7 +247,7 @@ static void take_sites(pst_shared_loss_t *loss, const pst_board_t *board, pst_sh
 
         if (pst_seq_copy(&site, pst_board_site(board, child, i), sizeof(site)) && site.in_use == 1
             && site.depth <= PST_SITE_FRAMES) {
-            add_site(board, &site);
+            add_loss_site(board, &site);
         }
     }
     for (unsigned part = PST_PART_HEAP; part < PST_PART_COUNT; part++) {
@@ -340,7 +340,7 @@ int pst_losses_add(const pst_board_t *board, apr_uint32_t pid, const pst_loss_ho
         take_finished(&loss, board, child);
     }
     take_record(&loss, board, child);
-    take_sites(&loss, board, child);
+    blame_sites(&loss, board, child);
     write_down(board, &loss);
     return 1;
 }

@@ -83,7 +83,7 @@ apr_status_t pst_switch_ask(pst_switch_asked_t *asked, const pst_board_t *board,
     return rv;
 }
 
-static void look(pst_switch_row_t *row, const pst_board_t *board, apr_uint64_t wanted)
+static void look_at_switch(pst_switch_row_t *row, const pst_board_t *board, apr_uint64_t wanted)
 {
     pst_shared_child_t *child = pst_board_child(board, row->block);
     apr_uint64_t answered = __atomic_load_n(&child->heap_answered, __ATOMIC_ACQUIRE);
@@ -104,7 +104,7 @@ apr_uint32_t pst_switch_look(pst_switch_asked_t *asked, const pst_board_t *board
         pst_switch_row_t *row = &asked->rows[i];
 
         if (row->state == PST_SWITCH_PENDING) {
-            look(row, board, asked->rate);
+            look_at_switch(row, board, asked->rate);
         }
         asked->pending += row->state == PST_SWITCH_PENDING;
         asked->done += row->state == PST_SWITCH_DONE;

@@ -35,7 +35,7 @@ static const pst_metric_e columns[] = {
 #define ESTIMATED 3
 
 /* Sixteenths, so that the sum of all pieces cannot wrap: each is at most INT64_MAX. */
-static apr_uint64_t part_of(const pst_child_row_t *child, unsigned i)
+static apr_uint64_t piece_of(const pst_child_row_t *child, unsigned i)
 {
     return pst_known(pst_child_figure(child, pieces[i])) / 16;
 }
@@ -50,7 +50,7 @@ static apr_uint64_t length(const pst_child_row_t *child)
     apr_uint64_t sum = 0, least = there(child);
 
     for (unsigned i = 0; i < PST_ITEMS(pieces); i++) {
-        sum += part_of(child, i);
+        sum += piece_of(child, i);
     }
     return sum > least ? sum : least;
 }
@@ -72,7 +72,7 @@ static void print_bar(pst_emit_t *emit, const pst_page_t *page, const pst_child_
         apr_uint64_t value = pst_child_figure(child, pieces[i]);
         unsigned end;
 
-        sum += part_of(child, i);
+        sum += piece_of(child, i);
         end = pst_permille(sum, whole);
         if (end > x) {
             PIECE(emit, &pst_web_books_segment, TEXT("key", pst_metrics[pieces[i]].key), NUMBER("x", x),

@@ -19,7 +19,10 @@ static const char *signal_text(const pst_shared_loss_t *loss, apr_pool_t *pool)
 {
     const char *word = pst_signal_word(loss->signal);
 
-    return !loss->signal ? UNKNOWN : word ? word : apr_psprintf(pool, "%u", loss->signal);
+    if (!loss->signal) {
+        return UNKNOWN;
+    }
+    return word ? word : apr_psprintf(pool, "%u", loss->signal);
 }
 
 static void print_requests(pst_emit_t *emit, const pst_shared_loss_t *loss)
@@ -35,7 +38,7 @@ static void print_requests(pst_emit_t *emit, const pst_shared_loss_t *loss)
     }
 }
 
-static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_shared_loss_t *loss)
+static void print_losses_row(pst_emit_t *emit, const pst_page_t *page, const pst_shared_loss_t *loss)
 {
     char time[PST_FORMAT_LEN], ago[PST_FORMAT_LEN], age[PST_FORMAT_LEN], own[PST_FORMAT_LEN], rss[PST_FORMAT_LEN],
         size[PST_FORMAT_LEN], text[PST_WHO_LEN];
@@ -43,12 +46,13 @@ static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_shared
     pst_part_e part = pst_loss_part(loss);
     pst_who_t who;
     int known = pst_loss_who(&who, page->snapshot, loss);
+    const char *oom = loss->oom ? "yes" : "no";
 
     PIECE(emit, &pst_web_loss_open, NUMBER("pid", loss->pid), TEXT("time", pst_format_time(time, loss->ended)),
           TEXT("ago", pst_format_age(ago, taken > loss->ended ? taken - loss->ended : 0)),
           TEXT("age", pst_format_age(age, loss->ended > loss->started ? loss->ended - loss->started : 0)),
           TEXT("signal", signal_text(loss, page->pool)), TEXT("how", pst_signal_how_word(loss->signal_how)),
-          TEXT("oom", !loss->oom_known ? UNKNOWN : loss->oom ? "yes" : "no"),
+          TEXT("oom", loss->oom_known ? oom : UNKNOWN),
           TEXT("own", pst_format_size(own, loss->own_bytes)),
           TEXT("rss", loss->books_time ? pst_format_size(rss, loss->rss_bytes) : UNKNOWN),
           TEXT("part", pst_part_word(part)), TEXT("size", pst_format_size(size, loss->parts[part])),
@@ -66,7 +70,7 @@ void pst_view_losses(pst_emit_t *emit, const pst_page_t *page)
     }
     pst_emit_piece(emit, &pst_web_losses, NULL, 0);
     for (apr_uint32_t i = 0; i < snapshot->loss_count && emit->status == APR_SUCCESS; i++) {
-        print_row(emit, page, &snapshot->losses[i]);
+        print_losses_row(emit, page, &snapshot->losses[i]);
     }
     pst_emit_piece(emit, &pst_web_losses_end, NULL, 0);
 }
@@ -93,7 +97,7 @@ static void print_seconds_if(pst_emit_t *emit, const char *key, apr_uint64_t tim
     }
 }
 
-static void print_end(pst_emit_t *emit, const pst_shared_loss_t *loss)
+static void print_losses_end(pst_emit_t *emit, const pst_shared_loss_t *loss)
 {
     const char *word = pst_signal_word(loss->signal);
 
@@ -137,7 +141,7 @@ static void print_loss(pst_emit_t *emit, const pst_snapshot_t *snapshot, const p
     pst_emit_number(emit, "generation", loss->generation);
     print_seconds_if(emit, "started", loss->started);
     print_seconds_if(emit, "ended", loss->ended);
-    print_end(emit, loss);
+    print_losses_end(emit, loss);
     print_sizes(emit, loss);
     pst_view_who(emit, pst_loss_who(&who, snapshot, loss) ? &who : NULL);
     pst_emit_array(emit, "requests", "Request");

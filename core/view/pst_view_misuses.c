@@ -37,7 +37,7 @@ static const char *party(const char *whose, const pst_shared_party_t *party, apr
                              : apr_psprintf(pool, "%s no connection that is known", whose);
 }
 
-static void print_row(pst_emit_t *emit, const pst_page_t *page, const pst_misuse_row_t *misuse)
+static void print_misuses_row(pst_emit_t *emit, const pst_page_t *page, const pst_misuse_row_t *misuse)
 {
     const pst_shared_misuse_t *row = &misuse->row;
 
@@ -61,7 +61,7 @@ void pst_view_misuses(pst_emit_t *emit, const pst_page_t *page)
     }
     pst_emit_piece(emit, &pst_web_misuses, NULL, 0);
     for (apr_uint32_t i = 0; i < snapshot->misuse_count && i < PAGE_MISUSES && emit->status == APR_SUCCESS; i++) {
-        print_row(emit, page, &snapshot->misuses[i]);
+        print_misuses_row(emit, page, &snapshot->misuses[i]);
     }
     pst_emit_piece(emit, &pst_web_misuses_end, NULL, 0);
 }
