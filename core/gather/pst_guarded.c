@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define ENTRIES    2048u    /* pools that are, or were, guarded: 0 is none */
+#define ENTRIES    3072u    /* pools that are, or were, guarded: 0 is none */
 #define ALLOCATORS 1024u
 
 /* Bytes of what ended that stay closed, and for how long at most. */
@@ -55,7 +55,7 @@ static apr_uint32_t take_guarded(void)
 {
     apr_uint32_t at = __atomic_fetch_add(&g.next_entry, 1, __ATOMIC_RELAXED);
 
-    for (unsigned tries = 0; tries < 64; tries++, at++) {
+    for (unsigned tries = 0; tries < 256; tries++, at++) {
         pst_guarded_t *entry = &g.entries[at % ENTRIES];
         apr_uint32_t nobody = 0;
 
@@ -159,7 +159,7 @@ static apr_uint32_t take_slot(const apr_allocator_t *like, apr_allocator_t *thei
 {
     apr_uint32_t at = __atomic_fetch_add(&g.next_slot, 1, __ATOMIC_RELAXED);
 
-    for (unsigned tries = 0; tries < 64; tries++, at++) {
+    for (unsigned tries = 0; tries < 256; tries++, at++) {
         slot_t *slot = &g.slots[at % ALLOCATORS];
         apr_uint32_t nobody = 0;
 
@@ -268,14 +268,11 @@ static void name_entry(apr_uint32_t owner, apr_pool_t *pool)
 static __attribute__((noinline)) apr_status_t make_below(apr_pool_t **pool, apr_pool_t *parent,
                                                          apr_abortfunc_t abort_fn)
 {
-    apr_uint32_t above = page_owner(parent), owner = another(above);
+    apr_uint32_t owner = another(page_owner(parent));
     apr_status_t rv;
 
-    if (!owner) {
-        guarding = above;
-        rv = g.real.pool_create_ex(pool, parent, abort_fn, NULL);
-        guarding = 0;
-        return rv;
+    if (!owner) {                   /* its nodes come from the system, as any */
+        return g.real.pool_create_ex(pool, parent, abort_fn, NULL);
     }
     pst_misuse_stack(&g.entries[owner].made);
     g.entries[owner].tag[0] = '\0';

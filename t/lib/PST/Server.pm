@@ -51,7 +51,7 @@ sub write_conf {
     my $cores = $o{cores} // 1 ? qq(CoreDumpDirectory "$dir/cores"\n) : '';
     my $show = exists $o{show} ? $o{show} : 'PoolStatShow line';
     # behind the modules: some tests take ours out of them
-    my $ours = "<IfModule poolstat_module>\n    PoolStatSymbols Off\n    $show\n</IfModule>\n";
+    my $ours = "<IfModule poolstat_module>\n    PoolStatSymbols Off\n    $show\n" . ($ENV{CHECK} ? "    PoolStatCheck $ENV{CHECK}\n" : '') . "</IfModule>\n";
     my $cgid = $stage->{mpm} eq 'event' ? "ScriptSock $dir/run/cgisock\n" : '';
     PST::Stage::write_file($self->conf, join '', <<"EOT", PST::Stage::load_modules($stage), $user, $cores, $cgid, $limits, $ours, <<'EOT2', $o{conf} // '');
 ServerRoot "$dir"
