@@ -7,6 +7,7 @@
  */
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_api.h"
+#include "mod_poolstat_brigades.h"
 #include "mod_poolstat_ends.h"
 #include "mod_poolstat_env.h"
 #include "mod_poolstat_handler.h"
@@ -61,6 +62,7 @@ static void register_hooks(apr_pool_t *pool)
 
     pst_api_register();
     pst_server_status_register(pool);
+    pst_brigades_filters();
     pst_phases_register(pool);
 }
 

@@ -7,7 +7,6 @@
  * on that thread.
  */
 #include "mod_poolstat_private.h"
-#include "mod_poolstat_brigades.h"
 #include "pst_instrument.h"
 #include "pst_root.h"
 #include "pst_novel.h"
@@ -361,6 +360,5 @@ void pst_phases_child_init(const pst_config_t *config)
 void pst_phases_register(apr_pool_t *pool)
 {
     (void)pool;
-    pst_brigades_filters();
     out_filter = ap_register_output_filter(OUT_FILTER, note_writing, NULL, AP_FTYPE_NETWORK - 1);
 }

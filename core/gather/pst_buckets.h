@@ -6,7 +6,7 @@
  *   - a bucket's memory comes from the bucket allocator of its brigade, and of its connection
  *   - what a bucket refers to lives as long as the bucket: pst_lent.h
  *
- * Gather side only: child processes.
+ * Called by: start, worker, watchdog
  */
 #ifndef PST_BUCKETS_H
 #define PST_BUCKETS_H

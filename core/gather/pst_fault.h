@@ -10,7 +10,7 @@
  *
  * A system call that fails with EFAULT as its memory is closed is told, and made again.
  *
- * Gather side only: child processes.
+ * Called by: start, worker, watchdog
  */
 #ifndef PST_FAULT_H
 #define PST_FAULT_H

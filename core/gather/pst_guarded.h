@@ -15,7 +15,7 @@
  * is read by signal handlers of any thread; it changes when the last of its nodes is free again, and what is read then
  * may be another's: bounded nonsense, not a fault.
  *
- * Gather side only: child processes.
+ * Called by: start, worker, watchdog, signal
  */
 #ifndef PST_GUARDED_H
 #define PST_GUARDED_H

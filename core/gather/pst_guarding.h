@@ -2,7 +2,7 @@
  *
  * Guarding of pools, on and off: what has to stand where.
  *
- * Gather side only: child processes.
+ * Called by: start, watchdog
  */
 #ifndef PST_GUARDING_H
 #define PST_GUARDING_H

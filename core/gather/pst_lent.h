@@ -5,7 +5,7 @@
  * A bucket that was seen to refer to something in a request's pool is kept here by its address until it is given back.
  * If the pool ends before, the bucket is stale: whoever passes it on then passes what is gone.
  *
- * Gather side only: child processes.
+ * Called by: worker
  */
 #ifndef PST_LENT_H
 #define PST_LENT_H

@@ -5,7 +5,7 @@
  * By the samples of the heap profile. Where a child serves one request at a time (prefork) all that is mapped meanwhile
  * is that request's: then what it took at its peak is known, and what is there of it still.
  *
- * Gather side only: child processes.
+ * Called by: start (pst_surge_start), worker
  */
 #ifndef PST_SURGE_H
 #define PST_SURGE_H

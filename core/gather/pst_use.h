@@ -4,7 +4,7 @@
  *
  * While one of the two is on, calls lead to pst_wrap_check.c.
  *
- * Gather side only: child processes.
+ * Called by: start, watchdog
  */
 #ifndef PST_USE_H
 #define PST_USE_H

@@ -7,7 +7,9 @@
  * told has happened: there is nothing to guess.  And a pool of a request or stream that is used by a thread that serves
  * another connection is told as being in the wrong hands, without a collision.
  *
- * Gather side only: child processes.  Its wrappers (pst_wrap_check.c) are reached while it is on.
+ * Its wrappers (pst_wrap_check.c) are reached while it is on.
+ *
+ * Called by: start, worker, watchdog (pst_watchpoint_switch)
  */
 #ifndef PST_WATCHPOINT_H
 #define PST_WATCHPOINT_H

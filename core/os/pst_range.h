@@ -12,6 +12,8 @@
  *
  * Concurrency: taking and freeing are one thread's at a time (pst_flag.h: who cannot have the flag does without a run);
  * ending is its owner's, with no flag; opening is anybody's, in a signal handler too.
+ *
+ * Called by: start, worker, watchdog, signal
  */
 #ifndef PST_RANGE_H
 #define PST_RANGE_H
