@@ -219,10 +219,19 @@ static const char *parse_form(pst_args_t *args, request_rec *r, pst_face_e face,
     return error;
 }
 
+static const char *what_is_asked(pst_face_e face)
+{
+    switch (face) {
+    case PST_FACE_HEAP: return "switch the heap profile";
+    case PST_FACE_CHECK: return "switch checks";
+    default: return "release memory";
+    }
+}
+
 static int refuse_control(request_rec *r, pst_face_e face, const char *why, const char **sentence, apr_pool_t *pool)
 {
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "PST0011: a request to %s was refused, user %s: %s",
-                  face == PST_FACE_HEAP ? "switch the heap profile" : "release memory",
+                  what_is_asked(face),
                   r->user ? ap_escape_logitem(r->pool, r->user) : "-", why);
     *sentence = apr_pstrcat(pool, "Refused: ", why, ".", NULL);
     return HTTP_FORBIDDEN;

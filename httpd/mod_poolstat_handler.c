@@ -18,6 +18,7 @@
 #include "mod_poolstat_handler.h"
 #include "mod_poolstat_control.h"
 #include "mod_poolstat_heap.h"
+#include "mod_poolstat_checks.h"
 #include "mod_poolstat_release.h"
 #include "pst_accept.h"
 #include "pst_args.h"
@@ -26,6 +27,7 @@
 #include "pst_history.h"
 #include "pst_runtime.h"
 #include "pst_view_heap.h"
+#include "pst_view_checks.h"
 #include "pst_view_history.h"
 #include "pst_view_metrics.h"
 #include "pst_holders.h"
@@ -213,6 +215,7 @@ static const address_t addresses[] = {
     { "/metrics", SERVE_FACE, NULL, PST_FACE_METRICS, NULL, NULL },
     { "/release", SERVE_CONTROL, NULL, PST_FACE_RELEASE, NULL, NULL },
     { "/heap-profile", SERVE_CONTROL, NULL, PST_FACE_HEAP, NULL, NULL },
+    { "/check", SERVE_CONTROL, NULL, PST_FACE_CHECK, NULL, NULL },
     { "/style.css", SERVE_FILE, "text/css; charset=utf-8", PST_FACE_PAGE, &pst_web_style_css, pst_web_style_css_tag },
     { "/chart.js", SERVE_FILE, "text/javascript; charset=utf-8", PST_FACE_PAGE, &pst_web_chart_js,
       pst_web_chart_js_tag },
@@ -479,6 +482,26 @@ static int serve_switch(request_rec *r, const pst_board_t *board, pst_emit_t *em
     return OK;
 }
 
+static int serve_checking(request_rec *r, const pst_board_t *board, pst_emit_t *emit, apr_pool_t *pool)
+{
+    const char *sentence = NULL;
+    pst_checking_asked_t asked;
+    int status = pst_checks_serve(r, board, &asked, &sentence, pool);
+    out_t out;
+
+    if (status != OK) {
+        return refuse_face(r, status, sentence, pool);
+    }
+    if (open_answer(&out, emit, r) == PST_EMIT_HTML) {
+        pst_view_checking_page(emit, &asked);
+    }
+    else {
+        pst_view_checking(emit, &asked);
+    }
+    close_output(&out, emit);
+    return OK;
+}
+
 static int serve_control(request_rec *r, const address_t *address, apr_pool_t *pool)
 {
     int status = OK;
@@ -487,6 +510,9 @@ static int serve_control(request_rec *r, const address_t *address, apr_pool_t *p
 
     if (!board) {
         return status;
+    }
+    if (address->face == PST_FACE_CHECK) {
+        return serve_checking(r, board, emit, pool);
     }
     return address->face == PST_FACE_HEAP ? serve_switch(r, board, emit, pool) : serve_release(r, board, emit, pool);
 }

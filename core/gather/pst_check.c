@@ -24,17 +24,19 @@ static struct {
 static apr_status_t switch_to(const pst_checks_t *wanted)
 {
     apr_status_t rv = APR_SUCCESS, failed;
+    int all = 1;
 
     for (unsigned i = 0; checks[i]; i++) {
         failed = checks[i](wanted);
         rv = rv == APR_SUCCESS ? failed : rv;
+        all &= failed == APR_SUCCESS;
     }
     __atomic_store_n(&pst_check_now.guard, wanted->guard, __ATOMIC_RELAXED);
     __atomic_store_n(&pst_check_now.kinds, wanted->kinds, __ATOMIC_RELAXED);
     __atomic_store_n(&pst_check_now.threads, wanted->threads, __ATOMIC_RELAXED);
     __atomic_store_n(&pst_check_now.buckets, wanted->buckets, __ATOMIC_RELAXED);
     __atomic_store_n(&pst_check_now.fence, wanted->fence, __ATOMIC_RELAXED);
-    pst_store(&g.block->checks, pst_checks_pack(wanted));
+    pst_store(&g.block->checks, all ? pst_checks_pack(wanted) : 0);
     return rv;
 }
 

@@ -147,6 +147,12 @@ static const char *set_arg_vhost(pst_args_t *args, const char *value, apr_pool_t
     return NULL;
 }
 
+static const char *set_arg_check(pst_args_t *args, const char *value, apr_pool_t *pool)
+{
+    args->check = apr_pstrdup(pool, value);
+    return NULL;
+}
+
 static const char *set_classes(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     static const char *const words[] = { [PST_CLASSES_SUM] = "sum", [PST_CLASSES_BLOCK] = "block",
@@ -176,7 +182,7 @@ static const char *set_arg_sort(pst_args_t *args, const char *value, apr_pool_t 
 
 enum { PAGE = 1 << PST_FACE_PAGE, JSON = 1 << PST_FACE_JSON, HISTORY = 1 << PST_FACE_HISTORY,
        PROFILE = 1 << PST_FACE_PROFILE, METRICS = 1 << PST_FACE_METRICS, RELEASE = 1 << PST_FACE_RELEASE,
-       HEAP = 1 << PST_FACE_HEAP };
+       HEAP = 1 << PST_FACE_HEAP, CHECK = 1 << PST_FACE_CHECK };
 
 static const struct {
     const char *name;
@@ -191,8 +197,9 @@ static const struct {
     { "level", set_arg_level, PAGE },
     { "sort", set_arg_sort, PAGE | JSON },
     { "of", set_arg_of, PROFILE },
-    { "pid", set_arg_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE | HEAP },
-    { "nonce", set_nonce, RELEASE | HEAP },
+    { "pid", set_arg_pid, PAGE | JSON | HISTORY | PROFILE | RELEASE | HEAP | CHECK },
+    { "nonce", set_nonce, RELEASE | HEAP | CHECK },
+    { "check", set_arg_check, CHECK },
     { "rate", set_arg_rate, HEAP },
     { "since", set_arg_since, HISTORY },
     { "classes", set_classes, METRICS },

@@ -15,7 +15,8 @@ typedef enum {
     PST_FACE_PROFILE,
     PST_FACE_METRICS,
     PST_FACE_RELEASE,
-    PST_FACE_HEAP
+    PST_FACE_HEAP,
+    PST_FACE_CHECK
 } pst_face_e;
 
 #define PST_ARGS_ROWS      100      /**< connections a page shows unless asked otherwise */
@@ -34,6 +35,7 @@ typedef struct pst_args_t {
     int classes;                /**< metrics: pst_classes_e */
     int of;                     /**< profile: pst_profile_of_e */
     const char *nonce;          /**< release, heap: as given; NULL: not given */
+    const char *check;          /**< check: as given; NULL: not given */
     int has_rate;               /**< heap: rate was given */
     apr_uint64_t rate;          /**< heap: bytes between samples; 0: off */
     apr_uint64_t since;         /**< history: points after this time alone; 0: all */
@@ -47,6 +49,7 @@ typedef struct pst_args_t {
  *   history      pid=, since=
  *   release      pid=, nonce=
  *   heap         pid=, nonce=, rate=
+ *   check        pid=, nonce=, check=
  *   metrics      classes=
  *   profile      pid=, of=
  *

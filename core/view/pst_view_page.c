@@ -10,6 +10,7 @@
 #include "pst_view_books.h"
 #include "pst_view_doctor.h"
 #include "pst_view_generations.h"
+#include "pst_view_checks.h"
 #include "pst_view_misuses.h"
 #include "pst_view_losses.h"
 #include "pst_view_relatives.h"
@@ -543,6 +544,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     pst_view_places(emit, page);
     pst_view_largest(emit, page);
     pst_view_heap(emit, page);
+    pst_view_checks(emit, page);
     pst_view_release(emit, page);
     print_page_connections(emit, page);
     pst_emit_piece(emit, &pst_web_bottom, NULL, 0);

@@ -9,6 +9,7 @@
 #include "pst_view_doctor.h"
 #include "pst_view_generations.h"
 #include "pst_view_holders.h"
+#include "pst_checks.h"
 #include "pst_view_misuses.h"
 #include "pst_view_losses.h"
 #include "pst_view_relatives.h"
@@ -372,6 +373,8 @@ static void print_surge(pst_emit_t *emit, const pst_shared_surge_t *surge)
 static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                              int listed_only)
 {
+    char checks_on[PST_CHECKS_TEXT];
+    pst_checks_t checks;
     pst_emit_element(emit, child->head.owner);
     pst_emit_number(emit, "pid", child->head.owner);
     pst_emit_number(emit, "block", child->block);
@@ -398,6 +401,8 @@ static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     pst_view_limits(emit, child);
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
     pst_emit_number(emit, "heap_profile_rate_bytes", child->head.heap_profile_rate);
+    pst_checks_unpack(&checks, child->head.checks);
+    pst_emit_text(emit, "checks", pst_checks_text(checks_on, &checks));
     pst_emit_seconds(emit, "heap_profile_since", child->head.heap_profile_since, 6);
     print_tree_classes(emit, snapshot, child, child->classes, child->class_count);
     print_tree_sites(emit, snapshot, child, child->sites, child->site_count);

@@ -73,6 +73,10 @@ extern const pst_piece_t
     pst_web_relatives, pst_web_relatives_rows, pst_web_relative_open, pst_web_relative_close, pst_web_relatives_end,
     pst_web_relatives_more, pst_web_relatives_cut, pst_web_relatives_close, pst_web_relatives_hidden;
 
+/* checks.html */
+extern const pst_piece_t pst_web_checks, pst_web_checks_form, pst_web_checks_end, pst_web_checks_asked,
+    pst_web_checks_row, pst_web_checks_asked_end;
+
 /* heap.html */
 extern const pst_piece_t pst_web_heap, pst_web_heap_form, pst_web_heap_child, pst_web_heap_form_end, pst_web_heap_end,
     pst_web_heap_asked, pst_web_heap_row, pst_web_heap_asked_end;

@@ -39,6 +39,7 @@ _poolstat()
     -k | --kind) COMPREPLY=($(compgen -W 'client secondary backend' -- "$cur")) && return ;;
     --of) COMPREPLY=($(compgen -W 'pools heap mapped stack all' -- "$cur")) && return ;;
     --heap) COMPREPLY=($(compgen -W 'Off 16K 64K 512K 4M' -- "$cur")) && return ;;
+    --check) COMPREPLY=($(compgen -W 'Off guard threads buckets' -- "$cur")) && return ;;
     --level) COMPREPLY=($(compgen -W 'info detail debug' -- "$cur")) && return ;;
     --severity) COMPREPLY=($(compgen -W 'info warning critical' -- "$cur")) && return ;;
     --describe) COMPREPLY=($(compgen -W 'text markdown' -- "$cur")) && return ;;
@@ -53,7 +54,7 @@ _poolstat()
     metrics) options='--file --pid --gone --openmetrics --help' ;;
     profile) options='--file --pid --of --heap --gone --help' ;;
     history) options='--file --pid --since --help' ;;
-    doctor) options='--file --pid --severity --json --help' ;;
+    doctor) options='--file --pid --check --severity --json --help' ;;
     watch) options='--file --pid --interval --count --help' ;;
     tree) options='--json --match --min --help' ;;
     help) options='--help' ;;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * poolstat, the command: what its files share.  It reads the board's file and prints; it needs
- * no running worker, writes nothing (but for profile --heap), and takes nothing for granted that comes from the board.
+ * no running worker, writes nothing (but for profile --heap and doctor --check), and takes nothing for granted that comes from the board.
  */
 #ifndef POOLSTAT_H
 #define POOLSTAT_H
@@ -64,8 +64,11 @@ int poolstat_no_command(const char *name);
 #define POOLSTAT_PROTOTYPE(name, operand, fn, help) int fn(poolstat_options_t *options);
 POOLSTAT_COMMANDS(POOLSTAT_PROTOTYPE)
 
-/** profile --heap: the one thing that the command writes. @return a poolstat_exit_e */
+/** profile --heap: one of two things that the command writes. @return a poolstat_exit_e */
 int poolstat_switch(poolstat_options_t *options);
+
+/** doctor --check: the other one. @return a poolstat_exit_e */
+int poolstat_switch_checks(poolstat_options_t *options);
 
 /** --resolve: what pst_resolver.c starts. @return a poolstat_exit_e */
 int poolstat_resolve(void);

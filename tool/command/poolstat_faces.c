@@ -247,7 +247,7 @@ int poolstat_auto(poolstat_options_t *options)
 
 int poolstat_doctor(poolstat_options_t *options)
 {
-    return print_face(options, PST_EMIT_TEXT, print_doctor);
+    return options->has_checks ? poolstat_switch_checks(options) : print_face(options, PST_EMIT_TEXT, print_doctor);
 }
 
 int poolstat_profile(poolstat_options_t *options)

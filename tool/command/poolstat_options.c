@@ -7,6 +7,7 @@
 #include "poolstat_nearest.h"
 #include "poolstat_text.h"
 #include "pst_args.h"
+#include "pst_check_ask.h"
 #include "pst_doctor.h"
 #include "pst_metric.h"
 #include "pst_switch_ask.h"
@@ -200,6 +201,17 @@ static const char *set_option_heap(poolstat_options_t *options, const char *valu
     return options->has_rate ? NULL : PST_SWITCH_RATES;
 }
 
+static const char *set_option_check(poolstat_options_t *options, const char *value)
+{
+    static char error[PST_CHECKS_ERROR];
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, NULL);
+    options->has_checks = pst_checks_of_text(&options->checks, value, error, pool);
+    apr_pool_destroy(pool);
+    return options->has_checks ? NULL : "Off, or what PoolStatCheck takes, such as \"guard 1/1000\"";
+}
+
 static const char *set_nothing(poolstat_options_t *options, const char *value)
 {
     (void)options, (void)value;
@@ -229,6 +241,8 @@ static const struct {
     { "of", 0, "WORD", "profile ", set_option_of, "of pools (the default), heap, mapped, stack or all" },
     { "heap", 0, "SIZE", "profile ", set_option_heap,
       "switch that of the heap instead: a sample each SIZE, such as 64K, or Off; needs PoolStatControl On" },
+    { "check", 0, "WORDS", "doctor ", set_option_check,
+      "switch what PoolStatCheck looks for instead: \"guard 1/1000 buckets\", or Off; needs PoolStatControl On" },
     { "gone", 'g', NULL, "- top json text metrics profile ", set_gone,
       "also children that are gone, while the board still has them" },
     { "interval", 'i', "SECONDS", "top watch ", set_option_interval,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * profile --heap: the heap profile of all children, or of one, switched while the server runs.
+ * profile --heap, doctor --check: the heap profile, or what is checked, of all children or of one, switched while the
+ * server runs.
  *
  * The board is never mapped for writing, which is how a server is known: a word in each child's block is written to its
  * file. The child decides whether it does as that says, and hears of it within a second.
@@ -8,6 +9,7 @@
 #include "poolstat.h"
 #include "poolstat_look.h"
 #include "poolstat_text.h"
+#include "pst_check_ask.h"
 #include "pst_emit.h"
 #include "pst_format.h"
 #include "pst_switch_ask.h"
@@ -81,7 +83,37 @@ static int ask_children(const poolstat_board_t *board, const poolstat_options_t 
     return asked.done == asked.count ? POOLSTAT_OK : POOLSTAT_FAILED;
 }
 
-int poolstat_switch(poolstat_options_t *options)
+static int ask_for_checks(const poolstat_board_t *board, const poolstat_options_t *options, int fd, apr_pool_t *pool)
+{
+    apr_time_t until = apr_time_now() + WAIT;
+    char text[PST_CHECKS_TEXT];
+    pst_checking_asked_t asked;
+    apr_status_t rv = pst_check_ask(&asked, &board->board, fd, board->child, &options->checks, pool);
+
+    if (rv != APR_SUCCESS) {
+        poolstat_say("the board could not be written to: %s", strerror(rv));
+        return POOLSTAT_FAILED;
+    }
+    if (!asked.count) {
+        poolstat_say(asked.deaf ? "no child listens: PoolStatControl is Off there" : "there is no such child");
+        return POOLSTAT_NONE;
+    }
+    while (pst_checking_look(&asked, &board->board) && apr_time_now() < until) {
+        usleep(POLL);
+    }
+    for (apr_uint32_t i = 0; i < asked.count; i++) {
+        const pst_checking_row_t *row = &asked.rows[i];
+        int is_known = row->state == PST_CHECKING_DONE || row->state == PST_CHECKING_CANNOT;
+
+        printf("child %u: %s, checks: %s\n", (unsigned)row->pid, pst_checking_word(row->state),
+               is_known ? pst_checks_text(text, &row->checks) : "-");
+    }
+    return asked.done == asked.count ? POOLSTAT_OK : POOLSTAT_FAILED;
+}
+
+typedef int asking_fn(const poolstat_board_t *board, const poolstat_options_t *options, int fd, apr_pool_t *pool);
+
+static int switch_by(poolstat_options_t *options, asking_fn *ask)
 {
     poolstat_board_t board;
     apr_pool_t *pool;
@@ -94,7 +126,7 @@ int poolstat_switch(poolstat_options_t *options)
     }
     if (status < 0) {
         fd = open_for_writing(&board);
-        status = fd < 0 ? POOLSTAT_NONE : ask_children(&board, options, fd, pool);
+        status = fd < 0 ? POOLSTAT_NONE : ask(&board, options, fd, pool);
         if (fd >= 0) {
             close(fd);
         }
@@ -102,4 +134,14 @@ int poolstat_switch(poolstat_options_t *options)
     poolstat_close(&board);
     apr_pool_destroy(pool);
     return status;
+}
+
+int poolstat_switch(poolstat_options_t *options)
+{
+    return switch_by(options, ask_children);
+}
+
+int poolstat_switch_checks(poolstat_options_t *options)
+{
+    return switch_by(options, ask_for_checks);
 }

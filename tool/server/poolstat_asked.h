@@ -5,6 +5,7 @@
 #ifndef POOLSTAT_ASKED_H
 #define POOLSTAT_ASKED_H
 
+#include "pst_checks.h"
 #include "pst_view_profile.h"
 #include "pst_snapshot.h"
 
@@ -38,6 +39,8 @@ typedef struct poolstat_options_t {
     const char  *match;         /**< a glob, or NULL */
     apr_uint64_t min;           /**< bytes */
     pst_profile_of_e of;        /**< profile: of what memory */
+    int          has_checks;    /**< doctor: switch what is checked */
+    pst_checks_t checks;
     int          has_rate;      /**< profile: switch that of the heap */
     apr_uint64_t rate;          /**< to so many bytes between samples; 0: off */
     pst_metric_show_e level;    /**< table: figures of each child up to this one; PST_SHOW_INFO: the usual columns */
