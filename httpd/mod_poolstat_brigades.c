@@ -16,6 +16,9 @@
 #include <http_protocol.h>
 #include <util_filter.h>
 
+#include <stdlib.h>
+#include <string.h>
+
 /* Filters between one and the end of its chain that are looked at. */
 #define CHAIN 64
 
@@ -45,10 +48,22 @@ static void serve_process(conn_rec *c, void *csd)
     pst_watchpoint_served(before);
 }
 
-void pst_brigades_child_init(void)
+/* A list that ends with NULL, for as long as the child lives: its pool is gone before its last threads are. */
+static const char *const *list_of(const apr_array_header_t *names)
+{
+    const char **list = calloc((apr_size_t)names->nelts + 1, sizeof(*list));
+
+    for (int i = 0; list && i < names->nelts; i++) {
+        list[i] = strdup(APR_ARRAY_IDX(names, i, const char *));
+    }
+    return list;
+}
+
+void pst_brigades_child_init(const apr_array_header_t *except)
 {
     real_run = ap_run_process_connection;
     real_process = ap_process_connection;
+    pst_watchpoint_except(except ? list_of(except) : NULL);
     pst_hooks_add(PST_HOOKS_CHECK, "ap_run_process_connection", (void *)serve_run, (void *)real_run);
     pst_hooks_add(PST_HOOKS_CHECK, "ap_process_connection", (void *)serve_process, (void *)real_process);
 }

@@ -13,7 +13,8 @@ void pst_brigades_register(void);
 /** Each time this module is loaded: the filters' names. */
 void pst_brigades_filters(void);
 
-/** Child, after pst_instrument_start(), before other threads exist: what else is redirected while checks are on. */
-void pst_brigades_child_init(void);
+/** Child, after pst_instrument_start(), before other threads exist: what else is redirected while checks are on.
+ *  @param except names (const char *) of what is not told; NULL: none */
+void pst_brigades_child_init(const apr_array_header_t *except);
 
 #endif /* MOD_POOLSTAT_BRIGADES_H */

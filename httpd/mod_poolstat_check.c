@@ -165,7 +165,7 @@ void pst_check_child_init(const pst_board_t *board, pst_shared_child_t *block, a
     g.block = block;
     g.server = s;
     apr_pool_cleanup_register(pchild, NULL, log_rest, apr_pool_cleanup_null);
-    pst_brigades_child_init();
+    pst_brigades_child_init(config->except);
     rv = pst_check_start(board, block, &config->checks, config->control);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, "PST0031: not all of what PoolStatCheck names can be checked in "

@@ -339,6 +339,25 @@ static const char *set_check(cmd_parms *cmd, void *dummy, int count, char *const
     return NULL;
 }
 
+static const char *add_except(cmd_parms *cmd, void *dummy, const char *name)
+{
+    const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    pst_config_t *config = config_of(cmd);
+
+    (void)dummy;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (!*name) {
+        return "PoolStatCheckExcept has an empty name, but takes tags of pools and files of modules.";
+    }
+    if (!config->except) {
+        config->except = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(config->except, const char *) = name;
+    return NULL;
+}
+
 static const char *set_symbols(cmd_parms *cmd, void *dummy, const char *arg)
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -367,6 +386,8 @@ const command_rec pst_config_directives[] = {
     AP_INIT_TAKE_ARGV("PoolStatCheck", set_check, NULL, RSRC_CONF,
                       "Off (default), or what misuse of pools and buckets is looked for: guard 1/N [request] "
                       "[connection] [secondary] [all], threads 1/N, buckets, fence"),
+    AP_INIT_ITERATE("PoolStatCheckExcept", add_except, NULL, RSRC_CONF,
+                    "tags of pools, and files of modules (mod_x.so), that two threads may use: they have a lock of their own"),
     AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
                   "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
     AP_INIT_TAKE1("PoolStatFile", set_directive_file, NULL, RSRC_CONF,

@@ -42,6 +42,7 @@ typedef struct pst_config_t {
     int          control;       /**< PoolStatControl: 1 On, 0 Off */
     apr_uint64_t release;       /**< PoolStatRelease: bytes a second; 0 = Off */
     pst_checks_t checks;        /**< PoolStatCheck; all 0: Off */
+    apr_array_header_t *except; /**< PoolStatCheckExcept: const char *; NULL: none */
     apr_uint64_t max_child;     /**< PoolStatMaxChild: bytes; 0 = Off */
     int          max_child_pss; /**< of its PSS, else of what it reserves */
 } pst_config_t;

@@ -137,14 +137,14 @@ static int is_named(const char *name, apr_size_t length)
     return 0;
 }
 
-/* Does a module that was named stand on this stack? */
-static int is_by(const pst_misuse_stack_t *stack)
+/* Is the innermost module of this stack one that was named? */
+static int is_by_named(const pst_misuse_stack_t *stack)
 {
     for (apr_uint32_t i = 0; i < stack->depth; i++) {
         const pst_object_t *object = pst_object_known((const void *)(stack->ip[i] - 1));
 
-        if (object && object->kind == PST_CODE_MODULE && is_named(object->name, strlen(object->name))) {
-            return 1;
+        if (object && object->kind == PST_CODE_MODULE) {
+            return is_named(object->name, strlen(object->name));
         }
     }
     return 0;
@@ -159,7 +159,7 @@ static int is_excepted(const void *object, pst_watch_e what, const pst_misuse_st
         return 0;
     }
     return (tag && is_named(tag, strlen(tag)))
-           || is_by(one) || (two && is_by(two));
+           || is_by_named(one) || (two && is_by_named(two));
 }
 
 /* May somebody be told about now? */

@@ -73,6 +73,24 @@ for my $time (1 .. $times) {
     unlike($s->log_text, qr/exit signal/, 'no crash');
 }
 
+# What the administrator named
+SKIP: {
+    skip 'a prefork child has one thread', 1 if !$is_threaded;
+    for my $name (qw(poolhands_shared mod_poolhands.so)) {
+        my $s = PST::Server->new("hands-$name", limits => $limits,
+            conf => $conf . "PoolStatCheck threads 1/1\nPoolStatCheckExcept x $name\n");
+        ok($s->start, "a server that checks all but $name") or BAIL_OUT($s->start_text . $s->log_text);
+        # the list is told sooner or later, if it is not excepted; then the pool would have been, too
+        for (1 .. 4) {
+            is(scalar ask($s, 'pool&150', 'pool&150'), 0, 'a pool that two threads use');
+        }
+        my $list = sub { ask($s, 'list&100', 'list&100'); return scalar grep { $_->{what} eq 'bucket allocator' } misuses($s) };
+        ok(wait_for($list, 30), 'others are told') if $name !~ /^mod_/;
+        is(join(' ', grep { $_ ne 'bucket allocator' || $name =~ /^mod_/ } map { $_->{what} } misuses($s)), '', 'but not this');
+        is($s->stop, 0, 'stops');
+    }
+}
+
 # Off: switched while it runs, or never on
 my $s = PST::Server->new('hands-off', limits => $limits, conf => $conf);
 ok($s->start, 'a server that does not check') or BAIL_OUT($s->start_text . $s->log_text);

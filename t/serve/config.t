@@ -12,7 +12,7 @@ my @good = ('', 'PoolStatEnv On', 'PoolStatEnv off', "<Location /x>\nPoolStatEnv
     'PoolStatWarn request 1', 'PoolStatWarn connection 10m', "PoolStatWarn Child 1024G\nPoolStatWarn child off",
     'PoolStatShow line', 'PoolStatShow Path', 'PoolStatShow none',
     'PoolStatCheck Off', 'PoolStatCheck guard 1/1', 'PoolStatCheck Guard 1/16777215 request Connection secondary all threads 1/1000 Buckets fence', 'PoolStatCheck fence guard 1/7',
-    'PoolStatCheck threads 1/1', "PoolStatCheck buckets\nPoolStatCheck off",
+    'PoolStatCheckExcept a', "PoolStatCheckExcept a b mod_x.so\nPoolStatCheckExcept c", 'PoolStatCheck threads 1/1', "PoolStatCheck buckets\nPoolStatCheck off",
     'PoolStatMaxChild 1G', 'PoolStatMaxChild 500m Reserved', 'PoolStatMaxChild 1024G pss', 'PoolStatMaxChild Off',
     'PoolStatProfile Off', 'PoolStatProfile off', 'PoolStatProfile 1', 'PoolStatProfile 64K', 'PoolStatProfile 1m', 'PoolStatProfile 1024G',
     'PoolStatFile other.board', "PoolStatFile $s->{dir}/run/abs.board", "PoolStatInstrument Off\nPoolStatConnections 9\nPoolStatFile x");
@@ -50,7 +50,7 @@ my @bad = (
     'PoolStatWarn', 'PoolStatWarn request', 'PoolStatWarn 10M', 'PoolStatWarn pool 10M', 'PoolStatWarn request 0', 'PoolStatWarn request 10MB',
     'PoolStatWarn request -1', 'PoolStatWarn request On', 'PoolStatWarn request 1025G', 'PoolStatWarn request 10M 20M',
     'PoolStatShow', 'PoolStatShow On', 'PoolStatShow query', 'PoolStatShow line path', 'PoolStatShow ""',
-    'PoolStatCheck On', 'PoolStatCheck guard 1/0', 'PoolStatCheck guard 1000', 'PoolStatCheck guard 1/16777216', 'PoolStatCheck guard 1/99999999999999999999', 'PoolStatCheck guard 1/-1',
+    'PoolStatCheckExcept', 'PoolStatCheckExcept ""', 'PoolStatCheck On', 'PoolStatCheck guard 1/0', 'PoolStatCheck guard 1000', 'PoolStatCheck guard 1/16777216', 'PoolStatCheck guard 1/99999999999999999999', 'PoolStatCheck guard 1/-1',
     'PoolStatCheck guard 1/1k', 'PoolStatCheck threads request', 'PoolStatCheck request', 'PoolStatCheck buckets off', 'PoolStatCheck fence', 'PoolStatCheck ""', 'PoolStatCheck guard', 'PoolStatCheck',
     'PoolStatMaxChild', 'PoolStatMaxChild 0', 'PoolStatMaxChild On', 'PoolStatMaxChild 1T', 'PoolStatMaxChild 1G rss', 'PoolStatMaxChild 1G pss now',
     'PoolStatFile', 'PoolStatFile ""', 'PoolStatFile a b', "PoolStatFile $s->{dir}/run/",
@@ -70,7 +70,7 @@ for my $conf (@bad) {
 
 for my $where ('<Location /x>', '<Directory />', '<VirtualHost *:*>') {
     my ($end) = $where =~ /^<(\w+)/;
-    for my $directive ('PoolStatCheck guard 1/1', 'PoolStatInstrument On', 'PoolStatConnections 5', 'PoolStatFile x', 'PoolStatInterval 5', 'PoolStatHistory 100', 'PoolStatProfile Off') {
+    for my $directive ('PoolStatCheckExcept a', 'PoolStatCheck guard 1/1', 'PoolStatInstrument On', 'PoolStatConnections 5', 'PoolStatFile x', 'PoolStatInterval 5', 'PoolStatHistory 100', 'PoolStatProfile Off') {
         $s->write_conf(conf => "$where\n$directive\n</$end>\n");
         my ($status, $out) = $s->check;
         isnt($status, 0, "$directive does not belong into $where");
