@@ -12,11 +12,11 @@
 #include <apr_strings.h>
 
 /* Of a brigade, at most. */
-#define BUCKETS   4096
+#define BUCKETS_MOST 4096
 /* Blocks of an allocator's free list that are looked through, where one seems to be given back twice. */
-#define FREE_MOST 100000
+#define FREE_MOST    100000
 /* Blocks of which it is known who gave them back. */
-#define FREED     1024u
+#define FREED        1024u
 
 static int on;
 
@@ -107,7 +107,7 @@ void pst_buckets_passed(apr_bucket_brigade *bb, const pst_buckets_pass_t *pass)
     if (!__atomic_load_n(&on, __ATOMIC_RELAXED) || pst_child_muted()) {
         return;
     }
-    for (int i = 0; i < BUCKETS && e != APR_BRIGADE_SENTINEL(bb); i++, e = APR_BUCKET_NEXT(e)) {
+    for (int i = 0; i < BUCKETS_MOST && e != APR_BRIGADE_SENTINEL(bb); i++, e = APR_BUCKET_NEXT(e)) {
         if (e->list != bb->bucket_alloc || (pass->allocator && e->list != pass->allocator)) {
             if (told != e) {            /* at the filter of ours above */
                 tell_foreign(e, pass);
