@@ -97,7 +97,7 @@ void pst_lent_end(apr_pool_t *pool, const void *caller)
 }
 
 /* The row is this thread's until its pool ends: that is in the same hands. */
-static owner_t *owner_of(apr_pool_t *pool)
+static owner_t *lender_row(apr_pool_t *pool)
 {
     owner_t *row = owner_find(pool), *first = owners + first_row(pool, OWNERS);
     const pst_record_t *record;
@@ -162,7 +162,7 @@ static const void *reference(const apr_bucket *e)
 
 static void lend(const apr_bucket *e, const void *data, apr_pool_t *pool)
 {
-    owner_t *owner = owner_of(pool);
+    owner_t *owner = lender_row(pool);
     lent_t *row = lent + first_row(e, BUCKETS);
     const void *none;
 
