@@ -31,6 +31,8 @@
  *                    of its own; or
  *   truth=KIND       the same, but pool (the child's), malloc or mmap alone: seven, two and one of ten blocks by
  *                    poolprobe_seventy(), _twenty(), _ten()
+ *   lose=regex|json  forget so many (heap=) regular expressions on the child's pool, or objects of libjansson: others' code
+ *                    allocates them, poolprobe_lose() is to blame
  *   let_go=1         free, unmap and end all that was kept so in this child
  *   late=PATH        load this shared object and call its late_keep(heap=, heap_bytes=); late_close=1: unload it
  *   cpu=MS           compute without any input or output
@@ -150,7 +152,7 @@ typedef struct plan_t {
     apr_size_t bytes, chunk, print;
     long leak_here, many, brigades;
     long leave;
-    const char *tag, *heap_free, *keep, *truth, *late;
+    const char *tag, *heap_free, *keep, *truth, *late, *lose;
     apr_size_t heap_bytes;
     long heap, let_go, late_close;
     long pieces, grow, churn, stream, cpu_ms, every_ms, pace_us, early, fork, things, complain, touch;
@@ -207,6 +209,7 @@ static void plan_read(plan_t *plan, request_rec *r, apr_table_t *args)
     plan->keep = text(r, args, "keep", NULL);
     plan->truth = text(r, args, "truth", NULL);
     plan->late = text(r, args, "late", NULL);
+    plan->lose = text(r, args, "lose", NULL);
     plan->late_close = (long)number(args, "late_close", 0, 1);
     plan->let_go = (long)number(args, "let_go", 0, 1);
     if ((apr_int64_t)plan->heap_bytes * plan->heap > LIMIT_BYTES) {
@@ -761,6 +764,33 @@ static void late(const plan_t *plan)
     }
 }
 
+#define CLAIMS "{\"iss\":\"https://idp.example.org\",\"aud\":[\"a\",\"b\"],\"exp\":1999999999,\"roles\":[\"user\",\"admin\",\"reader\"]}"
+
+/* A module that forgets what a library, or httpd, made for it. @return 0 where there is no such library */
+__attribute__((visibility("default"), noinline)) int poolprobe_lose(const char *kind, long count);
+int poolprobe_lose(const char *kind, long count)
+{
+    static void *(*json_loads)(const char *, size_t, void *);
+    static void *jansson;
+    char error[512];                /* more than its json_error_t */
+
+    if (kind[0] == 'j' && !jansson) {
+        jansson = dlopen("libjansson.so.4", RTLD_NOW | RTLD_LOCAL);
+        *(void **)&json_loads = jansson ? dlsym(jansson, "json_loads") : NULL;
+    }
+    while (count-- > 0) {
+        if (kind[0] == 'j') {
+            if (!json_loads || !json_loads(CLAIMS, 0, error)) {
+                return 0;
+            }
+        }
+        else {
+            ap_pregcomp(pchild, "^/(page|other)([0-9]+)?\\.(txt|html)$", AP_REG_EXTENDED);
+        }
+    }
+    return 1;
+}
+
 static void beside(const plan_t *plan)
 {
     apr_size_t bytes = plan->heap_bytes < sizeof(kept_t) * 4 ? sizeof(kept_t) * 4 : plan->heap_bytes;
@@ -981,8 +1011,18 @@ static int probe_handler(request_rec *r)
     if (plan.keep || plan.truth || plan.let_go || plan.late || plan.late_close) {
         beside(&plan);
     }
-    else if (plan.heap) {
+    else if (plan.heap && !plan.lose) {
         take_heap(&plan);
+    }
+    if (plan.lose) {
+        int done;
+
+        apr_thread_mutex_lock(kept_lock);
+        done = poolprobe_lose(plan.lose, plan.heap);
+        apr_thread_mutex_unlock(kept_lock);
+        if (!done) {
+            return HTTP_NOT_IMPLEMENTED;
+        }
     }
     if (plan.cpu_ms) {
         spin(apr_time_from_msec(plan.cpu_ms));
