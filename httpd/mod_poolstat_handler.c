@@ -16,6 +16,7 @@
 #include <apr_strings.h>
 
 #include "mod_poolstat_handler.h"
+#include "pst_array.h"
 #include "mod_poolstat_control.h"
 #include "mod_poolstat_heap.h"
 #include "mod_poolstat_checks.h"
@@ -231,7 +232,7 @@ static const address_t *what_to_serve(request_rec *r)
     if (rest && (!*rest || !strcmp(rest, "/"))) {
         return &the_page;
     }
-    for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(addresses); i++) {
         if (rest ? !strcmp(rest, addresses[i].path) : path_ends_with(r->uri, addresses[i].path)) {
             return &addresses[i];
         }

@@ -8,6 +8,7 @@
  * stand, nothing is allocated and no pool is looked at.
  */
 #include "mod_poolstat_private.h"
+#include "pst_array.h"
 #include "mod_poolstat_log.h"
 #include "pst_format.h"
 #include "pst_reading.h"
@@ -166,7 +167,7 @@ static int check_tree(const ap_directive_t *directive, apr_pool_t *pool)
     int good = 1;
 
     for (; directive; directive = directive->next) {
-        for (unsigned i = 0; i < sizeof(of_access) / sizeof(of_access[0]); i++) {
+        for (unsigned i = 0; i < PST_ITEMS(of_access); i++) {
             if (!ap_cstr_casecmp(directive->directive, of_access[i])) {
                 good &= check_format(directive, "^P", "!<>,{", pool);
             }

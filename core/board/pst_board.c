@@ -10,6 +10,7 @@
  * number of times.  Whoever dies in mid-write leaves an odd counter and harms nobody.
  */
 #include "pst_board.h"
+#include "pst_array.h"
 #include "pst_board_parts.h"
 
 #include <apr_strings.h>
@@ -44,7 +45,7 @@ static const pst_shared_descriptor_t descriptors[] = {
 #include "poolstat_metrics.def"
 };
 
-#define DESCRIPTOR_COUNT ((apr_uint32_t)(sizeof(descriptors) / sizeof(descriptors[0])))
+#define DESCRIPTOR_COUNT ((apr_uint32_t)PST_ITEMS(descriptors))
 
 /* Histories lie behind all blocks, so that those never used cost nothing: pst_history_start() takes their room. */
 static apr_uint64_t history_size(apr_uint32_t fine, apr_uint32_t coarse)

@@ -3,6 +3,7 @@
  * See pst_checks.h.
  */
 #include "pst_checks.h"
+#include "pst_array.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static const struct {
     { "all", PST_GUARD_ALL }
 };
 
-#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+#define KINDS PST_ITEMS(kinds)
 
 static apr_uint32_t kind_of(const char *word)
 {

@@ -10,6 +10,7 @@
  * more than readers get: the one being written.
  */
 #include "pst_history.h"
+#include "pst_array.h"
 #include "pst_figure.h"
 
 #include <string.h>
@@ -237,7 +238,7 @@ apr_uint64_t pst_history_last_sign(const pst_board_t *board, apr_uint32_t i, apr
         && pst_load(&ring->started) == child->started) {
         signs[5] = pst_load(&ring->last);
     }
-    for (unsigned s = 0; s < sizeof(signs) / sizeof(signs[0]); s++) {
+    for (unsigned s = 0; s < PST_ITEMS(signs); s++) {
         latest = signs[s] > latest && signs[s] <= now ? signs[s] : latest;
     }
     return latest;

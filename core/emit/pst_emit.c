@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "pst_emit.h"
+#include "pst_array.h"
 #include "pst_figure.h"
 #include "pst_format.h"
 
@@ -172,7 +173,7 @@ static int misleads(unsigned code)
 {
     unsigned i;
 
-    for (i = 0; i < sizeof(misleading) / sizeof(misleading[0]) - 1 && code > misleading[i].last; i++) { }
+    for (i = 0; i < PST_ITEMS(misleading) - 1 && code > misleading[i].last; i++) { }
     return (code >= misleading[i].first && code <= misleading[i].last) || (code & 0xfffe) == 0xfffe;
 }
 
@@ -601,7 +602,7 @@ void pst_emit_heading(pst_emit_t *emit, const pst_piece_t *piece, pst_metric_e m
         { "help", pst_metrics[metric].help, 0 }, { "href", href, 0 }
     };
 
-    pst_emit_piece(emit, piece, fields, sizeof(fields) / sizeof(fields[0]));
+    pst_emit_piece(emit, piece, fields, PST_ITEMS(fields));
 }
 
 /* The linker makes equal literals one, so that the pointer mostly tells; where it does not, the text does. */

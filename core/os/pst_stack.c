@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #endif
 #include "pst_stack.h"
+#include "pst_array.h"
 #include "pst_memory.h"
 #include "pst_peek.h"
 
@@ -41,7 +42,7 @@ static apr_uint64_t mapped_below(apr_uint64_t end, apr_uint64_t from, apr_uint64
             || !pst_peek(words, end - i * PAGE, sizeof(words))) {
             continue;       /* not to be brought there by looking */
         }
-        for (unsigned k = 0; k + 3 <= sizeof(words) / sizeof(words[0]); k++) {
+        for (unsigned k = 0; k + 3 <= PST_ITEMS(words); k++) {
             found = told(words + k, from, to);
             if (found) {
                 return found;

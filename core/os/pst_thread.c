@@ -6,6 +6,7 @@
  * full second of the clock, so that all children look at the same moments.
  */
 #include "pst_thread.h"
+#include "pst_array.h"
 
 #include <apr_time.h>
 #include <errno.h>
@@ -70,7 +71,7 @@ static void unblock_faults(void)
     sigset_t set;
 
     sigemptyset(&set);
-    for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(faults); i++) {
         sigaddset(&set, faults[i]);
     }
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);

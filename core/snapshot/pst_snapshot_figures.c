@@ -3,6 +3,7 @@
  * Figures of a snapshot's things.  See pst_snapshot_figures.h.  Pure.
  */
 #include "pst_snapshot_figures.h"
+#include "pst_array.h"
 #include "pst_figure.h"
 #include "pst_trend.h"
 
@@ -36,7 +37,7 @@ static const pst_metric_e total_list[] = {
 #define TOTAL_METRIC(metric, member) PST_M_##metric,
     TOTAL_FIGURES(TOTAL_METRIC)
 };
-const pst_metric_list_t pst_total_metrics = { total_list, sizeof(total_list) / sizeof(total_list[0]) };
+const pst_metric_list_t pst_total_metrics = { total_list, PST_ITEMS(total_list) };
 
 int pst_level_tells(unsigned level, pst_metric_e metric)
 {

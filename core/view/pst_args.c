@@ -6,6 +6,7 @@
 #include <string.h>
 #include <apr_strings.h>
 #include "pst_args.h"
+#include "pst_array.h"
 #include "pst_text.h"
 #include "pst_metric.h"
 #include "pst_switch_ask.h"
@@ -159,7 +160,7 @@ static const char *set_classes(pst_args_t *args, const char *value, apr_pool_t *
                                          [PST_CLASSES_OFF] = "off" };
 
     (void)pool;
-    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(words); i++) {
         if (!strcmp(value, words[i])) {
             args->classes = (int)i;
             return NULL;
@@ -206,7 +207,7 @@ static const struct {
     { "kind", set_arg_kind, PAGE | JSON },
     { "vhost", set_arg_vhost, PAGE | JSON }
 };
-#define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
+#define TABLE_SIZE ((int)PST_ITEMS(table))
 
 /* Decode into to, of room bytes. @return 0 for a broken escape, a NUL, or text that does not fit */
 static int decode(char *to, apr_size_t room, const char *from, apr_size_t len)

@@ -4,6 +4,7 @@
  * them and what --help says; a test compares it with the man page and the completion.
  */
 #include "poolstat.h"
+#include "pst_array.h"
 #include "poolstat_nearest.h"
 #include "poolstat_text.h"
 #include "pst_args.h"
@@ -261,7 +262,7 @@ static const struct {
     { "help", 'h', NULL, "", set_nothing, "print this, or what a subcommand takes" }
 };
 #define HELP_COLUMN 27          /* where what --help says of a word begins */
-#define TABLE_SIZE ((int)(sizeof(table) / sizeof(table[0])))
+#define TABLE_SIZE ((int)PST_ITEMS(table))
 
 static int takes(int i, const char *command)
 {

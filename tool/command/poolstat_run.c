@@ -3,6 +3,7 @@
  * poolstat: from a subcommand's word to its function.
  */
 #include "poolstat.h"
+#include "pst_array.h"
 
 #include <string.h>
 
@@ -18,7 +19,7 @@ int poolstat_run(int argc, const char *const *argv)
     poolstat_options_t options;
     int status = poolstat_options(&options, argc, argv);
 
-    for (unsigned i = 0; status < 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (unsigned i = 0; status < 0 && i < PST_ITEMS(commands); i++) {
         if (!strcmp(commands[i].name, argv[0])) {
             status = commands[i].fn(&options);
         }

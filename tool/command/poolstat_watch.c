@@ -3,6 +3,7 @@
  * poolstat watch: a line per interval with what is there and what changed since the line before.
  */
 #include "poolstat.h"
+#include "pst_array.h"
 #include "poolstat_look.h"
 #include "poolstat_session.h"
 #include "poolstat_text.h"
@@ -42,7 +43,7 @@ static const struct {
     { PST_M_growths, AS_IT_IS, 9, 9 },
     { PST_M_held_bytes, MOST_CHANGED, 1, 17 }
 };
-#define COLUMNS (sizeof(columns) / sizeof(columns[0]))
+#define COLUMNS PST_ITEMS(columns)
 #define LAST_RANK 9
 
 typedef struct look_t {

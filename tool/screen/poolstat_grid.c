@@ -202,7 +202,7 @@ void poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapsho
         put_count(grid, "Pid", 0, PST_SORT_PID, i, &column, child->head.owner);
         put_count(grid, "Gen", 12, PST_SORT_COUNT, i, &column, child->head.generation);
         put_age(grid, 3, i, &column, pst_view_age(snapshot, child->head.started));
-        for (unsigned f = 0; f < sizeof(child_figures) / sizeof(child_figures[0]); f++) {
+        for (unsigned f = 0; f < PST_ITEMS(child_figures); f++) {
             pst_metric_e metric = child_figures[f].metric;
 
             put_grid_figure(grid, metric, child_figures[f].rank, child_figures[f].sort, i, &column,

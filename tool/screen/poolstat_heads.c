@@ -3,6 +3,7 @@
  * See poolstat_heads.h.
  */
 #include "poolstat_heads.h"
+#include "pst_array.h"
 #include "pst_format.h"
 #include "pst_view_tree.h"
 #include "pst_snapshot_figures.h"
@@ -41,7 +42,7 @@ char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapsh
     apr_size_t n = put_item(to, size, "", PST_M_held_bytes,
                             pst_format_size(text, pst_total_figure(&snapshot->total, PST_M_held_bytes)));
 
-    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(parts); i++) {
         n += put_item(to + n, size - n, i ? " + " : " = ", parts[i],
                       pst_format_size(text, pst_total_figure(&snapshot->total, parts[i])));
     }
@@ -56,7 +57,7 @@ char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snap
     char text[PST_FORMAT_LEN];
     apr_size_t n = 0;
 
-    for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(counts); i++) {
         n += (apr_size_t)apr_snprintf(to + n, size - n, "%s", i ? ", " : "");
         n += put_item(to + n, size - n, "", counts[i],
                       pst_format_count(text, pst_total_figure(&snapshot->total, counts[i])));

@@ -6,6 +6,7 @@
  * on every way out; what is said while it is a screen stands above its last line.
  */
 #include "poolstat_top.h"
+#include "pst_array.h"
 #include "poolstat_chart.h"
 #include "poolstat_text.h"
 #include "pst_args.h"
@@ -125,7 +126,7 @@ static void change_interval(top_t *top, int slower)
 /* @return the order that a key asks for, or PST_SORT_COUNT */
 static pst_sort_e sort_of(int key)
 {
-    for (unsigned i = 0; i < sizeof(sort_keys) / sizeof(sort_keys[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(sort_keys); i++) {
         if (sort_keys[i].key == key) {
             return sort_keys[i].sort;
         }

@@ -4,6 +4,7 @@
  * beyond a line's end, whatever the terminal's size.
  */
 #include "poolstat_top.h"
+#include "pst_array.h"
 #include "poolstat_chart.h"
 #include "poolstat_heads.h"
 #include "pst_format.h"
@@ -128,11 +129,11 @@ static int put_bar(int y, const pst_child_row_t *child)
     apr_size_t n = 0;
     double all = 0;
 
-    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(parts); i++) {
         all += (double)pst_known(pst_child_figure(child, parts[i].metric));
     }
     text[0] = '\0';
-    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(parts); i++) {
         apr_uint64_t value = pst_child_figure(child, parts[i].metric);
         unsigned wide = all > 0 ? (unsigned)((double)pst_known(value) / all * width) : 0;
 

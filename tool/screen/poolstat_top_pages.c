@@ -4,6 +4,7 @@
  * doctor's findings, in the words of `poolstat doctor`.
  */
 #include "poolstat_top.h"
+#include "pst_array.h"
 #include "poolstat_text.h"
 #include "pst_view_doctor.h"
 
@@ -64,7 +65,7 @@ static unsigned pages_width(unsigned columns)
 void top_help(top_page_t *page, unsigned columns)
 {
     page->count = 0;
-    for (unsigned i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+    for (unsigned i = 0; i < PST_ITEMS(entries); i++) {
         add_top_page(page, entries[i].keys, entries[i].text, pages_width(columns));
     }
 }

@@ -4,6 +4,7 @@
  * board.
  */
 #include "poolstat_find.h"
+#include "pst_array.h"
 #include "poolstat_process.h"
 #include "poolstat_say.h"
 #include "pst_file.h"
@@ -28,7 +29,7 @@ static const char *const places[] = {
     "/var/run/httpd/poolstat.board", "/etc/httpd/run/poolstat.board", "/run/poolstat.board",
     "/usr/local/apache2/logs/poolstat.board", "/var/log/apache2/poolstat.board"
 };
-#define PLACES (sizeof(places) / sizeof(places[0]))
+#define PLACES PST_ITEMS(places)
 
 #define DISABLED_LOOKS 20       /* a tenth of a second apart: so long a server that restarts may have no child */
 

@@ -5,6 +5,7 @@
  * A function is named once and remembered by its address; a thing is looked at each time.
  */
 #include "pst_resource.h"
+#include "pst_array.h"
 #include "pst_specimen.h"
 
 #include <apr_strings.h>
@@ -317,7 +318,7 @@ static void tell_process(pst_resources_t *resources, const pst_tree_resource_t *
     (void)resources;
     name->word = "process";
     apr_cpystrn(name->function,
-                resource->how >= 0 && (size_t)resource->how < sizeof(how) / sizeof(how[0]) ? how[resource->how] : "?",
+                resource->how >= 0 && (size_t)resource->how < PST_ITEMS(how) ? how[resource->how] : "?",
                 sizeof(name->function));
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)resource->pid);
     in = resource->pid > 0 ? fopen(path, "re") : NULL;
