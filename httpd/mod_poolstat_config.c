@@ -387,7 +387,8 @@ const command_rec pst_config_directives[] = {
                       "Off (default), or what misuse of pools and buckets is looked for: guard 1/N [request] "
                       "[connection] [secondary] [all], threads 1/N, buckets, fence"),
     AP_INIT_ITERATE("PoolStatCheckExcept", add_except, NULL, RSRC_CONF,
-                    "tags of pools, and files of modules (mod_x.so), that two threads may use: they have a lock of their own"),
+                    "tags of pools, and files of modules (mod_x.so), that two threads may use: they have a lock of "
+                    "their own"),
     AP_INIT_TAKE1("PoolStatEnv", pst_env_set, NULL, RSRC_CONF | ACCESS_CONF,
                   "On to tell CGI and logs of a request's figures by variables POOLSTAT_..., Off (default)"),
     AP_INIT_TAKE1("PoolStatFile", set_directive_file, NULL, RSRC_CONF,

@@ -58,7 +58,7 @@ static struct {
     apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
     int                ended;       /* child: its end was counted */
     retained_t        *retained;
-    pst_relatives_t   *relatives;   /* parent: processes that are no children; across reloads */
+    pst_relatives_t   *relatives;   /* parent: processes that are not children; across reloads */
     apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
     const void        *mpm;         /* the MPM's module record, found by the parent */
     int                told_moved;  /* parent: that the file is another's, or nobody's */
@@ -278,8 +278,8 @@ static apr_status_t generation_ends(void *unused)
     return APR_SUCCESS;
 }
 
-/* httpd knows the MPM by the name of its file without "mod_mpm_". Looked for in the parent: names lie in each module, and
- * a child would have to fetch a page of each. */
+/* httpd knows the MPM by the name of its file without "mod_mpm_". Looked for in the parent: names lie in each module,
+ * and a child would have to fetch a page of each. */
 static const void *find_mpm(apr_pool_t *pool)
 {
     const char *file = apr_pstrcat(pool, ap_show_mpm(), ".c", NULL);

@@ -11,7 +11,7 @@
  *   | pst_shared_descriptor_t[] name, kind, unit, place of figures |   (inside the header's pages)
  *   | pst_shared_module_t[]     loaded objects that addresses name |
  *   | pst_shared_generation_t[] what each configuration cost       |
- *   | pst_shared_relative_t[]   processes that are no children     |
+ *   | pst_shared_relative_t[]   processes that are not children  |
  *   | pst_shared_loss_t[]       children that ended without a word |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
@@ -426,7 +426,7 @@ typedef struct pst_shared_generation_t {
 #include "poolstat_metrics.def"
 } pst_shared_generation_t;
 
-/** What a process of the server is that is no child of the MPM. */
+/** What a process of the server is that is not a child of the MPM. */
 typedef enum {
     PST_ROLE_OTHER = 0,
     PST_ROLE_WSGI,              /**< a daemon of mod_wsgi */
@@ -446,8 +446,8 @@ typedef enum {
 } pst_relatives_e;
 
 /**
- * A process that descends from the parent and is no child of the MPM.  The parent alone writes it, every ten seconds or
- * so, from /proc and from what it keeps for itself.  All under seq.
+ * A process that descends from the parent and is not a child of the MPM.  The parent alone writes it, every ten
+ * seconds or so, from /proc and from what it keeps for itself.  All under seq.
  */
 #define PST_RELATIVE_COUNT 64
 #define PST_COMMAND_LEN    96

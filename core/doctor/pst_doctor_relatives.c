@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on processes that are no children of the MPM.  See pst_doctor_parts.h.
+ * The doctor on processes that are not children of the MPM.  See pst_doctor_parts.h.
  */
 #include "pst_doctor_parts.h"
 #include "pst_metric.h"
@@ -41,12 +41,12 @@ static void tell_relative(pst_doctor_t *doctor, const pst_shared_relative_t *rel
     finding->what = pst_doctor_say(doctor, "%s grows: process %u (%s), by %s a minute.", who[relative->role],
                                    (unsigned)relative->pid, relative->command,
                                    pst_doctor_size(doctor, relative->per_minute));
-    finding->evidence =
-        pst_doctor_say(doctor, "It has %s of its own, %s resident; %s of it came evenly within %s. It is no child of "
-                               "the MPM.",
-                       pst_doctor_size(doctor, (double)relative->own_bytes),
-                       pst_doctor_size(doctor, (double)relative->rss_bytes), pst_doctor_size(doctor, relative->gained),
-                       pst_doctor_age(doctor, lasted));
+    finding->evidence = pst_doctor_say(
+        doctor,
+        "It has %s of its own, %s resident; %s of it came evenly within %s. It is not a child of "
+        "the MPM.",
+        pst_doctor_size(doctor, (double)relative->own_bytes), pst_doctor_size(doctor, (double)relative->rss_bytes),
+        pst_doctor_size(doctor, relative->gained), pst_doctor_age(doctor, lasted));
     finding->advice = advice[relative->role];
     pst_doctor_figure(finding, "process", relative->pid);
     pst_doctor_figure(finding, "rss_bytes", (double)relative->rss_bytes);

@@ -120,7 +120,8 @@ static const char *group_author(pst_doctor_t *doctor, pst_finding_t *finding, co
                         : pst_doctor_author_of_many(doctor, finding, group_of, which, scope);
 }
 
-static void find_group(pst_doctor_t *doctor, const group_t *group, const unsigned *group_of, unsigned which, unsigned scope)
+static void find_group(pst_doctor_t *doctor, const group_t *group, const unsigned *group_of, unsigned which,
+                       unsigned scope)
 {
     const pst_shared_verdict_t *sum = &group->worst->head.sum_verdicts[scope];
     int requests = scope == PST_SCOPE_REQUEST;

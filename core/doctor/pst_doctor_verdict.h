@@ -55,8 +55,8 @@ const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *c
 /** How a growth ranks among its like: by what it gained, in powers of two, so that five of a kind keep their places. */
 double pst_doctor_weight(const pst_shared_verdict_t *verdict);
 
-/** The most connections at once in the first quarter of the time since then, and in the last; of the child whose history
- *  pst_doctor_history() read last, and found. */
+/** The most connections at once in the first quarter of the time since then, and in the last; of the child whose
+ *  history pst_doctor_history() read last, and found. */
 void pst_doctor_connections(const pst_doctor_t *doctor, apr_uint64_t since, apr_uint64_t *was, apr_uint64_t *now);
 
 /** Does a scope of the child, a connection or their sum grow, or did until now? What else grows is the same memory once

@@ -150,7 +150,8 @@ const char *pst_doctor_author_of_many(pst_doctor_t *doctor, pst_finding_t *findi
         return name_author(doctor, finding, &who);
     }
     if (held.count) {
-        return pst_doctor_say(doctor, "Who holds it is not known yet: of %.0f samples that stayed so far most are of %s.",
+        return pst_doctor_say(doctor,
+                              "Who holds it is not known yet: of %.0f samples that stayed so far most are of %s.",
                               held.samples, holder_module(doctor, most));
     }
     return "Who holds it is not known yet: look again when it has grown some more.";

@@ -197,8 +197,8 @@ static apr_uint64_t weigh_bag(void)
     return bytes;
 }
 
-/* Within take_entry(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what is kept
- * after us. */
+/* Within take_entry(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what
+ * is kept after us. */
 static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_apr_some_t *some, apr_uint64_t was)
 {
     apr_uint64_t left = 0;

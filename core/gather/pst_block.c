@@ -15,7 +15,7 @@ apr_uint16_t pst_block_filter[PST_BLOCK_FILTER];
 
 static apr_uintptr_t addresses[PST_BLOCK_COUNT + WINDOW];
 static pst_block_t blocks[PST_BLOCK_COUNT + WINDOW];
-static int is_used;                 /* atomic: there has been a block. What was never written to is not even looked at */
+static int is_used; /* atomic: there has been a block. What was never written to is not even looked at */
 
 static apr_uint32_t block_window(const void *at)
 {

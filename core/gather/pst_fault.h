@@ -5,8 +5,8 @@
  *
  * The handler for SIGSEGV stays in front of others': while it stands, calls of sigaction() and signal() for that
  * signal are kept here, in whatever object they are made, and answered as if they had been done; a handler that was set
- * by other ways is moved behind ours within a second.  Nobody may block the signal meanwhile: a fault that is blocked kills.
- * In a process forked from this one pages are opened, and nothing is told.
+ * by other ways is moved behind ours within a second.  Nobody may block the signal meanwhile: a fault that is blocked
+ * kills. In a process forked from this one pages are opened, and nothing is told.
  *
  * A system call that fails with EFAULT as its memory is closed is told, and made again.
  *

@@ -34,8 +34,8 @@ void pst_hooks_prepare(const pst_apr_facts_t *facts);
 void pst_hooks_add(pst_hooks_e table, const char *symbol, void *wrapper, void *real);
 
 /** Make PST_HOOKS_NOW anew, for the next pst_hooks_patch() of it. One thread at a time.
- *  @param which  1 << PST_HOOKS_CLOSE, 1 << PST_HOOKS_CHECK and 1 << PST_HOOKS_GUARD, or 0. A function that several have
- *                leads to the first */
+ *  @param which  1 << PST_HOOKS_CLOSE, 1 << PST_HOOKS_CHECK and 1 << PST_HOOKS_GUARD, or 0. A function that several
+ *                have leads to the first */
 void pst_hooks_choose(unsigned which);
 
 /** pst_got_patch() of one table, whose entries and count it fills in. @param job  the rest */

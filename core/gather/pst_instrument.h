@@ -45,8 +45,8 @@ pst_level_e pst_instrument_start(apr_pool_t *pool, pst_level_e wanted, const cha
 void pst_instrument_classes(apr_pool_t *pool, const pst_board_t *board, pst_shared_child_t *block,
                             apr_uint64_t profile);
 
-/** Child, at its start: the list of mappings that calls were redirected with, while nothing was loaded since; NULL: take
- *  one. */
+/** Child, at its start: the list of mappings that calls were redirected with, while nothing was loaded since; NULL:
+ *  take one. */
 const pst_pages_t *pst_instrument_pages(void);
 
 /** Child, when all calls are redirected: that list goes. */

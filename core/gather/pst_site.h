@@ -98,8 +98,8 @@ typedef struct pst_site_sum_t {
     apr_uint64_t bytes, samples;
 } pst_site_sum_t;
 
-/** What sites hold now, of memory outside of pools (1) or of pools (0): the sums of others are 0. The watchdog's thread.
- *  @param sites room for PST_SITE_COUNT @param sums the same @return how many are filled in; 0: another time */
+/** What sites hold now, of memory outside of pools (1) or of pools (0): the sums of others are 0. The watchdog's
+ *  thread. @param sites room for PST_SITE_COUNT @param sums the same @return how many are filled in; 0: another time */
 apr_uint32_t pst_site_live(int outside, pst_site_of_t *sites, pst_site_sum_t *sums);
 
 /* Samples of a close look, for pst_kept.c. The watchdog's thread. */

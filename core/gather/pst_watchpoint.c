@@ -151,7 +151,8 @@ static int is_by_named(const pst_misuse_stack_t *stack)
 }
 
 /* A pool that the administrator named, or that a module named uses. */
-static int is_excepted(const void *object, pst_watch_e what, const pst_misuse_stack_t *one, const pst_misuse_stack_t *two)
+static int is_excepted(const void *object, pst_watch_e what, const pst_misuse_stack_t *one,
+                       const pst_misuse_stack_t *two)
 {
     const char *tag = what == PST_WATCH_POOL ? ((const pst_apr_pool_t *)object)->tag : NULL;
 
@@ -332,9 +333,9 @@ void pst_watchpoint_served(pst_serving_t before)
 }
 
 /*
- * A pool of a request or of a stream.  Those of connections go from hand to hand: those of backends from one client's to
- * the next, those of clients by the MPM.  Streams' pools are in their own thread's hands, and in those of the connection
- * that carries the stream.
+ * A pool of a request or of a stream.  Those of connections go from hand to hand: those of backends from one client's
+ * to the next, those of clients by the MPM.  Streams' pools are in their own thread's hands, and in those of the
+ * connection that carries the stream.
  */
 static void watch_judge(apr_pool_t *pool)
 {

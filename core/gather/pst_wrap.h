@@ -85,7 +85,8 @@ void pst_wrap_pools_check(void (*destroy)(apr_pool_t *pool), void (*left)(apr_po
 
 /* pst_wrap_check.c */
 
-/** Reached from now on, or no more: what the real functions of pools stand for. Before calls are redirected, or after. */
+/** Reached from now on, or no more: what the real functions of pools stand for. Before calls are redirected, or after.
+ */
 void pst_wrap_check_on(int on);
 int pst_wrap_check_is_on(void);
 

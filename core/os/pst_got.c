@@ -93,7 +93,8 @@ static ElfW(Addr) address(const object_t *object, ElfW(Addr) at)
     return inside(object, at, 1) ? at : object->base + at;
 }
 
-/* The first characters of a name as a number, without what stands behind its end. @param room  bytes that may be read */
+/* The first characters of a name as a number, without what stands behind its end. @param room  bytes that may be read
+ */
 static apr_uint64_t beginning_of(const char *name, apr_size_t room)
 {
     const apr_uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;

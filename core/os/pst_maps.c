@@ -41,7 +41,7 @@ int pst_maps_add(const void *at)
 {
     int added;
 
-    __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);    /* before: whoever finds it must not be told that there is none */
+    __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED); /* before: whoever finds it must not be told that there is none */
     added = swap(at, NULL, at);
     if (!added) {
         __atomic_sub_fetch(&count, 1, __ATOMIC_RELAXED);

@@ -31,8 +31,8 @@ typedef struct pst_object_t {
  */
 const pst_object_t *pst_object_find(const void *address);
 
-/** The id of the object that an address lies in; 0: none, also of NULL. As pst_object_find(). dladdr() would look for the
- *  function, too, which takes a hundred times as long. */
+/** The id of the object that an address lies in; 0: none, also of NULL. As pst_object_find(). dladdr() would look for
+ *  the function, too, which takes a hundred times as long. */
 apr_uint64_t pst_object_of(const void *address);
 
 /**

@@ -25,10 +25,10 @@ typedef struct pst_stack_range_t {
 } pst_stack_range_t;
 
 /**
- * The stacks of this process's threads by glibc's own list of them, but for the first thread's: for those without a guard
- * that is a mapping of its own.  Since 2.42 the kernel keeps a stack's guard within the stack's mapping (MADV_GUARD_INSTALL,
- * Linux 6.13), and mappings of nodes are merged with it on both sides.  Threads come and go meanwhile: the list may end
- * early then.
+ * The stacks of this process's threads by glibc's own list of them, but for the first thread's: for those without a
+ * guard that is a mapping of its own.  Since 2.42 the kernel keeps a stack's guard within the stack's mapping
+ * (MADV_GUARD_INSTALL, Linux 6.13), and mappings of nodes are merged with it on both sides.  Threads come and go
+ * meanwhile: the list may end early then.
  * @param most  room in `to`
  * @return how many, ascending; 0 also where the list is not found: another libc
  */

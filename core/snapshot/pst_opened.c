@@ -56,7 +56,8 @@ static void sort_part(pst_opened_t *part, pst_opened_row_t *rows, apr_uint32_t c
 
 #define MODULES 32u     /* that are told apart while sums are made: sites come with most live bytes first */
 
-int pst_opened_take(pst_opened_t *part, const pst_snapshot_t *snapshot, const pst_child_row_t *child, pst_opened_e which)
+int pst_opened_take(pst_opened_t *part, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                    pst_opened_e which)
 {
     apr_uint32_t scope = which == PST_OPENED_HEAP ? PST_SCOPE_HEAP : PST_SCOPE_MAPPED, count = 0;
     const pst_shared_books_t *books = &child->head.books;

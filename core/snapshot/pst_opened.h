@@ -31,6 +31,7 @@ typedef struct pst_opened_t {
 const char *pst_opened_word(pst_opened_e which);
 
 /** @return 0 if nothing is known: the heap profile is off, or the books were not taken yet */
-int pst_opened_take(pst_opened_t *part, const pst_snapshot_t *snapshot, const pst_child_row_t *child, pst_opened_e which);
+int pst_opened_take(pst_opened_t *part, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
+                    pst_opened_e which);
 
 #endif /* PST_OPENED_H */

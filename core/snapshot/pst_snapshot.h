@@ -184,7 +184,7 @@ typedef struct pst_snapshot_t {
     apr_uint32_t generation_count;
     pst_generation_row_t *generations; /**< those that are still recorded, oldest first */
     apr_uint32_t relative_count;
-    pst_shared_relative_t *relatives; /**< processes that are no children; checked, largest own memory first */
+    pst_shared_relative_t *relatives; /**< processes that are not children; checked, largest own memory first */
     apr_uint32_t misuse_count;
     pst_misuse_row_t *misuses;  /**< those of children that are gone, too; the latest first */
     apr_uint32_t loss_count;
@@ -237,7 +237,7 @@ void pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, ap
 /** The same for generations: see pst_generation.h. */
 void pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
-/** The same for processes that are no children: see pst_relatives.h. */
+/** The same for processes that are not children: see pst_relatives.h. */
 void pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** The same for misuses: see pst_snapshot_misuses.h. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Processes of the server that are no children of its MPM, as they are read.  The snapshot's copies of them are made by
- * pst_snapshot_relatives(), declared in pst_snapshot.h.
+ * Processes of the server that are not children of its MPM, as they are read.  The snapshot's copies of them are made
+ * by pst_snapshot_relatives(), declared in pst_snapshot.h.
  */
 #ifndef PST_SNAPSHOT_RELATIVES_H
 #define PST_SNAPSHOT_RELATIVES_H

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define MAPS_EVERY  60
-#define MAPS_FIRST  3       /* seconds of a child's life before its mappings are looked at, and its heap: who starts maps
-                               and touches much, and reading them costs as much as all else that its start does */
+#define MAPS_FIRST  3       /* seconds of a child's life before its mappings are looked at, and its heap: who starts
+                               maps and touches much, and reading them costs as much as all else that its start does */
 #define MOVED_PART  16      /* sum and maps are old when RSS has moved by this part of it, */
 #define MOVED_LEAST (APR_UINT64_C(1) << 20) /* and by so much */
 #define PAUSE_TIMES 1000

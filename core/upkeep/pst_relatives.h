@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Processes of the server that are no children of its MPM: daemons of mod_wsgi, mod_cgid and mod_fcgid, piped loggers,
+ * Processes of the server that are not children of its MPM: daemons of mod_wsgi, mod_cgid and mod_fcgid, piped loggers,
  * CGI programs.  The parent looks at them in its monitor hook, every ten seconds or so, and writes them on the board.
  *
  * What decides is private to the parent: who its MPM's children are is what the MPM told it, and what a process had

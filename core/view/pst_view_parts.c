@@ -41,7 +41,8 @@ static void print_part_rest(pst_emit_t *emit, const char *what, apr_uint64_t byt
     }
 }
 
-static void print_opened_part(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child, pst_opened_e which)
+static void print_opened_part(pst_emit_t *emit, const pst_page_t *page, const pst_child_row_t *child,
+                              pst_opened_e which)
 {
     char size[PST_FORMAT_LEN];
     pst_opened_t part;

@@ -56,7 +56,8 @@ typedef struct {
     apr_uint64_t live, live_bytes, ever, ever_bytes;
 } counts_t;
 
-/* How many there are, by the mean size of the samples; 0 where figures of a hostile board say more than there can be. */
+/* How many there are, by the mean size of the samples; 0 where figures of a hostile board say more than there can be.
+ */
 static apr_uint64_t pieces(apr_uint64_t bytes, apr_uint64_t samples, apr_uint64_t sampled)
 {
     double count = sampled ? (double)bytes * (double)samples / (double)sampled + 0.5 : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Processes of the server that are no children of its MPM: a table on the page, an array for programs.
+ * Processes of the server that are not children of its MPM: a table on the page, an array for programs.
  */
 #ifndef PST_VIEW_RELATIVES_H
 #define PST_VIEW_RELATIVES_H

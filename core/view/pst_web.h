@@ -82,8 +82,8 @@ extern const pst_piece_t pst_web_heap, pst_web_heap_form, pst_web_heap_child, ps
     pst_web_heap_asked, pst_web_heap_row, pst_web_heap_asked_end;
 
 /* parts.html */
-extern const pst_piece_t pst_web_parts_row, pst_web_parts_row_end, pst_web_parts, pst_web_parts_module, pst_web_parts_others,
-    pst_web_parts_end;
+extern const pst_piece_t pst_web_parts_row, pst_web_parts_row_end, pst_web_parts, pst_web_parts_module,
+    pst_web_parts_others, pst_web_parts_end;
 
 /* release.html */
 extern const pst_piece_t pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all,

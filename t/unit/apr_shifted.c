@@ -38,7 +38,7 @@
 /* An APR that is another one than the one that runs. */
 static apr_size_t no_bytes(apr_pool_t *pool, int recurse) { return pool && !recurse ? 0 : 1; }
 static apr_size_t some_bytes(apr_pool_t *pool, int recurse) { return pool && !recurse ? 100 : 0; }
-static apr_size_t (*num_bytes)(apr_pool_t *pool, int recurse);
+static apr_size_t (*answer)(apr_pool_t *pool, int recurse);
 static int major = 1;
 
 static void *symbol(void *handle, const char *name)
@@ -48,7 +48,7 @@ static void *symbol(void *handle, const char *name)
     if (strcmp(name, "apr_pool_num_bytes") != 0) {
         return dlsym(handle, name);
     }
-    memcpy(&at, &num_bytes, sizeof(at));
+    memcpy(&at, &answer, sizeof(at));
     return at;
 }
 
@@ -78,13 +78,13 @@ int main(void)
     is_number((unsigned)pst_apr_prove(&facts, &why), APR_SUCCESS, "the mirror as it is holds");
     is_number((unsigned)shifted_prove(&facts, &why), APR_EMISMATCH, "one field too many: it does not");
     is_text(why, "a pool does not lie in its own first node as expected", "and says so");
-    num_bytes = no_bytes;
+    answer = no_bytes;
     is_number((unsigned)shifted_prove(&facts, &why), APR_EMISMATCH, "what APR 1.8 has for debugging is there, and idle");
     is_text(why, "a pool does not lie in its own first node as expected", "which is no reason");
-    num_bytes = some_bytes;
+    answer = some_bytes;
     is_number((unsigned)shifted_prove(&facts, &why), APR_ENOTIMPL, "it counts");
     is_text(why, "this APR was built with pool debugging, its pools have no nodes", "which is one");
-    num_bytes = no_bytes;
+    answer = no_bytes;
     major = 2;
     is_number((unsigned)shifted_prove(&facts, &why), APR_ENOTIMPL, "another version");
     is_text(why, "this APR is not of version 1, its pools look different", "is not looked at");

@@ -38,7 +38,8 @@ static int find_word(int argc, const char *const *argv)
     return 0;
 }
 
-/* The word is not a subcommand; after an unknown option it is more likely that option's value. @return POOLSTAT_USAGE */
+/* The word is not a subcommand; after an unknown option it is more likely that option's value. @return POOLSTAT_USAGE
+ */
 static int refuse_word(int word, const char *const *argv)
 {
     const char *alone[] = { "", word > 1 ? argv[word - 1] : "" };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * poolstat, the command: what its files share.  It reads the board's file and prints; it needs
- * no running worker, writes nothing (but for profile --heap and doctor --check), and takes nothing for granted that comes from the board.
+ * no running worker, writes nothing (but for profile --heap and doctor --check), and takes nothing for granted that
+ * comes from the board.
  */
 #ifndef POOLSTAT_H
 #define POOLSTAT_H

@@ -21,7 +21,7 @@ char *poolstat_head_sums(char *to, apr_size_t size, const pst_snapshot_t *snapsh
 /** How many. @return to */
 char *poolstat_head_counts(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
 
-/** Processes that are no children, how many of each role and how much of their own. @return to; NULL: there are none */
+/** Processes that are not children, how many of each role and how much of their own. @return to, or NULL */
 char *poolstat_head_relatives(char *to, apr_size_t size, const pst_snapshot_t *snapshot);
 
 /** How many findings, one at least, and how bad the worst is. @param more where to read of them @return to */
