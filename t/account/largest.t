@@ -152,8 +152,13 @@ subtest 'our own requests' => sub {
         is(scalar(grep { $_->{line} =~ m{^\S+ /pool-status} } @{ $of->{largest_requests} }), 0, 'not among the largest');
         is(scalar(grep { !$_->{other} && $_->{handler} eq 'pool-status' } @{ $of->{request_sizes}{handlers} }), 0, 'in no histogram');
     }
-    my @running = map { $_->{request} } grep { $_->{request} } rows($json);
-    is_deeply([map { $_->{own} ? 1 : 0 } grep { $_->{line} =~ m{ /pool-status/json} } @running], [1], 'marked while it runs');
+    # the look before may not have ended yet
+    my @marks;
+    wait_for(sub {
+        my @running = map { $_->{request} } grep { $_->{request} } rows($s->json);
+        return (@marks = map { $_->{own} ? 1 : 0 } grep { $_->{line} =~ m{ /pool-status/json} } @running) == 1;
+    });
+    is_deeply(\@marks, [1], 'marked while it runs');
     my $p = PST::Probe->start('pool=request&bytes=20000', hold => ['hold'], port => $s->port, ask => $s->port);
     my $pid = $p->arrived('hold')->{pid};
     $json = $s->json;
