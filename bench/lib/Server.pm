@@ -23,6 +23,9 @@ our %VARIANT = (
     on      => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\n",
     prof64  => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\nPoolStatProfile 64K\n",
     off     => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument Off\n",
+    threads1000 => "LoadModule poolstat_module \@SO\@\nPoolStatCheck threads 1/1000\n",
+    threads1 => "LoadModule poolstat_module \@SO\@\nPoolStatCheck threads 1/1\n",
+    buckets => "LoadModule poolstat_module \@SO\@\nPoolStatCheck buckets\n",
     status  => "LoadModule status_module \@MODULES\@/mod_status.so\nExtendedStatus On\n",
     log     => "CustomLog \@WORK\@/access.log \"%h %l %u %t \\\"%r\\\" %>s %O\"\n",
 );

@@ -34,7 +34,7 @@ void pst_buckets_switch(int wanted)
 
 /* -- given back twice ------------------------------------------------------ */
 
-static int is_free(const pst_apr_bucket_head_t *head)
+static int is_given_back(const pst_apr_bucket_head_t *head)
 {
     const pst_apr_bucket_head_t *each = pst_apr_bucket_alloc(head->alloc)->freelist;
 
@@ -76,7 +76,7 @@ void pst_buckets_freed(void *block, const void *caller)
         return;
     }
     pst_lent_forget(block);
-    if ((apr_uintptr_t)head->memnode & PST_BUCKETS_FREE && is_free(head)) {
+    if ((apr_uintptr_t)head->memnode & PST_BUCKETS_FREE && is_given_back(head)) {
         tell_twice(block);
     }
     __atomic_store_n(&freed[row].block, block, __ATOMIC_RELAXED);
