@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use PST;
+use PST::Command;
 use PST::Server;
 use Test::More;
 
@@ -91,10 +92,18 @@ SKIP: {
     }
 }
 
-# Off: switched while it runs, or never on
-my $s = PST::Server->new('hands-off', limits => $limits, conf => $conf);
+# Off, and switched while it runs
+my $s = PST::Server->new('hands-off', limits => $limits, conf => $conf . "PoolStatControl On\n");
 ok($s->start, 'a server that does not check') or BAIL_OUT($s->start_text . $s->log_text);
 is(scalar ask($s, $_), 0, $_) for qw(below dead twice foreign);
 is(scalar misuses($s), 0, 'tells nothing');
+is(poolstat('doctor', '--check', 'threads 1/1 buckets', '-f', $s->board)->{status}, 0, 'it is switched on');
+is(scalar ask($s, $_), 0, $_) for qw(dead twice foreign);
+is(join(' ', sort map { $_->{kind} } misuses($s)), 'bucket-freed-twice foreign-bucket late-register', 'all is told');
+is(scalar ask($s, 'keep', 'late'), 0, 'a bucket that is late');
+is(poolstat('doctor', '--check', 'Off', '-f', $s->board)->{status}, 0, 'it is switched off');
+my $before = join ' ', sort map { "$_->{kind} $_->{times}" } misuses($s);
+is(scalar ask($s, $_), 0, $_) for qw(dead twice foreign below);
+is(join(' ', sort map { "$_->{kind} $_->{times}" } misuses($s)), $before, 'nothing more is told');
 is($s->stop, 0, 'stops');
 done_testing;
