@@ -7,6 +7,7 @@
  * on that thread.
  */
 #include "mod_poolstat_private.h"
+#include "pst_heavy.h"
 #include "pst_instrument.h"
 #include "pst_root.h"
 #include "pst_novel.h"
@@ -25,6 +26,7 @@
 #endif
 
 #define OUT_FILTER "POOLSTAT_OUT"
+#define SCRIPT_MOST (APR_INT64_C(1) << 40)    /* bytes that a script says it used: more is not believed */
 
 static ap_filter_rec_t *out_filter;
 static pst_line_e lines;        /* PoolStatShow */
@@ -40,6 +42,13 @@ typedef struct {
 static connection_t *connection_of(const conn_rec *c)
 {
     return pst_runtime_gathers() ? ap_get_module_config(c->conn_config, &poolstat_module) : NULL;
+}
+
+/* What this thread does from now on is done for no request. */
+static APR_INLINE void serve_nobody(void)
+{
+    pst_novel_rest();
+    pst_heavy_serve(NULL);
 }
 
 static const char *vhost_name(const server_rec *s)
@@ -81,7 +90,7 @@ int pst_phase_pre_connection(conn_rec *c, void *csd)
     (void)csd;
     if (pst_runtime_gathers()) {
         if (!IS_OUTGOING(c)) {
-            pst_novel_rest();
+            serve_nobody();
         }
         if (!pst_root_is(c->pool)) {
             open_connection(c);
@@ -133,7 +142,7 @@ int pst_phase_create_request(request_rec *r)
     if (!connection || r->main || r->prev || is_part_of_current(&connection->account, r->pool)) {
         return OK;
     }
-    pst_novel_rest();
+    serve_nobody();
     pst_root_sample(&connection->account, 0);     /* the request before is gone now */
     connection->named = 1;
     account = apr_palloc(r->pool, sizeof(*account));
@@ -146,14 +155,21 @@ int pst_phase_create_request(request_rec *r)
 }
 
 /* Hosts are told apart by their records, paths as they were asked for, without what follows a question mark. */
-static void tell_novelty(const request_rec *r)
+static void tell_what(const connection_t *connection, const request_rec *r)
 {
     pst_account_t *account = pst_phase_request_account(r);
+    apr_uint64_t hash;
 
-    if (account && r->uri && pst_novel_serve(r->server, r->method_number, r->uri) == PST_NOVEL_NEW && !account->novel) {
+    if (!account || !r->uri) {
+        return;
+    }
+    hash = pst_novel_hash(r->server, r->method_number, r->uri);
+    if (pst_novel_serve(hash) == PST_NOVEL_NEW && !account->novel) {
         account->novel = 1;
         PST_COUNT(requests_new_open, 1);
     }
+    pst_heavy_serve(&connection->account);
+    pst_heavy_asked(account, vhost_name(r->server), lines == PST_LINE_NONE ? NULL : r->uri, hash);
 }
 
 static void note_came(const request_rec *r)
@@ -237,7 +253,7 @@ int pst_phase_post_read_request(request_rec *r)
     pst_account_state(&connection->account, PST_STATE_HANDLER);
     pst_surge_begin();
     describe(connection, r, vhost);
-    tell_novelty(r);
+    tell_what(connection, r);
     return DECLINED;
 }
 
@@ -272,6 +288,28 @@ static void end_surge(const request_rec *r)
     }
 }
 
+/* Where an internal redirect led. */
+static APR_INLINE const request_rec *last_of(const request_rec *r)
+{
+    while (r->next) {
+        r = r->next;
+    }
+    return r;
+}
+
+/* mod_php says in a note how much memory its script used at most, as each ends (php_handler() in
+ * sapi/apache2handler/sapi_apache2.c, PHP 8.2). */
+static __attribute__((noinline)) void note_script(const request_rec *r)
+{
+    const char *used = apr_table_get(last_of(r)->notes, "mod_php_memory_usage");
+    pst_account_t *account = used ? pst_phase_request_account(r) : NULL;
+    apr_int64_t bytes = account ? apr_atoi64(used) : 0;
+
+    if (bytes > 0 && bytes < SCRIPT_MOST) {
+        pst_heavy_script(account, (apr_uint64_t)bytes);
+    }
+}
+
 /*
  * What cannot be read as a request is answered, logged and counted by mod_status, but never gets to
  * post_read_request.  httpd also logs a client that sends no request line in time: nothing came, and
@@ -283,6 +321,9 @@ int pst_phase_log_transaction(request_rec *r)
         note_came(r);
     }
     end_surge(r);
+    if (!apr_is_empty_table(last_of(r)->notes)) {
+        note_script(r);
+    }
     return DECLINED;
 }
 
@@ -290,7 +331,7 @@ int pst_phase_pre_close_connection(conn_rec *c)
 {
     connection_t *connection = connection_of(c);
 
-    pst_novel_rest();
+    serve_nobody();
     if (connection) {
         pst_account_state(&connection->account, PST_STATE_CLOSING);
     }
@@ -318,7 +359,7 @@ void pst_phase_suspend_connection(conn_rec *c, request_rec *r)
     connection_t *connection = connection_of(c);
 
     (void)r;
-    pst_novel_rest();
+    serve_nobody();
     if (connection) {
         pst_root_sample(&connection->account, 1);
         pst_account_state(&connection->account, state_of(c));
@@ -331,6 +372,7 @@ void pst_phase_resume_connection(conn_rec *c, request_rec *r)
 
     (void)r;
     if (connection) {
+        pst_heavy_serve(connection->account.current ? &connection->account : NULL);
         pst_account_state(&connection->account,
                           connection->account.current ? PST_STATE_HANDLER : PST_STATE_READING);
     }

@@ -14,6 +14,7 @@
 #include "pst_clock.h"
 #include "pst_generation.h"
 #include "pst_guard.h"
+#include "pst_heavy.h"
 #include "pst_instrument.h"
 #include "pst_machine.h"
 #include "pst_memory.h"
@@ -42,6 +43,7 @@ APLOG_USE_MODULE(poolstat);
 
 #define RETAINED_LAYOUT 2       /* of retained_t and what is in it: another meaning is another number */
 #define RELATIVES_LAYOUT 1
+#define URLS_LAYOUT 1
 #define MODULE_VERSION "mod_poolstat/" PST_VERSION
 
 /* What the parent keeps across reloads. */
@@ -59,6 +61,7 @@ static struct {
     int                ended;       /* child: its end was counted */
     retained_t        *retained;
     pst_relatives_t   *relatives;   /* parent: processes that are not children; across reloads */
+    pst_url_kept_t    *urls;        /* parent: what children that are gone were asked for; across reloads */
     apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
     const void        *mpm;         /* the MPM's module record, found by the parent */
     int                told_moved;  /* parent: that the file is another's, or nobody's */
@@ -238,6 +241,10 @@ int pst_process_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     apr_pool_cleanup_register(pconf, NULL, drop_guard, apr_pool_cleanup_null);
     g.retained = retained;
     g.relatives = pst_retained("relatives", RELATIVES_LAYOUT, sizeof(*g.relatives));
+    g.urls = pst_retained("urls", URLS_LAYOUT, sizeof(*g.urls));
+    if (retained->made && g.urls->count) {
+        pst_url_kept_publish(g.urls, &retained->board);
+    }
     g.told_moved = 0;
     pst_runtime.board = retained->made ? &retained->board : NULL;
     tell_thread_pool();
@@ -375,6 +382,7 @@ static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claim
         *reason = "there is no memory for its accounts";
         return PST_LEVEL_PUBLIC;
     }
+    pst_heavy_start(pst_runtime.board, pst_child_block());
     tell_modules(pchild);
     pst_phases_child_init(config);
     tell_thread_pool();
@@ -533,7 +541,7 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
     if (pst_runtime.board && status == MPM_CHILD_EXITED && pid > 0) {
         pst_guard_set(pst_runtime.board);
         pst_ends_child(s, pid);
-        pst_generation_release(pst_runtime.board, (apr_uint32_t)pid);
+        pst_generation_release(pst_runtime.board, (apr_uint32_t)pid, g.urls);
     }
 }
 
@@ -566,7 +574,7 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s)
         pst_guard_set(pst_runtime.board);
         look_for_board(s);
         pst_ends_monitor();
-        pst_generation_sweep(pst_runtime.board, is_gone);
+        pst_generation_sweep(pst_runtime.board, is_gone, g.urls);
         pst_relatives_look(g.relatives, pst_runtime.board, (apr_uint64_t)apr_time_now());
     }
     pst_watch_monitor();

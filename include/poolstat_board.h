@@ -13,11 +13,13 @@
  *   | pst_shared_generation_t[] what each configuration cost       |
  *   | pst_shared_relative_t[]   processes that are not children  |
  *   | pst_shared_loss_t[]       children that ended without a word |
+ *   | pst_shared_urls_t         what children that are gone served |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
  *   |                then classes, then call sites, then the      |
  *   |                largest requests, then sizes of requests,     |
- *   |                then misuses                                  |
+ *   |                then misuses,                                 |
+ *   |                then what was asked for                       |
  *   +--------------------------------------------------------------+ header_size + child_size
  *   | child block 1 ...                                            |
  *   +--------------------------------------------------------------+ history_at (page aligned)
@@ -60,7 +62,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    24
+#define PST_BOARD_VERSION    25
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -397,6 +399,42 @@ typedef struct pst_shared_misuse_t {
     pst_shared_stack_t stacks[PST_MISUSE_STACKS];
 } pst_shared_misuse_t;
 
+/**
+ * What was asked for, and what it took: finished requests by virtual host and folded path (pst_fold.h), those that took
+ * most memory.  The row that took least gives way to what has none, so what a row says is what came since it was given
+ * away last; missed_* of a row is the most that can have come before.  Row 0 has the sum of what gave way, and in
+ * missed_* the most that anything without a row can have had.  Texts are written under seq, figures are relaxed atomics
+ * outside of it.
+ */
+#define PST_URL_COUNT 129
+#define PST_URL_LEN   112
+
+typedef struct pst_shared_url_t {
+    uint32_t seq;               /**< odd while the row goes to somebody else */
+    uint32_t in_use;            /**< 0 or 1 */
+    char     vhost[PST_VHOST_LEN];
+    char     path[PST_URL_LEN]; /**< folded; empty: of what could not be read as a request; "-": not to be shown */
+    char     handler[PST_HANDLER_LEN]; /**< the last one known; may be empty */
+    uint64_t requests;
+    uint64_t bytes;             /**< the sum of their peaks */
+    uint64_t largest;           /**< the largest of these */
+    uint64_t sampled_bytes;     /**< of the heap and mappings, asked for while they were served; an estimate */
+    uint64_t script_requests;   /**< those whose script's language said what it used */
+    uint64_t script_bytes;      /**< the sum of that */
+    uint64_t script_largest;
+    uint64_t missed_requests;   /**< at most */
+    uint64_t missed_bytes;      /**< at most: of peaks, the heap and scripts together */
+} pst_shared_url_t;
+
+/** The same of all children that are gone. The parent alone writes it. */
+#define PST_URL_KEPT_COUNT 257
+
+typedef struct pst_shared_urls_t {
+    uint32_t seq;               /**< odd while the parent adds a child: until the child's own rows count no longer */
+    uint32_t unused;
+    pst_shared_url_t rows[PST_URL_KEPT_COUNT];
+} pst_shared_urls_t;
+
 /** What each limit of PST_LIMIT_LEAST << i would have let the transaction allocators keep, all in all.
  *  One sample a second, by the child's watchdog thread. */
 #define PST_LIMIT_LEAST 65536u
@@ -569,7 +607,8 @@ typedef struct pst_shared_surge_t {
 
 #define PST_REASON_LEN 160
 
-/** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes, misuses. */
+/** One child.  Its slots follow at PST_CHILD_HEAD, then classes, call sites, largest requests, sizes, misuses,
+ *  what was asked for. */
 typedef struct pst_shared_child_t {
     uint32_t owner;             /**< pid, 0 = free; claimed by compare-and-swap */
     uint32_t generation;        /**< httpd's: counts graceful restarts */
@@ -719,6 +758,11 @@ typedef struct pst_shared_header_t {
     uint32_t sizes_at;          /**< offset of the sizes of requests in a block */
     uint32_t sizes_size;
     uint32_t sizes_count;
+    uint32_t url_at;            /**< offset of what was asked for in a block */
+    uint32_t url_size;
+    uint32_t url_count;
+    uint32_t urls_at;           /**< offset of the same of children that are gone */
+    uint32_t urls_size;
     uint32_t generation_at;     /**< offset of the generations */
     uint32_t generation_size;
     uint32_t generation_count;
@@ -764,6 +808,7 @@ _Static_assert(sizeof(pst_shared_class_t) % 8 == 0 && sizeof(pst_shared_site_t) 
 _Static_assert(sizeof(pst_shared_large_t) % 8 == 0 && sizeof(pst_shared_sizes_t) % 8 == 0,
                "largest requests and sizes are arrays of aligned figures");
 _Static_assert(sizeof(pst_shared_misuse_t) % 8 == 0, "misuses are an array of aligned figures");
+_Static_assert(sizeof(pst_shared_url_t) % 8 == 0, "what was asked for is an array of aligned figures");
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_relative_t) % 8 == 0, "relatives are an array of aligned figures");

@@ -74,7 +74,8 @@ apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_u
     board->large_at = (apr_uint32_t)PST_ALIGN_UP(board->site_at + PST_SITE_COUNT * sizeof(pst_shared_site_t), 64);
     board->sizes_at = (apr_uint32_t)PST_ALIGN_UP(board->large_at + PST_LARGE_COUNT * sizeof(pst_shared_large_t), 64);
     board->misuse_at = (apr_uint32_t)PST_ALIGN_UP(board->sizes_at + PST_SIZES_COUNT * sizeof(pst_shared_sizes_t), 64);
-    child_size = PST_ALIGN_UP(board->misuse_at + PST_MISUSE_ROWS * sizeof(pst_shared_misuse_t), PST_BOARD_ALIGN);
+    board->url_at = (apr_uint32_t)PST_ALIGN_UP(board->misuse_at + PST_MISUSE_ROWS * sizeof(pst_shared_misuse_t), 64);
+    child_size = PST_ALIGN_UP(board->url_at + PST_URL_COUNT * sizeof(pst_shared_url_t), PST_BOARD_ALIGN);
     board->module_at = (apr_uint32_t)PST_ALIGN_UP(PST_ALIGN_UP(sizeof(pst_shared_header_t), 64)
                                                   + sizeof(descriptors), 64);
     board->generation_at = (apr_uint32_t)PST_ALIGN_UP(board->module_at
@@ -83,8 +84,8 @@ apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_u
                                                     + PST_GENERATION_COUNT * sizeof(pst_shared_generation_t), 64);
     board->loss_at = (apr_uint32_t)PST_ALIGN_UP(board->relative_at
                                                 + PST_RELATIVE_COUNT * sizeof(pst_shared_relative_t), 64);
-    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->loss_at + PST_LOSS_COUNT * sizeof(pst_shared_loss_t),
-                                                    PST_BOARD_ALIGN);
+    board->urls_at = (apr_uint32_t)PST_ALIGN_UP(board->loss_at + PST_LOSS_COUNT * sizeof(pst_shared_loss_t), 64);
+    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->urls_at + sizeof(pst_shared_urls_t), PST_BOARD_ALIGN);
     board->history_at = board->header_size + child_size * child_count;
     size = board->history_at + (apr_uint64_t)board->history_size * child_count;
     if (size > MAX_BOARD_SIZE) {
@@ -134,6 +135,11 @@ void pst_board_fill_header(pst_shared_header_t *header, const pst_board_t *board
     header->misuse_at = board->misuse_at;
     header->misuse_size = sizeof(pst_shared_misuse_t);
     header->misuse_count = PST_MISUSE_ROWS;
+    header->url_at = board->url_at;
+    header->url_size = sizeof(pst_shared_url_t);
+    header->url_count = PST_URL_COUNT;
+    header->urls_at = board->urls_at;
+    header->urls_size = sizeof(pst_shared_urls_t);
     header->parent = (apr_uint32_t)getpid();
     header->created = (apr_uint64_t)apr_time_now();
     header->history_at = board->history_at;
@@ -164,7 +170,9 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->generation_size != sizeof(pst_shared_generation_t)
         || header->generation_count != PST_GENERATION_COUNT
         || header->relative_size != sizeof(pst_shared_relative_t) || header->relative_count != PST_RELATIVE_COUNT
-        || header->loss_size != sizeof(pst_shared_loss_t) || header->loss_count != PST_LOSS_COUNT) {
+        || header->loss_size != sizeof(pst_shared_loss_t) || header->loss_count != PST_LOSS_COUNT
+        || header->url_size != sizeof(pst_shared_url_t) || header->url_count != PST_URL_COUNT
+        || header->urls_size != sizeof(pst_shared_urls_t)) {
         return APR_EMISMATCH;
     }
     rv = pst_board_shape(board, header->child_count, header->slot_count, header->fine_count, header->interval);
@@ -176,7 +184,7 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->sizes_at != board->sizes_at || header->misuse_at != board->misuse_at
         || header->module_at != board->module_at
         || header->generation_at != board->generation_at || header->relative_at != board->relative_at
-        || header->loss_at != board->loss_at) {
+        || header->loss_at != board->loss_at || header->url_at != board->url_at || header->urls_at != board->urls_at) {
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
@@ -239,6 +247,16 @@ pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t
 pst_shared_misuse_t *pst_board_misuse(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
 {
     return (pst_shared_misuse_t *)(void *)((char *)child + board->misuse_at) + i;
+}
+
+pst_shared_url_t *pst_board_url(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i)
+{
+    return (pst_shared_url_t *)(void *)((char *)child + board->url_at) + i;
+}
+
+pst_shared_urls_t *pst_board_urls(const pst_board_t *board)
+{
+    return (pst_shared_urls_t *)(void *)((char *)board->base + board->urls_at);
 }
 
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i)

@@ -35,10 +35,12 @@ typedef struct pst_board_t {
     apr_uint32_t large_at;      /**< in a block */
     apr_uint32_t sizes_at;      /**< in a block */
     apr_uint32_t misuse_at;     /**< in a block */
+    apr_uint32_t url_at;        /**< in a block */
     apr_uint32_t module_at;     /**< in the header's pages */
     apr_uint32_t generation_at; /**< in the header's pages */
     apr_uint32_t relative_at;   /**< in the header's pages */
     apr_uint32_t loss_at;       /**< in the header's pages */
+    apr_uint32_t urls_at;       /**< in the header's pages */
     int          fd;            /**< the file, or -1 */
     apr_uint64_t device, inode; /**< which file it is */
     apr_uint32_t mapper;        /**< the process that mapped it */
@@ -168,6 +170,11 @@ pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t
 
 /** Misuse i, 0 <= i < PST_MISUSE_ROWS, of a block. @note hostile to readers. */
 pst_shared_misuse_t *pst_board_misuse(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
+
+/** What was asked for, row i, 0 <= i < PST_URL_COUNT, of a block; and the same of children that are gone. @note hostile
+ *  to readers. */
+pst_shared_url_t *pst_board_url(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
+pst_shared_urls_t *pst_board_urls(const pst_board_t *board);
 
 /** Entry i of the table of loaded objects, 0 <= i < PST_MODULE_COUNT. @note hostile to readers. */
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i);

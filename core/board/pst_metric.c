@@ -99,6 +99,9 @@ const char *pst_metric_short_key(pst_metric_e metric)
     if (!strncmp(key, "relative_", 9)) {
         return key + 9;
     }
+    if (!strncmp(key, "url_", 4)) {
+        return key + 4;
+    }
     return strncmp(key, "site_", 5) ? key : key + 5;
 }
 

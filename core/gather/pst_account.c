@@ -29,6 +29,7 @@ static struct {
     apr_uint32_t        words;
     apr_uint32_t        hint;       /* where a free slot was last seen */
     apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
+    apr_uint64_t       *sampled;    /* per slot: for the request that it shows; pst_account_sampled() */
     apr_uint64_t        serial;
     uint64_t            at_rest;    /* reserved by the child when its first connection was opened */
     pst_account_t       process;
@@ -43,7 +44,8 @@ static apr_status_t start_slots(apr_uint32_t slot_count)
     g.words = (slot_count + WORD_BITS - 1) / WORD_BITS;
     g.taken = calloc(g.words, sizeof(*g.taken));
     g.turns = calloc(slot_count, sizeof(*g.turns));
-    if (!g.taken || !g.turns) {
+    g.sampled = calloc(slot_count, sizeof(*g.sampled));
+    if (!g.taken || !g.turns || !g.sampled) {
         return APR_ENOMEM;
     }
     for (i = slot_count; i < g.words * WORD_BITS; i++) {
@@ -352,9 +354,27 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
     pst_slot_end(slot);
 }
 
+void pst_account_sampled(apr_uint32_t tag, apr_uint64_t bytes)
+{
+    apr_uint32_t index = tag >> 16;
+
+    if (!pst_child.muted && index < g.slot_count
+        && __atomic_load_n(&g.turns[index], __ATOMIC_RELAXED) == (apr_uint16_t)tag) {
+        pst_add(&g.sampled[index], (apr_int64_t)bytes);
+    }
+}
+
+apr_uint64_t pst_account_take_sampled(pst_account_t *request)
+{
+    apr_uint64_t *shown = request->slot ? &g.sampled[request->above->tag >> 16] : &request->sampled;
+
+    return pst_load(shown) ? __atomic_exchange_n(shown, 0, __ATOMIC_RELAXED) : 0;
+}
+
 /* A request goes on without the slot that showed it: with what stood there. */
 static void hide_request(pst_account_t *request, const pst_shared_slot_t *slot)
 {
+    request->sampled = pst_account_take_sampled(request);
 #define PST_METRIC_USAGE(...) request->own.PST_FIELD(__VA_ARGS__) = pst_load(&slot->request.PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
     request->usage = &request->own;

@@ -45,6 +45,12 @@ typedef struct pst_account_t {
     apr_byte_t            sized;        /**< request: it is in the histograms of sizes */
     apr_byte_t            outgoing;     /**< connection: to a backend */
     apr_byte_t            ours;         /**< request: for a face of this module: pst_account_ours() */
+    apr_byte_t            scripted;     /**< request: script is known */
+    apr_uint64_t          script;       /**< request: bytes that its script's language says it used at most */
+    apr_uint64_t          sampled;      /**< request: what was sampled for it before its slot showed another */
+    const char           *host, *path;  /**< request: what it is for, as pst_heavy.h was told; NULL: it was not read */
+    apr_uint64_t          asked;        /**< request: a hash of these */
+    apr_uint64_t          url;          /**< request, as it ends: a hash of both when they are folded; 0: none */
     pst_shared_usage_t    own;      /**< request: its figures where no slot shows them: usage points here then */
 } pst_account_t;
 
@@ -166,6 +172,15 @@ static APR_INLINE void pst_account_state(pst_account_t *connection, pst_state_e 
  * of a connection still open, the connection. Any thread.
  */
 void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes);
+
+/**
+ * Memory outside of pools that was asked for while the request was served that the slot of this tag shows: a sample's
+ * weight. Any thread, any context.
+ */
+void pst_account_sampled(apr_uint32_t tag, apr_uint64_t bytes);
+
+/** What was sampled so far for a request: it is taken. Any thread. */
+apr_uint64_t pst_account_take_sampled(pst_account_t *request);
 
 /** Nodes got from (bytes > 0) or given back to (< 0) the operating system. Any thread. */
 void pst_account_held(apr_int64_t bytes);

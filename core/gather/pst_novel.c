@@ -18,7 +18,7 @@ static apr_uint64_t served[BITS / WORD_BITS];
 static __thread apr_byte_t serving __attribute__((tls_model("initial-exec")));
 
 /* Eight bytes at a time: a path costs some forty instructions. */
-static apr_uint64_t hash_request(const void *host, int method, const char *path)
+apr_uint64_t pst_novel_hash(const void *host, int method, const char *path)
 {
     apr_uint64_t hash = ((apr_uint64_t)(apr_uintptr_t)host + (apr_uint64_t)method) * MIX, word;
     apr_size_t length = strlen(path);
@@ -44,9 +44,8 @@ static int set_bit(apr_uint64_t bit)
     return __atomic_load_n(word, __ATOMIC_RELAXED) & mask || __atomic_fetch_or(word, mask, __ATOMIC_RELAXED) & mask;
 }
 
-pst_novel_e pst_novel_serve(const void *host, int method, const char *path)
+pst_novel_e pst_novel_serve(apr_uint64_t hash)
 {
-    apr_uint64_t hash = hash_request(host, method, path);
     int first = set_bit(hash), second = set_bit(hash >> 32);
 
     serving = first && second ? PST_NOVEL_AGAIN : PST_NOVEL_NEW;

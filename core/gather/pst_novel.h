@@ -21,9 +21,11 @@ typedef enum {
     PST_NOVEL_AGAIN
 } pst_novel_e;
 
-/** This thread serves a request: its host, any address that tells hosts apart, its method's number, and its path.
- * @return new or again; counted */
-pst_novel_e pst_novel_serve(const void *host, int method, const char *path);
+/** What a request is for, as a hash: its host, any address that tells hosts apart, its method's number, its path. */
+apr_uint64_t pst_novel_hash(const void *host, int method, const char *path);
+
+/** This thread serves a request for that. @return new or again; counted */
+pst_novel_e pst_novel_serve(apr_uint64_t hash);
 
 /** This thread serves no request any more. */
 void pst_novel_rest(void);

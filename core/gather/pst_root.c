@@ -5,6 +5,7 @@
 #include "pst_root.h"
 #include "pst_allocator.h"
 #include "pst_instrument.h"
+#include "pst_heavy.h"
 #include "pst_largest.h"
 #include "pst_novel.h"
 #include "pst_site.h"
@@ -46,8 +47,11 @@ static apr_status_t on_root_end(void *data)
 {
     pst_account_t *account = data;
 
-    if (account->scope == PST_SCOPE_REQUEST && pst_largest_count(account)) {
-        pst_largest_keep(account);      /* as it was last walked */
+    if (account->scope == PST_SCOPE_REQUEST) {
+        pst_heavy_count(account);
+        if (pst_largest_count(account)) {
+            pst_largest_keep(account);      /* as it was last walked */
+        }
     }
     pst_account_close(account, account);
     return APR_SUCCESS;

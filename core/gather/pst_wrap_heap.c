@@ -18,6 +18,7 @@
 #include "pst_account.h"
 #include "pst_child.h"
 #include "pst_block.h"
+#include "pst_heavy.h"
 #include "pst_site.h"
 #include "pst_span.h"
 #include "pst_started.h"
@@ -116,7 +117,7 @@ static void keep_block(void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintp
 
     block.weight = (apr_uint64_t)((double)block.weight / (double)asked * (double)taken);
     site = pst_site_charge(PST_SCOPE_HEAP, taken, block.weight, caller);
-
+    pst_heavy_sampled(block.weight);
     if (site < 0) {
         PST_COUNT(samples_lost, 1);
         return;
@@ -278,6 +279,7 @@ static void keep_span(apr_uintptr_t from, apr_uint64_t size, apr_uint64_t rate, 
     pst_span_t span = { .from = from, .to = from + size, .size = size, .weight = pst_site_weight(size, (double)rate) };
     int site = pst_site_charge(PST_SCOPE_MAPPED, size, span.weight, caller);
 
+    pst_heavy_sampled(span.weight);
     if (site >= 0) {
         span.site = (apr_uint32_t)site;
         if (pst_span_add(&span)) {

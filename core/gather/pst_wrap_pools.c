@@ -15,6 +15,7 @@
 #include "pst_wrap.h"
 #include "pst_allocator.h"
 #include "pst_class.h"
+#include "pst_heavy.h"
 #include "pst_largest.h"
 #include "pst_novel.h"
 #include "pst_range.h"
@@ -591,7 +592,11 @@ static APR_INLINE void weigh_request(apr_pool_t *pool, pst_account_t *account)
 {
     apr_size_t budget = WALK_NODES;
 
-    if (account->scope == PST_SCOPE_REQUEST && PST_UNLIKELY(pst_largest_count(account))) {
+    if (account->scope != PST_SCOPE_REQUEST) {
+        return;
+    }
+    pst_heavy_count(account);
+    if (PST_UNLIKELY(pst_largest_count(account))) {
         pst_apr_walk(pool, publish_pool, account, &budget);
         pst_largest_keep(account);
     }

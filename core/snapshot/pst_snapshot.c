@@ -438,6 +438,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     pst_snapshot_order(snapshot, filter->sort, pool);
     pst_snapshot_places(snapshot, board, pool);
     pst_snapshot_largest(snapshot, board, pool);
+    pst_snapshot_urls(snapshot, board, filter, pool);
     pst_snapshot_relatives(snapshot, board, pool);
     pst_snapshot_misuses(snapshot, board, pool);
     pst_snapshot_losses(snapshot, board, pool);

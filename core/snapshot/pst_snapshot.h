@@ -80,6 +80,19 @@ typedef struct pst_sizes_t {
 /** The largest size in a bucket, in bytes; 0 of the last, which has none. */
 apr_uint64_t pst_sizes_up_to(unsigned bucket);
 
+/** What was asked for: by URL, and these rows by vhost and by handler. Rows as pst_url_take() makes them; the first of
+ *  urls is that of all requests. */
+typedef struct pst_urls_t {
+    apr_uint32_t count, vhost_count, handler_count;
+    pst_shared_url_t *urls;             /**< what took most first, behind the sum of all */
+    pst_shared_url_t *vhosts, *handlers;    /**< the same rows added up: path and handler, or path and vhost, empty */
+    int sampled;                        /**< sampled_bytes says something: there is, or was, a heap profile */
+    int of_lives;                       /**< with what children that are gone were asked for */
+} pst_urls_t;
+
+/** Rows of such a sum, that of all among them; what a snapshot needs room for. */
+#define PST_URLS_MOST 2048
+
 /** A generation: figures checked. */
 typedef struct pst_generation_row_t {
     pst_shared_generation_t row;
@@ -154,7 +167,7 @@ typedef struct pst_filter_t {
     int          kind;          /**< pst_kind_e, -1 = any */
     const char  *vhost;         /**< NULL = any; compared without case, as far as a slot's text goes */
     int          gone;          /**< children that are gone, too: their blocks keep their figures until claimed anew */
-    int          no_rows;       /**< sums alone, and what is judged to grow */
+    int          no_rows;       /**< sums alone, and what is judged to grow; nor what was asked for */
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
@@ -181,6 +194,7 @@ typedef struct pst_snapshot_t {
     apr_uint32_t large_count;
     pst_large_row_t *large;     /**< the largest over all children shown, PST_LARGE_COUNT at most */
     pst_sizes_t sizes;          /**< of all children shown, added up by name */
+    pst_urls_t urls;            /**< of all children shown and, unless one alone is, of those that are gone */
     apr_uint32_t generation_count;
     pst_generation_row_t *generations; /**< those that are still recorded, oldest first */
     apr_uint32_t relative_count;
@@ -233,6 +247,10 @@ void pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr
 
 /** The same for finished requests. */
 void pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
+/** The same for what was asked for. */
+void pst_snapshot_urls(pst_snapshot_t *snapshot, const pst_board_t *board, const pst_filter_t *filter,
+                       apr_pool_t *pool);
 
 /** The same for generations: see pst_generation.h. */
 void pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);

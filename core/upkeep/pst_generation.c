@@ -24,6 +24,9 @@
 /* Bytes that no process has: what a block says of a lost child is not believed beyond that. */
 #define MOST (APR_UINT64_C(1) << 47)
 
+/* Tables of what was asked for that one sweep adds: a process may have written any number into any block. */
+#define ADDED_MOST 64
+
 /* -- what a process has ------------------------------------------------------- */
 
 static int read_small(const char *name, char *to, size_t room)
@@ -217,26 +220,26 @@ void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_
     }
 }
 
-static int release_block(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t pid)
+static int release_block(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t pid, pst_url_kept_t *kept)
 {
     if (__atomic_load_n(&child->owner, __ATOMIC_RELAXED) == pid
         && __atomic_load_n(&child->ended_how, __ATOMIC_RELAXED) != PST_END_ORDERLY) {
         pst_generation_child_gone(board, child);
     }
-    return pst_board_release_block(child, pid);
+    return pst_url_kept_release(kept, board, child, pid);
 }
 
-int pst_generation_release(const pst_board_t *board, apr_uint32_t pid)
+int pst_generation_release(const pst_board_t *board, apr_uint32_t pid, pst_url_kept_t *kept)
 {
     int freed = 0;
 
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); pid != 0 && i < count; i++) {
-        freed += release_block(board, pst_board_child(board, i), pid);
+        freed += release_block(board, pst_board_child(board, i), pid, freed ? NULL : kept);
     }
     return freed;
 }
 
-int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t pid))
+int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t pid), pst_url_kept_t *kept)
 {
     int freed = 0;
 
@@ -245,7 +248,7 @@ int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t p
         apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_RELAXED);
 
         if (owner && is_gone(owner)) {
-            freed += release_block(board, child, owner);
+            freed += release_block(board, child, owner, freed < ADDED_MOST ? kept : NULL);
         }
     }
     return freed;

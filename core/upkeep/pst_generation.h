@@ -17,6 +17,7 @@
 
 #include <apr_pools.h>
 #include "pst_board.h"
+#include "pst_url_kept.h"
 
 /** What the parent has as a generation begins; 0: not known. */
 typedef struct pst_generation_begin_t {
@@ -49,12 +50,13 @@ void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child);
 
 /** Parent: release the blocks of a child that is gone, as pst_board_release() does, and count it among the lost if it
- *  did not say that it ended. Never blocks. @return how many blocks were released */
-int pst_generation_release(const pst_board_t *board, apr_uint32_t pid);
+ *  did not say that it ended. Never blocks. @param kept  what it was asked for is added there; may be NULL
+ *  @return how many blocks were released */
+int pst_generation_release(const pst_board_t *board, apr_uint32_t pid, pst_url_kept_t *kept);
 
 /** Parent: the same for all children whose end nobody told of.  Looks at each block once, whatever stands there.
  *  @param is_gone  whether there is no process of this number, which may be any but 0. @return how many were
  *  released */
-int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t pid));
+int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t pid), pst_url_kept_t *kept);
 
 #endif /* PST_GENERATION_H */

@@ -85,6 +85,12 @@ extern const pst_piece_t pst_web_heap, pst_web_heap_form, pst_web_heap_child, ps
 extern const pst_piece_t pst_web_parts_row, pst_web_parts_row_end, pst_web_parts, pst_web_parts_module,
     pst_web_parts_others, pst_web_parts_end;
 
+/* urls.html */
+extern const pst_piece_t
+    pst_web_urls, pst_web_urls_child, pst_web_urls_rows, pst_web_url_all, pst_web_url_open, pst_web_url_unread,
+    pst_web_url_close, pst_web_urls_vhosts, pst_web_urls_handlers, pst_web_url_group, pst_web_url_group_none,
+    pst_web_urls_end;
+
 /* release.html */
 extern const pst_piece_t pst_web_release, pst_web_release_note, pst_web_release_form, pst_web_release_form_all,
     pst_web_release_form_pid, pst_web_release_children, pst_web_release_table, pst_web_release_heads,

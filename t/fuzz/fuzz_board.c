@@ -11,10 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <stddef.h>
 #include <unistd.h>
 
 typedef enum {
-    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, LOSS, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, MISUSE, HISTORY, FINE, COARSE, ANYWHERE, PLACES
+    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, LOSS, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, MISUSE, URL, KEPT, HISTORY, FINE, COARSE, ANYWHERE, PLACES
 } fuzz_place_e;
 
 typedef enum {
@@ -196,6 +197,9 @@ static place_t place_of(const fuzz_blow_t *blow)
     case LARGE: return (place_t){ block + b->large_at, sizeof(pst_shared_large_t), sizeof(pst_shared_large_t), PST_LARGE_COUNT };
     case MISUSE: return (place_t){ block + b->misuse_at, sizeof(pst_shared_misuse_t), sizeof(pst_shared_misuse_t), PST_MISUSE_ROWS };
     case SIZES: return (place_t){ block + b->sizes_at, sizeof(pst_shared_sizes_t), sizeof(pst_shared_sizes_t), PST_SIZES_COUNT };
+    case URL: return (place_t){ block + b->url_at, sizeof(pst_shared_url_t), sizeof(pst_shared_url_t), PST_URL_COUNT };
+    case KEPT: return (place_t){ b->urls_at + offsetof(pst_shared_urls_t, rows), sizeof(pst_shared_url_t), sizeof(pst_shared_url_t),
+                                 PST_URL_KEPT_COUNT };
     case ANYWHERE: return (place_t){ 0, g.of->size, 0, 1 };
     case HISTORY: if (b->history_size) { return (place_t){ history, sizeof(pst_shared_history_t), 0, 1 }; } break;
     case FINE: if (b->history_size) { return (place_t){ fine, point, point, b->fine_count + 1 }; } break;

@@ -73,7 +73,7 @@ static void records(void)
     first->process.reserved_bytes = 90 * KIB;
     pst_generation_child_ends(&board, first);
     pst_board_farewell(first);
-    pst_generation_release(&board, 1001);
+    pst_generation_release(&board, 1001, NULL);
     is_number(look(0)->row.generation_children_ended, 1, "one ended, and counts once");
     ok(look(0)->rss_end_mean > look(0)->private_end_mean, "with its RSS");
     is_number(look(0)->row.generation_children_measured, 1, "and what it had");
@@ -81,7 +81,7 @@ static void records(void)
     second->books.rss_bytes = (apr_uint64_t)9 << 30;
     second->books.file_bytes = 3 << 20;
     second->books.shmem_bytes = 1 << 20;
-    pst_generation_release(&board, 1002);
+    pst_generation_release(&board, 1002, NULL);
     row = look(0);
     is_number(row->row.generation_children_ended, 2, "the other was killed: the parent counts it");
     is_number(row->row.generation_children_lost, 1, "as lost");
@@ -91,14 +91,14 @@ static void records(void)
     is_number(row->row.generation_private_end_max_bytes, ((apr_uint64_t)9 << 30) - (4 << 20), "its own is what no file and no shared memory has");
     second = pst_board_claim(&board, 1003, 0);
     second->process.reserved_bytes = 500 * KIB;
-    pst_generation_release(&board, 1003);
+    pst_generation_release(&board, 1003, NULL);
     row = look(0);
     ok(row->row.generation_children_lost == 2 && row->row.generation_children_measured == 2 && row->process_end_mean == 140 * KIB,
        "one that was lost before its books were taken is in no mean");
     second = pst_board_claim(&board, 1004, 0);
     second->process.reserved_bytes = 500 * KIB;
     second->books.rss_bytes = second->books.file_bytes = (apr_uint64_t)1 << 60;
-    pst_generation_release(&board, 1004);
+    pst_generation_release(&board, 1004, NULL);
     is_number(look(0)->row.generation_children_measured, 2, "nor one that says what cannot be");
     ok(!look(0)->row.generation_parent_rss_end_bytes, "the parent goes on");
     pst_generation_parent_ends(&board, 0);
@@ -325,12 +325,12 @@ static void sweep(void)
     look = one_look(&crowd);
     look += one_look(&crowd);
     swept = cpu();
-    is_number((unsigned)pst_generation_sweep(&crowd, nobody_is_there), CROWD, "a board of children that are no more is swept");
+    is_number((unsigned)pst_generation_sweep(&crowd, nobody_is_there, NULL), CROWD, "a board of children that are no more is swept");
     swept = cpu() - swept;
     is_number(asked, CROWD, "each was asked for once");
     ok(swept < CROWD / 50 * look, "at a cost that does not grow with their square");
     printf("# swept in %.0f us, a look at all owners takes %.1f us\n", swept * 1e6, look / 2 * 1e6);
-    is_number((unsigned)pst_generation_sweep(&crowd, nobody_is_there), 0, "once");
+    is_number((unsigned)pst_generation_sweep(&crowd, nobody_is_there, NULL), 0, "once");
     pst_board_close(&crowd);
 }
 

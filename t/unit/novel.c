@@ -18,7 +18,7 @@ static unsigned new_of(const char *prefix, unsigned count)
 
     for (unsigned i = 0; i < count; i++) {
         apr_snprintf(path, sizeof(path), "%s%u", prefix, i);
-        found += pst_novel_serve(&board, 0, path) == PST_NOVEL_NEW;
+        found += pst_novel_serve(pst_novel_hash(&board, 0, path)) == PST_NOVEL_NEW;
     }
     return found;
 }
@@ -27,12 +27,12 @@ static void told(void)
 {
     unsigned found;
 
-    is_number(pst_novel_serve(&board, 0, "/a/path"), PST_NOVEL_NEW, "a path");
-    is_number(pst_novel_serve(&board, 0, "/a/path"), PST_NOVEL_AGAIN, "once more");
-    is_number(pst_novel_serve(&child, 0, "/a/path"), PST_NOVEL_NEW, "on another host");
-    is_number(pst_novel_serve(&board, 2, "/a/path"), PST_NOVEL_NEW, "by another method");
-    is_number(pst_novel_serve(&board, 0, "/a/pathx"), PST_NOVEL_NEW, "a longer one");
-    is_number(pst_novel_serve(&board, 0, ""), PST_NOVEL_NEW, "an empty one");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/path")), PST_NOVEL_NEW, "a path");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/path")), PST_NOVEL_AGAIN, "once more");
+    is_number(pst_novel_serve(pst_novel_hash(&child, 0, "/a/path")), PST_NOVEL_NEW, "on another host");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 2, "/a/path")), PST_NOVEL_NEW, "by another method");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/pathx")), PST_NOVEL_NEW, "a longer one");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "")), PST_NOVEL_NEW, "an empty one");
     is_number(child->requests_new, 5, "the new ones are counted");
     found = new_of("/repository/number/", 20000);
     ok(found >= 19800, "of 20,000 one in a hundred at most is taken for one served before");
@@ -44,7 +44,7 @@ static void told(void)
 
 static void *aside(void *data)
 {
-    *(pst_novel_e *)data = pst_novel_serve(&board, 0, "/pages");
+    *(pst_novel_e *)data = pst_novel_serve(pst_novel_hash(&board, 0, "/pages"));
     return NULL;
 }
 
@@ -57,7 +57,7 @@ static void charged(void)
 
     pst_novel_grown(&record, 8192);
     ok(!child->grown_new_bytes && !child->grown_again_bytes, "what grows while nothing is served is nobody's");
-    pst_novel_serve(&board, 0, "/pages");
+    pst_novel_serve(pst_novel_hash(&board, 0, "/pages"));
     pst_novel_grown(&record, 8192);
     pst_novel_grown(&record, 16384);
     is_number(child->grown_new_bytes, 24576, "while something new is");
@@ -67,7 +67,7 @@ static void charged(void)
     pst_novel_grown(&other, 8192);
     pst_novel_grown(&record, 4096);
     ok(child->grown_new_bytes == 28672 && !child->grown_again_bytes, "and this one goes on; connections are left out");
-    pst_novel_serve(&board, 0, "/pages");
+    pst_novel_serve(pst_novel_hash(&board, 0, "/pages"));
     pst_novel_grown(&record, 40960);
     is_number(child->grown_again_bytes, 40960, "again");
     pst_novel_rest();

@@ -54,8 +54,8 @@ subtest 'families' => sub {
         $seen{ $f->{name} } = 1;
         is($f->{type}, $want{ $kind{ $f->{name} } // 'none' } // '', "$f->{name} is of the table, and of its type") or next;
     }
-    # what has no family: sites, sums that PromQL makes, counters of what is short-lived
-    my @without = grep { !$seen{ $table->{$_}{prom} } && $table->{$_}{group} !~ /^(?:site|generation)$/ && !/^generation_/ } sort keys %$table;
+    # what has no family: URLs, which clients choose; sites, sums that PromQL makes, counters of what is short-lived
+    my @without = grep { !$seen{ $table->{$_}{prom} } && $table->{$_}{group} !~ /^(?:site|generation)$/ && !/^generation_|^url_/ } sort keys %$table;
     is("@without", 'connections_reserved_bytes process_reserved_bytes requests requests_peak_bytes requests_reserved_bytes',
         'every figure of the table has one, but for these');
     my %label = map { map { ($_ => 1) } keys %{ $_->[1] } } grep { $_->[0] !~ /^poolstat_(?:server_info|findings?)$/ } $open->samples;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Paths that differ in numbers and ids alone, made one.
+ *
+ *   the query, and parameters of a segment from its ';' on, are cut
+ *   several slashes are one
+ *   a word is what lies between other bytes than letters, digits, '-' and '_'.  One that looks like an id is {id}:
+ *     8 or more hexadecimal digits, with a digit and a letter among them, dashes aside: a UUID, a hash
+ *     10 or more bytes in which letters and digits meet 3 times, or 16 or more in which they meet twice, and capitals
+ *     follow small letters twice more: a token
+ *   elsewhere two digits in a row or more are {n}, and so is a single one that is the whole word
+ *   what is longer than there is room for ends in "..."
+ *
+ * "/v2/user/123/post-45.html;s=1?q" is "/v2/user/{n}/post-{n}.html".
+ *
+ * Called by: any
+ */
+#ifndef PST_FOLD_H
+#define PST_FOLD_H
+
+#include <apr.h>
+
+/** Fold a path. Any text, of any length. Any thread. @param to  zeros up to its end @param room  16 bytes or more */
+void pst_fold(char *to, apr_size_t room, const char *path);
+
+#endif /* PST_FOLD_H */
