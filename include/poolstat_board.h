@@ -11,7 +11,7 @@
  *   | pst_shared_descriptor_t[] name, kind, unit, place of figures |   (inside the header's pages)
  *   | pst_shared_module_t[]     loaded objects that addresses name |
  *   | pst_shared_generation_t[] what each configuration cost       |
- *   | pst_shared_relative_t[]   processes that are not children  |
+ *   | pst_shared_relative_t[]   processes that are not children    |
  *   | pst_shared_loss_t[]       children that ended without a word |
  *   | pst_shared_urls_t         what children that are gone served |
  *   +--------------------------------------------------------------+ header_size (page aligned)
