@@ -26,6 +26,8 @@ our %VARIANT = (
     threads1000 => "LoadModule poolstat_module \@SO\@\nPoolStatCheck threads 1/1000\n",
     threads1 => "LoadModule poolstat_module \@SO\@\nPoolStatCheck threads 1/1\n",
     buckets => "LoadModule poolstat_module \@SO\@\nPoolStatCheck buckets\n",
+    guard1000 => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\nPoolStatCheck guard 1/1000\n",
+    guard1  => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\nPoolStatCheck guard 1/1\n",
     status  => "LoadModule status_module \@MODULES\@/mod_status.so\nExtendedStatus On\n",
     log     => "CustomLog \@WORK\@/access.log \"%h %l %u %t \\\"%r\\\" %>s %O\"\n",
 );

@@ -13,7 +13,11 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <apr_strings.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <fcntl.h>
 #include <sys/uio.h>
@@ -137,6 +141,66 @@ void misuse_many(const kept_t *kept)
     }
 }
 
+/* Its own handler for SIGSEGV, as some programs have: it must get what is its own, and nothing else. */
+static sigjmp_buf back;
+static volatile int caught;
+
+static void misuser_caught(int signal)
+{
+    (void)signal;
+    caught++;
+    siglongjmp(back, 1);
+}
+
+/* @return whether its handler was there for its own fault, not for that in the pool, and is told to be there */
+SHOWN int misuse_own_handler(const kept_t *kept);
+int misuse_own_handler(const kept_t *kept)
+{
+    struct sigaction own, before, now;
+    volatile char *volatile nowhere = NULL;
+    int right;
+
+    memset(&own, 0, sizeof(own));
+    own.sa_handler = misuser_caught;
+    sigaction(SIGSEGV, &own, &before);
+    caught = 0;
+    sink += (unsigned char)kept->text[1];
+    right = caught == 0;
+    if (sigsetjmp(back, 1) == 0) {
+        sink += (unsigned char)nowhere[16];
+    }
+    right &= caught == 1;
+    sigaction(SIGSEGV, &before, &now);
+    return right && now.sa_handler == misuser_caught;
+}
+
+/* A thread that blocks all signals. */
+SHOWN void misuse_blocked(const kept_t *kept);
+void misuse_blocked(const kept_t *kept)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sink += (unsigned char)kept->text[2];
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* @return whether a forked process lived through it */
+SHOWN int misuse_forked(const kept_t *kept);
+int misuse_forked(const kept_t *kept)
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        sink += (unsigned char)kept->text[3];
+        _exit(write(-1, kept->text, 10) == -1 && errno == EBADF ? 7 : 8);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) { }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 7;
+}
+
 static void misuser_log(const ap_errorlog_info *info, const char *text)
 {
     (void)text;
@@ -187,6 +251,15 @@ static int misuser_handler(request_rec *r)
     }
     else if (strcmp(what, "writev") == 0) {
         ap_rprintf(r, "%d\n", (int)misuse_writev(kept));
+    }
+    else if (strcmp(what, "handler") == 0) {
+        return misuse_own_handler(kept) ? (ap_rputs("done\n", r), OK) : HTTP_CONFLICT;
+    }
+    else if (strcmp(what, "blocked") == 0) {
+        misuse_blocked(kept);
+    }
+    else if (strcmp(what, "forked") == 0) {
+        return misuse_forked(kept) ? (ap_rputs("done\n", r), OK) : HTTP_CONFLICT;
     }
     else if (strcmp(what, "many") == 0) {
         misuse_many(kept);

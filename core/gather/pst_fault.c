@@ -29,7 +29,6 @@ static struct {
 
 static __thread struct {
     int             inside;     /* in what may fault itself */
-    int             quiet;      /* it is told already */
     int             handing;    /* in somebody else's handler */
     unsigned        same;
     const void     *last;
@@ -46,10 +45,24 @@ static apr_uint32_t depth_allowed(void)
                                                                                                   : PST_MISUSE_DEPTH;
 }
 
+/* Who registers a cleanup faults in our wrapper, which starts there and is less than that long. */
+#define REGISTERS 192
+
+static pst_misuse_e kind_of_touch(const pst_range_page_t *page, const pst_misuse_stack_t *stack)
+{
+    apr_uintptr_t register_at = (apr_uintptr_t)pst_wrap_pool_cleanup_register;
+
+    if (page->is == PST_RANGE_BEHIND) {
+        return PST_MISUSE_OVERRUN;
+    }
+    return stack->depth && stack->ip[0] - register_at < REGISTERS ? PST_MISUSE_LATE_REGISTER
+                                                                 : PST_MISUSE_USE_AFTER_DESTROY;
+}
+
 /* Unwinding reads memory that may be anything: if that faults, what was found so far must do. */
 static void tell_touch(const void *at, const pst_range_page_t *page, const void *context)
 {
-    pst_misuse_t misuse = { .kind = page->is == PST_RANGE_BEHIND ? PST_MISUSE_OVERRUN : PST_MISUSE_USE_AFTER_DESTROY };
+    pst_misuse_t misuse = { .kind = PST_MISUSE_USE_AFTER_DESTROY };
     pst_misuse_stack_t stack = { .depth = 0 };
     pst_misuse_party_t by;
 
@@ -61,6 +74,7 @@ static void tell_touch(const void *at, const pst_range_page_t *page, const void 
         pst_misuse_party_now(&by);
         misuse.by = &by;
         misuse.stacks[0] = &stack;
+        misuse.kind = kind_of_touch(page, &stack);
         pst_guarded_describe(&misuse, page, at);
         pst_misuse_tell(&misuse);
     }
@@ -80,7 +94,7 @@ static int is_ours(const void *at, const void *context)
     here.last = at;
     pst_range_look(&page, at);
     opened = pst_range_open(at);
-    if (opened > 0 && !here.inside && !here.quiet && g.pid == getpid()) {
+    if (opened > 0 && !here.inside && g.pid == getpid()) {
         tell_touch(at, &page, context);
     }
     return opened >= 0;
@@ -337,11 +351,6 @@ int pst_fault_dead(const void *pool, pst_misuse_e kind)
         pst_fault_found(kind, pool);
     }
     return dead;
-}
-
-void pst_fault_quiet(int on)
-{
-    here.quiet = on;
 }
 
 void pst_fault_kernel(const char *name, const void *at)

@@ -40,9 +40,6 @@ static APR_INLINE int pst_fault_is_dead(const void *pool, pst_misuse_e kind)
     return __builtin_expect(pst_range_has(pool), 0) && pst_fault_dead(pool, kind);
 }
 
-/** Until 0 again: what this thread touches next of what is closed is opened, and not told once more. */
-void pst_fault_quiet(int on);
-
 /** A system call of that name failed on it; it is open now. Any thread; errno stays. */
 void pst_fault_kernel(const char *name, const void *at);
 

@@ -473,7 +473,7 @@ static void guard_max_free(apr_allocator_t *allocator, apr_size_t size)
     }
 }
 
-/* Memory of a pool that has ended already is nobody's from the start: it is counted until it is free. */
+/* Memory of a pool that has ended already is nobody's from the start: it is in quarantine, not held. */
 static void *guard_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
     apr_uint32_t owner = guarding;
@@ -484,7 +484,8 @@ static void *guard_mmap(void *at, size_t size, int protection, int flags, int fd
     }
     hold_entry(owner);
     if (g.entries[owner].ended == PST_MISUSE_USE_AFTER_DESTROY + 1) {
-        pst_range_leave(m, 1);
+        pst_range_leave(m, 0);
+        pst_account_held(-(apr_int64_t)size);   /* pst_wrap_mmap() counts it */
     }
     return m;
 }

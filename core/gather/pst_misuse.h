@@ -14,7 +14,7 @@
 
 #include "pst_account.h"
 
-#define PST_MISUSE_DEPTH 40     /* return addresses, ours and the allocator's included */
+#define PST_MISUSE_DEPTH 24     /* return addresses, ours and the allocator's included */
 
 /** A stack as it is taken: cheap to keep. */
 typedef struct pst_misuse_stack_t {

@@ -28,18 +28,6 @@ void pst_wrap_guard_pool_destroy(apr_pool_t *pool)
     pst_wrap_pool_destroy(pool);
 }
 
-void pst_wrap_guard_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
-                                          apr_status_t (*child_fn)(void *))
-{
-    if (pst_fault_is_dead(pool, PST_MISUSE_LATE_REGISTER)) {
-        pst_fault_quiet(1);
-        pst_wrap_pool_cleanup_register(pool, data, plain_fn, child_fn);
-        pst_fault_quiet(0);
-        return;
-    }
-    pst_wrap_pool_cleanup_register(pool, data, plain_fn, child_fn);
-}
-
 void pst_wrap_guard_allocator_owner_set(apr_allocator_t *allocator, apr_pool_t *pool)
 {
     pst_real.guard_allocator_owner_set(allocator, pool);

@@ -16,7 +16,7 @@
 #define LEAST   ((apr_size_t)1 << 22)
 
 /* Of a limited address space, no more than one part in so many. */
-#define SHARE 16
+#define SHARE 64
 
 /* Each run and the page behind it are two mappings of the kernel's, of which it allows 65,530. */
 #define RUNS_MOST 8192
@@ -39,7 +39,9 @@ struct pst_range_t pst_range;
 static struct {
     page_t       *pages;
     apr_uint32_t  count;        /* pages */
-    apr_uint32_t  hand;
+    apr_uint32_t  hand;         /* where the next is taken */
+    apr_uint32_t  finger;       /* where the next is freed */
+    apr_uint32_t  broom;        /* where the next that is old is looked for */
     apr_uint32_t  runs;         /* atomic */
     apr_size_t    quarantine;   /* atomic: bytes */
     apr_size_t    most;         /* bytes of it */
@@ -52,15 +54,15 @@ static void *map_closed(void *at, apr_size_t size, int flags)
     return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
+/* Where addresses are limited they may be just enough for the threads that are still to come. */
 static apr_size_t allowed(void)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_AS, &limit) != 0) {
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur < LEAST * SHARE) {
         return 0;
     }
-    return limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur / SHARE > LARGEST ? LARGEST
-                                                                              : (apr_size_t)limit.rlim_cur / SHARE;
+    return limit.rlim_cur == RLIM_INFINITY ? LARGEST : LEAST;
 }
 
 apr_status_t pst_range_reserve(pst_range_freed_fn *freed)
@@ -166,20 +168,29 @@ static int free_run(apr_uint32_t page)
     return 1;
 }
 
-/* Free runs ahead of the hand until there is no more in quarantine than may be. */
-static void make_room(apr_uint32_t before)
+/* Free runs until there is no more in quarantine than may be: a finger of its own goes round behind the hand, so that
+ * each page is passed once a round. */
+static void make_room(void)
 {
-    apr_uint32_t page = g.hand;
-
-    for (apr_uint32_t looked = 0; looked < g.count; looked++, page = page + 1 < g.count ? page + 1 : 0) {
-        int too_much = __atomic_load_n(&g.quarantine, __ATOMIC_RELAXED) > g.most;
-
-        if (!too_much && (!before || looked > LOOK_MOST)) {
+    for (apr_uint32_t looked = 0; looked < g.count; looked++) {
+        if (__atomic_load_n(&g.quarantine, __ATOMIC_RELAXED) <= g.most) {
             return;
         }
-        if (in_quarantine(page) && (too_much || g.pages[page].ended < before)) {
-            free_run(page);
+        if (in_quarantine(g.finger)) {
+            free_run(g.finger);
         }
+        g.finger = g.finger + 1 < g.count ? g.finger + 1 : 0;
+    }
+}
+
+/* The same of what ended before, some pages a time. */
+static void let_old_go(apr_uint32_t before)
+{
+    for (apr_uint32_t looked = 0; looked < LOOK_MOST && looked < g.count; looked++) {
+        if (in_quarantine(g.broom) && g.pages[g.broom].ended < before) {
+            free_run(g.broom);
+        }
+        g.broom = g.broom + 1 < g.count ? g.broom + 1 : 0;
     }
 }
 
@@ -234,7 +245,7 @@ void *pst_range_take(apr_size_t size, apr_uint32_t owner)
         return NULL;
     }
     if (__atomic_load_n(&g.quarantine, __ATOMIC_RELAXED) > g.most) {
-        make_room(0);
+        make_room();
     }
     at = open_row(pages, owner);
     pst_flag_give(&g.busy);
@@ -354,7 +365,8 @@ unsigned pst_range_open_span(const void *at, apr_size_t size, const void **first
 void pst_range_sweep(apr_uint32_t before)
 {
     if (pst_range.size && pst_flag_take(&g.busy)) {
-        make_room(before);
+        make_room();
+        let_old_go(before);
         pst_flag_give(&g.busy);
     }
 }

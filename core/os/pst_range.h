@@ -3,11 +3,11 @@
  * A range of addresses of our own, for memory that is closed when it ends: whoever touches it afterwards is noticed.
  *
  *      run of pages           guard page
- *   |  taken  | taken | taken |  closed  |  free ...       the hand goes round; ahead of it lies what ended long ago
+ *   |  taken  | taken | taken |  closed  |  free ...       the hand goes round, what ended is freed behind it
  *                                         ^ hand
  *
  * A run is whole pages with a closed page behind it.  As it ends its pages are closed and stay in quarantine with what
- * they hold; they are free again when the hand comes by and there is more in quarantine than may be.  The hand goes
+ * they hold, until there is more in quarantine than may be: then those that ended first are free again.  The hand goes
  * round, so an address comes back as late as can be.
  *
  * Concurrency: taking and freeing are one thread's at a time (pst_flag.h: who cannot have the flag does without a run);
