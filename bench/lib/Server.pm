@@ -22,6 +22,8 @@ our %VARIANT = (
     control => '',
     on      => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\n",
     prof64  => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument On\nPoolStatProfile 64K\n",
+    heapon  => "LoadModule poolstat_module \@SO\@\nPoolStatHeapProfile 512K\n",
+    heapoff => "LoadModule poolstat_module \@SO\@\nPoolStatHeapProfile Off\n",
     off     => "LoadModule poolstat_module \@SO\@\nPoolStatInstrument Off\n",
     threads1000 => "LoadModule poolstat_module \@SO\@\nPoolStatCheck threads 1/1000\n",
     threads1 => "LoadModule poolstat_module \@SO\@\nPoolStatCheck threads 1/1\n",
@@ -150,7 +152,7 @@ sub stop {
 
 sub url {
     my ($s, $path) = @_;
-    return "http://127.0.0.1:$s->{port}" . ($path || '/small.txt');
+    return ($s->{tls} ? 'https' : 'http') . "://127.0.0.1:$s->{port}" . ($path || '/small.txt');
 }
 
 # CPU seconds that the children have used so far.
