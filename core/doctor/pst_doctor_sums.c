@@ -120,6 +120,18 @@ static const char *group_author(pst_doctor_t *doctor, pst_finding_t *finding, co
                         : pst_doctor_author_of_many(doctor, finding, group_of, which, scope);
 }
 
+/* What does not grow by requests may be in its first for ever. */
+static const char *when_it_comes_back(const pst_shared_verdict_t *sum, int requests)
+{
+    if (requests) {
+        return "The memory comes back when the requests end.";
+    }
+    return sum->per_request > 0
+               ? "The memory comes back when the connections end: MaxKeepAliveRequests bounds how long that takes."
+               : "The memory comes back when the connections end; as long as one request or stream lasts, no directive "
+                 "bounds that.";
+}
+
 static void find_group(pst_doctor_t *doctor, const group_t *group, const unsigned *group_of, unsigned which,
                        unsigned scope)
 {
@@ -144,9 +156,7 @@ static void find_group(pst_doctor_t *doctor, const group_t *group, const unsigne
             : "");
     finding->advice =
         pst_doctor_say(doctor, "%s %s", group_author(doctor, finding, group, group_of, which, scope),
-                       requests ? "The memory comes back when the requests end."
-                                : "The memory comes back when the connections end: MaxKeepAliveRequests bounds how "
-                                  "long that takes.");
+                       when_it_comes_back(sum, requests));
     pst_doctor_rate_figures(finding, sum);
     pst_doctor_figure(finding, "connections", (double)group->alike);
     pst_doctor_figure(finding, "children", group->children);

@@ -27,10 +27,10 @@ for my $i (0 .. 6) {
     $c->get("/poolprobe?stream=3000&every=40&chunk=5&leak=connection&bytes=" . (1500 + 60 * $i), headers => ['Connection: close']);
     push @endless, $c;
 }
-# another server's child holds something, so that there is one to draw
-my $held = PST::Conn->new($s{bursts}->port);
+# a child of a server whose leak is in none of its pools holds something, so that there is one to draw
+my $held = PST::Conn->new($s{leak}->port);
 $held->get('/poolprobe?pool=connection&bytes=300000&output=2');
-my $holder = $held->response->{status} == 200 && do { my ($row) = grep { $_->{reserved_bytes} > 300000 } rows($s{bursts}->json); $row->{pid} };
+my $holder = $held->response->{status} == 200 && do { my ($row) = grep { $_->{reserved_bytes} > 300000 } rows($s{leak}->json); $row->{pid} };
 
 my (%seen, @order, @spans, %on, $now, $waits, $early, %first, @largest, %drawn, $burst);
 my $begun = time;
@@ -61,7 +61,7 @@ wait_for(sub {
         my ($told) = $s{leak}->fetch('/pool-status')->{body} =~ /(The heap of child \d+ grew by [^;<]*; [^<.]*)/;
         $waits = $told if $told;
     }
-    $drawn{ $s{bursts}->fetch('/pool-status')->{body} =~ /id="chart"[^>]*data-pid="(\d+)"/ ? $1 : 'none' }++;
+    $drawn{ $s{leak}->fetch('/pool-status')->{body} =~ /id="chart"[^>]*data-pid="(\d+)"/ ? $1 : 'none' }++;
     return $seen{leak}{'heap-in-use-grows'} && @order >= 15 && time - $begun > 60;
 }, 110);
 note(sprintf '%d looks in %.0f s', $looks, time - $begun);
@@ -96,7 +96,7 @@ subtest 'what comes and goes' => sub {
 subtest 'whoever looks' => sub {
     is(scalar @largest, 0, 'is none of the largest') or diag(explain($largest[0]));
     is(join(' ', keys %drawn), $holder, 'nor makes a child the one that is drawn');
-    my $json = $s{bursts}->json;
+    my $json = $s{leak}->json;
     my %counted = map { $_->{handler} => $_->{requests} } @{ $json->{total}{request_sizes}{handlers} };
     ok($counted{poolprobe}, 'requests are counted by size');
     is($counted{'pool-status'}, undef, 'its own are not');

@@ -932,6 +932,12 @@ static void in_sum(void)
     sum->share = 960;
     finding = found("growing-connections");
     ok(finding && strstr(finding->advice, "Of what stayed, 96 % is held by mod_leaky.so+0x1234: write to the author of mod_leaky.so."), "by whom");
+    ok(finding && strstr(finding->advice, "no directive bounds that"), "by the clock: they may be in their first request for ever");
+    sum->per_request = 300;
+    finding = found("growing-connections");
+    ok(finding && strstr(finding->advice, "MaxKeepAliveRequests bounds how long") && strstr(finding->evidence, "keep 300 B of each request"),
+       "by requests: that has a bound");
+    sum->per_request = 0;
     grow(sum, 65535, 60);
     ok(none(), "by less than eight nodes, none");
     grow(sum, 500000, 19);
