@@ -167,20 +167,47 @@ static void add_child_candidates(candidates_t *candidates, const pst_doctor_t *d
     }
 }
 
+/* In an order that does not move with their rates, by which they were chosen. */
+static void settle_candidates(candidates_t *candidates)
+{
+    for (unsigned i = 1; i < candidates->count; i++) {
+        const of_class_t of = candidates->of[i];
+        unsigned at = i;
+
+        for (; at > 0; at--) {
+            const of_class_t *before = &candidates->of[at - 1];
+
+            if (before->child->head.owner < of.child->head.owner
+                || (before->child == of.child && before->class->index < of.class->index)) {
+                break;
+            }
+            candidates->of[at] = *before;
+        }
+        candidates->of[at] = of;
+    }
+}
+
 static void classes(pst_doctor_t *doctor)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
     candidates_t *candidates = apr_pcalloc(doctor->pool, sizeof(*candidates));
     pst_top_t top = { .kept = 0 };
+    float most = 0;
 
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         add_child_candidates(candidates, doctor, &snapshot->children[i]);
     }
     for (unsigned i = 0; i < candidates->count; i++) {
+        float gained = candidates->of[i].class->row.verdict.gained;
+
+        most = gained > most ? gained : most;
+    }
+    settle_candidates(candidates);
+    for (unsigned i = 0; i < candidates->count; i++) {
         const of_class_t *of = &candidates->of[i];
 
         if (!explained(doctor, of->child, of->class)) {
-            pst_top_add(&top, pst_doctor_weight(&of->class->row.verdict), of);
+            pst_top_add(&top, pst_doctor_weight(&of->class->row.verdict, most), of);
         }
     }
     for (unsigned i = 0; i < top.kept; i++) {
@@ -189,9 +216,20 @@ static void classes(pst_doctor_t *doctor)
     pst_doctor_note_more(doctor, &top);
 }
 
+static float most_gained_by_connection(const pst_doctor_t *doctor)
+{
+    float most = 0;
+
+    for (const pst_row_t *row = doctor->snapshot->growing; row; row = row->next_growing) {
+        most = row->slot.verdict.gained > most ? row->slot.verdict.gained : most;
+    }
+    return most;
+}
+
 static void connections(pst_doctor_t *doctor)
 {
     pst_top_t top = { .kept = 0 };
+    float most = most_gained_by_connection(doctor);
 
     for (const pst_row_t *row = doctor->snapshot->growing; row; row = row->next_growing) {
         const pst_shared_verdict_t *verdict = &row->slot.verdict;
@@ -200,7 +238,7 @@ static void connections(pst_doctor_t *doctor)
             continue;
         }
         if (pst_doctor_grown(doctor, verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS)) {
-            pst_top_add(&top, pst_doctor_weight(verdict), row);
+            pst_top_add(&top, pst_doctor_weight(verdict, most), row);
         }
         else {
             pst_doctor_waits(doctor, verdict,

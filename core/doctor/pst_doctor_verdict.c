@@ -100,9 +100,9 @@ void pst_doctor_rate_figures(pst_finding_t *finding, const pst_shared_verdict_t 
     pst_doctor_figure(finding, "growing_seconds", (double)pst_doctor_lasted(verdict) / 1e6);
 }
 
-double pst_doctor_weight(const pst_shared_verdict_t *verdict)
+double pst_doctor_weight(const pst_shared_verdict_t *verdict, float most)
 {
-    return verdict->gained > 1 ? floor(log2((double)verdict->gained)) : 0;
+    return verdict->gained > 1 && verdict->gained <= most ? round(log2((double)verdict->gained / (double)most)) : -64;
 }
 
 void pst_doctor_note_more(pst_doctor_t *doctor, const pst_top_t *top)

@@ -52,8 +52,9 @@ const char *pst_doctor_author_of_many(pst_doctor_t *doctor, pst_finding_t *findi
 const char *pst_doctor_code(const pst_doctor_t *doctor, const pst_child_row_t *child,
                             const pst_shared_verdict_t *verdict);
 
-/** How a growth ranks among its like: by what it gained, in powers of two, so that five of a kind keep their places. */
-double pst_doctor_weight(const pst_shared_verdict_t *verdict);
+/** How a growth ranks among its like: by what it gained, as a part of the most that one of them did, in powers of two.
+ *  What grows side by side keeps its place as long as it does. */
+double pst_doctor_weight(const pst_shared_verdict_t *verdict, float most);
 
 /** The most connections at once in the first quarter of the time since then, and in the last; of the child whose
  *  history pst_doctor_history() read last, and found. */

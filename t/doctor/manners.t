@@ -37,6 +37,8 @@ my $begun = time;
 my $looks = 0;
 wait_for(sub {
     $_->_more(time + 0.001), $_->{buffer} = '' for @endless;
+    # it would be closed after thirty seconds
+    $held->get('/poolprobe?pool=none&output=2') && $held->response if $looks % 10 == 1;
     # a leak from malloc from the start; and one from pools that comes in bursts of three seconds, six seconds apart
     ask('leak', 'heap=40&heap_bytes=2000');
     ask('bursts', 'pool=child&bytes=20000') if int(time - $begun) % 9 < 3;
@@ -55,7 +57,7 @@ wait_for(sub {
         my $is = grep { $_->{id} eq $id } @{ $json{bursts}{findings} };
         push @{ $on{$id} }, [ $now, $is ] if !$on{$id} || $on{$id}[-1][1] != $is;
     }
-    my @five = map { $_->{connection} } grep { $_->{id} eq 'growing-connection' } @{ $json{five}{findings} };
+    my @five = map { "$_->{pid}/$_->{connection}" } grep { $_->{id} eq 'growing-connection' } @{ $json{five}{findings} };
     push @order, "@five" if @five == 5;
     if (!$seen{leak}{'heap-in-use-grows'} && $json{leak}{findings} && !@{ $json{leak}{findings} }) {
         my ($told) = $s{leak}->fetch('/pool-status')->{body} =~ /(The heap of child \d+ grew by [^;<]*; [^<.]*)/;
