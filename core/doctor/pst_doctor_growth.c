@@ -154,7 +154,7 @@ static void add_candidate(candidates_t *candidates, const of_class_t *of)
 
 static void add_child_candidates(candidates_t *candidates, const pst_doctor_t *doctor, const pst_child_row_t *child)
 {
-    if (pst_doctor_said_otherwise(child)) {
+    if (pst_doctor_said_otherwise(doctor, child)) {
         return;
     }
     for (apr_uint32_t c = 0; c < child->class_count; c++) {

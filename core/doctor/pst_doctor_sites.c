@@ -129,7 +129,7 @@ void pst_doctor_sites(pst_doctor_t *doctor)
         const pst_child_row_t *child = &snapshot->children[i];
         pst_who_t who;
 
-        if (pst_doctor_said_otherwise(child) || class_is_told(doctor, child)) {
+        if (pst_doctor_said_otherwise(doctor, child) || class_is_told(doctor, child)) {
             continue;
         }
         for (apr_uint32_t s = 0; s < child->site_count; s++) {

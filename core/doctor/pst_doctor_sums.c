@@ -219,3 +219,10 @@ int pst_doctor_is_in_sum(const pst_doctor_t *doctor, const pst_row_t *row)
 
     return of && row->slot.verdict.scope < PST_SCOPE_COUNT && of->told[row->slot.verdict.scope];
 }
+
+int pst_doctor_sum_counts(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
+{
+    const of_child_t *of = of_child(doctor, child->head.owner, 0);
+
+    return served_by(child) >= PST_DOCTOR_ALIKE || (of && of->told[scope]);
+}

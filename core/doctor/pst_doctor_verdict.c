@@ -158,7 +158,7 @@ static int sum_says(const pst_shared_verdict_t *sum)
 }
 
 /* A class that grows in a child whose process scope, or a connection of it, grows too is the same memory once more. */
-int pst_doctor_said_otherwise(const pst_child_row_t *child)
+int pst_doctor_said_otherwise(const pst_doctor_t *doctor, const pst_child_row_t *child)
 {
     apr_uint64_t grow = child->head.verdict.state == PST_TREND_GROWING || child->head.verdict.state == PST_TREND_ENDED;
 
@@ -168,7 +168,7 @@ int pst_doctor_said_otherwise(const pst_child_row_t *child)
         }
     }
     for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        grow |= (apr_uint64_t)sum_says(&child->head.sum_verdicts[scope]);
+        grow |= sum_says(&child->head.sum_verdicts[scope]) && pst_doctor_sum_counts(doctor, child, scope);
     }
     return grow != 0;
 }

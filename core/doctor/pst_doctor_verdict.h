@@ -62,7 +62,7 @@ void pst_doctor_connections(const pst_doctor_t *doctor, apr_uint64_t since, apr_
 
 /** Does a scope of the child, a connection or their sum grow, or did until now? What else grows is the same memory once
  *  more. */
-int pst_doctor_said_otherwise(const pst_child_row_t *child);
+int pst_doctor_said_otherwise(const pst_doctor_t *doctor, const pst_child_row_t *child);
 
 /** The last finding's count of others like it. */
 void pst_doctor_note_more(pst_doctor_t *doctor, const pst_top_t *top);

@@ -1067,6 +1067,10 @@ static void of_site(void)
     grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 32767 * 1.5, 40);
     ok(found("growing-site") != NULL, "a sum that grows by next to nothing says nothing");
     grow(&child->sum_verdicts[PST_SCOPE_CONNECTION], 40000 * 1.5, 40);
+    ok(found("growing-site") != NULL, "nor one of too few connections");
+    for (apr_uint32_t i = 0; i < 8; i++) {
+        add_connection(&board, child, i, 30000, PST_KIND_CLIENT, "www.example.org");
+    }
     ok(found("growing-site") == NULL, "one that grows does");
     child->sum_verdicts[PST_SCOPE_CONNECTION].state = PST_TREND_STEADY;
     class = add_class(child, 3, "leaky");
