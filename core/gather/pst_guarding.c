@@ -13,6 +13,7 @@
 static struct {
     int          was_on;        /* once, so something may be closed */
     int          on;
+    int          fence;
     apr_uint64_t loads;         /* objects loaded when all calls were redirected */
 } g;
 
@@ -20,7 +21,8 @@ static struct {
 static int redirect_guarded(void)
 {
     return pst_instrument_stand(PST_HOOKS_SIGNALS, 1) && pst_instrument_stand(PST_HOOKS_SYSCALLS, 1)
-           && (!g.on || pst_instrument_stand(PST_HOOKS_GUARD, 1));
+           && (!g.on || pst_instrument_stand(PST_HOOKS_GUARD, 1))
+           && (!g.fence || pst_instrument_stand(PST_HOOKS_FENCE, 1));
 }
 
 static apr_status_t guarding_starts(const pst_checks_t *wanted)
@@ -36,6 +38,10 @@ static apr_status_t guarding_starts(const pst_checks_t *wanted)
     rv = pst_fault_start();
     if (rv == APR_SUCCESS) {
         g.on = 1;
+        if (g.fence && !wanted->fence) {
+            pst_instrument_stand(PST_HOOKS_FENCE, 0);
+        }
+        g.fence = wanted->fence;
         pst_wrap_check_on(0);   /* it stands before what is guarded, not behind */
         rv = redirect_guarded() ? pst_guarded_start(wanted) : APR_EGENERAL;
         pst_wrap_check_on(checked);
@@ -54,6 +60,10 @@ apr_status_t pst_guarding_switch(const pst_checks_t *wanted)
     if (g.on) {
         g.on = 0;
         pst_guarded_stop();
+        if (g.fence) {
+            g.fence = 0;
+            pst_instrument_stand(PST_HOOKS_FENCE, 0);
+        }
         pst_instrument_stand(PST_HOOKS_GUARD, 0);
     }
     return APR_SUCCESS;

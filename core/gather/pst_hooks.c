@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define HOOKS_MOST 112
+#define HOOKS_MOST 128
 
 static struct {
     pst_got_entry_t entries[HOOKS_MOST];
@@ -74,6 +74,7 @@ void pst_hooks_choose(unsigned which)
     lay(PST_HOOKS_GUARD, which >> PST_HOOKS_GUARD & 1);
     lay(PST_HOOKS_CHECK, which >> PST_HOOKS_CHECK & 1);
     lay(PST_HOOKS_CLOSE, which >> PST_HOOKS_CLOSE & 1);
+    lay(PST_HOOKS_FENCE, which >> PST_HOOKS_FENCE & 1);
 }
 
 apr_status_t pst_hooks_patch(pst_hooks_e table, pst_got_job_t job, apr_size_t *stores)

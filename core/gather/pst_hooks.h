@@ -15,6 +15,7 @@ typedef enum {
     PST_HOOKS_CLOSE,        /**< some of them, to other wrappers: pst_hooks_choose() */
     PST_HOOKS_CHECK,        /**< the same, and some more */
     PST_HOOKS_GUARD,        /**< some, while pools are guarded */
+    PST_HOOKS_FENCE,        /**< some, while guarded pools are fenced: before all others */
     PST_HOOKS_NOW,          /**< the calls of all objects as they are to be now: made of those above */
     PST_HOOKS_SIGNALS,      /**< who handles and who blocks SIGSEGV */
     PST_HOOKS_SYSCALLS,     /**< what hands memory to the kernel */

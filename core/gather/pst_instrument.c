@@ -537,7 +537,7 @@ int pst_instrument_stand(pst_hooks_e table, int on)
     apr_status_t rv = APR_EGENERAL;
     const char *why;
 
-    if (table == PST_HOOKS_GUARD) {
+    if (table == PST_HOOKS_GUARD || table == PST_HOOKS_FENCE) {
         return lay_over(table, on);
     }
     if (!pst_instrumented.calls || pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {

@@ -75,4 +75,19 @@ for my $child (@{ $json->{children} }) {
 }
 $s->stop;
 unlike($s->log_text, qr/exit signal|PST003[01]/, 'nobody crashed');
+
+# an end for each allocation
+$s = PST::Server->new('fence', conf => "LoadModule poolmisuser_module $top/mod_poolmisuser.so\nPoolStatCheck guard 1/1 all fence\n"
+  . "<Location /misuse>\nSetHandler poolmisuser\n</Location>\n");
+$s->start or BAIL_OUT('httpd does not start: ' . $s->log_text);
+is(misuse(qw(overrun keep stale)), '200 done, 200 done, 200 done', 'fenced: served');
+my ($over) = wait_for(sub { my ($r) = found('overrun', 'misuse_overrun'); $r // 0 }, 20);
+ok(ref $over, 'one byte too far is told');
+ok((grep { $_ =~ /ap_/ } functions($over, 1)), 'and whose pool it is') if ref $over;
+my $fine = PST::Conn->new($s->{port});
+is(join(' ', map { $fine->get('/small.txt'); $fine->response->{status} } 1 .. 10), join(' ', (200) x 10), 'healthy requests are served');
+is(join(' ', map { "$_->{kind} $_->{stacks}[0]{frames}[0]{place}" } grep { !grep { ($_->{function} // '') =~ /^misuse_/ } @{ $_->{stacks}[0]{frames} } } @{ $s->json->{misuses} }), '', 'without alarm');
+is(join(' ', map { $_->{unbalanced_bytes} } grep { $_->{unbalanced_bytes} } @{ $s->json->{children} }), '', 'the books balance');
+$s->stop;
+unlike($s->log_text, qr/exit signal/, 'nobody crashed');
 done_testing;
