@@ -142,7 +142,8 @@ static void judge_heap_chunks(walk_t *walk, int is_first, int is_main)
     }
 }
 
-/* A block that is a mapping of its own goes with it: what is left lives. */
+/* A block that is a mapping of its own goes with it: what is left lives. Its size is the mapping's; from glibc 2.43 on it
+ * is less by its head, as other chunks' are. */
 static int is_mapped(pst_remote_t *remote, const pst_found_t *found)
 {
     uintptr_t head[2], size;
@@ -151,6 +152,7 @@ static int is_mapped(pst_remote_t *remote, const pst_found_t *found)
         return 0;
     }
     size = head[1] & ~(uintptr_t)FLAGS;
+    size += size % PAGE ? HEAD : 0;
     return (head[1] & FLAGS) == MAPPED && !head[0] && size % PAGE == 0 && size >= found->size + HEAD
            && pst_remote_is_private(remote, found->at - HEAD, size);
 }
