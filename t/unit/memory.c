@@ -482,6 +482,7 @@ static int without_rights(void *unused)
         return 2;
     }
     look_at_merged(&merged);
+    look_at_merged(&merged);
     printf("# without rights: of stacks %llu, of the rest %llu\n", (unsigned long long)merged.stacks,
            (unsigned long long)merged.rest);
     fflush(stdout);

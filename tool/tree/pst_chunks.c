@@ -142,8 +142,8 @@ static void judge_heap_chunks(walk_t *walk, int is_first, int is_main)
     }
 }
 
-/* A block that is a mapping of its own goes with it: what is left lives. Its size is the mapping's; from glibc 2.43 on it
- * is less by its head, as other chunks' are. */
+/* A block that is a mapping of its own goes with it: what is left lives. Its size is the mapping's; from glibc 2.43 on
+ * it is less by its head, as that of other chunks is. */
 static int is_mapped(pst_remote_t *remote, const pst_found_t *found)
 {
     uintptr_t head[2], size;
