@@ -6,6 +6,7 @@
  * are one group, and what is asked of a sum is asked of theirs: a child of prefork has but one connection.
  */
 #include "pst_doctor_verdict.h"
+#include "pst_trend.h"
 
 #include <apr_hash.h>
 #include <string.h>
@@ -225,4 +226,26 @@ int pst_doctor_sum_counts(const pst_doctor_t *doctor, const pst_child_row_t *chi
     const of_child_t *of = of_child(doctor, child->head.owner, 0);
 
     return served_by(child) >= PST_DOCTOR_ALIKE || (of && of->told[scope]);
+}
+
+/* Sums are judged more finely than whole nodes: what comes to less than any other growth is nothing yet. */
+static int sum_says(const pst_shared_verdict_t *sum)
+{
+    return (sum->state == PST_TREND_GROWING || sum->state == PST_TREND_ENDED) && sum->gained >= PST_TREND_RISE;
+}
+
+/* A class that grows in a child whose process scope, or a connection of it, grows too is the same memory once more. */
+int pst_doctor_said_otherwise(const pst_doctor_t *doctor, const pst_child_row_t *child)
+{
+    apr_uint64_t grow = child->head.verdict.state == PST_TREND_GROWING || child->head.verdict.state == PST_TREND_ENDED;
+
+    for (unsigned kind = 0; kind <= PST_KIND_OTHER; kind++) {
+        for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
+            grow |= child->kinds[kind].growing[scope];
+        }
+    }
+    for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
+        grow |= sum_says(&child->head.sum_verdicts[scope]) && pst_doctor_sum_counts(doctor, child, scope);
+    }
+    return grow != 0;
 }

@@ -150,25 +150,3 @@ void pst_doctor_connections(const pst_doctor_t *doctor, apr_uint64_t since, apr_
     *was = most_connections(history, since, since + quarter);
     *now = most_connections(history, last - quarter, last);
 }
-
-/* Sums are judged more finely than whole nodes: what comes to less than any other growth is nothing yet. */
-static int sum_says(const pst_shared_verdict_t *sum)
-{
-    return (sum->state == PST_TREND_GROWING || sum->state == PST_TREND_ENDED) && sum->gained >= PST_TREND_RISE;
-}
-
-/* A class that grows in a child whose process scope, or a connection of it, grows too is the same memory once more. */
-int pst_doctor_said_otherwise(const pst_doctor_t *doctor, const pst_child_row_t *child)
-{
-    apr_uint64_t grow = child->head.verdict.state == PST_TREND_GROWING || child->head.verdict.state == PST_TREND_ENDED;
-
-    for (unsigned kind = 0; kind <= PST_KIND_OTHER; kind++) {
-        for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
-            grow |= child->kinds[kind].growing[scope];
-        }
-    }
-    for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        grow |= sum_says(&child->head.sum_verdicts[scope]) && pst_doctor_sum_counts(doctor, child, scope);
-    }
-    return grow != 0;
-}

@@ -4,6 +4,7 @@
  * longer: who reads both begins anew then.
  */
 #include "pst_url_kept.h"
+#include "pst_array.h"
 #include "pst_url.h"
 
 #include <string.h>
@@ -31,7 +32,7 @@ static void add_table(pst_url_kept_t *kept, apr_uint32_t count)
 {
     pst_url_sum_t sum;
 
-    _Static_assert(sizeof(slots) / sizeof(slots[0]) >= 2 * ROOM, "slots for twice as many rows as there can be");
+    _Static_assert(PST_ITEMS(slots) >= 2 * ROOM, "slots for twice as many rows as there can be");
     pst_url_start(&sum, sum_rows, PST_URL_KEPT_COUNT, ROOM, slots);
     if (kept->count) {
         pst_url_add(&sum, kept->rows, kept->count);
