@@ -73,6 +73,7 @@ void pst_hooks_choose(unsigned which)
     g[PST_HOOKS_NOW] = g[PST_HOOKS_CALLS];
     lay(PST_HOOKS_GUARD, which >> PST_HOOKS_GUARD & 1);
     lay(PST_HOOKS_CHECK, which >> PST_HOOKS_CHECK & 1);
+    lay(PST_HOOKS_BLOCKS, which >> PST_HOOKS_BLOCKS & 1);
     lay(PST_HOOKS_CLOSE, which >> PST_HOOKS_CLOSE & 1);
     lay(PST_HOOKS_FENCE, which >> PST_HOOKS_FENCE & 1);
 }

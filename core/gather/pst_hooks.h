@@ -14,6 +14,7 @@ typedef enum {
     PST_HOOKS_CALLS = 0,    /**< calls of all objects */
     PST_HOOKS_CLOSE,        /**< some of them, to other wrappers: pst_hooks_choose() */
     PST_HOOKS_CHECK,        /**< the same, and some more */
+    PST_HOOKS_BLOCKS,       /**< above that: where buckets come from */
     PST_HOOKS_GUARD,        /**< some, while pools are guarded */
     PST_HOOKS_FENCE,        /**< some, while guarded pools are fenced: before all others */
     PST_HOOKS_NOW,          /**< the calls of all objects as they are to be now: made of those above */

@@ -516,14 +516,14 @@ int pst_instrument_look_closely(int on)
     return lay_over(PST_HOOKS_CLOSE, on);
 }
 
-int pst_instrument_check(int on)
+int pst_instrument_check(int on, int buckets)
 {
     int done;
 
     if (on && pst_instrumented.calls && g.facts.plain) {
         pst_wrap_check_on(1);
     }
-    done = lay_over(PST_HOOKS_CHECK, on);
+    done = lay_over(PST_HOOKS_CHECK, on) && (lay_over(PST_HOOKS_BLOCKS, on && buckets) || !buckets);
     if (done != on) {
         pst_wrap_check_on(0);
     }

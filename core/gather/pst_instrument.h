@@ -73,7 +73,7 @@ int pst_instrument_look_closely(int on);
  * Have the use of pools, allocators and buckets checked, or no more: calls lead to pst_wrap_check.c meanwhile. As
  * pst_instrument_look_closely().
  */
-int pst_instrument_check(int on);
+int pst_instrument_check(int on, int buckets);
 
 /**
  * The thread that starts the child, or its watchdog: have a table beside these stand in the objects' calls from now on,

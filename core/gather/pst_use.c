@@ -7,19 +7,23 @@
 #include "pst_instrument.h"
 #include "pst_watchpoint.h"
 
-static int redirected;
+static int redirected, with_buckets;
 
 apr_status_t pst_use_switch(const pst_checks_t *wanted)
 {
     int any = wanted->threads || wanted->buckets;
 
-    if (any && !redirected && !(redirected = pst_instrument_check(1))) {
-        return APR_EAGAIN;
+    if (any && (!redirected || with_buckets != wanted->buckets)) {
+        redirected = pst_instrument_check(1, wanted->buckets);
+        with_buckets = wanted->buckets;
+        if (!redirected) {
+            return APR_EAGAIN;
+        }
     }
     pst_watchpoint_switch(wanted->threads);
     pst_buckets_switch(wanted->buckets);
     if (!any && redirected) {
-        redirected = !pst_instrument_check(0);
+        redirected = !pst_instrument_check(0, 0);
         return redirected ? APR_EAGAIN : APR_SUCCESS;
     }
     return APR_SUCCESS;

@@ -32,7 +32,7 @@
 /* Rarer than one in so many: whose turn it is, is not counted by each operation. */
 #define COUNTED     64u
 /* Operations that one tick stands for. */
-#define A_TICK      10u
+#define A_TICK      40u
 
 enum { FREE = 0, TAKEN, SET, MET, FILLED, ALONE, STATES = 8 };
 

@@ -65,7 +65,7 @@ static APR_INLINE void pst_watchpoint_at_allocator(apr_allocator_t *allocator)
     }
 }
 
-/** Now and then, in what happens about once in ten operations: is it time for a watchpoint? */
+/** Now and then, in what happens about once in forty operations: is it time for a watchpoint? */
 void pst_watchpoint_tick(void);
 
 /** Whom a thread serves. */

@@ -131,10 +131,23 @@ static void check_destroy(apr_pool_t *pool)
 
 /* -- pools ----------------------------------------------------------------- */
 
+/* No watchpoint is set, and none is wanted: as a rule. What is rare is called last, so that the rest is a jump. */
+#define IS_QUIET PST_LIKELY(!__atomic_load_n(&pst_watchpoint_armed, __ATOMIC_RELAXED))
+
+static __attribute__((noinline)) void watched(apr_pool_t *pool)
+{
+    pst_watchpoint_come(pool, PST_WATCH_POOL, 1);
+}
+
+static __attribute__((noinline)) void *watched_palloc(apr_pool_t *pool, apr_size_t size)
+{
+    watched(pool);
+    return pst_wrap_palloc(pool, size);
+}
+
 void *pst_wrap_check_palloc(apr_pool_t *pool, apr_size_t size)
 {
-    pst_watchpoint_at(pool, PST_WATCH_POOL);
-    return pst_wrap_palloc(pool, size);
+    return IS_QUIET ? pst_wrap_palloc(pool, size) : watched_palloc(pool, size);
 }
 
 char *pst_wrap_check_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
@@ -143,26 +156,37 @@ char *pst_wrap_check_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
     return pst_wrap_pvsprintf(pool, format, ap);
 }
 
+static __attribute__((noinline)) void *watched_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size)
+{
+    watched(pool);
+    return pst_wrap_pmemdup(pool, from, size);
+}
+
 void *pst_wrap_check_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size)
 {
-    pst_watchpoint_at(pool, PST_WATCH_POOL);
-    return pst_wrap_pmemdup(pool, from, size);
+    return IS_QUIET ? pst_wrap_pmemdup(pool, from, size) : watched_pmemdup(pool, from, size);
+}
+
+static __attribute__((noinline)) char *watched_pstrdup(apr_pool_t *pool, const char *from)
+{
+    watched(pool);
+    return pst_wrap_pstrdup(pool, from);
 }
 
 char *pst_wrap_check_pstrdup(apr_pool_t *pool, const char *from)
 {
-    if (from) {
-        pst_watchpoint_at(pool, PST_WATCH_POOL);
-    }
-    return pst_wrap_pstrdup(pool, from);
+    return IS_QUIET || !from ? pst_wrap_pstrdup(pool, from) : watched_pstrdup(pool, from);
+}
+
+static __attribute__((noinline)) char *watched_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
+{
+    watched(pool);
+    return pst_wrap_pstrmemdup(pool, from, length);
 }
 
 char *pst_wrap_check_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
 {
-    if (from) {
-        pst_watchpoint_at(pool, PST_WATCH_POOL);
-    }
-    return pst_wrap_pstrmemdup(pool, from, length);
+    return IS_QUIET || !from ? pst_wrap_pstrmemdup(pool, from, length) : watched_pstrmemdup(pool, from, length);
 }
 
 void pst_wrap_check_pool_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *),
@@ -267,7 +291,6 @@ void pst_wrap_check_pool_destroy(apr_pool_t *pool)
     }
     ending.caller = __builtin_return_address(0);
     alive(pool, PST_MISUSE_DOUBLE_DESTROY);
-    pst_watchpoint_tick();
     end(pool);
     ending.caller = caller;
 }
@@ -313,12 +336,22 @@ void pst_wrap_check_allocator_free(apr_allocator_t *allocator, apr_memnode_t *no
     pst_wrap_allocator_free(allocator, node);
 }
 
+static __attribute__((noinline)) void *watched_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
+{
+    pst_watchpoint_come(list, PST_WATCH_BUCKETS, 1);
+    return pst_wrap_bucket_alloc(size, list);
+}
+
 void *pst_wrap_check_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
+{
+    return IS_QUIET ? pst_wrap_bucket_alloc(size, list) : watched_bucket_alloc(size, list);
+}
+
+void *pst_wrap_block_alloc(apr_size_t size, apr_bucket_alloc_t *list)
 {
     void *block;
 
     pst_watchpoint_at(list, PST_WATCH_BUCKETS);
-    pst_watchpoint_tick();
     block = pst_wrap_bucket_alloc(size, list);
     if (PST_LIKELY(block != NULL)) {
         pst_buckets_taken(block);
@@ -327,11 +360,11 @@ void *pst_wrap_check_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
     return block;
 }
 
-void pst_wrap_check_bucket_free(void *block)
+void pst_wrap_block_free(void *block)
 {
     pst_watchpoint_at(pst_buckets_of(block), PST_WATCH_BUCKETS);
     pst_buckets_freed(block, __builtin_return_address(0));
-    pst_real.check_bucket_free(block);
+    pst_real.block_free(block);
 }
 
 int pst_wrap_check_is_on(void)
