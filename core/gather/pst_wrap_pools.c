@@ -592,11 +592,7 @@ static APR_INLINE void weigh_request(apr_pool_t *pool, pst_account_t *account)
 {
     apr_size_t budget = WALK_NODES;
 
-    if (account->scope != PST_SCOPE_REQUEST) {
-        return;
-    }
-    pst_heavy_count(account);
-    if (PST_UNLIKELY(pst_largest_count(account))) {
+    if (account->scope == PST_SCOPE_REQUEST && PST_UNLIKELY(pst_largest_count(account))) {
         pst_apr_walk(pool, publish_pool, account, &budget);
         pst_largest_keep(account);
     }
@@ -609,6 +605,9 @@ static __attribute__((noinline)) void destroy_rooted(apr_pool_t *pool, pst_recor
 
     weigh_request(pool, original);
     finish_pool(pool);
+    if (original->scope == PST_SCOPE_REQUEST) {
+        pst_heavy_count(original);      /* it was logged by now: httpd does so in a cleanup */
+    }
     pst_account_copy(&account, original);
     destroy(pool, record, &account);
     pst_account_close(&account, original);

@@ -136,6 +136,8 @@ subtest 'as the access log' => sub {
     $command = json_of($command);
     ok($command, 'the command') or return;
     is_deeply($of_json->($command), $of_json->($s->json), 'has the same, too');
+    my $table = `@{[ stage()->{top} ]}/poolstat urls --file @{[ $s->board ]} --limit 3 2>&1`;
+    like($table, qr{^ *Requests .* Path\n.* /poolprobe/big\n(?:.*\n){2}3 of }, 'poolstat urls prints a table');
     $page = $s->fetch('/pool-status')->{body};
     like($page, qr{id="urls"}, 'the page has a table');
     like($page, qr{<bdi class="line">/poolprobe/big</bdi>}, 'of these');
@@ -167,7 +169,12 @@ subtest 'hostile paths' => sub {
     my @paths = ("/%01%1b%7f\\x\"'<b>&", '/' . "\xc3\xa4\xff\xfe" . '/%c3%28', $long, '/{n}/{id}', '/a/../../b', '//x//y', "/7/77/777?q=<s>",
         '/' . join('/', map { "d$_" } 10 .. 400), '/6ba7b810-9dad-11d1-80b4-00c04fd430c8');
     for my $path (@paths) { $s->fetch($path) for 1 .. 2 }
+    my $bad = PST::Conn->new($s->port);
+    $bad->send("GET\r\n\r\n");
+    $bad->response;
+    $bad->close;
     my $json = $s->json;
+    ok(wait_for(sub { $json = $s->json; grep { $_->{path} eq '' } @{ $json->{urls}{by_url} } }, 20), 'what could not be read is told');
     ok(wait_for(sub { $json = $s->json; $json->{urls}{requests} >= 2 * @paths }, 20), 'all are told');
     my %row = map { ($_->{path} => $_) } @{ $json->{urls}{by_url} };
     ok((grep { /^\/long\/x+\.\.\.$/ && length($_) <= 111 } keys %row), 'a long one is cut');

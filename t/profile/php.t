@@ -55,5 +55,14 @@ is(scalar small(20), 20, 'twenty small scripts more');
 is($s->json->{children}[0]{surge}{kept_bytes}, 0, 'PHP has given it back');
 is(finding(), undef, 'no finding any more');
 is(scalar(grep { $_->{id} =~ /grow/ } @{ $s->json->{findings} }), 0, 'nor that anything grows');
+# what scripts say of themselves, by URL
+my ($row) = grep { $_->{path} eq '/php/large.php' } @{ $s->json->{urls}{by_url} };
+is($row->{script_requests}, 1, 'by URL: the large script told what it used');
+is($row->{script_largest_bytes}, $row->{script_mean_bytes}, 'once');
+cmp_ok(abs($row->{script_largest_bytes} - $took), '<', 0.1 * $took, "as much as it says: $row->{script_largest_bytes} of $took");
+($row) = grep { $_->{path} eq '/php/small.php' } @{ $s->json->{urls}{by_url} };
+is($row->{script_requests}, 32, 'and each small one');
+cmp_ok($row->{script_mean_bytes}, '<', $took / 4, 'far less in the mean');
+is($row->{handler}, 'application/x-httpd-php', 'by its handler');
 is($s->stop, 0, 'stops');
 done_testing;

@@ -8,6 +8,7 @@
 #include "pst_trend.h"
 #include "pst_view_tree.h"
 #include "pst_snapshot_figures.h"
+#include "pst_snapshot_urls.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -251,6 +252,39 @@ void poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snap
         put_text(grid, "Client", 2, PST_SORT_CLIENT, i, &column, slot->client);
         put_text(grid, "Vhost", 10, PST_SORT_COUNT, i, &column, slot->vhost);
         put_text(grid, "Request", 0, PST_SORT_COUNT, i, &column, slot->line);
+    }
+    grid->row_count = count;
+    grid->column_count = column;
+}
+
+/* Those of the table; how important: the request is what is looked for. */
+static const struct {
+    pst_metric_e metric;
+    int rank;
+} url_figures[] = {
+    { PST_M_url_requests, 0 }, { PST_M_url_sum_bytes, 1 }, { PST_M_url_mean_bytes, 0 }, { PST_M_url_largest_bytes, 2 },
+    { PST_M_url_sampled_bytes, 3 }, { PST_M_url_script_mean_bytes, 5 }, { PST_M_url_script_largest_bytes, 4 },
+    { PST_M_url_missed_bytes, 7 }
+};
+
+void poolstat_grid_urls(poolstat_grid_t *grid, const pst_snapshot_t *snapshot, unsigned limit, apr_pool_t *pool)
+{
+    const pst_urls_t *urls = &snapshot->urls;
+    unsigned count = urls->count ? urls->count - 1 : 0, column = 0;
+
+    count = count < limit ? count : limit;
+    make(grid, count, PST_SORT_COUNT, pool);
+    for (unsigned i = 0; i < count; i++) {
+        const pst_shared_url_t *row = &urls->urls[i + 1];
+
+        column = 0;
+        for (unsigned f = 0; f < PST_ITEMS(url_figures); f++) {
+            put_grid_figure(grid, url_figures[f].metric, url_figures[f].rank, PST_SORT_COUNT, i, &column,
+                            pst_url_figure(snapshot, row, url_figures[f].metric));
+        }
+        put_text(grid, "Handler", 8, PST_SORT_COUNT, i, &column, row->handler);
+        put_text(grid, "Vhost", 6, PST_SORT_COUNT, i, &column, row->vhost);
+        put_text(grid, "Path", 0, PST_SORT_COUNT, i, &column, row->path);
     }
     grid->row_count = count;
     grid->column_count = column;

@@ -47,6 +47,9 @@ void poolstat_grid_children(poolstat_grid_t *grid, const pst_snapshot_t *snapsho
 void poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snapshot,
                                pst_row_t *const *rows, unsigned count, apr_pool_t *pool);
 
+/** A row per URL, `limit` at most. */
+void poolstat_grid_urls(poolstat_grid_t *grid, const pst_snapshot_t *snapshot, unsigned limit, apr_pool_t *pool);
+
 /** Choose columns and widths. @param width of the terminal; 0: no bound */
 void poolstat_grid_fit(poolstat_grid_t *grid, unsigned width);
 
