@@ -29,7 +29,8 @@ static struct {
 
 static __thread struct {
     int             inside;     /* in what may fault itself */
-    int             handing;    /* in somebody else's handler */
+    const char      *frame;     /* of who last called somebody else's handler, which may have left by longjmp() */
+    const siginfo_t *info;      /* and with what */
     unsigned        same;
     const void     *last;
     sigjmp_buf      back;
@@ -133,9 +134,12 @@ static void default_takes_it(int is_fault)
 static void hand_fault_on(int signal, siginfo_t *info, void *context, int is_fault)
 {
     const struct sigaction *next = next_one();
+    const char *frame = __builtin_frame_address(0);
     sigset_t mask, before;
 
-    if (here.handing || (!(next->sa_flags & SA_SIGINFO) && next->sa_handler == SIG_DFL)) {
+    /* who hands on to us what we have handed on to him has nobody behind him */
+    if ((here.info == info && here.frame && frame < here.frame)
+        || (!(next->sa_flags & SA_SIGINFO) && next->sa_handler == SIG_DFL)) {
         default_takes_it(is_fault);
         return;
     }
@@ -145,7 +149,8 @@ static void hand_fault_on(int signal, siginfo_t *info, void *context, int is_fau
         }
         return;
     }
-    here.handing = !(next->sa_flags & SA_NODEFER);
+    here.frame = frame;
+    here.info = info;
     mask = next->sa_mask;
     sigdelset(&mask, SIGSEGV);
     pst_real.guard_pthread_sigmask(SIG_BLOCK, &mask, &before);
@@ -156,7 +161,7 @@ static void hand_fault_on(int signal, siginfo_t *info, void *context, int is_fau
         next->sa_handler(signal);
     }
     pst_real.guard_pthread_sigmask(SIG_SETMASK, &before, NULL);
-    here.handing = 0;
+    here.frame = NULL;
 }
 
 static void on_segv(int signal, siginfo_t *info, void *context)
