@@ -12,6 +12,7 @@
 #include "mod_poolstat_env.h"
 #include "mod_poolstat_handler.h"
 #include "mod_poolstat_log.h"
+#include "mod_poolstat_reload.h"
 #include "mod_poolstat_server_status.h"
 
 #include <http_config.h>
@@ -36,7 +37,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_pre_config(pst_log_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(pst_log_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(pst_process_post_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(pst_process_configured, NULL, NULL, APR_HOOK_REALLY_LAST);
+    pst_reload_register(pst_process_configured);    /* the last, and one before all others that measures */
     ap_hook_error_log(pst_ends_error_log, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_status(pst_process_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(pst_process_monitor, NULL, NULL, APR_HOOK_MIDDLE);

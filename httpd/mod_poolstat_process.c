@@ -9,6 +9,7 @@
  */
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_ends.h"
+#include "mod_poolstat_reload.h"
 #include "pst_allocator.h"
 #include "pst_apr.h"
 #include "pst_clock.h"
@@ -304,17 +305,18 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
 {
     pst_generation_begin_t begin;
 
-    (void)plog;
+    pst_reload_ends();
     g.mpm = find_mpm(ptemp);
     if (pst_runtime.board && !pst_runtime.gathers) {            /* -X reads a configuration anew in the process that
                                                                    serves */
         pst_clock_start();
         publish_limits(pst_board_header(pst_runtime.board), pst_config_get(s));
-        pst_generation_measure(&begin, pconf, g.proven);
+        pst_generation_measure(&begin, pconf, plog, g.proven);
         g.generation = (apr_uint32_t)query_mpm_or(AP_MPMQ_GENERATION, 0);
         g.parent = getpid();
         pst_ends_post_config();
         pst_generation_begin(pst_runtime.board, g.generation, &begin, (apr_uint64_t)apr_time_now());
+        pst_reload_tell(pst_runtime.board, g.generation);
         apr_pool_pre_cleanup_register(pconf, NULL, generation_ends);
     }
     return OK;
@@ -574,6 +576,7 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s)
         pst_guard_set(pst_runtime.board);
         look_for_board(s);
         pst_ends_monitor();
+        pst_reload_monitor(pst_runtime.board);
         pst_generation_sweep(pst_runtime.board, is_gone, g.urls);
         pst_relatives_look(g.relatives, pst_runtime.board, (apr_uint64_t)apr_time_now());
     }

@@ -14,6 +14,7 @@
  *   | pst_shared_relative_t[]   processes that are not children    |
  *   | pst_shared_loss_t[]       children that ended without a word |
  *   | pst_shared_urls_t         what children that are gone served |
+ *   | pst_shared_segment_t[]    shared memory, by what it is       |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
  *   |                then classes, then call sites, then the      |
@@ -62,7 +63,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    25
+#define PST_BOARD_VERSION    26
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are taken. */
@@ -457,12 +458,50 @@ typedef struct pst_shared_limits_t {
  */
 #define PST_GENERATION_COUNT 16
 
+typedef struct pst_shared_maker_t {
+    char     name[PST_MODULE_LEN];  /**< its file, without folders; empty: nobody */
+    uint64_t bytes;
+} pst_shared_maker_t;
+
+#define PST_MAKER_COUNT 3
+
 typedef struct pst_shared_generation_t {
     uint32_t in_use;            /**< 0 or 1 */
     uint32_t number;            /**< httpd's; another one than asked for: that one is gone */
+    /* by modules, as they were configured (the hook post_config); most first */
+    pst_shared_maker_t shared[PST_MAKER_COUNT];  /**< shared memory that they made and that is there still */
+    pst_shared_maker_t lasting[PST_MAKER_COUNT]; /**< bytes used of pools that outlive the configuration */
+    pst_shared_maker_t heap[PST_MAKER_COUNT];    /**< bytes of the heap, whether they are given back later or not */
 #define PST_METRIC_GENERATION(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
 } pst_shared_generation_t;
+
+/** What shared memory is. */
+typedef enum {
+    PST_SEGMENT_ANONYMOUS = 0,  /**< of apr_shm_create() without a file, or mmap() */
+    PST_SEGMENT_FILE,
+    PST_SEGMENT_SYSV,
+    PST_SEGMENT_MEMFD,
+    PST_SEGMENT_SCOREBOARD,     /**< httpd's */
+    PST_SEGMENT_BOARD,          /**< of this module */
+    PST_SEGMENT_COUNT_OF_KINDS
+} pst_segment_e;
+
+/** Shared memory of the parent, and so of its children: as many segments as are alike. The parent alone writes it. All
+ *  under seq. */
+#define PST_SEGMENT_COUNT 32
+#define PST_SEGMENT_LEN   64
+
+typedef struct pst_shared_segment_t {
+    uint32_t seq;               /**< odd while what follows is written */
+    uint32_t count;             /**< segments; 0: none */
+    uint32_t kind;              /**< pst_segment_e */
+    uint32_t generation;        /**< in which the last of them was first seen */
+    uint64_t bytes;             /**< mapped, all together */
+    uint64_t rss_bytes;         /**< of these resident in the parent */
+    char     name[PST_SEGMENT_LEN];  /**< as the kernel has it */
+    char     maker[PST_MODULE_LEN];  /**< the module that made it as it was configured; empty: not known */
+} pst_shared_segment_t;
 
 /** What a process of the server is that is not a child of the MPM. */
 typedef enum {
@@ -769,6 +808,11 @@ typedef struct pst_shared_header_t {
     uint32_t relative_at;       /**< offset of the relatives */
     uint32_t relative_size;
     uint32_t relative_count;
+    uint32_t segment_at;        /**< offset of the segments */
+    uint32_t segment_size;
+    uint32_t segment_count;
+    uint32_t segments_more;     /**< segments for which there was no row */
+    uint64_t segments_time;     /**< time: when the parent looked last; 0: never, or /proc cannot be read */
     uint32_t loss_at;           /**< offset of the losses */
     uint32_t loss_size;
     uint32_t loss_count;
@@ -812,6 +856,7 @@ _Static_assert(sizeof(pst_shared_url_t) % 8 == 0, "what was asked for is an arra
 _Static_assert(sizeof(pst_shared_usage_t) % 8 == 0, "usages are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_generation_t) % 8 == 0, "generations are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_relative_t) % 8 == 0, "relatives are an array of aligned figures");
+_Static_assert(sizeof(pst_shared_segment_t) % 8 == 0, "segments are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_loss_t) % 8 == 0, "losses are an array of aligned figures");
 _Static_assert(sizeof(pst_shared_books_t) % 8 == 0, "books are made of 64-bit figures");
 _Static_assert(sizeof(pst_shared_point_t) == 112, "600 fine points and a day of coarse ones keep to 224 KiB");

@@ -58,7 +58,8 @@
  * size is bounded (LIMIT_*), whatever is asked for.
  *
  * A directive leaks once for each reading of the configuration:
- *   PoolProbeLeak pool|malloc BYTES       (into the process's pool, or outside of pools)
+ *   PoolProbeLeak pool|pieces|malloc|shared BYTES   (into the process's pool, at once or by 64 bytes; outside of
+ *                                                    pools; as shared memory)
  */
 #include <httpd.h>
 #include <http_config.h>
@@ -896,6 +897,21 @@ static void answer(work_t *w)
 }
 
 /* release= and peek=: the other side of a wait. @return 1 if this was one. */
+/* Of httpd's list of post_config hooks, those that lie in an object of this name. */
+static int count_hooks(const char *object)
+{
+    apr_array_header_t *list = ap_hook_get_post_config();
+    int count = 0;
+
+    for (int i = 0; list && i < list->nelts; i++) {
+        Dl_info info;
+
+        count += dladdr((void *)(apr_uintptr_t)((ap_LINK_post_config_t *)list->elts)[i].pFunc, &info) && info.dli_fname
+                 && strstr(info.dli_fname, object);
+    }
+    return count;
+}
+
 static int token_command(request_rec *r, apr_table_t *args, int *status)
 {
     const char *release = text(r, args, "release", NULL), *peek = text(r, args, "peek", NULL);
@@ -982,6 +998,11 @@ static int probe_handler(request_rec *r)
         return DECLINED;
     }
     ap_args_to_table(r, &args);
+    if (text(r, args, "hooks", NULL)) {
+        ap_set_content_type(r, "application/json");
+        ap_rprintf(r, "{\"hooks\":%d}\n", count_hooks(text(r, args, "hooks", "")));
+        return OK;
+    }
     if (token_command(r, args, &status)) {
         return status;
     }
@@ -1060,25 +1081,39 @@ static int probe_handler(request_rec *r)
 /* --- the module --------------------------------------------------------- */
 
 static apr_size_t leak_bytes;
-static int leak_into_pool;
+static char leak_into;
 
 static const char *set_leak(cmd_parms *cmd, void *unused, const char *into, const char *bytes)
 {
     (void)cmd, (void)unused;
-    leak_into_pool = strcmp(into, "pool") == 0;
+    leak_into = strcmp(into, "pool") == 0 ? 'p' : strcmp(into, "pieces") == 0 ? 'i'
+              : strcmp(into, "malloc") == 0 ? 'm' : strcmp(into, "shared") == 0 ? 's' : 0;
     leak_bytes = (apr_size_t)apr_atoi64(bytes) % LIMIT_BYTES;
-    return leak_into_pool || strcmp(into, "malloc") == 0 ? NULL : "PoolProbeLeak takes pool or malloc, and bytes";
+    return leak_into ? NULL : "PoolProbeLeak takes pool, pieces, malloc or shared, and bytes";
 }
 
 static const command_rec probe_directives[] = {
-    AP_INIT_TAKE2("PoolProbeLeak", set_leak, NULL, RSRC_CONF, "pool|malloc BYTES, leaked at each reading of the configuration"),
+    AP_INIT_TAKE2("PoolProbeLeak", set_leak, NULL, RSRC_CONF, "pool|pieces|malloc|shared BYTES, leaked at each reading of the configuration"),
     { NULL }
 };
 
 static void leak_each_time(apr_pool_t *forever)
 {
-    void *leaked = !leak_bytes ? NULL : leak_into_pool ? apr_palloc(forever, leak_bytes) : malloc(leak_bytes);
+    void *leaked = NULL;
+    apr_shm_t *shm;
 
+    if (leak_bytes && leak_into == 's' && apr_shm_create(&shm, leak_bytes, NULL, forever) == APR_SUCCESS) {
+        leaked = apr_shm_baseaddr_get(shm);
+    }
+    else if (leak_bytes && leak_into == 'p') {
+        leaked = apr_palloc(forever, leak_bytes);
+    }
+    else if (leak_bytes && leak_into == 'm') {
+        leaked = malloc(leak_bytes);
+    }
+    for (apr_size_t i = 0; leak_into == 'i' && i + 64 <= leak_bytes; i += 64) {
+        apr_palloc(forever, 64);
+    }
     if (leaked) {
         memset(leaked, 1, leak_bytes);
     }

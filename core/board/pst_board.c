@@ -85,7 +85,10 @@ apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_u
     board->loss_at = (apr_uint32_t)PST_ALIGN_UP(board->relative_at
                                                 + PST_RELATIVE_COUNT * sizeof(pst_shared_relative_t), 64);
     board->urls_at = (apr_uint32_t)PST_ALIGN_UP(board->loss_at + PST_LOSS_COUNT * sizeof(pst_shared_loss_t), 64);
-    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->urls_at + sizeof(pst_shared_urls_t), PST_BOARD_ALIGN);
+    board->segment_at = (apr_uint32_t)PST_ALIGN_UP(board->urls_at + sizeof(pst_shared_urls_t), 64);
+    board->header_size = (apr_uint32_t)PST_ALIGN_UP(board->segment_at
+                                                    + PST_SEGMENT_COUNT * sizeof(pst_shared_segment_t),
+                                                    PST_BOARD_ALIGN);
     board->history_at = board->header_size + child_size * child_count;
     size = board->history_at + (apr_uint64_t)board->history_size * child_count;
     if (size > MAX_BOARD_SIZE) {
@@ -117,6 +120,9 @@ void pst_board_fill_header(pst_shared_header_t *header, const pst_board_t *board
     header->relative_at = board->relative_at;
     header->relative_size = sizeof(pst_shared_relative_t);
     header->relative_count = PST_RELATIVE_COUNT;
+    header->segment_at = board->segment_at;
+    header->segment_size = sizeof(pst_shared_segment_t);
+    header->segment_count = PST_SEGMENT_COUNT;
     header->loss_at = board->loss_at;
     header->loss_size = sizeof(pst_shared_loss_t);
     header->loss_count = PST_LOSS_COUNT;
@@ -172,7 +178,8 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->relative_size != sizeof(pst_shared_relative_t) || header->relative_count != PST_RELATIVE_COUNT
         || header->loss_size != sizeof(pst_shared_loss_t) || header->loss_count != PST_LOSS_COUNT
         || header->url_size != sizeof(pst_shared_url_t) || header->url_count != PST_URL_COUNT
-        || header->urls_size != sizeof(pst_shared_urls_t)) {
+        || header->urls_size != sizeof(pst_shared_urls_t)
+        || header->segment_size != sizeof(pst_shared_segment_t) || header->segment_count != PST_SEGMENT_COUNT) {
         return APR_EMISMATCH;
     }
     rv = pst_board_shape(board, header->child_count, header->slot_count, header->fine_count, header->interval);
@@ -184,7 +191,8 @@ apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_
         || header->sizes_at != board->sizes_at || header->misuse_at != board->misuse_at
         || header->module_at != board->module_at
         || header->generation_at != board->generation_at || header->relative_at != board->relative_at
-        || header->loss_at != board->loss_at || header->url_at != board->url_at || header->urls_at != board->urls_at) {
+        || header->loss_at != board->loss_at || header->url_at != board->url_at || header->urls_at != board->urls_at
+        || header->segment_at != board->segment_at) {
         return APR_EMISMATCH;
     }
     return file_size >= board->size ? APR_SUCCESS : APR_EINCOMPLETE;
@@ -278,6 +286,11 @@ pst_shared_relative_t *pst_board_relative(const pst_board_t *board, apr_uint32_t
 pst_shared_loss_t *pst_board_loss(const pst_board_t *board, apr_uint32_t i)
 {
     return (pst_shared_loss_t *)(void *)((char *)board->base + board->loss_at) + i;
+}
+
+pst_shared_segment_t *pst_board_segment(const pst_board_t *board, apr_uint32_t i)
+{
+    return (pst_shared_segment_t *)(void *)((char *)board->base + board->segment_at) + i;
 }
 
 /* A child that dies between the two stores costs an entry. */

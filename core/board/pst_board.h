@@ -41,6 +41,7 @@ typedef struct pst_board_t {
     apr_uint32_t relative_at;   /**< in the header's pages */
     apr_uint32_t loss_at;       /**< in the header's pages */
     apr_uint32_t urls_at;       /**< in the header's pages */
+    apr_uint32_t segment_at;    /**< in the header's pages */
     int          fd;            /**< the file, or -1 */
     apr_uint64_t device, inode; /**< which file it is */
     apr_uint32_t mapper;        /**< the process that mapped it */
@@ -184,6 +185,9 @@ pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint
 
 /** Relative i, below PST_RELATIVE_COUNT. @note hostile to readers */
 pst_shared_relative_t *pst_board_relative(const pst_board_t *board, apr_uint32_t i);
+
+/** Segment i, below PST_SEGMENT_COUNT. @note hostile to readers */
+pst_shared_segment_t *pst_board_segment(const pst_board_t *board, apr_uint32_t i);
 
 /** Loss i, below PST_LOSS_COUNT. @note hostile to readers */
 pst_shared_loss_t *pst_board_loss(const pst_board_t *board, apr_uint32_t i);

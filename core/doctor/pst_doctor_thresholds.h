@@ -81,6 +81,8 @@
  * in any of twenty reloads. */
 #define PST_DOCTOR_RELOADS        3
 #define PST_DOCTOR_RELOAD_POOLS   4096
+/* Bytes used of what outlives the configuration: a healthy one does not move at all. */
+#define PST_DOCTOR_RELOAD_LASTING 1024
 #define PST_DOCTOR_RELOAD_PRIVATE 32768
 /* Shared memory is made in pieces, for good: less than that is somebody's bookkeeping. */
 #define PST_DOCTOR_RELOAD_SHMEM   262144

@@ -442,6 +442,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
     pst_snapshot_relatives(snapshot, board, pool);
     pst_snapshot_misuses(snapshot, board, pool);
     pst_snapshot_losses(snapshot, board, pool);
+    pst_snapshot_segments(snapshot, board, pool);
     pst_snapshot_generations(snapshot, board, pool);
     return APR_SUCCESS;
 }

@@ -201,6 +201,8 @@ typedef struct pst_snapshot_t {
     pst_shared_relative_t *relatives; /**< processes that are not children; checked, largest own memory first */
     apr_uint32_t misuse_count;
     pst_misuse_row_t *misuses;  /**< those of children that are gone, too; the latest first */
+    apr_uint32_t segment_count;
+    pst_shared_segment_t *segments; /**< shared memory; checked, largest first */
     apr_uint32_t loss_count;
     pst_shared_loss_t *losses;  /**< children that ended without a word; checked, the last one first */
     const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
@@ -260,6 +262,9 @@ void pst_snapshot_relatives(pst_snapshot_t *snapshot, const pst_board_t *board, 
 
 /** The same for misuses: see pst_snapshot_misuses.h. */
 void pst_snapshot_misuses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
+
+/** The same for shared memory: see pst_segments.h. */
+void pst_snapshot_segments(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
 /** The same for children that ended without a word: see pst_losses.h. */
 void pst_snapshot_losses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);

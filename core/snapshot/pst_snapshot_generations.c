@@ -17,6 +17,22 @@ static int by_generation_number(const void *one, const void *two)
     return (a->row.number > b->row.number) - (a->row.number < b->row.number);
 }
 
+static void load_maker(pst_shared_maker_t *to, const pst_shared_maker_t *from)
+{
+    *to = *from;
+    to->name[sizeof(to->name) - 1] = '\0';
+    to->bytes = pst_sane(to->bytes);
+}
+
+static void load_makers(pst_shared_generation_t *to, const pst_shared_generation_t *from)
+{
+    for (unsigned i = 0; i < PST_MAKER_COUNT; i++) {
+        load_maker(&to->shared[i], &from->shared[i]);
+        load_maker(&to->lasting[i], &from->lasting[i]);
+        load_maker(&to->heap[i], &from->heap[i]);
+    }
+}
+
 static apr_uint64_t mean(apr_uint64_t sum, apr_uint64_t count)
 {
     return count ? sum / count : 0;
@@ -37,6 +53,7 @@ void pst_snapshot_generations(pst_snapshot_t *snapshot, const pst_board_t *board
         if (row->in_use != 1 || row->number % PST_GENERATION_COUNT != i) {
             continue;
         }
+        load_makers(row, from);
 #define PST_METRIC_GENERATION(...) row->PST_FIELD(__VA_ARGS__) = pst_load_sane(&from->PST_FIELD(__VA_ARGS__));
 #include "poolstat_metrics.def"
         to->process_start_mean = mean(row->generation_process_start_sum_bytes, row->generation_children);

@@ -89,7 +89,37 @@ static apr_uint64_t reserved_below(apr_pool_t *top)
     return walk.figures.cut || !pools ? 0 : walk.figures.reserved;
 }
 
-void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, int proven)
+/* All but what a reload clears. */
+typedef struct lasting_t {
+    walk_t walk;
+    const apr_pool_t *pconf, *plog;
+} lasting_t;
+
+static int add_lasting(void *baton, apr_pool_t *pool)
+{
+    lasting_t *lasting = baton;
+
+    return pool != lasting->pconf && pool != lasting->plog && count_pool_bytes(&lasting->walk, pool);
+}
+
+apr_uint64_t pst_generation_lasting(apr_pool_t *pconf, apr_pool_t *plog)
+{
+    lasting_t lasting = { .walk = { .nodes = NODES_MOST }, .pconf = pconf, .plog = plog };
+    apr_size_t pools = POOLS_MOST;
+
+    pst_apr_walk(pst_apr_root(pconf), add_lasting, &lasting, &pools);
+    return lasting.walk.figures.cut || !pools ? 0 : lasting.walk.figures.reserved - lasting.walk.figures.slack;
+}
+
+int pst_generation_may_walk(void)
+{
+    pst_apr_facts_t facts;
+    const char *why;
+
+    return threads() == 1 && pst_apr_prove(&facts, &why) == APR_SUCCESS;
+}
+
+void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, apr_pool_t *plog, int proven)
 {
     memset(begin, 0, sizeof(*begin));
     begin->rss_bytes = statm_resident(&begin->private_bytes);
@@ -98,6 +128,7 @@ void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, in
     if (proven && threads() == 1) {
         begin->config_bytes = reserved_below(pconf);
         begin->parent_bytes = reserved_below(pst_apr_root(pconf));
+        begin->lasting_bytes = pst_generation_lasting(pconf, plog);
     }
 }
 
@@ -127,9 +158,26 @@ void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const p
     record->generation_parent_rss_bytes = begin->rss_bytes;
     record->generation_parent_private_bytes = begin->private_bytes;
     record->generation_parent_shmem_bytes = begin->shmem_bytes;
+    record->generation_lasting_bytes = begin->lasting_bytes;
     __atomic_store_n(&record->in_use, 1, __ATOMIC_RELEASE);
     if (before && !pst_load(&before->generation_ended)) {
         pst_store(&before->generation_ended, now);
+    }
+}
+
+void pst_generation_made(const pst_board_t *board, apr_uint32_t number, const pst_shared_maker_t *shared,
+                         const pst_shared_maker_t *lasting, const pst_shared_maker_t *heap)
+{
+    pst_shared_generation_t *record = record_of(board, number);
+
+    if (record && shared) {
+        memcpy(record->shared, shared, sizeof(record->shared));
+    }
+    if (record && lasting) {
+        memcpy(record->lasting, lasting, sizeof(record->lasting));
+    }
+    if (record && heap) {
+        memcpy(record->heap, heap, sizeof(record->heap));
     }
 }
 

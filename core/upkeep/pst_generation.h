@@ -26,13 +26,25 @@ typedef struct pst_generation_begin_t {
     apr_uint64_t rss_bytes;
     apr_uint64_t private_bytes;
     apr_uint64_t shmem_bytes;
+    apr_uint64_t lasting_bytes;
 } pst_generation_begin_t;
 
 /**
  * Parent, when the configuration was read, before it has children of this generation.
  * @param proven  pst_apr_prove() said yes in this process: only then pools are walked
  */
-void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, int proven);
+void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, apr_pool_t *plog, int proven);
+
+/** Parent: may its pools be walked? It proves the mirror of APR, and looks for other threads. */
+int pst_generation_may_walk(void);
+
+/** The same, if they may: bytes used of all pools that stand in neither of these, which are cleared at a reload. Cut
+ *  off at a bound. */
+apr_uint64_t pst_generation_lasting(apr_pool_t *pconf, apr_pool_t *plog);
+
+/** Parent: who made what, into the record of a generation, if it is there. NULL: left as it is. */
+void pst_generation_made(const pst_board_t *board, apr_uint32_t number, const pst_shared_maker_t *shared,
+                         const pst_shared_maker_t *lasting, const pst_shared_maker_t *heap);
 
 /** Parent: a generation begins, and the one before ends. One that is recorded already is left alone. Never blocks. */
 void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const pst_generation_begin_t *begin,

@@ -15,7 +15,7 @@
 static const pst_metric_e columns[] = {
     PST_M_generation_children, PST_M_generation_config_bytes, PST_M_generation_parent_bytes,
     PST_M_generation_parent_rss_bytes, PST_M_generation_parent_rss_end_bytes, PST_M_generation_parent_private_bytes,
-    PST_M_generation_parent_shmem_bytes,
+    PST_M_generation_parent_shmem_bytes, PST_M_generation_lasting_bytes,
     PST_M_generation_process_start_mean_bytes, PST_M_generation_process_end_mean_bytes,
     PST_M_generation_private_start_mean_bytes, PST_M_generation_private_end_mean_bytes,
     PST_M_generation_rss_start_mean_bytes, PST_M_generation_rss_end_mean_bytes
@@ -107,6 +107,18 @@ static void print_growth(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_m
     pst_emit_end(emit);
 }
 
+static void print_makers(pst_emit_t *emit, const char *key, const char *one, const pst_shared_maker_t *makers)
+{
+    pst_emit_array(emit, key, one);
+    for (unsigned i = 0; i < PST_MAKER_COUNT && makers[i].name[0]; i++) {
+        pst_emit_element(emit, i + 1);
+        pst_emit_text(emit, "module", makers[i].name);
+        pst_emit_number(emit, "bytes", makers[i].bytes);
+        pst_emit_end(emit);
+    }
+    pst_emit_end(emit);
+}
+
 void pst_view_generations_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 {
     pst_emit_array(emit, "generations", "Generation");
@@ -120,6 +132,9 @@ void pst_view_generations_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot)
 
             pst_emit_figure(emit, pst_metric_short_key(metric), metric, pst_generation_figure(generation, metric));
         }
+        print_makers(emit, "shared_made", "SharedMade", generation->row.shared);
+        print_makers(emit, "lasting_made", "LastingMade", generation->row.lasting);
+        print_makers(emit, "heap_made", "HeapMade", generation->row.heap);
         pst_emit_end(emit);
     }
     pst_emit_end(emit);

@@ -14,6 +14,7 @@
 #include "pst_view_misuses.h"
 #include "pst_view_losses.h"
 #include "pst_view_relatives.h"
+#include "pst_view_segments.h"
 #include "pst_view_urls.h"
 #include "pst_view_growth.h"
 #include "pst_view_largest.h"
@@ -542,6 +543,7 @@ apr_status_t pst_view_page(pst_emit_t *emit, const pst_page_t *page)
     pst_view_relatives(emit, page);
     pst_view_charts(emit, page);
     pst_view_generations(emit, page);
+    pst_view_segments(emit, page);
     pst_view_places(emit, page);
     pst_view_urls(emit, page);
     pst_view_largest(emit, page);

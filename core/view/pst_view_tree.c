@@ -13,6 +13,7 @@
 #include "pst_view_misuses.h"
 #include "pst_view_losses.h"
 #include "pst_view_relatives.h"
+#include "pst_view_segments.h"
 #include "pst_view_urls.h"
 #include "pst_view_largest.h"
 #include "pst_view_release.h"
@@ -433,6 +434,7 @@ apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int
     pst_view_relatives_tree(emit, snapshot);
     pst_view_misuses_tree(emit, snapshot);
     pst_view_losses_tree(emit, snapshot);
+    pst_view_segments_tree(emit, snapshot);
     pst_view_urls_tree(emit, snapshot);
     pst_emit_array(emit, "children", "Child");
     for (apr_uint32_t i = 0; i < snapshot->child_count && emit->status == APR_SUCCESS; i++) {

@@ -68,6 +68,10 @@ extern const pst_piece_t
 extern const pst_piece_t
     pst_web_losses, pst_web_loss_open, pst_web_loss_request, pst_web_loss_close, pst_web_losses_end;
 
+/* segments.html */
+extern const pst_piece_t
+    pst_web_segments, pst_web_segment_row, pst_web_segments_end, pst_web_segments_more, pst_web_segments_close;
+
 /* relatives.html */
 extern const pst_piece_t
     pst_web_relatives, pst_web_relatives_rows, pst_web_relative_open, pst_web_relative_close, pst_web_relatives_end,

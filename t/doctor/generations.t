@@ -49,11 +49,16 @@ subtest 'a healthy server' => sub {
     cmp_ok($new->{process_start_mean_bytes}, '>', $new->{config_bytes}, 'what a child has from its parent is in its process scope');
     is($json->{generation_growth}{config_bytes}{bytes_per_reload}, 0, 'the configuration does not grow');
     is($json->{generation_growth}{parent_bytes}{bytes_per_reload}, 0, 'nor do the parent\'s pools');
+    cmp_ok(abs($json->{generation_growth}{lasting_bytes}{bytes_per_reload}), '<', 64, 'nor what is used of those that outlive it')
+        or diag(explain($json->{generation_growth}{lasting_bytes}));
     cmp_ok($json->{generation_growth}{parent_private_bytes}{bytes_per_reload}, '<', 65536, 'nor does what else it has');
     is($json->{generation_growth}{parent_bytes}{reloads}, 3, 'the first is left out');
     cmp_ok($json->{server}{memory_limit_bytes}, '>', 1e8, 'the memory there is');
     is($json->{server}{children_limit}, mpm() eq 'prefork' ? 10 : 2, 'the children that may be');
 };
+
+is(json_of($s->fetch('/poolprobe?hooks=mod_poolstat')->{body})->{hooks}, 3, "no hook of others is ours once the configuration is read");
+cmp_ok(json_of($s->fetch('/poolprobe?hooks=mod_')->{body})->{hooks}, '>', 8, 'they are all there');
 
 sub findings { return join ' ', map { $_->{id} } @{ $s->json->{findings} } }
 is(findings(), '', 'no finding on a healthy server');
@@ -95,6 +100,8 @@ subtest '100,000 bytes of the process\'s pool per reload' => sub {
     like($page, qr{\d+ bytes a reload, over \d+}, 'with its growth');
 };
 
+is($s->json->{findings}[0]{blamed}, 'mod_poolprobe.so', 'by the probe, which took it as it was configured');
+
 subtest 'then none' => sub {
     $s->write_conf(conf => "PoolProbeLeak pool 0\n");
     ok(reload(++$n), "restart $n") for 1 .. 2;
@@ -108,6 +115,33 @@ subtest '300,000 bytes from malloc per reload' => sub {
     is(findings(), 'grows-by-generation', 'is found') or return diag(explain($s->json->{generation_growth}));
     like($f->{what}, qr/outside of pools/, 'outside of pools: ' . $f->{what});
     cmp_ok(abs($f->{figures}{parent_private_bytes_per_reload} - 300000), '<', 50000, "$f->{figures}{parent_private_bytes_per_reload} bytes a reload");
+};
+
+subtest '5 KiB in small pieces per reload: a node of 8 KiB each time or none' => sub {
+    $s->write_conf(conf => "PoolProbeLeak pieces 5120\n");
+    my $first = $n + 1;
+    ok(reload(++$n), "restart $n") for 1 .. 4;
+    my $json = $s->json;
+    my @used = map { generation($json, $_)->{lasting_bytes} } $first .. $n;
+    is(join(' ', map { $used[$_] - $used[ $_ - 1 ] } 1 .. $#used), join(' ', (5120) x $#used), 'what is used grows by so much') or diag("@used");
+    my ($f) = grep { $_->{id} eq 'grows-by-generation' } @{ $json->{findings} };
+    ok($f, 'is found') or return diag(explain($json->{generation_growth}));
+    cmp_ok(abs($f->{figures}{lasting_bytes_per_reload} - 5120), '<', 64, "with its figure: $f->{figures}{lasting_bytes_per_reload}");
+    is($f->{blamed}, 'mod_poolprobe.so', 'and by whom');
+};
+
+subtest '4 MiB of shared memory per reload' => sub {
+    $s->write_conf(conf => "PoolProbeLeak shared 4194304\n");
+    ok(reload(++$n), "restart $n") for 1 .. 4;
+    my $json = $s->json;
+    my ($f) = grep { $_->{id} eq 'shared-by-generation' } @{ $json->{findings} };
+    ok($f, 'is found') or return diag(explain($json->{generation_growth}));
+    is($f->{blamed}, 'mod_poolprobe.so', 'and by whom') or diag(explain($f));
+    cmp_ok(abs($f->{figures}{shared_bytes_per_reload} - 4194304), '<', 300_000, "$f->{figures}{shared_bytes_per_reload} bytes a reload");
+    my ($made) = grep { $_->{module} eq 'mod_poolprobe.so' } @{ generation($json, $n - 1)->{shared_made} };
+    ok($made, 'what it made in a generation') or diag(explain(generation($json, $n - 1)));
+    my ($segments) = grep { $_->{maker} eq 'mod_poolprobe.so' && $_->{count} == 4 } map { { %$_, maker => $_->{maker} // '' } } @{ $json->{segments} };
+    ok($segments, 'four segments of its own') or diag(explain($json->{segments}));
 };
 
 subtest 'more generations than the board keeps' => sub {

@@ -698,7 +698,7 @@ static void generations(void)
         wipe();
         for (apr_uint32_t n = 0; n < 6; n++) {
             pst_generation_begin_t begin = { 200000 + n * cases[c].config, 400000 + n * cases[c].pools, 9000000 + n * cases[c].own,
-                                             1300000 + n * cases[c].own, 70000 };
+                                             1300000 + n * cases[c].own, 70000, 0 };
 
             pst_generation_begin(&board, n, &begin, NOW - (10 - n) * SECOND);
             finding = found("grows-by-generation");
@@ -706,6 +706,34 @@ static void generations(void)
         }
         ok(cases[c].found ? finding && strstr(finding->what, cases[c].found) && first <= 4 && first >= 3 : none(), cases[c].what);
     }
+}
+
+/* What outlives the configuration, by what is used of it; and who took it. */
+static void slowly_by_generation(void)
+{
+    const apr_uint64_t least = 1024;
+    const pst_finding_t *finding = NULL;
+
+    for (apr_uint64_t each = least - 1; each <= least; each++) {
+        wipe();
+        for (apr_uint32_t n = 0; n < 5; n++) {
+            const pst_shared_maker_t makers[PST_MAKER_COUNT] = { { "mod_a.so", each * 3 / 4 }, { "mod_b.so", each / 4 } };
+            pst_generation_begin_t begin = { 200000, 400000, 9000000, 1300000, 70000, 50000 + n * each };
+
+            pst_generation_begin(&board, n, &begin, NOW - (10 - n) * SECOND);
+            pst_generation_made(&board, n, NULL, n == 3 ? NULL : makers, NULL);
+            finding = found("grows-by-generation");
+        }
+        ok(!finding == (each < least), "used of what outlives the configuration: from 1 KiB on");
+    }
+    ok(finding && !finding->blamed, "who did not take it each time is not named");
+    for (apr_uint32_t n = 0; n < 5; n++) {
+        const pst_shared_maker_t makers[PST_MAKER_COUNT] = { { "mod_a.so", least * 3 / 4 }, { "mod_b.so", least / 4 } };
+
+        pst_generation_made(&board, n, NULL, makers, NULL);
+    }
+    finding = found("grows-by-generation");
+    ok(finding && finding->blamed && !strcmp(finding->blamed, "mod_a.so"), "who took most of it each time is");
 }
 
 static void shared_by_generation(void)
@@ -716,7 +744,7 @@ static void shared_by_generation(void)
     for (apr_uint64_t each = least - 1; each <= least; each++) {
         wipe();
         for (apr_uint32_t n = 0; n < 5; n++) {
-            pst_generation_begin_t begin = { 1000, 2000, 4000 + n * each, 3000, 1000 + n * each };
+            pst_generation_begin_t begin = { 1000, 2000, 4000 + n * each, 3000, 1000 + n * each, 0 };
 
             pst_generation_begin(&board, n, &begin, NOW - (10 - n) * SECOND);
         }
@@ -802,7 +830,7 @@ static void limits(void)
 
 static void lingering(void)
 {
-    pst_generation_begin_t begin = { 1, 2, 4, 3, 0 };
+    pst_generation_begin_t begin = { 1, 2, 4, 3, 0, 0 };
     const pst_finding_t *finding;
 
     wipe();
@@ -1114,6 +1142,7 @@ int main(void)
     heap_free();
     slack();
     generations();
+    slowly_by_generation();
     shared_by_generation();
     limits();
     lingering();

@@ -38,7 +38,7 @@ static const pst_generation_row_t *look(apr_uint32_t number)
 
 static void begin(apr_uint32_t number, apr_uint64_t parent_kib)
 {
-    const pst_generation_begin_t what = { parent_kib * KIB / 2, parent_kib * KIB, parent_kib * KIB * 3, parent_kib * KIB * 2, 0 };
+    const pst_generation_begin_t what = { parent_kib * KIB / 2, parent_kib * KIB, parent_kib * KIB * 3, parent_kib * KIB * 2, 0, 0 };
 
     pst_generation_begin(&board, number, &what, NOW + number);
 }
@@ -204,14 +204,14 @@ static int measure(void *proven)
     if (pst_apr_prove(&facts, &why) != APR_SUCCESS) {
         return 1;
     }
-    pst_generation_measure(&what, pool, proven != NULL);
+    pst_generation_measure(&what, pool, NULL, proven != NULL);
     if (!proven) {
         return what.config_bytes || what.parent_bytes || !what.rss_bytes ? 2 : 0;
     }
     was = what.config_bytes;
     apr_pool_create(&below, pool);
     apr_palloc(below, 100000);      /* 100,040 bytes: 25 pages; and the pool's own node */
-    pst_generation_measure(&what, pool, 1);
+    pst_generation_measure(&what, pool, NULL, 1);
     if (what.config_bytes != was + 8192 + 102400 || what.parent_bytes <= what.config_bytes) {
         printf("# %lu, then %lu of %lu\n", (unsigned long)was, (unsigned long)what.config_bytes, (unsigned long)what.parent_bytes);
         return 3;
