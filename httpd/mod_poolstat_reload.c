@@ -5,8 +5,8 @@
  * httpd calls post_config hooks from a list that modules may ask for (ap_hook_get_post_config()).  Our first hook puts
  * a function of its own in the place of each that comes after it, which measures, calls the one that stood there and
  * measures again; our last hook puts them back.  So it is while the configuration is read that the list is another
- * one, and never when it is left: a hook that fails has them put back at once.  No code is changed, no call table; each place
- * has a function of its own, so that nothing depends on the order in which they are called.
+ * one, and never when it is left: a hook that fails has them put back at once.  No code is changed, no call table; each
+ * place has a function of its own, so that nothing depends on the order in which they are called.
  *
  * What is measured costs a fraction of a millisecond; when all of it together has taken BUDGET, no more is measured.
  */

@@ -106,8 +106,8 @@ static const char *author(pst_doctor_t *doctor, pst_finding_t *finding, const ch
     finding->blamed = name;
     pst_doctor_figure(finding, "share_percent", (double)(int)(share * 1000) / 10.0);
     return pst_doctor_say(
-        doctor, "It is %s, as it is configured (its hook post_config): %d %% of what stayed. Write to its author.", name,
-        (int)(share * 100 + 0.5));
+        doctor, "It is %s, as it is configured (its hook post_config): %d %% of what stayed. Write to its author.",
+        name, (int)(share * 100 + 0.5));
 }
 
 /* Segments that outlive the configuration they were made for. */
@@ -198,7 +198,8 @@ static const char *advice_on(pst_doctor_t *doctor, pst_finding_t *finding, const
     list = asked_as_much(doctor, &parent->own, heap_of);
     return pst_doctor_say(
         doctor, "A module, or a library that it brings along, calls malloc each time it is configured and never frees "
-                "it. %s%s Leave modules out one at a time to find it, and write to its author. A restart by stop and start "
+                "it. %s%s Leave modules out one at a time to find it, and write to its author. A restart by stop and "
+                "start "
                 "gives the memory back, a graceful one never does.",
         list ? "As much or more, which may have been freed later, was asked for in post_config by " : "Nobody was seen "
                "to ask for as much in post_config.", list ? pst_doctor_say(doctor, "%s.", list) : "");

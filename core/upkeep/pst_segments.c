@@ -13,7 +13,8 @@ static pst_shm_t seen[PST_SEGMENTS_KNOWN];      /* too large for a stack; one th
 
 /* -- which there are ---------------------------------------------------------- */
 
-static const pst_segment_known_t *find_segment(const pst_segment_known_t *known, apr_uint32_t count, const pst_shm_t *shm)
+static const pst_segment_known_t *find_segment(const pst_segment_known_t *known, apr_uint32_t count,
+                                              const pst_shm_t *shm)
 {
     for (apr_uint32_t i = 0; i < count; i++) {
         if (known[i].shm.inode == shm->inode && known[i].shm.device == shm->device) {
@@ -123,7 +124,8 @@ static int by_rows_bytes(const void *one, const void *two)
 }
 
 /* As many rows as there are segments that are not alike. */
-static unsigned collect_rows(pst_shared_segment_t *rows, const pst_segments_t *segments, const pst_segments_hints_t *hints)
+static unsigned collect_rows(pst_shared_segment_t *rows, const pst_segments_t *segments,
+                             const pst_segments_hints_t *hints)
 {
     unsigned count = 0;
 
