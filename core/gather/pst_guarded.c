@@ -248,8 +248,9 @@ static int is_to_be_guarded(apr_pool_t *parent, const apr_allocator_t *allocator
     apr_uint32_t one_in = __atomic_load_n(&g.one_in, __ATOMIC_RELAXED);
     apr_uint32_t kinds = __atomic_load_n(&g.kinds, __ATOMIC_RELAXED);
 
-    return one_in && parent && !pst_child_muted() && (guard_kind_of(parent, allocator) | PST_GUARD_ALL) & kinds
-           && by_chance(one_in);
+    /* the dice first: they are cheaper than to look whose it is, and as fair */
+    return one_in && by_chance(one_in) && parent && !pst_child_muted()
+           && (guard_kind_of(parent, allocator) | PST_GUARD_ALL) & kinds;
 }
 
 /* -- what stands behind pst_real ------------------------------------------------ */

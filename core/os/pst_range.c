@@ -24,6 +24,9 @@
 /* Pages looked at when one is taken. */
 #define LOOK_MOST 8192u
 
+/* The same each second, for what is old: once round in a minute. */
+#define OLD_MOST 1024u
+
 /* What is known of a page. In all pages of a run but the first, `first` leads there. */
 typedef struct {
     apr_uint32_t owner;         /* of the run */
@@ -186,7 +189,7 @@ static void make_room(void)
 /* The same of what ended before, some pages a time. */
 static void let_old_go(apr_uint32_t before)
 {
-    for (apr_uint32_t looked = 0; looked < LOOK_MOST && looked < g.count; looked++) {
+    for (apr_uint32_t looked = 0; looked < OLD_MOST && looked < g.count; looked++) {
         if (in_quarantine(g.broom) && g.pages[g.broom].ended < before) {
             free_run(g.broom);
         }

@@ -102,7 +102,7 @@ static void many(void)
     none_wrong(&wrong, "forty thousand steps: nobody gets what another has, nothing is lost");
     ok(freed_runs > 1000, "and most of it came round");
     pst_range_sweep(0xffffffff);
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < 200; i++) {
         pst_range_sweep(0xffffffff);
     }
     is_number(pst_range_quarantine(), 0, "what is old goes");
