@@ -3,6 +3,7 @@
  * See pst_segments.h.
  */
 #include "pst_segments.h"
+#include "pst_array.h"
 #include "pst_figure.h"
 #include "pst_text.h"
 
@@ -89,7 +90,7 @@ void pst_segments_makers(const pst_segments_t *segments, apr_uint32_t generation
     memset(all, 0, sizeof(all));
     for (apr_uint32_t i = 0; i < segments->count && i < PST_SEGMENTS_KNOWN; i++) {
         if (segments->known[i].generation == generation) {
-            pst_makers_add(all, sizeof(all) / sizeof(all[0]), segments->known[i].maker, segments->known[i].shm.bytes);
+            pst_makers_add(all, PST_ITEMS(all), segments->known[i].maker, segments->known[i].shm.bytes);
         }
     }
     memcpy(makers, all, PST_MAKER_COUNT * sizeof(*makers));
