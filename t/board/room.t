@@ -11,7 +11,7 @@ plan skip_all => 'does not depend on the MPM beyond its limits: prefork and even
 my $disk = stage()->{top} . '/t/logs/no-room';
 mkdir $disk;
 plan skip_all => 'a small file system cannot be mounted here'
-  if system("mount -t tmpfs -o size=1m,mode=755 tmpfs '$disk' 2>/dev/null") != 0;
+  if system("mount -t tmpfs -o size=3m,mode=755 tmpfs '$disk' 2>/dev/null") != 0;
 END { system("umount '$disk'") if $disk && -e "$disk/." }
 
 # more than 64 MiB of blocks, and less
