@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the doctor's parts share: for pst_doctor*.c alone.
+ * Shared by the doctor's parts: for pst_doctor*.c alone.
  */
 #ifndef PST_DOCTOR_PARTS_H
 #define PST_DOCTOR_PARTS_H
@@ -16,10 +16,10 @@ typedef struct pst_doctor_t {
     const pst_board_t *board;
     pst_findings_t *findings;
     apr_pool_t *pool;
-    pst_history_t history;      /**< of the child last asked for */
-    int has_room;               /**< history has room for points */
+    pst_history_t history;      /**< of the child read last */
+    int has_room;               /**< `history` has room for points */
     apr_uint32_t history_of;    /**< pid; 0: none yet */
-    struct apr_hash_t *sums;    /**< pst_doctor_sums.c: by pid, what is told in sum; NULL: not looked at yet */
+    struct apr_hash_t *sums;    /**< pst_doctor_sums.c: by pid, what is reported as a sum; NULL: not computed yet */
 } pst_doctor_t;
 
 /** The largest of many, largest first; and how many there were. */
@@ -32,8 +32,8 @@ typedef struct pst_top_t {
 
 void pst_top_add(pst_top_t *top, double weight, const void *item);
 
-/** Add a finding, about the server as a whole until said otherwise. @return a spare one that nobody reads if there are
- *  too many */
+/** Add a finding, about the server as a whole unless changed later. @return a spare one that nobody reads, if there
+ *  are too many */
 pst_finding_t *pst_doctor_find(pst_doctor_t *doctor, const char *id, pst_severity_e severity);
 
 /** Add a figure to a finding. */
@@ -49,15 +49,15 @@ int pst_doctor_history(pst_doctor_t *doctor, const pst_child_row_t *child);
 
 /** How long a figure of a child has been what it is. */
 typedef struct pst_stretch_t {
-    apr_uint64_t lasted;        /**< microseconds up to the last point; of all points, if it was never less */
+    apr_uint64_t lasted;        /**< microseconds up to the last point; over all points, if it was never less */
     apr_uint32_t points;
-    apr_uint64_t floor;         /**< its least value meanwhile */
+    apr_uint64_t floor;         /**< its lowest value in that time */
     int enough;                 /**< that is long enough to judge */
 } pst_stretch_t;
 
 typedef apr_uint64_t (*pst_of_point_fn)(const pst_history_point_t *point);
 
-/** For how long has it been at least that? */
+/** How long has it been at least that? */
 void pst_doctor_stretch(pst_stretch_t *stretch, pst_doctor_t *doctor, const pst_child_row_t *child, pst_of_point_fn of,
                         apr_uint64_t least);
 
@@ -67,11 +67,12 @@ void pst_doctor_misuses(pst_doctor_t *doctor);
 void pst_doctor_growing(pst_doctor_t *doctor);
 /** pst_doctor_sums.c */
 void pst_doctor_sums(pst_doctor_t *doctor);
-/** Is that connection, or its request, told with all that are alike? After pst_doctor_sums(). */
+/** Is that connection, or its request, reported together with all similar ones? After pst_doctor_sums(). */
 int pst_doctor_is_in_sum(const pst_doctor_t *doctor, const pst_row_t *row);
 /** pst_doctor_sites.c; after classes */
 void pst_doctor_sites(pst_doctor_t *doctor);
-/** Are the child's connections, or their requests, enough to be told in sum, or are they with others'? After
+/** Are the child's connections, or their requests, enough to be reported as a sum, alone or with other children's?
+ * After
  *  pst_doctor_sums(). */
 int pst_doctor_sum_counts(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope);
 /** pst_doctor_children.c */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one emitter: a call per figure, four back ends.  Escaping happens here
+ * The one emitter: one call per figure, four back ends.  Escaping happens here
  * and only here; what it is given may be arbitrary bytes, what it writes is valid
  * UTF-8 and cannot leave the place it was put in.
  *
  *   JSON   objects, arrays, keys
- *   TEXT   a line "Key: value" per figure; the key is made of the objects it is
- *          in: TotalReservedBytes, Child.4711.ProcessPools,
+ *   TEXT   a line "Key: value" per figure; the key is made of the objects around it: TotalReservedBytes,
+ *   Child.4711.ProcessPools,
  *          Child.4711.Connection.3.RequestReservedBytes
  *   HTML   pieces of web/, whose {{names}} are filled in; a figure becomes the
  *          piece set with pst_emit_cell()
  *   METRICS, OPENMETRICS   what Prometheus reads, in its older text format 0.0.4 and as
  *          OpenMetrics 1.0.0: families of samples with labels; pst_emit_metrics.c
  *
- * Output goes through a fixed buffer to a sink.  After the sink failed, every
- * call does nothing: callers look once in a while, or at the end.
+ * Output goes through a fixed buffer to a sink.  Once the sink has failed, every call does nothing:
+ * callers check now and then, or at the end.
  */
 #ifndef PST_EMIT_H
 #define PST_EMIT_H
@@ -39,14 +39,14 @@ typedef enum {
 
 /** Where a {{name}} stood in a piece. */
 typedef struct pst_gap_t {
-    unsigned at;            /**< so many bytes of the text come before it; no less than the gap before has */
+    unsigned at;            /**< bytes of text before it; not less than in the gap before */
     pst_gap_e of_figure;
     const char *name;
 } pst_gap_t;
 
 /** A piece of a file in web/, embedded at build time: trusted markup, its {{names}} taken out.
- *  PST_PIECE_PAD follows the text: a short run is copied as 16 bytes, whatever its length, which is a quarter of a
- *  call.  Files other than .html are for others to print, and lack it. */
+ *  PST_PIECE_PAD follows the text: a short run is copied as 16 bytes whatever its length, for a quarter of the
+ *  cost of a call.  Files other than .html are printed by others and lack it. */
 typedef struct pst_piece_t {
     const char *text;
     apr_size_t len;
@@ -61,7 +61,7 @@ typedef struct pst_field_t {
     apr_uint64_t value;
 } pst_field_t;
 
-/** Opaque in spirit; complete so that callers choose where it lives (it is large: not on a stack). */
+/** Treat as opaque. It is a complete type so that callers choose where it lives (it is large: not on a stack). */
 typedef struct pst_emit_t {
     pst_emit_e to;
     const unsigned char *classes;   /* of bytes: 0 can stay as it is */
@@ -98,11 +98,11 @@ void pst_emit_element(pst_emit_t *emit, apr_uint64_t id);
 /** End the innermost object or array. */
 void pst_emit_end(pst_emit_t *emit);
 
-/* JSON and TEXT: values beside figures. */
+/* JSON and TEXT: values other than figures. */
 void pst_emit_text(pst_emit_t *emit, const char *key, const char *text);
 void pst_emit_number(pst_emit_t *emit, const char *key, apr_uint64_t value);
 void pst_emit_flag(pst_emit_t *emit, const char *key, int flag);
-/** A number that may be below 0, rounded to whole ones. What is not a number, or is beyond 2^62, is 0. */
+/** A number that may be below 0, rounded to an integer. What is not a number, or is beyond 2^62, is printed as 0. */
 void pst_emit_signed(pst_emit_t *emit, const char *key, double value);
 /** A number of 0 or more, with three decimals. */
 void pst_emit_decimal(pst_emit_t *emit, const char *key, double value);
@@ -133,7 +133,8 @@ void pst_emit_sentence(pst_emit_t *emit, const char *sentence);
 
 /* METRICS and OPENMETRICS: all samples of a family follow its beginning; no family begins twice. */
 
-/** Labels made ready to be printed many times: name="text",..., escaped. PST_LABELS_PAD bytes can be read behind it. */
+/** Labels prepared for being printed many times: name="text",..., escaped. PST_LABELS_PAD bytes after it can be read.
+ * */
 typedef struct pst_labels_t {
     const char *text;
     apr_size_t len;
@@ -142,8 +143,8 @@ typedef struct pst_labels_t {
 #define PST_LABELS_PAD 16
 
 /**
- * Make labels; those whose text is NULL have digits.
- * @param scratch an emitter of either kind, of which nothing else is wanted
+ * Make labels; those whose text is NULL print their value as digits.
+ * @param scratch an emitter of either kind, used for nothing else
  * @return its text is of pool
  */
 pst_labels_t pst_emit_labels(pst_emit_t *scratch, pst_emit_e to, const pst_field_t *fields, unsigned count,
@@ -161,9 +162,9 @@ void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_labels_t *f
 void pst_emit_families_end(pst_emit_t *emit);
 
 /* For back ends in files of their own. */
-/** Bytes of ours, as they are. */
+/** Our own bytes, printed as they are. */
 void pst_emit_raw(pst_emit_t *emit, const char *ours, apr_size_t len);
-/** Anybody's text, escaped. */
+/** Untrusted text, escaped. */
 void pst_emit_escaped(pst_emit_t *emit, const char *text);
 
 #endif /* PST_EMIT_H */

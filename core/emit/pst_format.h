@@ -14,7 +14,7 @@
 /** What stands for PST_UNKNOWN. */
 #define PST_FORMAT_UNKNOWN "-"
 
-/** Digits alone: "1048576". @return their number; a NUL follows them, and nothing is written behind it */
+/** Digits alone: "1048576". @return their number; a NUL follows them, and nothing is written after it */
 apr_size_t pst_format_digits(char *to, apr_uint64_t value);
 
 /** Digits in groups of three: "1,048,576". */
@@ -33,7 +33,7 @@ char *pst_format_age(char *to, apr_uint64_t usec);
 /** A time span that may be short: "0 s", "740 us", "4.1 ms", "620 ms", then as pst_format_age(). */
 char *pst_format_span(char *to, apr_uint64_t usec);
 
-/** A moment in UTC: "2025-01-31 23:59:07 UTC"; "never" for 0 and for what is no date. */
+/** A moment in UTC: "2025-01-31 23:59:07 UTC"; "never" for 0 and for what is not a date. */
 char *pst_format_time(char *to, apr_uint64_t usec);
 
 /** Seconds with a fixed number of decimals, 3 or 6: "12.345". @return bytes before the NUL */

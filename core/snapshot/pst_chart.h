@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Charts: histories made ready to be drawn.  A series too long for its picture is
- * cut into columns, of each of which the lowest and the highest point stay, in
- * the order of time: peaks stay peaks, a saw still returns to its floor.
+ * Charts: histories prepared for drawing. A series too long for its picture is cut into columns;
+ * each keeps its lowest and its highest point, in order of time, so that peaks stay peaks and a
+ * sawtooth still returns to its floor.
  */
 #ifndef PST_CHART_H
 #define PST_CHART_H
@@ -10,14 +10,14 @@
 #include "pst_history.h"
 #include "pst_snapshot.h"
 
-#define PST_CHARTS     12       /**< children that get a chart, the first ones of the order asked for */
-#define PST_CHART_GONE 8        /**< children gone that are listed, the last ones */
+#define PST_CHARTS     12       /**< children that get a chart: the first in the requested order */
+#define PST_CHART_GONE 8        /**< children that are gone and listed: the last ones */
 
 typedef struct pst_chart_t {
     apr_uint32_t child;         /**< index in the snapshot */
     pst_history_point_t *points;
     apr_uint32_t count;
-    pst_history_point_t *day;   /**< one point a minute; only where one child alone is shown */
+    pst_history_point_t *day;   /**< one point a minute; only where a single child is shown */
     apr_uint32_t day_count;
 } pst_chart_t;
 

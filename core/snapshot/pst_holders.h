@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who holds and who ever took memory, by module and by hook: call sites summed over whom pst_blame.h names, and over
- * the hook of httpd that ran.
+ * Who holds memory and who ever took it, by module and by hook: call sites added up by the module that pst_blame.h
+ * names, and by the httpd hook that ran.
  */
 #ifndef PST_HOLDERS_H
 #define PST_HOLDERS_H
 
 #include "pst_snapshot.h"
 
-/** What memory: those of pools are one. */
+/** Which memory: pools are one of these. */
 typedef enum { PST_HELD_POOLS = 0, PST_HELD_HEAP, PST_HELD_MAPPED, PST_HELD_STACK, PST_HELD_COUNT } pst_held_e;
 
 /** The word for it; "?" if out of range. */

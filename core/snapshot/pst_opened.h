@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a part of a child's books consists of, by samples: the heap, or mappings, by the modules that hold most of it.
+ * What a part of a child's books consists of, estimated from samples: the heap, or mappings, by the modules that hold
+ * most of it.
  */
 #ifndef PST_OPENED_H
 #define PST_OPENED_H
@@ -9,7 +10,7 @@
 
 typedef enum { PST_OPENED_HEAP = 0, PST_OPENED_OTHER, PST_OPENED_COUNT } pst_opened_e;
 
-#define PST_OPENED_ROWS 6     /**< modules told apart; the others are one */
+#define PST_OPENED_ROWS 6     /**< modules listed; the others are added up in one */
 
 /** What one module holds of it. */
 typedef struct pst_opened_row_t {
@@ -19,8 +20,9 @@ typedef struct pst_opened_row_t {
 } pst_opened_row_t;
 
 typedef struct pst_opened_t {
-    apr_uint64_t   bytes;       /**< by the books */
-    apr_uint64_t   live_bytes;  /**< by samples, of everybody; more than bytes where what is mapped was not touched */
+    apr_uint64_t   bytes;       /**< as the books have it */
+    apr_uint64_t   live_bytes;  /**< by samples, of all modules; more than `bytes` where mapped pages were never
+                                 * touched */
     apr_uint64_t   others_bytes; /**< of these, those that are in no row */
     apr_uint64_t   unknown_bytes; /**< bytes that no sample accounts for */
     apr_uint32_t   count;

@@ -10,9 +10,9 @@
 #include "pst_board.h"
 
 /*
- * Every figure of a snapshot is at most INT64_MAX: one that is larger on the
- * board (a counter that was taken below 0, or a hostile one) reads as 0, sums
- * stop there instead of wrapping, differences stop at 0.
+ * Every figure of a snapshot is at most INT64_MAX: a larger one on the board (a counter that went
+ * below 0, or a hostile one) reads as 0. Sums stop at INT64_MAX instead of wrapping, differences
+ * stop at 0.
  */
 
 /** A connection, copied: the slot as pst_slot_copy() leaves it, figures checked. */
@@ -55,13 +55,13 @@ typedef struct pst_misuse_row_t {
     pst_shared_misuse_t row;
     apr_uint32_t pid;                   /**< its child's */
     int          lives;                 /**< the child does */
-    apr_uint64_t ended;                 /**< time: of a child that is gone; 0: it lives, or not known */
+    apr_uint64_t ended;                 /**< time: of a child that is gone; 0: it is alive, or not known */
 } pst_misuse_row_t;
 
-/** Misuses that are copied, over all children. */
+/** The most misuses that are copied, over all children. */
 #define PST_MISUSES_MOST 512
 
-/** How many finished requests were how large: of one handler or vhost, or of all. */
+/** How many finished requests there were of each size: of one handler or vhost, or of all. */
 typedef struct pst_sizes_row_t {
     pst_shared_sizes_t row;             /**< figures checked, name ends in a NUL */
     apr_uint64_t requests;              /**< their sum */
@@ -74,23 +74,23 @@ typedef struct pst_sizes_t {
     pst_sizes_row_t *handlers, *vhosts; /**< those with requests, most requests first */
 } pst_sizes_t;
 
-/** Names in the sums over all children, others included. */
+/** Names in the sums over all children, "other" included. */
 #define PST_SIZES_TOTAL 33
 
 /** The largest size in a bucket, in bytes; 0 of the last, which has none. */
 apr_uint64_t pst_sizes_up_to(unsigned bucket);
 
-/** What was asked for: by URL, and these rows by vhost and by handler. Rows as pst_url_take() makes them; the first of
- *  urls is that of all requests. */
+/** What was requested: by URL, and the same rows by vhost and by handler. Rows as pst_url_take() makes them; the
+ *  first of `urls` is the sum of all requests. */
 typedef struct pst_urls_t {
     apr_uint32_t count, vhost_count, handler_count;
-    pst_shared_url_t *urls;             /**< what took most first, behind the sum of all */
+    pst_shared_url_t *urls;             /**< after the sum of all, those that took most first */
     pst_shared_url_t *vhosts, *handlers;    /**< the same rows added up: path and handler, or path and vhost, empty */
-    int sampled;                        /**< sampled_bytes says something: there is, or was, a heap profile */
-    int of_lives;                       /**< with what children that are gone were asked for */
+    int sampled;                        /**< sampled_bytes is meaningful: there is, or was, a heap profile */
+    int of_lives;                       /**< includes requests to children that are gone */
 } pst_urls_t;
 
-/** Rows of such a sum, that of all among them; what a snapshot needs room for. */
+/** Rows of such a sum, the sum of all included: what a snapshot needs room for. */
 #define PST_URLS_MOST 2048
 
 /** A generation: figures checked. */
@@ -101,7 +101,7 @@ typedef struct pst_generation_row_t {
     /**< 0: no child yet */
 } pst_generation_row_t;
 
-/** One child's connections of one kind, added up: the gauges of their usages, which are all that can be. */
+/** One child's connections of one kind, added up: the gauges of their usages; nothing else can be added up. */
 typedef struct pst_kind_row_t {
     pst_shared_usage_t connection;      /**< without their current requests */
     pst_shared_usage_t request;         /**< their current requests */
@@ -110,13 +110,13 @@ typedef struct pst_kind_row_t {
     apr_uint64_t growing[PST_SCOPE_COUNT]; /**< connections, requests judged to grow */
 } pst_kind_row_t;
 
-/** Where those stand that have no kind: without a slot, or with an invalid kind. */
+/** The row of those that have no kind: without a slot, or with an invalid kind. */
 #define PST_KIND_OTHER PST_KIND_COUNT
 
 typedef struct pst_child_row_t {
-    pst_shared_child_t head;            /**< copied; reason ends in a NUL. The command says here by PST_END_GONE, with
-                                             the child's last sign in ended, what it knows of one whose end nobody
-                                             noted */
+    pst_shared_child_t head;            /**< copied; reason ends in a NUL. For a child whose end nobody noted the
+                                             command sets PST_END_GONE here, and the child's last sign of life in
+                                             `ended` */
     apr_uint64_t reserved_bytes;        /**< process + all connections, unslotted too: the whole child */
     apr_uint64_t used_bytes;
     apr_uint64_t slack_bytes;
@@ -166,26 +166,27 @@ typedef struct pst_filter_t {
     apr_uint32_t pid;           /**< 0 = any */
     int          kind;          /**< pst_kind_e, -1 = any */
     const char  *vhost;         /**< NULL = any; compared without case, as far as a slot's text goes */
-    int          gone;          /**< children that are gone, too: their blocks keep their figures until claimed anew */
-    int          no_rows;       /**< sums alone, and what is judged to grow; nor what was asked for */
+    int          gone;          /**< include children that are gone: their blocks keep their figures until claimed
+                                 * again */
+    int          no_rows;       /**< only sums, and what is judged to grow; no URLs either */
 } pst_filter_t;
 
 typedef struct pst_snapshot_t {
-    apr_uint64_t taken;         /**< time, microseconds: what ages are counted to. Of a server that is gone its last
-                                     sign */
-    int server_gone;            /**< set by the command, which looks for processes: all of this is of the past */
-    pst_sort_e sort;            /**< by what rows are sorted within a child */
-    const char *nonce;          /**< set by who serves it: lets who reads it ask for a release; NULL: nobody may */
-    int windowed;               /**< pst_snapshot_window() was here */
-    int gone;                   /**< as the filter had it: in a child's head, ended and ended_how tell */
-    apr_uint32_t pid;           /**< as the filter had it: the other children are left out */
+    apr_uint64_t taken;         /**< time, microseconds: ages are counted up to this. For a server
+                                     that is gone, its last sign of life */
+    int server_gone;            /**< set by the command, which looks for processes: all of this is in the past */
+    pst_sort_e sort;            /**< how rows are sorted within a child */
+    const char *nonce;          /**< set by whoever serves it: lets the reader ask for a release; NULL: nobody may */
+    int windowed;               /**< pst_snapshot_window() was called */
+    int gone;                   /**< as in the filter: see `ended` and `ended_how` in a child's head */
+    apr_uint32_t pid;           /**< as in the filter: the other children are left out */
     pst_shared_header_t about;  /**< copied; texts end in a NUL */
     apr_uint32_t child_count;   /**< rows in children */
     apr_uint32_t row_count;     /**< rows in rows, all children's */
     pst_child_row_t *children;  /**< sorted */
     pst_row_t **rows;           /**< each child's together, sorted within */
     pst_row_t *growing;         /**< connections of these children judged to grow, also those that did not pass the
-                                     filter: a list by next_growing; whether they are rows, and `child`, is not said */
+                                     filter: a list by next_growing; `child` is not set, and they need not be rows */
     pst_total_t total;
     const struct pst_holders_t *holders;    /**< pst_holders.h; NULL: not summed up */
     apr_uint32_t class_count, site_count;
@@ -200,11 +201,11 @@ typedef struct pst_snapshot_t {
     apr_uint32_t relative_count;
     pst_shared_relative_t *relatives; /**< processes that are not children; checked, largest own memory first */
     apr_uint32_t misuse_count;
-    pst_misuse_row_t *misuses;  /**< those of children that are gone, too; the latest first */
+    pst_misuse_row_t *misuses;  /**< also those of children that are gone; the latest first */
     apr_uint32_t segment_count;
     pst_shared_segment_t *segments; /**< shared memory; checked, largest first */
     apr_uint32_t loss_count;
-    pst_shared_loss_t *losses;  /**< children that ended without a word; checked, the last one first */
+    pst_shared_loss_t *losses;  /**< children that ended without notice; checked, the last one first */
     const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
     pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none
                                        */
@@ -226,7 +227,7 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
 /**
  * Only sums, and only what the children's own heads say, at a cost that does not depend on connections: reserved is
  * what each counts in one place. Any thread, any process; takes no lock, never waits, allocates nothing.
- * @param total  of pools, used, slack, growths and the reserved of connections and requests nothing is said
+ * @param total  pools, used, slack, growths and the reserved of connections and requests are not set
  * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
  */
 apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board);
@@ -237,7 +238,7 @@ void pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *p
 /** Part of pst_snapshot_take(): how many classes a child has now. */
 apr_uint32_t pst_snapshot_count_classes(const pst_board_t *board, pst_shared_child_t *from);
 
-/** Part of pst_snapshot_take(): copy a child's classes to where its row says, so many at most. Allocates from no
+/** Part of pst_snapshot_take(): copy a child's classes to where its row points, at most that many. Allocates from no
  *  pool. */
 void pst_snapshot_classes(pst_child_row_t *child, const pst_board_t *board, apr_uint32_t room);
 
@@ -269,24 +270,24 @@ void pst_snapshot_segments(pst_snapshot_t *snapshot, const pst_board_t *board, a
 /** The same for children that ended without a word: see pst_losses.h. */
 void pst_snapshot_losses(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
-/** Part of pst_snapshot_take(): a connection, checked, counts in the sums of its kind. */
+/** Part of pst_snapshot_take(): add a checked connection to the sums of its kind. */
 void pst_kind_add(pst_child_row_t *child, const pst_shared_slot_t *slot);
 
 /** Add a class to one that is shown as the same. */
 void pst_class_add(pst_class_row_t *sum, const pst_class_row_t *class);
 
-/** Rows chosen over all children: what fits on a page. */
+/** Rows chosen over all children: the ones that fit on a page. */
 typedef struct pst_window_t {
-    pst_row_t  **rows;          /**< in the order asked for, largest (or first) over all children first */
+    pst_row_t  **rows;          /**< in the requested order, over all children */
     apr_uint32_t count;
     apr_uint32_t from;          /**< rows that come before */
-    apr_uint32_t of;            /**< rows in all */
+    apr_uint32_t of;            /**< rows in total */
 } pst_window_t;
 
 /**
- * Choose up to limit rows over all children, leaving out the first `from` of the order;
- * sets their `listed`, clears it elsewhere.  Costs as much as what it lists and leaves out, if the order
- * is that of the snapshot; another one sorts the snapshot's rows anew.
+ * Choose up to limit rows over all children, skipping the first `from` in that order;
+ * sets their `listed`, clears it elsewhere.  If the order is the snapshot's own, it costs as much as the
+ * rows listed and skipped; another order sorts the snapshot's rows again.
  * @param window filled in; rows is of pool
  */
 void pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from, apr_uint32_t limit,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Children that ended without a word, as they are read: checked copies, and the words for what they say.
+ * Children that ended without notice, as readers see them: checked copies, and the words for their values.
  */
 #ifndef PST_SNAPSHOT_LOSSES_H
 #define PST_SNAPSHOT_LOSSES_H
@@ -8,7 +8,7 @@
 #include "pst_snapshot.h"
 #include "pst_who.h"
 
-/** "SIGKILL"; NULL: not known, or it has no name here. */
+/** "SIGKILL"; NULL: not known, or it has no name. */
 const char *pst_signal_word(unsigned signal);
 
 /** How that is known: "logged", "silent"; "unknown". */

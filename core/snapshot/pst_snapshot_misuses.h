@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Misuses as they are read.  The snapshot's copies of them are made by pst_snapshot_misuses(), declared in
- * pst_snapshot.h: those of children that are gone as well, whatever the snapshot shows, for as long as nobody has
- * claimed their block anew.
+ * Misuses as readers see them. The snapshot's copies of them are made by pst_snapshot_misuses(), declared in
+ * pst_snapshot.h: also those of children that are gone, whatever the snapshot shows, until their block is claimed
+ * again.
  */
 #ifndef PST_SNAPSHOT_MISUSES_H
 #define PST_SNAPSHOT_MISUSES_H
@@ -15,10 +15,10 @@ const char *pst_misuse_word(unsigned kind);
 /** What stack 0 to 2 of a kind is of: "touched", "destroyed", "made"; empty: there is none. */
 const char *pst_misuse_stack_word(unsigned kind, unsigned stack);
 
-/** How often, of a kind, over all children shown. */
+/** How many of a kind, over all children shown. */
 apr_uint64_t pst_misuse_figure(const pst_snapshot_t *snapshot, unsigned kind);
 
-/** Are two of the same place, maybe in different children? */
+/** Do two have the same place, perhaps in different children? */
 int pst_misuse_same(const pst_misuse_row_t *one, const pst_misuse_row_t *two);
 
 #endif /* PST_SNAPSHOT_MISUSES_H */

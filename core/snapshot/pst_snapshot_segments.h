@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared memory by segments, as it is read: checked copies, and the words for what they are.
+ * Shared memory by segment, as readers see it: checked copies, and the words for their kinds.
  */
 #ifndef PST_SNAPSHOT_SEGMENTS_H
 #define PST_SNAPSHOT_SEGMENTS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What was asked for, as it is read.  The snapshot's table of it is made by pst_snapshot_urls(), declared in
+ * What was requested, as readers see it.  The snapshot's table of it is made by pst_snapshot_urls(), declared in
  * pst_snapshot.h.
  */
 #ifndef PST_SNAPSHOT_URLS_H

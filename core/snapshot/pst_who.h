@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Who is to blame for a growth, as people read it: "mod_x.so function+0x1f, by ap_pregcomp, through libfoo.so.1".  The
- * rule is pst_blame.h's.
+ * rule is in pst_blame.h.
  */
 #ifndef PST_WHO_H
 #define PST_WHO_H
@@ -12,18 +12,18 @@
 
 typedef struct pst_who_t {
     pst_place_t of;             /**< the code of who is to blame */
-    const char *by;             /**< httpd's function that it called; NULL: none, or nameless */
+    const char *by;             /**< the httpd function that it called; NULL: none, or without a name */
     const char *through;        /**< the library that it called; NULL: none */
-    const char *hook;           /**< of httpd itself: the hook that ran, "fixups"; else NULL */
+    const char *hook;           /**< for httpd itself: the hook that ran, "fixups"; else NULL */
     int         is_httpd;       /**< no module is to blame */
     unsigned    share;          /**< of what stayed, in thousandths; 0: not known */
-    unsigned    samples;        /**< by which that is known */
+    unsigned    samples;        /**< the number of samples behind that */
     pst_shared_frame_t site;
 } pst_who_t;
 
 /**
  * By a stack. Any thread; takes the loader's lock.
- * @param modules the board's table, copied, names that end in a NUL; what is told is of it
+ * @param modules the board's table, copied; names end in a NUL. Texts in `who` point into it
  * @return 0 if nobody is to blame
  */
 int pst_who_of_stack(pst_who_t *who, const pst_shared_module_t *modules, const pst_shared_frame_t *frames,
@@ -35,7 +35,7 @@ const char *pst_who_hook(const pst_shared_module_t *modules, const pst_shared_fr
 /** By a call site. */
 int pst_who_of_site(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_site_row_t *site);
 
-/** By a place that a child's verdict or blame names: with what is known of its call sites. @return 0 for no place */
+/** By a place that a child's verdict or blame names, with what its call sites tell. @return 0 for no place */
 int pst_who_of_frame(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                      pst_shared_frame_t site, unsigned share, unsigned samples);
 
