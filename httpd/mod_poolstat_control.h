@@ -8,17 +8,17 @@
 #include <httpd.h>
 #include "pst_args.h"
 
-/** Parent: see to it that there is a key for nonces; it lasts as long as the parent, graceful restarts included. */
+/** Parent: make sure there is a key for nonces; it lasts as long as the parent, graceful restarts included. */
 void pst_control_post_config(server_rec *s);
 
 /**
- * A nonce that a form sends back, good for an hour with whichever child gets it.
+ * A nonce that a form sends back, valid for an hour in whichever child gets it.
  * @return NULL where PoolStatControl is Off, or there is no key; else text of pool
  */
 const char *pst_control_nonce(apr_pool_t *pool);
 
 /**
- * Check a POST: may it ask, and for what? What is refused for lack of rights is told in the error log.
+ * Check a POST: may it ask, and for what? Requests refused for lack of rights are logged in the error log.
  * @param args      filled in if OK comes back
  * @param sentence  set if another status comes back: why
  * @return OK, or 400, 403, 413, 503

@@ -2,7 +2,7 @@
  *
  * The environment of a request: POOLSTAT_REQUEST_RESERVED_BYTES and the like, for CGI, expressions
  * and %{...}e in log formats; and the same as notes, %{...}n in both kinds of logs.  Only where PoolStatEnv is On;
- * where it is On nowhere, no hook of it runs.
+ * if it is On nowhere, none of these hooks runs.
  */
 #ifndef MOD_POOLSTAT_ENV_H
 #define MOD_POOLSTAT_ENV_H

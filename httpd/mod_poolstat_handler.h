@@ -17,18 +17,18 @@
  *   /history     JSON: the histories there are; with ?pid=, the points of one
  *   /profile     the call sites, as a heap profile for pprof
  *   /metrics     what Prometheus scrapes, in the format it asks for
- *   /release     POST: children asked to give memory back, and what came of it (mod_poolstat_release.h)
+ *   /release     POST: asks children to give memory back, and shows the outcome (mod_poolstat_release.h)
  *   /style.css   the page's style
  *
- * Runs on the request's thread, takes no lock, reads the board only; its memory
- * is given back to the operating system before it returns.
- * Only for requests that it serves.
+ * Runs on the request's thread, takes no lock, reads the board only; its memory goes back to the
+ * operating system before it returns.
+ * Call it only for requests that it serves.
  * @return OK, also when it answered 400 or 503 itself;
  *         404 for another path below, 405 for a method other than GET and HEAD
  */
 int pst_handler(request_rec *r);
 
-/** Is the request for a face of ours, by its handler? */
+/** Is the request for one of our faces, going by its handler? */
 int pst_handler_serves(const request_rec *r);
 
 /**

@@ -14,8 +14,8 @@
 int pst_log_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 
 /**
- * Hook, parent: words in formats that name no figure.  The formats' own parsers take any word.
- * @return OK, or an error after a line in the log that says where and which there are
+ * Hook, parent: find words in formats that do not name a figure. The formats' own parsers accept any word.
+ * @return OK, or an error, after a line in the log that says where, and which words exist
  */
 int pst_log_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the glue's parts share: the configuration, and who does what when.
+ * Shared by the parts of the glue: the configuration, and who does what when.
  */
 #ifndef MOD_POOLSTAT_PRIVATE_H
 #define MOD_POOLSTAT_PRIVATE_H
@@ -16,21 +16,21 @@
 #include "pst_checks.h"
 #include "pst_crossing.h"
 
-/* The one symbol of ours that others see. */
+/* Our only symbol that others see. */
 extern module AP_MODULE_DECLARE_DATA poolstat_module __attribute__((visibility("default")));
 
 /* -- configuration (mod_poolstat_config.c) -------------------------------- */
 
-/** How much of a request line goes onto the board. */
+/** How much of a request line is written to the board. */
 typedef enum {
-    PST_LINE_PATH,              /**< without what follows a question mark */
+    PST_LINE_PATH,              /**< without the query string */
     PST_LINE_WHOLE,
     PST_LINE_NONE
 } pst_line_e;
 
 typedef struct pst_config_t {
     int          instrument;    /**< PoolStatInstrument: 1 On, 0 Off */
-    apr_uint32_t connections;   /**< PoolStatConnections: slots per child; 0 = by the MPM's limits */
+    apr_uint32_t connections;   /**< PoolStatConnections: slots per child; 0 = from the MPM's limits */
     apr_uint64_t profile;       /**< PoolStatProfile: bytes of growth between samples; 0 = Off */
     apr_uint64_t heap_profile;  /**< PoolStatHeapProfile: bytes asked of the heap between samples; 0 = Off */
     const char  *symbols;       /**< PoolStatSymbols: the program; NULL = Off */
@@ -44,7 +44,7 @@ typedef struct pst_config_t {
     pst_checks_t checks;        /**< PoolStatCheck; all 0: Off */
     apr_array_header_t *except; /**< PoolStatCheckExcept: const char *; NULL: none */
     apr_uint64_t max_child;     /**< PoolStatMaxChild: bytes; 0 = Off */
-    int          max_child_pss; /**< of its PSS, else of what it reserves */
+    int          max_child_pss; /**< PoolStatMaxChild is about PSS, else about what the child reserves */
 } pst_config_t;
 
 extern const command_rec pst_config_directives[];
@@ -72,68 +72,68 @@ int pst_process_monitor(apr_pool_t *pool, server_rec *s);
 /* -- what outlives reloads (mod_poolstat_retained.c) ------------------------ */
 
 /**
- * Parent: memory that httpd keeps while it reloads this module; zeroed when it is first asked for.  A module of another
- * version, or with another layout of it, gets memory of its own: never what another struct was stored in.
+ * Parent: memory that httpd keeps while it reloads this module; zeroed when it is first asked for.  A module of
+ * another version, or with another layout, gets memory of its own: never memory that holds another struct.
  * @param what    a name
- * @param layout  a number that goes up when members change without a change of size
+ * @param layout  a number to increase when members change and the size does not
  */
 void *pst_retained(const char *what, unsigned layout, apr_size_t size);
 
 /* -- histories (mod_poolstat_watch.c) -------------------------------------- */
 
-/** Parent: see to it that someone writes the histories of this board. */
+/** Parent: make sure that someone writes the histories of this board. */
 void pst_watch_post_config(const pst_board_t *board, apr_pool_t *pconf, server_rec *s);
 
 /** Child: begin the history of its block, start the thread that writes it. */
 void pst_watch_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
 
-/** Any process: do children have a thread that beats? */
+/** Any process: do children have a watchdog thread? */
 int pst_watch_has_thread(void);
 
-/** Parent: from the monitor hook. Writes the histories, where no watchdog does. */
+/** Parent: from the monitor hook. Writes the histories if no watchdog does. */
 void pst_watch_monitor(void);
 
 /* -- the child's own books (mod_poolstat_books.c) --------------------------- */
 
-/** Child, before other threads exist: whose they are. */
+/** Child, before other threads exist: set whose books they are. */
 void pst_own_books_start(pst_shared_child_t *block);
 
-/** Child, watchdog thread, once a second or more often: take what is due. */
+/** Child, watchdog thread, once a second or more often: take the figures that are due. */
 void pst_own_books_beat(apr_uint64_t now, apr_uint32_t interval);
 
-/** The same thread: take RSS, PSS and their like now, whatever it costs. */
+/** The same thread: take RSS, PSS and the like now, whatever it costs. */
 void pst_own_books_sum(apr_uint64_t now);
 
-/** The same thread: the block's PSS as it was last taken or estimated, which nobody else can have written. 0: not
- *  yet. */
+/** The same thread: the block's PSS as it was last taken or estimated, from private memory that nobody else can
+ *  write. 0: not yet. */
 apr_uint64_t pst_own_books_pss(void);
 
-/** The same thread: memory was given back, so take all as soon as may be. */
+/** The same thread: memory was given back, so take all figures as soon as possible. */
 void pst_own_books_refresh(void);
 
 /* -- limits (mod_poolstat_limits.c, mod_poolstat_leave.c) ------------------ */
 
-/** Parent: say once what of the limits will not work. @param watchdog whether children have one */
+/** Parent: log once which limits will not work. @param watchdog whether children have one */
 void pst_limits_post_config(const pst_board_t *board, server_rec *main_server, int watchdog);
 
 /** Child, before other threads exist, after pst_account_start(). */
 void pst_limits_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
 
-/** Child, watchdog thread, once a second or more often: tell what crossed, leave if it is time to. */
+/** Child, watchdog thread, once a second or more often: log what crossed a limit, leave if it is time to. */
 void pst_limits_beat(apr_uint64_t now);
 
-/** Parent, where PoolStatMaxChild is set: say once if it will not work. */
+/** Parent, where PoolStatMaxChild is set: log once if it will not work. */
 void pst_leave_post_config(const pst_board_t *board, server_rec *main_server, int watchdog);
 
-/** Child, where PoolStatMaxChild is set, before other threads exist: get ready to leave. */
+/** Child, where PoolStatMaxChild is set, before other threads exist: prepare for leaving. */
 void pst_leave_child_init(const pst_board_t *board, pst_shared_child_t *block, server_rec *s);
 
 /** Child, watchdog thread, about once a second: leave if it is time to. */
 void pst_leave_beat(apr_uint64_t now);
 
-/* -- whom threads serve (mod_poolstat_serves.c) ----------------------------- */
+/* -- who threads serve (mod_poolstat_serves.c) ----------------------------- */
 
-/** While the configuration is read: something may have to be checked, so threads are to say whom they serve. */
+/** While the configuration is read: something may have to be checked, so threads note who they serve. */
 void pst_serves_register(apr_pool_t *pool);
 
 /** Do they? */
@@ -141,24 +141,24 @@ int pst_serves_registered(void);
 
 /* -- misuses (mod_poolstat_check.c) ----------------------------------------- */
 
-/** Child, before other threads exist, after pst_account_start(): begin with what the configuration says. */
+/** Child, before other threads exist, after pst_account_start(): start with the checks of the configuration. */
 void pst_check_child_init(const pst_board_t *board, pst_shared_child_t *block, apr_pool_t *pchild, server_rec *s);
 
-/** Child, watchdog thread, once a second or more often: log what was found since, switch if that was asked for. */
+/** Child, watchdog thread, once a second or more often: log what was found since the last call, switch if asked to. */
 void pst_check_log_beat(apr_uint64_t now);
 
 /* -- connections and requests (mod_poolstat_phases.c) ---------------------- */
 
 void pst_phases_register(apr_pool_t *pool);
 
-/** Child, before other threads exist: how much of request lines is written down. */
+/** Child, before other threads exist: set how much of request lines is recorded. */
 void pst_phases_child_init(const pst_config_t *config);
 int pst_phase_pre_connection(conn_rec *c, void *csd);
 int pst_phase_create_request(request_rec *r);
 int pst_phase_post_read_request(request_rec *r);
 void pst_phase_handler(request_rec *r);
 
-/** The request is for a face of this module. */
+/** Note that the request is for a face of this module. */
 void pst_phase_ours(const request_rec *r);
 int pst_phase_log_transaction(request_rec *r);
 int pst_phase_pre_close_connection(conn_rec *c);
@@ -166,9 +166,9 @@ void pst_phase_suspend_connection(conn_rec *c, request_rec *r);
 void pst_phase_resume_connection(conn_rec *c, request_rec *r);
 
 /**
- * The account of a request, also asked for by one of its subrequests or redirects; or of a connection.
+ * The account of a request, also for its subrequests and redirects; or of a connection.
  * Child, any thread for which r or c is alive.
- * @return NULL if there is none: nothing is gathered here, or the connection is part of another
+ * @return NULL if there is none: nothing is gathered here, or the connection is part of another one
  */
 pst_account_t *pst_phase_request_account(const request_rec *r);
 pst_account_t *pst_phase_connection_account(const conn_rec *c);

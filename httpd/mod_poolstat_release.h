@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * POST /pool-status/release: what was asked for, and waiting for what comes of it.
+ * POST /pool-status/release: reading the request, and waiting for the outcome.
  */
 #ifndef MOD_POOLSTAT_RELEASE_H
 #define MOD_POOLSTAT_RELEASE_H
@@ -9,8 +9,8 @@
 #include "pst_release_ask.h"
 
 /**
- * Check a POST, ask the children, wait three seconds at most.  What is refused for lack of rights is told in the
- * error log.  Takes no lock; the request's thread.
+ * Check a POST, ask the children, wait three seconds at most.  Requests refused for lack of rights are logged in
+ * the error log.  Takes no lock; the request's thread.
  * @param asked     filled in if OK comes back
  * @param sentence  set if another status comes back: why
  * @return OK, or 400, 403, 404, 413, 503

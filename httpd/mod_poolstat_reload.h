@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What modules leave behind as they are configured: shared memory, pools that outlive the configuration, heap.  The
+ * What modules leave behind when they are configured: shared memory, pools that outlive the configuration, heap.  The
  * parent alone.
  */
 #ifndef MOD_POOLSTAT_RELOAD_H
@@ -9,19 +9,19 @@
 #include "mod_poolstat_private.h"
 #include "pst_generation.h"
 
-/** When hooks are registered. @param last our last hook post_config; it is registered here */
+/** When hooks are registered. @param last our last post_config hook; it is registered here */
 void pst_reload_register(ap_HOOK_post_config_t *last);
 
-/** Hook, before all others: from now on it is measured what each module's hook leaves behind. */
+/** Hook, before all others: from now on, measure what each module's hook leaves behind. */
 int pst_reload_begins(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
-/** In the hook after all others: measured no longer; all is as it was. */
+/** In the hook after all others: stop measuring and restore the hooks. */
 void pst_reload_ends(void);
 
-/** Into what is told of a generation, once its record is there. */
+/** Add the result to the record of the generation, once that exists. */
 void pst_reload_tell(const pst_board_t *board, apr_uint32_t generation);
 
-/** Parent, every ten seconds or so: shared memory on the board. */
+/** Parent, every ten seconds or so: publish shared memory on the board. */
 void pst_reload_monitor(const pst_board_t *board);
 
 #endif /* MOD_POOLSTAT_RELOAD_H */

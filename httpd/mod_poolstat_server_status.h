@@ -7,7 +7,7 @@
 
 #include <httpd.h>
 
-/** Called once per configuration. Hooks into mod_status, whether or not that is there. */
+/** Called once per configuration. Hooks into mod_status, whether or not it is loaded. */
 void pst_server_status_register(apr_pool_t *pool);
 
 #endif /* MOD_POOLSTAT_SERVER_STATUS_H */

@@ -62,8 +62,8 @@
 /* From here on, over all children, it is a warning. */
 #define PST_DOCTOR_KEPT_WARNING   (256 * PST_DOCTOR_MIB)
 
-/** Mappings that one request left behind: this many times what others take at their peaks, among this many others,
- *  and this many seconds after it. */
+/** Mappings that one request left behind: this many times what others take at their peaks, with at least this many
+ *  other requests, and this many seconds after it. */
 #define PST_DOCTOR_SURGE_TIMES    4
 #define PST_DOCTOR_SURGE_REQUESTS 8
 #define PST_DOCTOR_SURGE_SECONDS  10

@@ -10,8 +10,8 @@
 #include "pst_figure.h"
 #include "pst_format.h"
 
-/* What cannot stay as it is, in each back end: a table each, so that looking is one load a byte. NUL, which ends a
- * text, is a CONTROL. */
+/* What cannot stay as it is, for each back end: one table each, so that a check is one load per byte. NUL, which
+ * ends a text, is a CONTROL. */
 enum { CONTROL = 1, HIGH, MARK };
 
 #define EVERYWHERE [0 ... 0x1f] = CONTROL, [0x7f] = CONTROL, [0x80 ... 0xff] = HIGH
@@ -74,7 +74,7 @@ static inline void put_bytes(pst_emit_t *emit, const char *data, apr_size_t len)
     emit->used += len;
 }
 
-/* The same of a text of which SHORT bytes can be read at any of its bytes and at its end: a piece's, see
+/* The same for a text where SHORT bytes can be read from any of its bytes and from its end: a piece, see
  * PST_PIECE_PAD. */
 enum { SHORT = sizeof(PST_PIECE_PAD) };
 
@@ -101,7 +101,7 @@ static inline void put_char(pst_emit_t *emit, char c)
     emit->buffer[emit->used++] = c;
 }
 
-/* Where a figure's text can be written as it is made; what was written is added to used. */
+/* Where a figure's text can be written directly; the caller adds what it wrote to `used`. */
 static inline char *room(pst_emit_t *emit)
 {
     if (PST_EMIT_BUFFER - emit->used < PST_FORMAT_LEN) {
@@ -115,8 +115,8 @@ static void put_digits(pst_emit_t *emit, apr_uint64_t value)
     emit->used += pst_format_digits(room(emit), value);
 }
 
-/* How many bytes at s are one valid UTF-8 character of more than one byte; 0 if none (RFC 3629). The text's NUL is
- * no byte of a character, so nothing is read beyond it. */
+/* How many bytes at s are one valid UTF-8 character of more than one byte; 0 if none (RFC 3629). The NUL is never
+ * part of a character, so nothing is read beyond it. */
 static apr_size_t utf8_at(const unsigned char *s)
 {
     apr_size_t need = 2 + (s[0] >= 0xe0) + (s[0] >= 0xf0);
@@ -145,7 +145,7 @@ static apr_size_t utf8_at(const unsigned char *s)
 
 static unsigned decode_utf8(const unsigned char *s, apr_size_t len)
 {
-    unsigned code = s[0] & (0x7fu >> len);      /* its first byte begins with so many ones and a zero */
+    unsigned code = s[0] & (0x7fu >> len);      /* its first byte begins with that many ones and a zero */
 
     for (apr_size_t i = 1; i < len; i++) {
         code = code << 6 | (s[i] & 0x3fu);
@@ -154,9 +154,9 @@ static unsigned decode_utf8(const unsigned char *s, apr_size_t len)
 }
 
 /*
- * Characters that turn what a person reads around them, or that nobody sees, in order: C1 controls, all of Unicode's
- * format characters (Cf: direction, zero width, tags), separators of lines, fillers, selectors of variants, and what is
- * no character (Unicode 15, DerivedGeneralCategory and Default_Ignorable_Code_Point).
+ * Characters that change how the text around them is read, or that nobody sees, in order: C1 controls, all of Unicode's
+ * format characters (Cf: direction, zero width, tags), separators of lines, fillers, variation selectors, and what is
+ * not a character (Unicode 15, DerivedGeneralCategory and Default_Ignorable_Code_Point).
  */
 static const struct {
     unsigned first, last;
@@ -177,7 +177,7 @@ static int misleads(unsigned code)
     return (code >= misleading[i].first && code <= misleading[i].last) || (code & 0xfffe) == 0xfffe;
 }
 
-/* The same text to a parser, harmless in a terminal. */
+/* The same text to a parser, but harmless in a terminal. */
 static void put_number(pst_emit_t *emit, unsigned code)
 {
     char out[16];
@@ -206,7 +206,7 @@ static void put_high(pst_emit_t *emit, const unsigned char *s, apr_size_t len)
     }
 }
 
-/* A control character: JSON keeps it, people see that it was there. */
+/* A control character: JSON keeps it, people see a mark in its place. */
 static void put_control(pst_emit_t *emit, unsigned char c)
 {
     char out[8];
@@ -261,7 +261,7 @@ __attribute__((noinline)) static apr_size_t put_special(pst_emit_t *emit, const 
     return 1;
 }
 
-/* Where the first byte is that cannot stay as it is, or the NUL. Four in a row: most bytes of a page pass here. */
+/* Find the first byte that cannot stay as it is, or the NUL. Four at a time: most bytes of a page pass here. */
 static const unsigned char *end_of_plain(const unsigned char *s, const unsigned char *class_of)
 {
     for (;; s += 4) {
@@ -345,7 +345,7 @@ static void end_value(pst_emit_t *emit)
     }
 }
 
-/* Enter a level; too deep is a mistake of ours that must not write beyond the arrays. */
+/* Enter a level; too deep a level is our own bug, which must not write beyond the arrays. */
 static void enter_level(pst_emit_t *emit, const char *key, char opener, char closer)
 {
     if (emit->to == PST_EMIT_JSON) {
@@ -526,7 +526,7 @@ static void put_exact(pst_emit_t *emit, const pst_metric_t *metric, apr_uint64_t
     put_run(emit, units[metric->unit][value == 1].text, units[metric->unit][value == 1].len);
 }
 
-/* The current cell, filled in. What we make of a number needs no escaping. */
+/* The current cell, filled in. Our own text for numbers needs no escaping. */
 static void put_cell(pst_emit_t *emit, const char *key, const pst_metric_t *metric, apr_uint64_t value)
 {
     const pst_piece_t *cell = emit->cell;
@@ -605,7 +605,7 @@ void pst_emit_heading(pst_emit_t *emit, const pst_piece_t *piece, pst_metric_e m
     pst_emit_piece(emit, piece, fields, PST_ITEMS(fields));
 }
 
-/* The linker makes equal literals one, so that the pointer mostly tells; where it does not, the text does. */
+/* The linker merges equal literals, so comparing pointers is mostly enough; if not, the text decides. */
 static const pst_field_t *find_field(const char *name, const pst_field_t *fields, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The emitter's back ends for Prometheus: text format 0.0.4 and OpenMetrics 1.0.0.
- * See pst_emit.h.  They differ in little: OpenMetrics names a counter's family without
- * its _total, says units, and marks its end.
+ * See pst_emit.h.  They differ little: OpenMetrics names a counter's family without
+ * its _total, gives units, and marks the end of the output.
  */
 #include <string.h>
 #include <apr_pools.h>
@@ -45,7 +45,7 @@ static int in_seconds(const pst_metric_t *metric)
     return metric->unit == PST_USEC || metric->unit == PST_SPAN;
 }
 
-/* "# TYPE name ": what each line of a family's head begins with */
+/* "# TYPE name ": how each line of a family's head begins */
 static void begin_head(pst_emit_t *emit, const char *what, apr_size_t name_len)
 {
     pst_emit_raw(emit, what, strlen(what));
@@ -126,11 +126,11 @@ pst_labels_t pst_emit_labels(pst_emit_t *scratch, pst_emit_e to, const pst_field
     return (pst_labels_t){ text.text, text.len };
 }
 
-/* ---- samples: there are tens of thousands, so a line is made where it will lie ---- */
+/* ---- samples: there are tens of thousands, so a line is made in its final place ---- */
 
 enum { STEP = PST_LABELS_PAD, LINE_SLACK = 4 * STEP + PST_FORMAT_LEN };
 
-/* Whole steps: most texts are one to three of them, which is less than a call. */
+/* Whole steps: most texts take one to three of them, which costs less than a call. */
 static inline char *copy_steps(char *to, const char *from, apr_size_t len)
 {
     for (apr_size_t i = 0; i < len; i += STEP) {
@@ -172,7 +172,7 @@ void pst_emit_sample(pst_emit_t *emit, const char *suffix, const pst_labels_t *f
     if (need > PST_EMIT_BUFFER - emit->used) {
         pst_emit_flush(emit);
     }
-    if (need > PST_EMIT_BUFFER || emit->status != APR_SUCCESS) {    /* no labels of ours are so long */
+    if (need > PST_EMIT_BUFFER || emit->status != APR_SUCCESS) {    /* our labels are never that long */
         return;
     }
     begin = emit->buffer + emit->used;

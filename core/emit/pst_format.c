@@ -12,7 +12,7 @@
 
 #define USEC APR_INT64_C(1000000)
 
-/* Writes no byte more than it has to: it is called at places inside of longer texts. */
+/* Writes no byte beyond its NUL: it is called inside longer texts. */
 apr_size_t pst_format_digits(char *to, apr_uint64_t value)
 {
     apr_uint64_t limit = 10;
@@ -36,8 +36,8 @@ static apr_size_t put_dash(char *to)
     return 1;
 }
 
-/* Grows from the last digit to the first, in a place with as much room behind as before, and is copied with
- * what lies behind it: a copy of constant length is two moves, not a call. */
+/* Built from the last digit to the first, in a buffer with as much room after it as before, and copied
+ * together with what follows it: a copy of constant length is two moves, not a call. */
 #define MOST 26                 /* "18,446,744,073,709,551,615" */
 _Static_assert(MOST < PST_FORMAT_LEN, "the copy fits");
 
@@ -88,7 +88,7 @@ apr_size_t pst_format_put_size(char *to, apr_uint64_t bytes)
         to[n] = '\0';
         return n;
     }
-    /* One unit below the one to show, so that a decimal is left and ten times it cannot overflow. */
+    /* Stop one unit below the one to show, so that a decimal is left and ten times the value cannot overflow. */
     while (bytes >> 20 && unit < 5) {
         bytes = (bytes >> 10) + (bytes >> 9 & 1);
         unit++;
@@ -105,7 +105,7 @@ apr_size_t pst_format_put_size(char *to, apr_uint64_t bytes)
         to[n++] = (char)('0' + tenths % 10);
     }
     else {
-        /* rounded once, not the tenths again: 891.47 is 891 */
+        /* round once, do not round the tenths again: 891.47 is 891 */
         n = pst_format_digits(to, (bytes + 512) >> 10);
     }
     to[n++] = ' ';
@@ -122,7 +122,7 @@ char *pst_format_size(char *to, apr_uint64_t bytes)
     return to;
 }
 
-/* "3 min 05 s": a number and its unit, perhaps with two digits at least. @return where the text ends */
+/* "3 min 05 s": a number and its unit, optionally with at least two digits. @return where the text ends */
 static char *put_part(char *to, apr_uint64_t number, int two, const char *unit)
 {
     if (two && number < 10) {

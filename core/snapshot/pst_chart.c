@@ -7,7 +7,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* Two points each: 600 points of one child alone stay as they are. */
+/* Two points each: 600 points of a single child stay as they are. */
 #define COLUMNS_ONE  300
 #define COLUMNS_MANY 60
 
@@ -62,7 +62,7 @@ static void take_chart(pst_charts_t *charts, const pst_board_t *board, apr_uint3
     charts->count++;
 }
 
-/* Keep the latest ends, latest first. */
+/* Keep the children that ended last, latest first. */
 static void note_gone(pst_charts_t *charts, const pst_history_about_t *about)
 {
     unsigned at = charts->gone_count;

@@ -37,7 +37,7 @@ static void add_to_part(pst_opened_row_t *row, const pst_who_t *who, const pst_s
     }
 }
 
-/* The largest first; those beyond PST_OPENED_ROWS are the others'. */
+/* The largest first; those beyond PST_OPENED_ROWS are added to the others. */
 static void sort_part(pst_opened_t *part, pst_opened_row_t *rows, apr_uint32_t count)
 {
     for (part->count = 0; part->count < PST_OPENED_ROWS && part->count < count; part->count++) {
@@ -54,7 +54,7 @@ static void sort_part(pst_opened_t *part, pst_opened_row_t *rows, apr_uint32_t c
     }
 }
 
-#define MODULES 32u     /* that are told apart while sums are made: sites come with most live bytes first */
+#define MODULES 32u     /* kept apart while summing: sites come with most live bytes first */
 
 int pst_opened_take(pst_opened_t *part, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                     pst_opened_e which)

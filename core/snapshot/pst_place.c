@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A dynamic symbol may be one that is only near: the resolver has all of them. */
+/* The nearest dynamic symbol may be the wrong one: the resolver knows all symbols. */
 static void add_resolved(pst_place_t *place, const pst_resolved_t *resolved)
 {
     if (!resolved) {
@@ -45,7 +45,7 @@ void pst_place_in(pst_place_t *place, const pst_shared_module_t *modules, pst_sh
     }
 }
 
-/* Who reads wants the file's name, not where somebody once built it. */
+/* Readers want the file's name, not where somebody once built it. */
 static const char *without_folders(const char *file)
 {
     const char *slash = strrchr(file, '/');

@@ -2,8 +2,8 @@
  *
  * The snapshot: see pst_snapshot.h.  Everything is read from the board exactly
  * once, into private memory, and checked on the way; sums and filters
- * work on the copies alone.  Nothing here waits: a block that changes hands
- * while it is copied is left out, as if it had been gone already.
+ * work on the copies alone.  Nothing here waits: a block that changes hands while it is copied is
+ * left out, as if it were gone already.
  */
 #include <apr_strings.h>
 #include <string.h>
@@ -14,22 +14,23 @@
 #include "pst_figure.h"
 #include "pst_trend.h"
 
-/* Slots may be opened, classes made between counting and copying; room for so many more. */
+/* Slots may be opened and classes made between counting and copying: room for this many more. */
 #define ROOM_FOR_NEW 64
-/* Connections that become rows, at most, and those that grow and do not: some 150 MB of them. Sums have all. */
+/* The most connections that become rows, and the most that grow and are not rows: about 150 MB. Sums include all
+ * connections. */
 #define MOST_ROWS (1u << 18)
 
 typedef struct take_t {
     pst_snapshot_t *snapshot;
     const pst_board_t *board;
     const pst_filter_t *filter;
-    pst_row_t *store;               /* where rows lie; snapshot->rows points into it */
+    pst_row_t *store;               /* the rows; snapshot->rows points into it */
     apr_uint32_t room;              /* entries of store; one more follows, for those that do not fit */
     apr_uint32_t child_room;
-    pst_class_row_t *classes;       /* where the next child's lie */
+    pst_class_row_t *classes;       /* where the next child's go */
     apr_uint32_t class_room;
     apr_pool_t *pool;
-    apr_uint32_t apart;             /* of those that grow, how many are no rows */
+    apr_uint32_t apart;             /* how many of those that grow are not rows */
 } take_t;
 
 static void check_usage(pst_shared_usage_t *usage)
@@ -54,7 +55,7 @@ static void load_books(pst_shared_books_t *to, const pst_shared_books_t *from)
         to->heap_kind = PST_HEAP_UNKNOWN;
         to->heap_tells = PST_HEAP_TELLS_NOTHING;
     }
-    /* they are parts of RSS, however they were caught */
+    /* they are parts of RSS, whenever each was taken */
     to->pss_bytes = to->pss_bytes < to->rss_bytes ? to->pss_bytes : to->rss_bytes;
     to->private_dirty_bytes = to->private_dirty_bytes < to->rss_bytes ? to->private_dirty_bytes : to->rss_bytes;
 }
@@ -72,7 +73,7 @@ static void load_surge(pst_shared_surge_t *to, const pst_shared_surge_t *from)
     to->line[sizeof(to->line) - 1] = to->vhost[sizeof(to->vhost) - 1] = to->handler[sizeof(to->handler) - 1] = '\0';
 }
 
-/* A mean is made of the sums: with no sample there is none. */
+/* The mean comes from the sums: without samples there is none. */
 static void load_limits(pst_shared_limits_t *to, const pst_shared_limits_t *from)
 {
     to->samples = pst_load_sane(&from->samples);
@@ -85,7 +86,7 @@ static void load_limits(pst_shared_limits_t *to, const pst_shared_limits_t *from
     }
 }
 
-/* How it ended, of one that did. */
+/* How a child ended that has ended. */
 static void load_end(pst_shared_child_t *to, const pst_shared_child_t *from)
 {
     if (!__atomic_load_n(&from->owner, __ATOMIC_ACQUIRE)) {
@@ -194,8 +195,8 @@ static void add_usage(pst_child_row_t *child, const pst_shared_usage_t *usage)
     child->growths = pst_plus(child->growths, usage->growths);
 }
 
-/* What grows is told to the doctor whatever the filter wants to see. One that is no row lies where the next will be
- * copied to, and has to be kept elsewhere. */
+/* The doctor gets all that grows, whatever the filter shows. A connection that is not a row lies where the next one
+ * will be copied, so it has to be kept elsewhere. */
 static void note_growing(take_t *take, pst_row_t *row, int is_row)
 {
     pst_row_t *kept = row;
@@ -248,8 +249,8 @@ static void take_connection(take_t *take, pst_child_row_t *child, const pst_shar
     }
 }
 
-/* The law: RSS + swap + not resident = what is explained + unexplained. Until mappings were looked at nothing is
- * said. */
+/* The law: RSS + swap + not resident = what is explained + unexplained. Nothing is set until mappings have been
+ * taken. */
 static void close_child(pst_child_row_t *child)
 {
     const pst_shared_books_t *books = &child->head.books;
@@ -307,7 +308,7 @@ static void take_child(take_t *take, pst_shared_child_t *from, apr_uint32_t bloc
         return;
     }
     child->used_bytes = pst_minus(child->reserved_bytes, child->slack_bytes);
-    if (child->head.level != PST_LEVEL_FULL) {      /* as it was when the proof failed, if it ever was */
+    if (child->head.level != PST_LEVEL_FULL) {      /* as left when the proof failed, or unset */
         child->head.held_bytes = child->head.child_bucket_bytes = 0;
     }
     child->retained_bytes = retained_of(child);
@@ -372,7 +373,7 @@ apr_status_t pst_snapshot_heads(pst_total_t *total, const pst_board_t *board)
     return APR_SUCCESS;
 }
 
-/* Count first, so that memory follows what is in use and not what could be. */
+/* Count first, so that memory follows what is in use, not what could be. */
 static void make_rows(take_t *take, apr_pool_t *pool)
 {
     const pst_board_t *board = take->board;

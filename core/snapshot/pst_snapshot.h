@@ -225,8 +225,8 @@ apr_status_t pst_snapshot_take(pst_snapshot_t *snapshot, const pst_board_t *boar
                                const pst_filter_t *filter, apr_uint64_t now, apr_pool_t *pool);
 
 /**
- * Only sums, and only what the children's own heads say, at a cost that does not depend on connections: reserved is
- * what each counts in one place. Any thread, any process; takes no lock, never waits, allocates nothing.
+ * Only sums, and only from the children's heads, at a cost that does not depend on connections: each child counts
+ * `reserved` in one place. Any thread, any process; takes no lock, never waits, allocates nothing.
  * @param total  pools, used, slack, growths and the reserved of connections and requests are not set
  * @return APR_SUCCESS, or APR_EINCOMPLETE if the board is not intact
  */
@@ -251,7 +251,7 @@ void pst_snapshot_places(pst_snapshot_t *snapshot, const pst_board_t *board, apr
 /** The same for finished requests. */
 void pst_snapshot_largest(pst_snapshot_t *snapshot, const pst_board_t *board, apr_pool_t *pool);
 
-/** The same for what was asked for. */
+/** The same for what was requested. */
 void pst_snapshot_urls(pst_snapshot_t *snapshot, const pst_board_t *board, const pst_filter_t *filter,
                        apr_pool_t *pool);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Figures of a snapshot's things.  See pst_snapshot_figures.h.  Pure.
+ * Figures of the things in a snapshot.  See pst_snapshot_figures.h.  Pure.
  */
 #include "pst_snapshot_figures.h"
 #include "pst_array.h"
 #include "pst_figure.h"
 #include "pst_trend.h"
 
-/* What pst_total_t has: what can be added up over children. */
+/* The figures of pst_total_t: those that can be added up over children. */
 #define TOTAL_FIGURES(X) \
     X(children, children) \
     X(connections_open, connections) \
@@ -58,7 +58,7 @@ int pst_level_tells(unsigned level, pst_metric_e metric)
     }
 }
 
-/* Taken at all? */
+/* Was it taken at all? */
 static int books_tell(const pst_shared_books_t *books, pst_metric_e metric)
 {
     switch (metric) {
@@ -205,7 +205,7 @@ apr_uint64_t pst_server_figure(const pst_snapshot_t *snapshot, pst_metric_e metr
     }
 }
 
-/* A sum of which a part is missing is none. */
+/* A sum with a part missing is not known. */
 static int total_tells(const pst_total_t *total, pst_metric_e metric)
 {
     switch (metric) {

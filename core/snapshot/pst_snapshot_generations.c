@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Generations as they are read: a checked copy with means, and how a figure went from one to
+ * Generations as readers see them: a checked copy with means, and how a figure changed from one to
  * the next.  See pst_snapshot_generations.h.
  */
 #include "pst_snapshot_generations.h"

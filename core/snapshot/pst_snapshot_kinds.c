@@ -2,8 +2,8 @@
  *
  * The snapshot's sums by kind of connection.  See pst_snapshot.h.
  *
- * Only gauges are added up: what counted or was largest in a connection goes with it, so
- * its sum over those that are left would mean nothing.
+ * Only gauges are added up: counters and peaks of a connection go when it closes, so their sum over
+ * the remaining connections would mean nothing.
  */
 #include "pst_snapshot.h"
 #include "pst_figure.h"

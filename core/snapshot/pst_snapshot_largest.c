@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The snapshot's finished requests: the largest, and how many were how large.  See
+ * The snapshot's finished requests: the largest, and how many there were of each size.  See
  * pst_snapshot.h.
  *
- * Rows are copied under their change counters and checked; over all children the
- * largest are chosen anew and histograms are added up by name.
+ * Rows are copied under their change counters and checked; over all children the largest are chosen
+ * again and histograms are added up by name.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ apr_uint64_t pst_sizes_up_to(unsigned bucket)
 
 /* ---- one child ---- */
 
-/* @return 0 if it says nothing */
+/* @return 0 if it is empty or not valid */
 static int take_large(pst_large_row_t *to, const pst_shared_large_t *from, apr_uint32_t pid)
 {
     pst_shared_large_t *row = &to->row;
@@ -42,7 +42,7 @@ static int take_large(pst_large_row_t *to, const pst_shared_large_t *from, apr_u
     return 1;
 }
 
-/* Largest first; of equal ones the last to finish. */
+/* Largest first; among equal ones, the last to finish first. */
 static int by_peak(const void *one, const void *two)
 {
     const pst_large_row_t *a = one, *b = two;
@@ -113,7 +113,7 @@ static void add_sizes(pst_sizes_row_t *sum, const pst_sizes_row_t *row)
     sum->requests = pst_plus(sum->requests, row->requests);
 }
 
-/* Into the row of the same name; once there are PST_SIZES_TOTAL, into that of the others, the first. */
+/* Add to the row of the same name; once there are PST_SIZES_TOTAL rows, to the first one, which is "other". */
 static void add_named(pst_sizes_row_t *sums, apr_uint32_t *count, const pst_sizes_row_t *row)
 {
     apr_uint32_t i;
@@ -140,7 +140,7 @@ static int by_row_requests(const void *one, const void *two)
     return a->other != b->other ? a->other - b->other : strcmp(a->row.name, b->row.name);
 }
 
-/* Most requests first; rows without any, which only that of the others can be, come last. */
+/* Most requests first; a row without any, which only "other" can be, comes last. */
 static void sort_sizes(pst_sizes_row_t *rows, apr_uint32_t *count)
 {
     qsort(rows, *count, sizeof(*rows), by_row_requests);
@@ -172,7 +172,7 @@ static void merge_large_rows(pst_snapshot_t *snapshot, const pst_child_row_t *ch
     }
 }
 
-/* A child's are sorted: as soon as one is too small, the rest is. */
+/* A child's rows are sorted: once one is too small, so are the rest. */
 static void choose_large(pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
     for (apr_uint32_t i = 0; i < child->large_count; i++) {

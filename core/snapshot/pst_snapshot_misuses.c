@@ -54,7 +54,7 @@ static void check_party(pst_shared_party_t *party)
     party->line[sizeof(party->line) - 1] = '\0';
 }
 
-/* @return 0 if it says nothing */
+/* @return 0 if it is empty or not valid */
 static int take_misuse(pst_misuse_row_t *to, const pst_shared_misuse_t *from)
 {
     pst_shared_misuse_t *row = &to->row;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The order of a snapshot's children and rows, and the window of those that fit on a page.
+ * The order of a snapshot's children and rows, and the window of rows that fit on a page.
  *
  * Each child's rows are sorted on their own; a window merges them only as far as it reaches.
  */
@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct order_t {
-    apr_uint64_t key;               /* the larger comes first */
+    apr_uint64_t key;               /* larger keys come first */
     void *item;
 } order_t;
 
@@ -79,7 +79,7 @@ static inline int compare_rows(const order_t *a, const order_t *b)
     return (x->slot.id > y->slot.id) - (x->slot.id < y->slot.id);
 }
 
-/* Two sorted runs, the second right behind the first, become one. */
+/* Merge two sorted runs, the second right after the first. */
 static void merge(order_t *to, const order_t *a, const order_t *b, const order_t *end)
 {
     const order_t *middle = b;
@@ -91,8 +91,8 @@ static void merge(order_t *to, const order_t *a, const order_t *b, const order_t
     memcpy(to + (middle - a), b, (apr_size_t)(end - b) * sizeof(*to));
 }
 
-/* Not qsort(): most comparisons are of two keys, and the call would cost more than they do. Stable.
- * @param scratch twice as many as rows */
+/* Not qsort(): most comparisons only compare two keys, and a call would cost more than that. Stable.
+ * @param scratch room for twice as many as rows */
 static void sort_rows(pst_row_t **rows, apr_uint32_t count, pst_sort_e sort, order_t *scratch)
 {
     order_t *from = scratch, *to = scratch + count;
@@ -179,14 +179,14 @@ void pst_snapshot_order(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *p
     sort_children(snapshot, scratch, pool);
 }
 
-/* What is left of one child's sorted rows; at is the next of them. */
+/* The rest of one child's sorted rows; `at` is the next of them. */
 typedef struct front_t {
     order_t next;
     pst_row_t **at;
     apr_uint32_t left;
 } front_t;
 
-/* Of equal ones the child that came first on the board, as if all rows had been sorted. */
+/* Among equal rows, the child that comes first on the board, as if all rows had been sorted. */
 static inline int comes_before(const front_t *a, const front_t *b)
 {
     int order = compare_rows(&a->next, &b->next);
@@ -215,7 +215,7 @@ static void sift(front_t *heap, apr_uint32_t count, apr_size_t i)
     heap[i] = front;
 }
 
-/* Every child's rows as a front, in a heap. @return how many, at most child_count */
+/* Make a heap with a front for each child's rows. @return how many, at most child_count */
 static apr_uint32_t make_fronts(front_t *heap, const pst_snapshot_t *snapshot)
 {
     apr_uint32_t count = 0;
@@ -255,7 +255,7 @@ static pst_row_t *next_row(front_t *heap, apr_uint32_t *count, pst_sort_e sort)
     return row;
 }
 
-/* Before a second window: nothing is listed, and each child's rows are in this order. */
+/* Before a second window: list nothing, and sort each child's rows in this order. */
 static void prepare_rows(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *pool)
 {
     for (apr_uint32_t i = 0; snapshot->windowed && i < snapshot->row_count; i++) {
@@ -270,7 +270,7 @@ static void prepare_rows(pst_snapshot_t *snapshot, pst_sort_e sort, apr_pool_t *
     snapshot->windowed = 1;
 }
 
-/* Children's rows are sorted: merging them as far as the window's end is all there is to do. */
+/* Children's rows are sorted, so only a merge up to the window's end is needed. */
 void pst_snapshot_window(pst_snapshot_t *snapshot, pst_sort_e sort, apr_uint32_t from, apr_uint32_t limit,
                          pst_window_t *window, apr_pool_t *pool)
 {

@@ -3,9 +3,8 @@
  * The snapshot's classes and call sites.  See pst_snapshot.h.
  *
  * Rows are copied one by one under their change counters, checked, and sorted.  The
- * sums over all children are found by hashing: what tells two rows of different
- * children the same is where the code lies (object and offset), never a
- * row's number.
+ * sums over all children are found by hashing: two rows of different children are the same if their
+ * code is in the same place (object and offset); row numbers never matter.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +33,7 @@ static void derive(pst_class_row_t *class)
     class->lifetime_mean = row->class_pools_destroyed ? row->class_lifetime_seconds / row->class_pools_destroyed : 0;
 }
 
-/* @return 0 if it says nothing */
+/* @return 0 if it is empty or not valid */
 static int take_class(pst_class_row_t *to, const pst_shared_class_t *from, apr_uint32_t index)
 {
     pst_shared_class_t *row = &to->row;
@@ -108,8 +107,8 @@ static int by_site_live(const void *one, const void *two)
     return memcmp(a->row.frames, b->row.frames, sizeof(a->row.frames));
 }
 
-/* Memory follows what is in use: a board may name thousands of children that have none of them. What comes meanwhile
- * waits. */
+/* Memory follows what is in use: a board may name thousands of children without any. Rows added after the count are
+ * left for the next snapshot. */
 apr_uint32_t pst_snapshot_count_classes(const pst_board_t *board, pst_shared_child_t *from)
 {
     apr_uint32_t count = 0;
@@ -197,7 +196,7 @@ static int same_class(const pst_class_row_t *a, const pst_class_row_t *b)
     return !a->index == !b->index && a->row.creator == b->row.creator && !strcmp(a->row.tag, b->row.tag);
 }
 
-/* Of all children: that of the one where it grows fastest. */
+/* Over all children: the verdict of the one where it grows fastest. */
 static void add_verdict(pst_shared_verdict_t *sum, const pst_shared_verdict_t *verdict)
 {
     if (verdict->state == PST_TREND_GROWING

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The snapshot's table of what was asked for: the children's tables and that of children that are gone, added up.  See
+ * The snapshot's table of what was requested: the children's tables and that of children that are gone, added up.  See
  * pst_snapshot.h and pst_url.h.
  *
- * A child is freed in the same moment in which the parent adds its table to what it keeps: between the two of a
- * sequence.  If that moved meanwhile, all is read once more.
+ * The parent frees a child's block and adds its table to what it keeps within one step of a sequence counter. If the
+ * counter moved meanwhile, everything is read again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ typedef struct adding_t {
     const pst_board_t *board;
     const pst_filter_t *filter;
     pst_url_sum_t sum;
-    pst_shared_url_t *table;    /* one: a child's, or what is kept */
+    pst_shared_url_t *table;    /* one table: a child's, or the kept one */
 } adding_t;
 
 static apr_uint32_t take_urls(adding_t *adding, pst_shared_child_t *child)
@@ -34,7 +34,7 @@ static apr_uint32_t take_urls(adding_t *adding, pst_shared_child_t *child)
     return count;
 }
 
-/* Those that are gone are in what is kept, unless one alone is asked for. */
+/* Children that are gone are in the kept table, unless a single child is requested. */
 static void add_child_urls(adding_t *adding, const pst_child_row_t *child)
 {
     pst_shared_child_t *from = pst_board_child(adding->board, child->block);
@@ -115,7 +115,7 @@ static int by_url_took(const void *one, const void *two)
     return memcmp(((const pst_shared_url_t *)one)->vhost, ((const pst_shared_url_t *)two)->vhost, PST_VHOST_LEN);
 }
 
-/* Missed requests are not told: what has no row can be of any. */
+/* Missed requests are not set: a request without a row can belong to any group. */
 static void add_to_urls(pst_shared_url_t *group, const pst_shared_url_t *row)
 {
     group->requests = pst_plus(group->requests, row->requests);
@@ -160,7 +160,7 @@ static void group_urls(pst_urls_t *urls, apr_pool_t *pool)
     urls->handler_count = group_rows(urls->handlers, rows, urls->count - 1, by_handler);
 }
 
-/* Whether anybody looks, or did. */
+/* Whether anybody samples, or did. */
 static int is_sampled(const pst_snapshot_t *snapshot)
 {
     int is = snapshot->urls.urls[0].sampled_bytes != 0;
@@ -171,7 +171,7 @@ static int is_sampled(const pst_snapshot_t *snapshot)
     return is;
 }
 
-/* As many rows as there can be, and no more than that. */
+/* As many rows as there can be, but no more than the limit. */
 static apr_uint32_t keep_of(const pst_snapshot_t *snapshot)
 {
     apr_uint32_t children = snapshot->child_count < PST_URLS_MOST ? snapshot->child_count : PST_URLS_MOST;
@@ -209,7 +209,7 @@ static apr_uint64_t url_mean(apr_uint64_t sum, apr_uint64_t of)
     return of ? (sum + of / 2) / of : PST_UNKNOWN;
 }
 
-/* A request whose pools are known took a node at least. */
+/* A request whose pools are known took at least one node. */
 static apr_uint64_t of_pools(const pst_shared_url_t *row, apr_uint64_t figure)
 {
     return row->bytes || !row->requests ? figure : PST_UNKNOWN;

@@ -67,7 +67,7 @@ int pst_who_of_site(pst_who_t *who, const pst_snapshot_t *snapshot, const pst_si
     return site->index && pst_who_of_stack(who, snapshot->modules, site->row.frames, site->row.depth);
 }
 
-/* The call site behind a place: that which keeps most, or else holds most. */
+/* The call site behind a place: the one that keeps most, or else holds most. */
 static const pst_site_row_t *find_behind(const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                                          pst_shared_frame_t at)
 {

@@ -8,9 +8,9 @@
 #include "pst_emit.h"
 
 /**
- * Which form of the metrics an Accept header asks for: OpenMetrics 1.0.0 where it is preferred, or wanted by name as
- * much as the other; else text 0.0.4, also where neither is acceptable: a scraper can do more with it than
- * with a 406.  Any thread; pure.
+ * Which form of the metrics an Accept header asks for: OpenMetrics 1.0.0 if it is preferred, or named with the same
+ * weight as the other; else text 0.0.4, even if neither is acceptable: a scraper can do more with that than with a
+ * 406.  Any thread; pure.
  * @param accept NULL for no header; any bytes
  * @return PST_EMIT_METRICS or PST_EMIT_OPENMETRICS
  */

@@ -19,7 +19,7 @@ typedef enum {
     PST_FACE_CHECK
 } pst_face_e;
 
-#define PST_ARGS_ROWS      100      /**< connections a page shows unless asked otherwise */
+#define PST_ARGS_ROWS      100      /**< connections on a page by default */
 #define PST_ARGS_ROWS_MAX  1000
 #define PST_ARGS_REFRESH_MAX 3600
 
@@ -30,15 +30,15 @@ typedef struct pst_args_t {
     pst_filter_t filter;        /**< sort, pid, kind, vhost */
     pst_metric_show_e level;    /**< figures up to this level; PST_SHOW_INFO: the usual columns */
     apr_uint32_t rows;          /**< connections, and children, on one page: 1 to 1000 */
-    apr_uint32_t from;          /**< connections to leave out before, in the order asked for */
-    apr_uint32_t children_from; /**< the same of children */
+    apr_uint32_t from;          /**< connections to skip, in the requested order */
+    apr_uint32_t children_from; /**< the same for children */
     int classes;                /**< metrics: pst_classes_e */
     int of;                     /**< profile: pst_profile_of_e */
     const char *nonce;          /**< release, heap: as given; NULL: not given */
     const char *check;          /**< check: as given; NULL: not given */
     int has_rate;               /**< heap: rate was given */
     apr_uint64_t rate;          /**< heap: bytes between samples; 0: off */
-    apr_uint64_t since;         /**< history: points after this time alone; 0: all */
+    apr_uint64_t since;         /**< history: only points after this time; 0: all */
 } pst_args_t;
 
 /**
@@ -53,9 +53,8 @@ typedef struct pst_args_t {
  *   metrics      classes=
  *   profile      pid=, of=
  *
- * An empty value of these means that the argument was not given, as a form with
- * empty fields sends it.  A name that is unknown, or unknown to this face, given
- * twice, or a value that is out of range or not decodable, is an error.
+ * An empty value counts as not given: a form with empty fields sends such values.  A name that is unknown, or unknown
+ * to this face, given twice, or a value that is out of range or not decodable, is an error.
  *
  * @param args  filled in, also on error (with what was understood)
  * @param query NULL or empty for none
@@ -70,7 +69,7 @@ const char *pst_args_parse(pst_args_t *args, const char *query, pst_face_e face,
  */
 const char *pst_args_query(const pst_args_t *args, apr_pool_t *pool);
 
-/** The same of one child, from its first rows on. */
+/** The same for one child, from its first row on. */
 const char *pst_args_pid_query(const pst_args_t *args, apr_uint32_t pid, apr_pool_t *pool);
 
 /** The word for a sort order, as ?sort= takes it; "?" if out of range. */

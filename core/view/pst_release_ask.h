@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Asking children to give memory back, over the board, and seeing what came of it.
+ * Asking children, over the board, to give memory back, and watching the outcome.
  */
 #ifndef PST_RELEASE_ASK_H
 #define PST_RELEASE_ASK_H
@@ -17,7 +17,7 @@ typedef enum {
 typedef struct pst_release_row_t {
     apr_uint32_t  pid;
     apr_uint32_t  block;        /**< index on the board */
-    apr_uint32_t  serial;       /**< release_done gets here */
+    apr_uint32_t  serial;       /**< release_done reaches this */
     pst_release_e state;
     apr_uint32_t  heap_kind;    /**< pst_heap_e, once DONE */
     /* once DONE; checked */
@@ -38,7 +38,7 @@ typedef struct pst_release_asked_t {
  */
 void pst_release_ask(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t pid, apr_pool_t *pool);
 
-/** See what has come of it by now. The same thread. @return how many are pending */
+/** Look at the outcome so far. The same thread. @return how many are pending */
 apr_uint32_t pst_release_look(pst_release_asked_t *asked, const pst_board_t *board);
 
 /** The word for a state, as all views print it. */

@@ -8,7 +8,7 @@
 #include "pst_view_page.h"
 #include "pst_snapshot.h"
 
-/** The page's section; a calm line where there is nothing to find. Nothing if nobody asked. */
+/** The page's section; a calm line if there are no findings. Nothing if the doctor was not asked. */
 void pst_view_doctor(pst_emit_t *emit, const pst_page_t *page);
 
 /** Part of the tree: `findings`. A JSON or TEXT emitter. */

@@ -8,7 +8,7 @@
 #include "pst_view_page.h"
 #include "pst_snapshot.h"
 
-/** The page's section: a row each, newest first, and growth per reload. */
+/** The page's section: one row each, newest first, and growth per reload. */
 void pst_view_generations(pst_emit_t *emit, const pst_page_t *page);
 
 /** Part of the tree: `generations` and `generation_growth`. A JSON or TEXT emitter. */

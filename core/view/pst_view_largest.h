@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finished requests: the largest, and how many were how large; for programs and on the page.
+ * Finished requests: the largest, and how many there were of each size; for programs and on the page.
  */
 #ifndef PST_VIEW_LARGEST_H
 #define PST_VIEW_LARGEST_H

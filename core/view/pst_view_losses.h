@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Children that ended without a word: a table on the page, an array for programs.
+ * Children that ended without notice: a table on the page, an array for programs.
  */
 #ifndef PST_VIEW_LOSSES_H
 #define PST_VIEW_LOSSES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Misuses of pools, allocators and buckets: their stacks, and whose requests they were.  What the doctor says of them
- * stands among its findings.
+ * is among its findings.
  */
 #ifndef PST_VIEW_MISUSES_H
 #define PST_VIEW_MISUSES_H

@@ -24,11 +24,11 @@ int pst_view_profile_of(const char *word);
 
 /**
  * A line per call site of each child shown: how many growths or blocks and how many bytes, live and
- * ever, and the stack; then the objects mapped here.  These are estimates, the same as JSON has: pprof is told to take
+ * ever, and the stack; then the objects mapped here.  These are estimates, the same as in JSON: pprof is told to take
  * them as they are (it would scale samples by their mean size).
  *
- * Addresses are those of this process, or of the one that pst_object_look_elsewhere() named: an object of a child
- * stands where the same build of it is loaded here; frames in an object that is not are left out.
+ * Addresses are those of this process, or of the one that pst_object_look_elsewhere() named: a child's object is
+ * given the address at which the same build is loaded here; frames in objects that are not loaded here are left out.
  * @param emit of PST_EMIT_TEXT
  */
 apr_status_t pst_view_profile(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_profile_of_e of);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What transaction allocators keep and would keep, and what releases gave back: for programs and on the page.
+ * What transaction allocators keep, and would keep under a limit, and what releases gave back: for programs and on the
+ * page.
  */
 #ifndef PST_VIEW_RELEASE_H
 #define PST_VIEW_RELEASE_H
@@ -12,14 +13,14 @@
 /** JSON and TEXT: max_free_limits of a child. */
 void pst_view_limits(pst_emit_t *emit, const pst_child_row_t *child);
 
-/** JSON and TEXT: what came of a release. */
+/** JSON and TEXT: the outcome of a release. */
 apr_status_t pst_view_released(pst_emit_t *emit, const pst_release_asked_t *asked);
 
 /** The same as a page. */
 apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t *asked);
 
-/** The page's section: the form, where one may ask, and what came of the last release of each child. Nothing
- *  where nobody may, and nothing was ever released. */
+/** The page's section: the form, if the reader may ask, and the outcome of each child's last release.
+ *  Nothing if nobody may ask and nothing was ever released. */
 void pst_view_release(pst_emit_t *emit, const pst_page_t *page);
 
 #endif /* PST_VIEW_RELEASE_H */

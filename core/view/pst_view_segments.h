@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared memory by segments: a table on the page, an array for programs.
+ * Shared memory by segment: a table on the page, an array for programs.
  */
 #ifndef PST_VIEW_SEGMENTS_H
 #define PST_VIEW_SEGMENTS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The section that other pages of status show: sums alone.
+ * The section shown on other status pages: only sums.
  */
 #ifndef PST_VIEW_STATUS_H
 #define PST_VIEW_STATUS_H
@@ -16,7 +16,7 @@ typedef enum {
 
 /**
  * @param total    from pst_snapshot_heads() or a snapshot; NULL: there is no board
- * @param at_large also figures that are more than the balance: peaks, counters, what the system says
+ * @param at_large also figures beyond the balance: peaks, counters, figures of the system
  * @param href     of the page, or NULL
  */
 void pst_view_status(pst_emit_t *emit, const pst_total_t *total, pst_status_e as, int at_large, const char *href);

@@ -16,14 +16,14 @@
  * Print it.  Any process.
  * @param emit a JSON or TEXT emitter
  * @param listed_only connections are only those that pst_snapshot_window() chose; else all
- * @return APR_SUCCESS, or what the sink said so far. @note what is still buffered is the caller's to flush
+ * @return APR_SUCCESS, or what the sink said so far. @note the caller flushes what is still buffered
  */
 apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int listed_only);
 
 /** Are all children shown instrumented in full (and is there one)? */
 int pst_view_instrumented(const pst_snapshot_t *snapshot);
 
-/** Age of something that began at `since`, at the moment of the snapshot; 0 if that is no moment before it. */
+/** Age, at the moment of the snapshot, of something that began at `since`; 0 if that is not before the snapshot. */
 apr_uint64_t pst_view_age(const pst_snapshot_t *snapshot, apr_uint64_t since);
 
 #endif /* PST_VIEW_TREE_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What was asked for, and what it took: by URL, vhost and handler; for programs and on the page.
+ * What was requested, and what it took: by URL, vhost and handler; for programs and on the page.
  */
 #ifndef PST_VIEW_URLS_H
 #define PST_VIEW_URLS_H

@@ -8,10 +8,10 @@
 #include "pst_emit.h"
 #include "pst_who.h"
 
-/** Its keys, into the object that is open; all are there, null if NULL. */
+/** Its keys, in the object that is open; all are present, null if NULL. */
 void pst_view_who(pst_emit_t *emit, const pst_who_t *who);
 
-/** The same of a call site: whom it is charged to. */
+/** The same for a call site: who it is charged to. */
 void pst_view_who_of_site(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_site_row_t *site);
 
 /** A child's scopes that are looked into: since when, who is named, who else holds how much of what stayed. */

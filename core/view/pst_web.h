@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What web/embed.sh makes of the files in web/.  Constant; escaping and filling
- * in is the emitter's.
+ * What web/embed.sh makes of the files in web/.  Constant; the emitter escapes and fills in.
  */
 #ifndef PST_WEB_H
 #define PST_WEB_H
@@ -107,7 +106,7 @@ extern const pst_piece_t
     pst_web_status, pst_web_status_link, pst_web_status_table, pst_web_status_cell, pst_web_status_table_end,
     pst_web_status_list, pst_web_status_item, pst_web_status_list_end, pst_web_status_none;
 
-/* whole files, each with a checksum for its ETag; dygraph.min.js is no file of ours: the Makefile says where it lies */
+/* whole files, each with a checksum for its ETag; dygraph.min.js is not our file: the Makefile says where it is */
 extern const pst_piece_t pst_web_style_css, pst_web_chart_js, pst_web_dygraph_min_js;
 extern const char pst_web_style_css_tag[], pst_web_chart_js_tag[], pst_web_dygraph_min_js_tag[];
 
