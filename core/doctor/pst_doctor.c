@@ -2,9 +2,8 @@
  *
  * The doctor: the order of its parts.  See pst_doctor.h.
  *
- * The parts first look at all children by the figures of the snapshot, which are at hand, and then
- * at the few that stand out by their histories, which have to be copied: a face over hundreds
- * of children stays cheap.
+ * The parts first look at all children by the figures in the snapshot, and then at the histories of
+ * the few that stand out, which have to be copied: a face over hundreds of children stays cheap.
  */
 #include "pst_doctor_parts.h"
 
@@ -22,7 +21,7 @@ static void sort(pst_findings_t *findings)
     }
 }
 
-/* All children, of whom the view wants to see one: a median of one child, or sums over it, would say something else. */
+/* All children, even if the view shows only one: a median or a sum over a single child would mean something else. */
 static apr_status_t take_all(const pst_snapshot_t **all, const pst_snapshot_t *snapshot, const pst_board_t *board,
                              apr_pool_t *pool)
 {
@@ -33,7 +32,7 @@ static apr_status_t take_all(const pst_snapshot_t **all, const pst_snapshot_t *s
     return pst_snapshot_take(taken, board, &filter, snapshot->taken, pool);
 }
 
-/* The longest record that there was to judge by. */
+/* The longest record available to judge by. */
 static void measure_record(const pst_doctor_t *doctor)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;

@@ -2,8 +2,9 @@
  *
  * The doctor on children that grow, in pools of the process scope or outside of pools.  See pst_doctor_parts.h.
  *
- * Children do the same work, so what grows in one of them grows in the others: those that are alike are one finding.
- * Alike are those of whom the same is said, of the same module's code; where the code was not seen yet, it may be any.
+ * Children do the same work, so what grows in one of them grows in the others: similar ones become one finding.
+ * Children are similar if they get the same verdict about the same module's code; code that was not seen yet matches
+ * any.
  */
 #include "pst_doctor_verdict.h"
 #include "pst_format.h"
@@ -13,14 +14,14 @@
 #include <apr_strings.h>
 
 typedef enum { OF_POOLS, OF_HEAP, OF_MAPPED, OF_STACKS } of_e;
-/* What is said: it grows; it grows, with what is new to it; it grew, and no longer does. */
+/* The verdict: it grows; it grows with new URLs or clients; it grew, and has stopped. */
 typedef enum { NOTHING, GROWS, GROWS_WITH_NEW, GREW } say_e;
 
 static const struct {
     const char *grows, *with_new, *grew; /* ids */
     const char *one, *many, *where;      /* "The process scope", "of" child 4711 */
-    int is_plural;                       /* of one child, too: they grow */
-    const char *waiting;                 /* of a child whose growth has only begun */
+    int is_plural;                       /* plural even for one child: they grow */
+    const char *waiting;                 /* for a child whose growth has only begun */
     const char *because;
     pst_scope_e scope; /* of the call sites behind it */
 } parts[] = { [OF_POOLS] = { "growing-process", "process-grows-with-new", "process-grew", "The process scope",
@@ -37,7 +38,7 @@ static const struct {
 
 typedef struct alike_t {
     say_e say;
-    apr_uint32_t module; /* of the code behind it; 0: of none of them seen yet */
+    apr_uint32_t module; /* of the code behind it; 0: not seen in any of them yet */
     const pst_child_row_t *worst;
     apr_uint64_t count;
     float least, most; /* a minute each */
@@ -58,7 +59,7 @@ static const pst_shared_verdict_t *verdict_of(const pst_child_row_t *child, of_e
     }
 }
 
-/* Of mappings and stacks nobody counts what came with which requests. */
+/* For mappings and stacks nobody counts which requests the growth came with. */
 static const pst_shared_share_t *share_of(const pst_child_row_t *child, of_e of)
 {
     static const pst_shared_share_t none;
@@ -100,7 +101,8 @@ static double least_deviation(const pst_doctor_t *doctor, of_e of)
     return pools > PST_DOCTOR_GROWN ? pools : PST_DOCTOR_GROWN;
 }
 
-/* It is no leak before something says whose: the code of a growth, a class that grows, or a record of minutes. */
+/* It is not a leak until something points to its owner: the code behind the growth, a class that grows, or a record of
+ * minutes. */
 static int is_somebodys(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
 {
     const pst_shared_verdict_t *verdict = verdict_of(child, of);
@@ -109,7 +111,7 @@ static int is_somebodys(const pst_doctor_t *doctor, const pst_child_row_t *child
            || pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), PST_DOCTOR_LONG_SECONDS);
 }
 
-/* Pools and heap grow evenly for a while as a server warms up; mappings and stacks come in pieces. */
+/* Pools and heap grow steadily for a while as a server warms up; mappings and stacks grow in pieces. */
 static apr_uint64_t seconds_of(of_e of)
 {
     return of == OF_MAPPED || of == OF_STACKS ? PST_DOCTOR_RECORD_SECONDS : PST_DOCTOR_LEAK_SECONDS;
@@ -123,12 +125,12 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
            worth = with_new && least < PST_DOCTOR_WORTH_TELLING ? PST_DOCTOR_WORTH_TELLING : least;
     apr_uint32_t pid = child->head.owner;
 
-    /* only where what is in use is told apart from what is free: mimalloc tells the sum of both */
+    /* only if the heap tells used from free memory: mimalloc reports the sum of both */
     if (of == OF_HEAP && child->head.books.heap_tells != PST_HEAP_TELLS_BOTH) {
         return NOTHING;
     }
     if (verdict->state == PST_TREND_ENDED
-        && of == OF_STACKS) { /* each thread touches its own once, as a server warms up */
+        && of == OF_STACKS) { /* each thread touches its stack once, as a server warms up */
         return NOTHING;
     }
     if (verdict->state == PST_TREND_ENDED) {
@@ -145,7 +147,7 @@ static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *chil
     return NOTHING;
 }
 
-/* ---- those that are alike ---- */
+/* ---- similar children ---- */
 
 static void add_alike(alike_t *alike, const pst_child_row_t *child, of_e of)
 {
@@ -161,7 +163,7 @@ static void add_alike(alike_t *alike, const pst_child_row_t *child, of_e of)
     alike->count++;
 }
 
-/* @return how many kinds there are, PST_DOCTOR_LISTED at most; more: children of others */
+/* @return how many kinds there are, at most PST_DOCTOR_LISTED; more: children of other kinds */
 static unsigned sort_out(alike_t *kinds, const pst_doctor_t *doctor, of_e of, apr_uint64_t *more)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
@@ -216,7 +218,8 @@ static const char *rates(const pst_doctor_t *doctor, const alike_t *alike, of_e 
     return pst_doctor_say(doctor, "by %s to %s a minute each", least, most);
 }
 
-/* What came with what: "Of 1.2 MiB 1.1 MiB came with 140 requests new to it, 8.2 KiB each, and ..." */
+/* Which growth came with which requests: "Of 1.2 MiB 1.1 MiB came with 140 requests new to it, 8.2 KiB each, and ..."
+ * */
 static const char *shares(const pst_doctor_t *doctor, const pst_shared_share_t *share)
 {
     const char *said;
@@ -234,7 +237,7 @@ static const char *shares(const pst_doctor_t *doctor, const pst_shared_share_t *
                           pst_doctor_size(doctor, (double)share->gained_again), (unsigned)share->requests_again);
 }
 
-/* Too few repeated ones say nothing of what they do. */
+/* Too few repeated requests do not tell how they behave. */
 static int hardly_repeats(const pst_shared_share_t *share)
 {
     return (double)share->requests_again * PST_DOCTOR_REPEATED < (double)share->requests_new;
@@ -263,7 +266,7 @@ static const char *now(const pst_doctor_t *doctor, const alike_t *alike, of_e of
                           pst_doctor_size(doctor, (double)head->held_bytes));
 }
 
-/* Of the scope, or of its class that grows. */
+/* The author of the scope's growth, or of its class that grows. */
 static const char *author_of_process(pst_doctor_t *doctor, pst_finding_t *finding, const pst_child_row_t *child)
 {
     const pst_class_row_t *class = child->head.verdict.site ? NULL : pst_doctor_growing_class(child);
@@ -275,7 +278,7 @@ static const char *author_of_process(pst_doctor_t *doctor, pst_finding_t *findin
                  : who;
 }
 
-/* Whose code it is, where nobody is to be blamed for it. */
+/* Whose code it is, if nobody is to blame for it. */
 static const char *blamed_code(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
 {
     const pst_class_row_t *class = of == OF_POOLS && !child->head.verdict.site ? pst_doctor_growing_class(child) : NULL;
@@ -296,7 +299,7 @@ static const char *author_of(pst_doctor_t *doctor, pst_finding_t *finding, const
     return pst_doctor_author(doctor, finding, child, verdict_of(child, of), (int)parts[of].scope);
 }
 
-/* PoolStatMaxChild goes by what pools reserve, unless told to go by PSS. */
+/* PoolStatMaxChild measures what pools reserve, unless it is set to PSS. */
 static const char *what_to_do(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
     return pst_doctor_say(doctor,

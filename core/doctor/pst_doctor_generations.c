@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* Over as many of the last reloads as each added that much. @return 0: they are too few */
+/* Whether it climbs: over as many of the last reloads as each added that much. @return 0: too few did */
 static int climbs(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
                   apr_int64_t least)
 {
@@ -43,7 +43,7 @@ static const pst_shared_maker_t *heap_of(const pst_generation_row_t *generation)
     return generation->row.heap;
 }
 
-/* What a module took over the last reloads; in how many of them. */
+/* What a module took over the last reloads, and in how many of them. */
 static double taken_by(const pst_snapshot_t *snapshot, unsigned reloads, makers_fn of, const char *name, unsigned *in)
 {
     double sum = 0;
@@ -81,7 +81,7 @@ static const char *maker_of(const pst_snapshot_t *snapshot, const pst_generation
     return NULL;
 }
 
-/* Modules that took at least as much each time as stayed; they may have given it back. */
+/* Modules that each time took at least as much as stayed; they may have given it back. */
 static const char *asked_as_much(const pst_doctor_t *doctor, const pst_generation_growth_t *growth, makers_fn of)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
@@ -100,7 +100,7 @@ static const char *asked_as_much(const pst_doctor_t *doctor, const pst_generatio
     return list;
 }
 
-/* Whom to write to. */
+/* Who to write to. */
 static const char *author(pst_doctor_t *doctor, pst_finding_t *finding, const char *name, double share)
 {
     finding->blamed = name;
@@ -142,8 +142,8 @@ static void find_shared(pst_doctor_t *doctor)
     pst_doctor_figure(finding, "shared_bytes", (double)shared.last);
 }
 
-/* What grows in the parent: pools by their nodes, those that a reload does not clear by what is used of them, and what
- * lies outside of pools. */
+/* What grows in the parent: pools by their nodes, pools that a reload does not clear by the bytes used, and memory
+ * outside of pools. */
 typedef struct parent_t {
     pst_generation_growth_t config, pools, lasting, own;
     int in_pools, in_used, outside;
@@ -155,7 +155,7 @@ static unsigned fewest(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* A configuration that gets longer with each reload explains what else gets longer, but not what outlives it. */
+/* A configuration that grows with each reload explains other growth, but not growth of what outlives it. */
 static int look_at_parent(parent_t *parent, const pst_snapshot_t *snapshot)
 {
     unsigned steps = PST_GENERATION_COUNT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on what grows: by the verdicts that stand on the board. Children are in pst_doctor_children.c.
+ * The doctor on what grows, by the verdicts on the board. Children are in pst_doctor_children.c.
  * See pst_doctor_parts.h.
  */
 #include "pst_doctor_verdict.h"
@@ -12,8 +12,7 @@
 
 /* ---- connections ---- */
 
-/* MaxKeepAliveRequests bounds a connection that has one request after the other, not one that is in its first for
- * ever. */
+/* MaxKeepAliveRequests bounds a connection with many requests, not one whose first request never ends. */
 static const char *comes_back(const pst_shared_slot_t *slot)
 {
     if (slot->verdict.scope == PST_SCOPE_REQUEST) {
@@ -69,8 +68,7 @@ typedef struct of_class_t {
     const pst_class_row_t *class;
 } of_class_t;
 
-/* Is it the process scope that grew meanwhile, by half as much or more? That is for its own verdict to say, which may
- * come later. */
+/* Did the process scope grow in that time, by half as much or more? Then its own verdict reports it, perhaps later. */
 static int is_of_process(const pst_history_t *history, const pst_shared_verdict_t *verdict)
 {
     const pst_history_point_t *last = &history->fine[history->fine_count - 1];
@@ -82,8 +80,8 @@ static int is_of_process(const pst_history_t *history, const pst_shared_verdict_
     return ((double)last->process - (double)history->fine[first].process) * 2 >= (double)verdict->gained;
 }
 
-/* Had the child a good deal fewer connections in the first quarter of the growth than in the last? Or is less there
- * now than grew: then it was in use, and given back meanwhile? */
+/* Did the child have far fewer connections in the first quarter of the growth than in the last? Or is less there
+ * now than grew, because it was in use and has been given back since? */
 static int explained(pst_doctor_t *doctor, const pst_child_row_t *child, const pst_class_row_t *class)
 {
     const pst_shared_verdict_t *verdict = &class->row.verdict;
@@ -107,7 +105,7 @@ static void find_grown_class(pst_doctor_t *doctor, const of_class_t *of)
     char text[PST_PLACE_LEN];
     pst_place_t place;
 
-    if (class->row.creator) {               /* who makes them need not be who fills them */
+    if (class->row.creator) {               /* whoever makes them need not be whoever fills them */
         pst_place_of(&place, doctor->snapshot, class->row.creator);
         maker = pst_doctor_say(doctor, " They are made by %s.", pst_place_text(text, &place));
     }
@@ -128,8 +126,8 @@ static void find_grown_class(pst_doctor_t *doctor, const of_class_t *of)
 
 /* ---- all of them ---- */
 
-/* Whether a growth is explained is told by the child's history: no more are read than those of the classes that grow
- * fastest, however many children and classes there are. */
+/* The child's history tells whether a growth is explained. Only the histories for the classes that grow fastest are
+ * read, however many children and classes there are. */
 #define CANDIDATES 64
 
 typedef struct candidates_t {
@@ -167,7 +165,7 @@ static void add_child_candidates(candidates_t *candidates, const pst_doctor_t *d
     }
 }
 
-/* In an order that does not move with their rates, by which they were chosen. */
+/* In an order that does not change with their rates, by which they were chosen. */
 static void settle_candidates(candidates_t *candidates)
 {
     for (unsigned i = 1; i < candidates->count; i++) {

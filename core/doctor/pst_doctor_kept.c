@@ -3,8 +3,8 @@
  * The doctor on memory that nobody uses: freed by pools and kept by allocators, freed to the heap and kept
  * there, reserved by pools and never handed out.  See pst_doctor_parts.h.
  *
- * A child is looked at if such memory is much now, and at least half of what it could be part of; the few
- * largest are then judged by their histories: it counts only what has been there all the time.
+ * A child is examined if it has much such memory now, and if that is at least half of the whole it belongs
+ * to. The few largest are then judged by their histories: only memory that was there all the time counts.
  */
 #include "pst_doctor_parts.h"
 #include "pst_figure.h"
@@ -17,18 +17,18 @@ static pst_severity_e severity(double bytes)
     return bytes >= (double)PST_DOCTOR_KEPT_WARNING ? PST_SEVERITY_WARNING : PST_SEVERITY_INFO;
 }
 
-/* What the children that stand out have together. */
+/* The children that stand out, added up. */
 typedef struct kept_t {
     pst_top_t top;
     double bytes;               /* kept */
-    double of;                  /* of so much */
+    double of;                  /* out of this much */
     pst_stretch_t longest;      /* of the largest that was judged */
     const pst_child_row_t *child;   /* the largest that was judged */
 } kept_t;
 
 typedef apr_uint64_t (*of_child_fn)(const pst_child_row_t *child);
 
-/* Was it there all the time, in the largest of which that can be said? The others are believed to be like it. */
+/* Was it there all the time, in the largest child that can be judged? The others are assumed to be like it. */
 static int judge_kept(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, pst_of_point_fn of_point,
                       apr_uint64_t floor)
 {
@@ -63,7 +63,7 @@ static int examine(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_chi
     return judge_kept(kept, doctor, bytes, of_point, PST_DOCTOR_KEPT);
 }
 
-/* The same of all children together: none may have much, and all of them a lot. */
+/* The same for all children together: each may have little, and all of them a lot. */
 static int examine_server(kept_t *kept, pst_doctor_t *doctor, of_child_fn bytes, of_child_fn whole,
                           pst_of_point_fn of_point)
 {
@@ -150,8 +150,8 @@ apr_uint64_t pst_doctor_covers(const pst_sizes_row_t *sizes, unsigned permille)
     return 0;
 }
 
-/* What a limit would have kept, and what was kept: sums, over the children that live, of the mean of each since it
- * started. Children that ended took their samples with them. */
+/* What a limit would have kept, and what was kept: the means of each live child since it started, added up.
+ * Samples of children that ended are gone. */
 typedef struct would_t {
     double kept, real;
     apr_uint64_t seconds;       /* the longest record: a sample a second */
@@ -184,7 +184,7 @@ static would_t would_have_kept(const pst_snapshot_t *snapshot, apr_uint64_t limi
     return would;
 }
 
-/* "4.0 MiB instead of 60.0 MiB": over which time and whom. */
+/* "4.0 MiB instead of 60.0 MiB": over what time, in which children. */
 static const char *promise(const pst_doctor_t *doctor, pst_finding_t *finding, const would_t *would)
 {
     pst_doctor_figure(finding, "would_have_kept_bytes", would->kept);
@@ -197,8 +197,8 @@ static const char *promise(const pst_doctor_t *doctor, pst_finding_t *finding, c
         pst_doctor_age(doctor, would->seconds * 1000000));
 }
 
-/* Too few requests say nothing about what they need, but a record says what a limit would have kept: the highest
- * that halves it. */
+/* Too few requests do not show what they need, but a record shows what a limit would have kept: suggest the
+ * highest limit that halves it. */
 static const char *suggest_by_record(const pst_doctor_t *doctor, pst_finding_t *finding, apr_uint64_t now)
 {
     for (unsigned at = PST_LIMIT_COUNT; at-- > 0; ) {

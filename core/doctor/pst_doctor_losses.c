@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on children that ended without a word while they were large.  See pst_doctor_parts.h.
+ * The doctor on children that ended without notice while they were large.  See pst_doctor_parts.h.
  */
 #include "pst_doctor_parts.h"
 #include "pst_snapshot_losses.h"

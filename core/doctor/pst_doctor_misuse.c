@@ -2,7 +2,7 @@
  *
  * The doctor on misuses of pools, allocators and buckets: what PoolStatCheck caught.  See pst_doctor_parts.h.
  *
- * These come first: what corrupts memory explains whatever else looks odd, and the crash that follows.  The same place
+ * These come first: memory corruption explains whatever else looks odd, and the crash that follows.  The same place
  * in several children is one finding.
  */
 #include "pst_doctor_parts.h"
@@ -121,7 +121,7 @@ static void tell_misuse(pst_doctor_t *doctor, const pst_misuse_row_t *misuse, co
     pst_doctor_figure(finding, "age_seconds", (double)row->age / 1e6);
 }
 
-/* The one of many that is told; those like it are added. @return 0 if it was told before */
+/* Add up those like it: one of many is reported. @return 0 if it was reported before */
 static int add_up(sum_t *sum, const pst_snapshot_t *snapshot, apr_uint32_t i)
 {
     *sum = (sum_t){ 0, 0, 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the doctor's parts share.  See pst_doctor_parts.h.
+ * Shared by the doctor's parts.  See pst_doctor_parts.h.
  */
 #include "pst_doctor_parts.h"
 #include "pst_format.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on the server: what limits it runs into, and what is not seen.  See pst_doctor_parts.h.
+ * The doctor on the server: limits it runs into, and what is not observed.  See pst_doctor_parts.h.
  */
 #include "pst_doctor_parts.h"
 #include "pst_figure.h"
@@ -127,7 +127,7 @@ static void board_nearly_full(pst_doctor_t *doctor)
     pst_doctor_figure(finding, "blocks_used", (double)used);
 }
 
-/* What persists is told by the child itself: each of its last looks found it. */
+/* The child itself decides what persists: each of its last checks found it. */
 static void unbalanced(pst_doctor_t *doctor)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
@@ -226,7 +226,7 @@ static int by_size(const void *one, const void *two)
     return (*a > *b) - (*a < *b);
 }
 
-/* Of those that had time to become what they are. @return 0 if there is none */
+/* Over children old enough to have reached their size. @return 0 if there is none */
 static apr_uint64_t median_pss(const pst_doctor_t *doctor, apr_uint32_t *count)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on call sites as such: what is live at one place in a module's code grows, over all scopes and children,
- * though neither a scope nor a class of pools was found to.  See pst_doctor_verdict.h.
+ * The doctor on call sites themselves: live memory of one place in a module's code grows, over all scopes and
+ * children, although no scope and no class of pools was found to grow.  See pst_doctor_verdict.h.
  *
- * Not those of httpd and the MPM: what they make, others fill.
+ * Not those of httpd and the MPM: others fill what they make.
  */
 #include "pst_doctor_verdict.h"
 #include "pst_trend.h"
@@ -39,7 +39,7 @@ static int class_is_told(const pst_doctor_t *doctor, const pst_child_row_t *chil
     return 0;
 }
 
-/* Where there are more connections than there were, as much more is no growth. */
+/* If there are more connections than before, a proportional increase is not growth. */
 static int site_is_explained(pst_doctor_t *doctor, const pst_child_row_t *child, const pst_site_row_t *site)
 {
     const pst_shared_verdict_t *verdict = &site->row.verdict;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on what is alike: connections, or requests, that together grow while there are as many of them.
+ * The doctor on similar connections or requests that grow together while their number stays the same.
  *
- * One that makes up more than half of it is told by itself instead.  Children whose connections grow by the same module
- * are one group, and what is asked of a sum is asked of theirs: a child of prefork has but one connection.
+ * One that makes up more than half of the sum is reported by itself instead. Children whose connections grow by the
+ * same module form one group, and the conditions for a sum apply to the group's: a child of prefork has only one
+ * connection.
  */
 #include "pst_doctor_verdict.h"
 #include "pst_trend.h"
@@ -11,7 +12,7 @@
 #include <apr_hash.h>
 #include <string.h>
 
-/* Of a child: what its fastest connection and request make of the sums, and which sums are told. */
+/* For a child: how much its fastest connection and request contribute to the sums, and which sums are reported. */
 typedef struct of_child_t {
     float fastest[PST_SCOPE_COUNT];
     int   told[PST_SCOPE_COUNT];
@@ -19,12 +20,13 @@ typedef struct of_child_t {
 
 /* Children whose sums grow by the same module. */
 typedef struct group_t {
-    const pst_child_row_t *worst, *named; /* the one that gained most; of those that know who, NULL: none does */
+    const pst_child_row_t *worst, *named; /* the one that gained most; the same among those that name somebody, NULL:
+                                           * none does */
     apr_uint32_t module;
     unsigned children;
     apr_uint64_t alike;
     double per_minute, gained;
-    float fastest;                        /* of one connection */
+    float fastest;                        /* of a single connection */
 } group_t;
 
 static of_child_t *of_child(const pst_doctor_t *doctor, apr_uint32_t pid, int make)
@@ -53,7 +55,7 @@ static void note_fastest(pst_doctor_t *doctor)
     }
 }
 
-/* The reader's own child is left out: otherwise who asks would decide whether there are enough. */
+/* The reader's own connection is left out: otherwise the reader would change whether there are enough. */
 static apr_uint32_t served_by(const pst_child_row_t *child)
 {
     return child->rows - child->own_rows;
@@ -66,8 +68,8 @@ static float fastest_connection(const pst_doctor_t *doctor, const pst_child_row_
     return of ? of->fastest[scope] : 0;
 }
 
-/* Where there are many in a child none of them may make up most of it; where there are few, as in prefork, that is
- * asked of the group. */
+/* If a child has many, none of them may make up most of the sum; if it has few, as in prefork, this is required of
+ * the group. */
 static int sum_may_be_told(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
 {
     const pst_shared_verdict_t *sum = &child->head.sum_verdicts[scope];
@@ -95,7 +97,7 @@ static void add_to_group(group_t *group, const pst_doctor_t *doctor, const pst_c
     }
 }
 
-/* Enough of them, that gained enough, and not by one alone. */
+/* There are enough of them, they gained enough, and not through a single one. */
 static int group_is_told(const group_t *group)
 {
     double least = (double)group->alike * PST_DOCTOR_GROWN_EACH;
@@ -111,7 +113,7 @@ static int group_takes(const group_t *group, const pst_child_row_t *child, unsig
     return !module || !group->module || group->module == module;
 }
 
-/* By a child that knows; or by what stayed in all of them. */
+/* From a child that names somebody; or from what stayed in all of them. */
 static const char *group_author(pst_doctor_t *doctor, pst_finding_t *finding, const group_t *group,
                          const unsigned *group_of, unsigned which, unsigned scope)
 {
@@ -121,7 +123,7 @@ static const char *group_author(pst_doctor_t *doctor, pst_finding_t *finding, co
                         : pst_doctor_author_of_many(doctor, finding, group_of, which, scope);
 }
 
-/* What does not grow by requests may be in its first for ever. */
+/* A connection that does not grow with requests may be in its first one, which never ends. */
 static const char *when_it_comes_back(const pst_shared_verdict_t *sum, int requests)
 {
     if (requests) {
@@ -163,7 +165,7 @@ static void find_group(pst_doctor_t *doctor, const group_t *group, const unsigne
     pst_doctor_figure(finding, "children", group->children);
 }
 
-/* The group of each child that may be told, by number from 1 on; 0: of none. @return how many there are */
+/* The group of each child that may be reported, numbered from 1; 0: no group. @return how many there are */
 static unsigned sort_into_groups(group_t *groups, unsigned *group_of, const pst_doctor_t *doctor, unsigned scope)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
@@ -228,13 +230,13 @@ int pst_doctor_sum_counts(const pst_doctor_t *doctor, const pst_child_row_t *chi
     return served_by(child) >= PST_DOCTOR_ALIKE || (of && of->told[scope]);
 }
 
-/* Sums are judged more finely than whole nodes: what comes to less than any other growth is nothing yet. */
+/* Sums are judged more finely than whole nodes: less than the least of any other growth is nothing yet. */
 static int sum_says(const pst_shared_verdict_t *sum)
 {
     return (sum->state == PST_TREND_GROWING || sum->state == PST_TREND_ENDED) && sum->gained >= PST_TREND_RISE;
 }
 
-/* A class that grows in a child whose process scope, or a connection of it, grows too is the same memory once more. */
+/* If a class grows in a child whose process scope or connection grows too, that is the same memory again. */
 int pst_doctor_said_otherwise(const pst_doctor_t *doctor, const pst_child_row_t *child)
 {
     apr_uint64_t grow = child->head.verdict.state == PST_TREND_GROWING || child->head.verdict.state == PST_TREND_ENDED;

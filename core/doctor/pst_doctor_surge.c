@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on mappings that stayed when a request had ended: a child that is as large as its largest script made it.
- * Information, and only where the others need much less.  See pst_doctor_parts.h.
+ * The doctor on mappings that stayed after a request ended: a child stays as large as its largest script made it. For
+ * information, and only if other requests need much less.  See pst_doctor_parts.h.
  */
 #include "pst_doctor_parts.h"
 #include "pst_figure.h"
@@ -11,9 +11,9 @@
 #include <string.h>
 
 typedef struct {
-    const pst_child_row_t *child;   /* that keeps most */
-    apr_uint64_t count, kept;       /* children; bytes, of all of them */
-    apr_uint64_t usual, requests;   /* of all children: mean, and of how many */
+    const pst_child_row_t *child;   /* the one that keeps most */
+    apr_uint64_t count, kept;       /* number of children; bytes in all of them */
+    apr_uint64_t usual, requests;   /* over all children: the mean, and of how many */
 } surges_t;
 
 static apr_uint64_t ago(const pst_doctor_t *doctor, const pst_shared_surge_t *surge)
@@ -21,7 +21,7 @@ static apr_uint64_t ago(const pst_doctor_t *doctor, const pst_shared_surge_t *su
     return pst_minus(doctor->snapshot->taken, surge->finished);
 }
 
-/* What other requests take, each child's mean by its requests. */
+/* What other requests take: each child's mean, weighted by its requests. */
 static void find_usual(surges_t *surges, const pst_snapshot_t *snapshot)
 {
     double sum = 0;
@@ -112,7 +112,7 @@ void pst_doctor_surges(pst_doctor_t *doctor)
             surges.child = child;
         }
     }
-    /* whose it is must be plain */
+    /* the owner must be clear */
     if (surges.child && pst_opened_take(&part, snapshot, surges.child, PST_OPENED_OTHER) && part.count
         && part.rows[0].live_bytes / 2 >= part.live_bytes / 4) {
         tell_surge(doctor, &surges, &part);

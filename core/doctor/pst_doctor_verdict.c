@@ -25,7 +25,7 @@ int pst_doctor_grown(const pst_doctor_t *doctor, const pst_shared_verdict_t *ver
            && (double)verdict->gained >= least;
 }
 
-/* Of several the one that gained most is told. */
+/* Of several, the one that gained most is reported. */
 void pst_doctor_waits(const pst_doctor_t *doctor, const pst_shared_verdict_t *verdict, const char *what, double least,
                       apr_uint64_t seconds)
 {
@@ -54,7 +54,7 @@ void pst_doctor_waits(const pst_doctor_t *doctor, const pst_shared_verdict_t *ve
     }
 }
 
-/* How far the rate may be drawn on: minutes. */
+/* How far the rate may be extrapolated: minutes. */
 static double foreseen(const pst_shared_verdict_t *verdict)
 {
     double minutes = (double)pst_doctor_lasted(verdict) / 60e6 * PST_DOCTOR_FORESEES;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doctor on who: whom to write to, or that nobody knows yet.  See pst_doctor_verdict.h.
+ * The doctor on owners: who to write to, or that nobody knows yet.  See pst_doctor_verdict.h.
  *
- * Right, or silent: a module is named only where a verdict names it; else those are shown that hold something, as what
- * they are.
+ * Right or silent: a module is named only if a verdict names it; otherwise those that hold something are listed, and
+ * only as holders.
  */
 #include "pst_doctor_verdict.h"
 #include "pst_blame.h"
@@ -73,19 +73,19 @@ const char *pst_doctor_author(pst_doctor_t *doctor, pst_finding_t *finding, cons
 
 typedef struct holder_t {
     apr_uint32_t module;
-    pst_shared_frame_t site;        /* of the child in which it holds most */
+    pst_shared_frame_t site;        /* in the child in which it holds most */
     const pst_child_row_t *child;
     double bytes, most;
     unsigned samples;
 } holder_t;
 
-/* Holders beyond are in the sums alone. */
+/* Further holders are only in the sums. */
 #define HOLDERS 16
 
 typedef struct held_t {
     holder_t of[HOLDERS];
     unsigned count;
-    double bytes, samples;          /* of all of them */
+    double bytes, samples;          /* over all of them */
 } held_t;
 
 static void add_holder_of_many(held_t *held, const pst_child_row_t *child, const pst_shared_who_t *who, double bytes)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Content negotiation.  See pst_accept.h.  One pass over the header; what is no
- * media range is left out.
+ * Content negotiation.  See pst_accept.h.  One pass over the header; what is not a media range is
+ * ignored.
  */
 #include <string.h>
 #include <strings.h>
 #include "pst_accept.h"
 
-/* How well a range names a form; what names it best decides, whatever its q. */
+/* How well a range names a form; the most specific range decides, whatever its q. */
 typedef enum { NOT = 0, ANYTHING, ANY_OF_TYPE, BY_NAME, BY_VERSION } fit_e;
 
 typedef struct form_t {
@@ -36,7 +36,7 @@ static const char *blanks(const char *s)
     return s + strspn(s, " \t");
 }
 
-/* A token, or what a quoted string holds (escapes in it name nothing we know). @return behind it */
+/* A token, or the contents of a quoted string (escapes in it match nothing we know). @return the position after it */
 static const char *take_word(word_t *word, const char *s)
 {
     if (*s == '"') {
@@ -52,7 +52,7 @@ static const char *take_word(word_t *word, const char *s)
     return s + word->len;
 }
 
-/* "0.75". @return 0 if it is none */
+/* "0.75". @return 0 if it is not a q value */
 static int take_q(unsigned *q, word_t word)
 {
     unsigned scale = 100;
@@ -71,7 +71,7 @@ static int take_q(unsigned *q, word_t word)
     return *q <= 1000;
 }
 
-/* One range up to the next comma. @param good 0 if it is none @return the comma, or the NUL */
+/* One range up to the next comma. @param good 0 if it is not a range @return the comma, or the NUL */
 static const char *take_range(range_t *range, int *good, const char *s)
 {
     memset(range, 0, sizeof(*range));

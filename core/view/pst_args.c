@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Query strings.  See pst_args.h.  A table says which arguments there are; what
- * is not in it is refused, so that a typing error never passes for an answer.
+ * Query strings.  See pst_args.h.  A table has the arguments; anything else is refused, so that a
+ * typing error never goes unnoticed.
  */
 #include <string.h>
 #include <apr_strings.h>
@@ -98,7 +98,7 @@ static const char *set_arg_since(pst_args_t *args, const char *value, apr_pool_t
     return NULL;
 }
 
-/* Whether it is a good one is for others to say. */
+/* The nonce is checked elsewhere. */
 static const char *set_nonce(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     args->nonce = apr_pstrdup(pool, value);
@@ -242,7 +242,7 @@ static const char *shown(const char *text, apr_size_t len, apr_pool_t *pool)
                             : apr_pstrcat(pool, apr_pstrmemdup(pool, text, SHOWN_MAX), "...", NULL);
 }
 
-/* One name=value. @param seen a bit per argument that was given before */
+/* One name=value. @param seen a bit per argument given so far */
 static const char *parse_pair(pst_args_t *args, const char *pair, apr_size_t len, pst_face_e face,
                               unsigned *seen, apr_pool_t *pool)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See pst_check_ask.h.  What is read back is input like all else on the board: it is shown, no more.
+ * See pst_check_ask.h.  What is read back is input like everything else on the board: it is only shown.
  */
 #include "pst_check_ask.h"
 #include "pst_thread.h"
@@ -54,7 +54,7 @@ static apr_status_t ask_to_check(pst_checking_asked_t *asked, const pst_board_t 
     if (rv == APR_SUCCESS) {
         asked->count++;
         if (fd < 0) {
-            pst_thread_ring(&child->bell);  /* else it hears when it wakes by itself, within a second */
+            pst_thread_ring(&child->bell);  /* otherwise it sees the request when it wakes by itself, within a second */
         }
     }
     return rv;

@@ -49,7 +49,7 @@ static int by_class_name(const void *one, const void *two)
     return order ? order : strcmp(a->sum.row.tag, b->sum.row.tag);
 }
 
-/* Sorted rows: those of one name become the first of them. */
+/* Sorted rows: join those of one name into the first of them. */
 static apr_uint32_t join(pst_metrics_class_t *rows, apr_uint32_t count)
 {
     apr_uint32_t n = 0;
@@ -65,7 +65,7 @@ static apr_uint32_t join(pst_metrics_class_t *rows, apr_uint32_t count)
     return count ? n + 1 : 0;
 }
 
-/* Too many are a hostile board, or modules that make tags as they go: the last by name become others. */
+/* Too many mean a hostile board, or modules that generate tags: the last by name are added to "other". */
 static apr_uint32_t bound(pst_metrics_class_t *rows, apr_uint32_t count)
 {
     if (count <= PST_METRICS_CLASSES) {

@@ -2,7 +2,7 @@
  *
  * Asking children to release memory, over the board.  See pst_release_ask.h.
  *
- * What is read back is input like all else on the board: it is shown, no more.
+ * What is read back is input like everything else on the board: it is only shown.
  */
 #include "pst_release_ask.h"
 #include "pst_figure.h"
@@ -16,7 +16,7 @@ static void ask_child(pst_release_asked_t *asked, const pst_board_t *board, apr_
     apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_ACQUIRE);
     pst_release_row_t *row = &asked->rows[asked->count];
 
-    /* one that was configured otherwise, before a reload, would not answer */
+    /* a child configured differently, before a reload, would not answer */
     if (!owner || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE) || !__atomic_load_n(&child->obeys, __ATOMIC_ACQUIRE)
         || (pid && pid != owner)) {
         return;

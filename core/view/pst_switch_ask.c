@@ -2,8 +2,8 @@
  *
  * Asking children to switch their heap profiles.  See pst_switch_ask.h.
  *
- * One word of a child's block says both that somebody asks and for what, so no child acts on half a wish. What is read
- * back is input like all else on the board: it is shown, no more.
+ * One word of a child's block says both that somebody asks and for what, so no child acts on half a request. What is
+ * read back is input like everything else on the board: it is only shown.
  */
 #include "pst_switch_ask.h"
 #include "pst_thread.h"
@@ -25,7 +25,7 @@ static apr_status_t put(const pst_board_t *board, int fd, uint64_t *at, apr_uint
                : errno;
 }
 
-/* What was asked for, and once more: another number above the same rate. */
+/* The same request again: another number above the same rate. */
 static apr_uint64_t next_wish(apr_uint64_t before, apr_uint64_t rate)
 {
     return (((before >> PST_HEAP_ASKED_BITS) + 1) << PST_HEAP_ASKED_BITS) | rate;
@@ -55,7 +55,7 @@ static apr_status_t ask_to_switch(pst_switch_asked_t *asked, const pst_board_t *
         return rv;
     }
     if (fd < 0) {
-        pst_thread_ring(&child->bell);      /* else it hears when it wakes by itself, within a second */
+        pst_thread_ring(&child->bell);      /* otherwise it sees the request when it wakes by itself, within a second */
     }
     if (child->generation > *generation) {
         *generation = child->generation;

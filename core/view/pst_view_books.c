@@ -2,7 +2,7 @@
  *
  * The books of each child.  See pst_view_books.h.  The markup is in web/books.html.
  *
- * A bar is what explains a child's memory, piece by piece, and what nothing explains; a mark stands
+ * A bar shows what explains a child's memory, piece by piece, and what is unexplained; a mark shows
  * where RSS and swap end.  The law (close_child() in pst_snapshot.c) makes the two sides meet.
  */
 #include "pst_view_books.h"
@@ -30,7 +30,7 @@ static const pst_metric_e columns[] = {
     PST_M_stack_bytes, PST_M_data_bytes, PST_M_other_bytes, PST_M_unexplained_bytes, PST_M_not_resident_bytes
 };
 
-/* A group of figures is called old after so many intervals, PSS estimated after these. */
+/* A group of figures is called old after this many intervals, and PSS is called estimated after the other. */
 #define OLD       90
 #define ESTIMATED 3
 
@@ -107,7 +107,7 @@ static const char *when_text(const pst_page_t *page, const pst_shared_books_t *b
     return apr_psprintf(page->pool, "%sput off %s times", text, count_text(page, books->books_put_off));
 }
 
-/* What was put off for so long that whoever reads it must know, or NULL. */
+/* What was put off for so long that the reader must know, or NULL. */
 static const char *old_text(const pst_page_t *page, const pst_shared_books_t *books)
 {
     apr_uint64_t interval =

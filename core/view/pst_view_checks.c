@@ -61,7 +61,7 @@ apr_status_t pst_view_checking_page(pst_emit_t *emit, const pst_checking_asked_t
 
 /* ---- on the page ---- */
 
-/* "guard 1/1000 in 4 of 4 children", of the first that checks anything. @return NULL: none does */
+/* "guard 1/1000 in 4 of 4 children", from the first child that checks anything. @return NULL: none does */
 static const char *say_checks(const pst_page_t *page)
 {
     const pst_snapshot_t *snapshot = page->snapshot;

@@ -21,7 +21,7 @@ static const pst_metric_e columns[] = {
     PST_M_generation_rss_start_mean_bytes, PST_M_generation_rss_end_mean_bytes
 };
 
-/* Those of the columns whose growth from generation to generation means something. */
+/* The columns whose growth from generation to generation is meaningful. */
 static int compared(pst_metric_e metric)
 {
     return metric != PST_M_generation_children && metric != PST_M_generation_process_end_mean_bytes

@@ -2,8 +2,8 @@
  *
  * What grows, and charts.  See pst_view_growth.h.  The markup is in web/page.html.
  *
- * A chart's areas are cumulative and painted from the highest to the lowest, so
- * that each needs its upper edge alone.
+ * A chart's areas are cumulative and painted from the highest to the lowest, so that each only
+ * needs its upper edge.
  */
 #include "pst_view_growth.h"
 #include "pst_format.h"
@@ -141,7 +141,7 @@ void pst_view_suspects(pst_emit_t *emit, const pst_page_t *page)
 
 /* ---- charts ---- */
 
-/* What is painted, in this order; each is the sum of so many scopes. */
+/* What is painted, in this order; each is the sum of this many scopes. */
 static const struct {
     const char *key;
     unsigned scopes;
@@ -156,12 +156,12 @@ static apr_uint64_t stacked(const pst_history_point_t *point, unsigned scopes)
            + (scopes > 3 ? point->buckets : 0);
 }
 
-/* What an edge follows: so many scopes, stacked, or one figure of the child. */
+/* What an edge follows: this many scopes, stacked, or one figure of the child. */
 typedef enum {
     OF_RETAINED = 0, OF_ALL_SCOPES = 4, OF_HELD, OF_RSS, OF_PSS, OF_HEAP_IN_USE, OF_HEAP_FREE
 } edge_e;
 
-/* The process beside what APR holds: lines, the last of them on top. */
+/* The process compared with what APR holds: lines, the last of them on top. */
 static const struct {
     const char *key;
     edge_e edge;
@@ -198,7 +198,7 @@ static unsigned y_of(const pst_history_point_t *point, unsigned which, apr_uint6
     return HEIGHT - pst_scaled(height_of(point, which), top, HEIGHT);
 }
 
-/* An edge, as an SVG list of points. Inside of a level stretch none is needed. */
+/* An edge, as an SVG list of points. Points inside a level stretch are left out. */
 static const char *edge(const pst_page_t *page, const pst_history_point_t *points, apr_uint32_t count, unsigned which,
                         apr_uint64_t top)
 {
@@ -227,7 +227,7 @@ static void print_times(pst_emit_t *emit, const pst_history_point_t *points, apr
 {
     char begin[PST_FORMAT_LEN], end[PST_FORMAT_LEN], age[PST_FORMAT_LEN];
 
-    /* of the whole time the hour is enough: "2025-01-31 23:59:07 UTC" */
+    /* the hour of the time is enough: "2025-01-31 23:59:07 UTC" */
     pst_format_time(begin, points[0].time);
     pst_format_time(end, points[count - 1].time);
     pst_format_age(age, points[count - 1].time > points[0].time ? points[count - 1].time - points[0].time : 0);
@@ -235,7 +235,7 @@ static void print_times(pst_emit_t *emit, const pst_history_point_t *points, apr
           TEXT("end", strlen(end) > 19 ? (end[19] = '\0', end + 11) : end), TEXT("span", age));
 }
 
-/* RSS, PSS and the heap beside held, on one scale. Not before they were taken. */
+/* RSS, PSS and the heap next to held, on one scale. Points before they were first taken are left out. */
 static void print_process(pst_emit_t *emit, const pst_page_t *page, const pst_history_point_t *points,
                           apr_uint32_t count, const char *what)
 {

@@ -65,7 +65,7 @@ apr_status_t pst_view_switched_page(pst_emit_t *emit, const pst_switch_asked_t *
 
 /* ---- on the page ---- */
 
-/* "On in 2 of 4 children, ..." What was there before is not known, so since when is part of it. */
+/* "On in 2 of 4 children, ..." Allocations from before are not known, so the start time is part of it. */
 static const char *say_profiles(const pst_page_t *page)
 {
     const pst_snapshot_t *snapshot = page->snapshot;

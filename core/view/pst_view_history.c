@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Histories as JSON.  See pst_view_history.h.  Figures go by the names of the
- * metric table; buckets, held and retained are null where the child could not count them, books until they were taken.
+ * metric table; buckets, held and retained are null if the child could not count them, books until they are taken.
  */
 #include "pst_view_history.h"
 #include "pst_view_tree.h"
@@ -34,7 +34,7 @@ static void print_history_figure(pst_emit_t *emit, pst_metric_e metric, apr_uint
     pst_emit_figure(emit, pst_metric_short_key(metric), metric, value);
 }
 
-/* 0 is: not taken yet, or not to be had. */
+/* 0 means: not taken yet, or not available. */
 static void print_taken(pst_emit_t *emit, int taken, pst_metric_e metric, apr_uint64_t value)
 {
     if (taken) {

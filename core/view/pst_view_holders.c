@@ -15,7 +15,7 @@ static const char *holder_name(const pst_holder_t *holder)
 
 /* ---- the page ---- */
 
-/* Nothing is a dash: what was not sampled need not be nothing. */
+/* Zero is a dash: what was not sampled need not be zero. */
 static const char *size_or_dash(char *to, apr_uint64_t bytes)
 {
     return bytes ? pst_format_size(to, bytes) : "\xe2\x80\x93";

@@ -112,7 +112,7 @@ static void print_large(pst_emit_t *emit, const pst_page_t *page, const pst_larg
           TEXT("time", pst_format_time(time, row->finished)));
 }
 
-/* The size that holds so many of the requests. */
+/* The size that covers this many of the requests. */
 static const char *reach(char *to, const pst_sizes_row_t *sizes, apr_uint64_t requests)
 {
     apr_uint64_t sum = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Families of samples.  See pst_view_metrics.h.  Which figures there are is said
- * by the lists of pst_metric.c: a figure added there comes by itself.
+ * Families of samples.  See pst_view_metrics.h.  The lists in pst_metric.c have the figures: a figure added there
+ * appears here by itself.
  *
- * Sums that PromQL makes are left to it. What is a counter or a peak of something short-lived (a connection, a
- * request) has no sample: with its owner it would vanish from any sum.  OpenMetrics wants each family once and its
+ * Sums that PromQL can make are left to it. A counter or peak of something short-lived (a connection, a request)
+ * has no sample: it would vanish from any sum with its owner.  OpenMetrics wants each family once and its
  * samples together, so the outer loops are over figures.
  */
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 #include "pst_array.h"
 
 
-/* What samples of scopes are told by. */
+/* What samples of scopes are labelled with. */
 typedef struct part_t {
     unsigned scope, kind;
 } part_t;
@@ -37,7 +37,7 @@ typedef struct metrics_t {
     pst_emit_t *emit, *scratch;
     const pst_snapshot_t *snapshot;
     apr_pool_t *pool;
-    const pst_child_row_t **children;   /* by block: the order in which samples stay */
+    const pst_child_row_t **children;   /* by block, so that the order of samples stays the same */
     pst_labels_t *blocks;               /* of each child */
     apr_uint32_t count;
     pst_labels_t process, parts[PST_ITEMS(parts)], kinds[PST_KIND_COUNT], up_to[PST_SIZES_BUCKETS];
@@ -128,7 +128,7 @@ static void print_of_children(const metrics_t *m, pst_metric_e metric)
     }
 }
 
-/* What is said by scope is not said again as a sum; the sum of a histogram stands with it. */
+/* Figures printed by scope are not printed again as a sum; the sum of a histogram is printed with it. */
 static int said_elsewhere(pst_metric_e metric)
 {
     return in_list(&pst_usage_metrics, metric) || metric == PST_M_connections_reserved_bytes
@@ -147,7 +147,7 @@ static void print_metrics_children(const metrics_t *m)
     }
 }
 
-/* The scopes are apart: their sum is the child's. Those without a slot are connections and requests in one. */
+/* The scopes are disjoint: their sum is the child's. Those without a slot are connections and requests together. */
 static void print_scopes(const metrics_t *m, apr_uint32_t i, pst_metric_e metric)
 {
     const pst_child_row_t *child = m->children[i];
@@ -191,7 +191,7 @@ static void print_metrics_connections(const metrics_t *m, pst_metric_e metric)
 
 /* ---- what the doctor found ---- */
 
-/* How many findings are like this one; 0 if one before it was. */
+/* How many findings are like this one; 0 if an earlier one is. */
 static apr_uint64_t alike(const pst_findings_t *findings, unsigned which)
 {
     const pst_finding_t *one = &findings->findings[which];
@@ -244,7 +244,7 @@ static void print_metrics_findings(metrics_t *m)
 
 /* ---- other processes, by role ---- */
 
-/* How many is said of each role: none is a figure, too. */
+/* Every role gets its number: zero is a figure, too. */
 static void print_relatives(metrics_t *m)
 {
     static const pst_metric_e metrics[] = { PST_M_relatives, PST_M_relatives_growing, PST_M_relative_rss_bytes,
@@ -279,7 +279,7 @@ static void print_misuses(metrics_t *m)
     }
 }
 
-/* ---- how many requests were how large ---- */
+/* ---- how many requests there were of each size ---- */
 
 static void print_metrics_sizes(const metrics_t *m)
 {
@@ -299,7 +299,7 @@ static void print_metrics_sizes(const metrics_t *m)
 
 /* ---- classes ---- */
 
-/* Of one child, or of all: then without the counters, which would fall whenever a child ends. */
+/* For one child, or for all: then without the counters, which would fall whenever a child ends. */
 static void print_metrics_class(const metrics_t *m, const pst_metrics_classes_t *classes, const pst_labels_t *block,
                                 pst_metric_e metric)
 {

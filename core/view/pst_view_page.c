@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The page.  See pst_view_page.h.  The markup is in web/page.html; here stands
- * what follows on what, which figures get a column, and where links lead.
+ * The page.  See pst_view_page.h.  The markup is in web/page.html; this file has the order of the
+ * sections, which figures get a column, and where links lead.
  * One function per section, in the order of the page: a new section is a new
  * function and a line in pst_view_page().
  */
@@ -65,7 +65,7 @@ static const pst_metric_e request_columns[] = {
     PST_M_reserved_bytes, PST_M_peak_bytes, PST_M_pools
 };
 
-/* connection, state and age, request beside the figures */
+/* connection, state and age, request, besides the figures */
 #define ROW_COLUMNS (3 + PST_ITEMS(row_columns) + PST_ITEMS(request_columns))
 
 /* ---- links: the same page with one thing changed ---- */
@@ -169,7 +169,7 @@ static apr_uint64_t figure_of_all(const void *of, pst_metric_e metric)
     return pst_known(pst_total_figure(of, metric));
 }
 
-/* A bar's segments, one per scope, on a scale where `whole` is all of it: each ends where the sum so far ends. */
+/* A bar's segments, one per scope, on a scale where `whole` is all of it: each ends at the sum so far. */
 static void print_segments(pst_emit_t *emit, apr_uint64_t (*figure)(const void *, pst_metric_e), const void *of,
                            apr_uint64_t whole)
 {
@@ -221,7 +221,7 @@ static void print_page_total(pst_emit_t *emit, const pst_page_t *page)
 
 /* ---- live ---- */
 
-/* The child that is drawn at first: that which comes first, but whoever looks at this page makes none first by it. */
+/* The child that is drawn at first: the first one, but a child must not become the first only by serving this page. */
 static apr_uint32_t drawn_first(const pst_snapshot_t *snapshot)
 {
     const pst_child_row_t *first = snapshot->child_count ? snapshot->children : NULL;
@@ -237,7 +237,7 @@ static apr_uint32_t drawn_first(const pst_snapshot_t *snapshot)
     return first ? first->head.owner : 0;
 }
 
-/* A place for chart.js to draw in, and what it cannot know: where to ask, and about whom at first. */
+/* A place for chart.js to draw in, and what it cannot know: where to ask, and for which child first. */
 static void print_live(pst_emit_t *emit, const pst_page_t *page)
 {
     apr_uint32_t wanted = page->args->filter.pid ? page->args->filter.pid : drawn_first(page->snapshot);
@@ -291,7 +291,7 @@ static void print_page_heading(pst_emit_t *emit, const pst_page_t *page, const c
                      column->metric, sort_link(page, (pst_sort_e)column->sort));
 }
 
-/* Where we are, and the pages beside, if there is more than one. */
+/* Where we are, and links to the other pages, if there is more than one. */
 static void print_pages(pst_emit_t *emit, const pst_page_t *page, const char *what, apr_uint32_t from,
                         apr_uint32_t count, apr_uint32_t of, int of_children)
 {
@@ -317,7 +317,7 @@ static void print_pages(pst_emit_t *emit, const pst_page_t *page, const char *wh
     pst_emit_piece(emit, &pst_web_pages_end, NULL, 0);
 }
 
-/* What comes behind the usual columns where a level is asked for; times stand in the titles of what was taken then. */
+/* The figures after the usual columns if a level is requested; times are in the titles of the figures taken then. */
 static int is_more(const pst_page_t *page, pst_metric_e metric)
 {
     for (unsigned i = 0; i < PST_ITEMS(child_columns); i++) {
@@ -400,7 +400,7 @@ static void print_page_children(pst_emit_t *emit, const pst_page_t *page)
 
 /* ---- connections ---- */
 
-/* The rows of the window that are one child's: the first, and so many that follow by make_groups()'s next. */
+/* One child's rows of the window: the first, and how many follow by the `next` of make_groups(). */
 typedef struct group_t {
     apr_uint32_t first, last, listed;
 } group_t;
@@ -475,7 +475,7 @@ static void print_group(pst_emit_t *emit, const pst_page_t *page, const group_t 
     pst_emit_piece(emit, &pst_web_group_close, NULL, 0);
 }
 
-/* Chain each child's rows, so that no group has to look for its own among all. */
+/* Chain each child's rows, so that no group has to search all rows for its own. */
 static void make_groups(group_t *groups, apr_uint32_t *next, const pst_window_t *window)
 {
     for (apr_uint32_t i = 0; i < window->count; i++) {
@@ -491,7 +491,7 @@ static void make_groups(group_t *groups, apr_uint32_t *next, const pst_window_t 
     }
 }
 
-/* Grouped by child; the group with the first row of the order comes first. */
+/* Grouped by child; the group that has the first row comes first. */
 static void print_page_connections(pst_emit_t *emit, const pst_page_t *page)
 {
     const pst_window_t *window = page->window;

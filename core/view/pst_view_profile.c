@@ -2,9 +2,9 @@
  *
  * The heap profile.  See pst_view_profile.h.
  *
- * pprof takes the first address of a stack as it is, and subtracts one from the
- * others, which it takes for return addresses.  The board has addresses inside of the
- * calling instruction, so the others get that one added.
+ * pprof takes the first address of a stack as it is, and subtracts one from the others, assuming
+ * that they are return addresses. The board has addresses inside the calling instruction, so one is
+ * added to the others.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 typedef struct {
     apr_uintptr_t base;
-    int known;                  /* 0 not asked for yet, 1 here, -1 not here */
+    int known;                  /* 0: not looked up yet, 1: here, -1: not here */
 } base_t;
 
 apr_uint64_t pst_view_rate(const pst_snapshot_t *snapshot)
@@ -50,13 +50,13 @@ static int find_frame_address(apr_uint64_t *address, pst_shared_frame_t frame, c
     return base->known > 0;
 }
 
-/* What a site stands for: estimates, which pprof takes as they are. It would scale samples by their mean size, and be
- * off where a site mixes sizes. */
+/* The estimates for a site, which pprof takes as they are. Otherwise it would scale samples by their mean size, and
+ * be wrong if a site mixes sizes. */
 typedef struct {
     apr_uint64_t live, live_bytes, ever, ever_bytes;
 } counts_t;
 
-/* How many there are, by the mean size of the samples; 0 where figures of a hostile board say more than there can be.
+/* How many there are, by the mean size of the samples; 0 if a hostile board gives more than there can be.
  */
 static apr_uint64_t pieces(apr_uint64_t bytes, apr_uint64_t samples, apr_uint64_t sampled)
 {
@@ -99,7 +99,7 @@ static void print_profile_site(pst_emit_t *emit, const pst_site_row_t *site, con
             written++;
         }
     }
-    if (!written) {             /* no stack is no line to pprof */
+    if (!written) {             /* pprof does not accept a line without a stack */
         snprintf(line + n, (size_t)(LINE - n), " 0x1");
     }
     pst_emit_sentence(emit, line);
@@ -142,7 +142,7 @@ static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_pro
     pst_emit_sentence(emit, line);
 }
 
-/* Code that is mapped from a file, as /proc tells it. */
+/* Code that is mapped from a file, in the format of /proc. */
 static void print_maps(pst_emit_t *emit)
 {
     FILE *maps = fopen(pst_object_maps(), "re");

@@ -34,7 +34,7 @@ void pst_view_limits(pst_emit_t *emit, const pst_child_row_t *child)
     pst_emit_end(emit);
 }
 
-/* ---- what came of a release ---- */
+/* ---- the outcome of a release ---- */
 
 static void print_release_sizes(pst_emit_t *emit, apr_uint64_t allocators, apr_uint64_t heap, apr_uint64_t before,
                                 apr_uint64_t after)
@@ -162,7 +162,7 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
 
 /* ---- on the page ---- */
 
-/* What it keeps, what came of the last release, and a button for the next, which belongs to the form above. */
+/* What it keeps, the outcome of the last release, and a button for the next, which belongs to the form above. */
 static void print_release_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_shared_child_t *head)
 {
     const outcome_t o = { head->released_emptied, head->released_busy, head->released_allocators_bytes,

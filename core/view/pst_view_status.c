@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The section that other pages of status show.  See pst_view_status.h.
+ * The section shown on other status pages.  See pst_view_status.h.
  */
 #include "pst_view_status.h"
 #include "pst_piece.h"
@@ -8,7 +8,7 @@
 #include "pst_snapshot_figures.h"
 #include "pst_array.h"
 
-/* The law of conservation, then what is more: all of them figures that a child's head has. */
+/* The law of conservation, then further figures: all of them are in a child's head. */
 static const pst_metric_e figures[] = {
     PST_M_children,           PST_M_connections_open,     PST_M_held_bytes,        PST_M_reserved_bytes,
     PST_M_child_bucket_bytes, PST_M_child_retained_bytes, PST_M_child_peak_bytes,  PST_M_process_reserved_bytes,

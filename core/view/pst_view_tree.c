@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON and text.  See pst_view_tree.h.  Which figures a thing has is said in
- * pst_metric.c; here stands only how things nest, and what is not a figure.
+ * JSON and text.  See pst_view_tree.h.  pst_metric.c has which figures each thing has; this file
+ * has only how things nest, and what is not a figure.
  * Keys are part of the schema: add freely, rename never.
  */
 #include "pst_view_tree.h"
@@ -91,7 +91,7 @@ static void print_place(pst_emit_t *emit, const pst_place_t *place)
     }
 }
 
-/* What every verdict says; the caller opens and closes its object. */
+/* The fields of every verdict; the caller opens and closes its object. */
 static void print_tree_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                                const pst_shared_verdict_t *verdict)
 {
@@ -120,7 +120,7 @@ static void print_tree_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot,
     pst_view_who(emit, pst_who_of_verdict(&who, snapshot, child, verdict) ? &who : NULL);
 }
 
-/* A class is told by its tag and its creator; "other" is what found no row. */
+/* A class is identified by its tag and its creator; "other" is those that found no row. */
 static void print_tree_class(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                              const pst_class_row_t *class, apr_uint32_t nth)
 {
@@ -163,7 +163,7 @@ static void print_tree_classes(pst_emit_t *emit, const pst_snapshot_t *snapshot,
     pst_emit_end(emit);
 }
 
-/* Of a child's; of all children the doctor says it. */
+/* For a child's site; for sites of all children the doctor reports it. */
 static void print_tree_site_verdict(pst_emit_t *emit, const pst_snapshot_t *snapshot, const pst_child_row_t *child,
                                     const pst_site_row_t *site)
 {
@@ -339,7 +339,7 @@ static void print_connection(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     pst_emit_end(emit);
 }
 
-/* Where children that are gone are shown beside the others, which no httpd does. */
+/* For children that are gone and shown next to the others, which httpd's own faces never do. */
 static void print_end(pst_emit_t *emit, const pst_shared_child_t *head)
 {
     pst_emit_flag(emit, "alive", !head->ended_how);
@@ -353,7 +353,7 @@ static void print_end(pst_emit_t *emit, const pst_shared_child_t *head)
     }
 }
 
-/* The request since which mappings stay. */
+/* The request that left the mappings. */
 static void print_surge(pst_emit_t *emit, const pst_shared_surge_t *surge)
 {
     if (!surge->finished) {
