@@ -2,7 +2,7 @@
  *
  * mod_poolstat for other modules: what a request or a connection uses, and names for pools.
  *
- * All are optional functions: a module that asks for them runs with and without mod_poolstat.
+ * All are optional functions: a module that retrieves them runs with or without mod_poolstat.
  *
  *   static APR_OPTIONAL_FN_TYPE(poolstat_request_usage) *request_usage;
  *
@@ -16,8 +16,8 @@
  *   if (request_usage && request_usage(r, &usage) == APR_SUCCESS) ... usage.reserved_bytes ...
  *
  * docs/example/mod_example_poolstat.c is a whole module.  Who may call: child processes only, the
- * thread that works on the request, connection or pool.  Nothing is locked, nothing waits, and, but for what is
- * said below, nothing is allocated.
+ * thread that works on the request, connection or pool.  Nothing locks, nothing waits and, except where noted below,
+ * nothing is allocated.
  */
 #ifndef MOD_POOLSTAT_H
 #define MOD_POOLSTAT_H
@@ -33,8 +33,8 @@ extern "C" {
 #define POOLSTAT_UNKNOWN UINT64_MAX
 
 /**
- * Figures as docs/metrics.md describes them; sizes in bytes.  New ones are added at the end, none is
- * moved: size tells which there are.
+ * Figures as docs/metrics.md describes them; sizes in bytes.  New ones are added at the end and none ever moves: size
+ * says which are present.
  */
 typedef struct poolstat_usage_t {
     apr_size_t   size;              /**< in: sizeof(poolstat_usage_t) as the caller knows it; out: how much was filled
@@ -45,7 +45,7 @@ typedef struct poolstat_usage_t {
     apr_uint64_t slack_bytes;
     apr_uint64_t peak_bytes;
     apr_uint64_t growths;
-    apr_uint64_t bucket_bytes;      /**< of a connection; of a request POOLSTAT_UNKNOWN, as the next two */
+    apr_uint64_t bucket_bytes;      /**< for a connection; for a request POOLSTAT_UNKNOWN, like the next two */
     apr_uint64_t retained_bytes;
     apr_uint64_t requests;
 } poolstat_usage_t;
@@ -55,20 +55,20 @@ typedef struct poolstat_usage_t {
  * @param r     this request, or one of those
  * @param usage size is set by the caller
  * @return APR_SUCCESS; APR_EINVAL if size is below that of the struct's first version; APR_NOTFOUND if nothing is
- *         known of it: nothing is gathered in this process, or its connection is part of another
+ *         known about it: nothing is gathered in this process, or its connection is part of another
  */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, poolstat_request_usage, (const request_rec *r, poolstat_usage_t *usage));
 
-/** The same of a connection, its requests included. A connection without a slot has no figures: all are unknown. */
+/** The same for a connection, including its requests. A connection without a slot has no figures: all are unknown. */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, poolstat_connection_usage, (const conn_rec *c, poolstat_usage_t *usage));
 
-#define POOLSTAT_NAME_LEN 32        /**< bytes of a name, NUL included: longer ones are cut */
+#define POOLSTAT_NAME_LEN 32        /**< bytes of a name, including the NUL: longer ones are cut */
 #define POOLSTAT_NAMES    64        /**< different names that one child keeps */
 
 /**
- * Name the class of a pool: from now on it is counted with the pools of that name made at the same place, as if it had
- * been given this tag.  As apr_pool_tag(), but the name need not outlive the call: a copy is kept for as long as the
- * child lives. Name kinds of pools, not pools: after POOLSTAT_NAMES different ones there is no room.
+ * Name the class of a pool: from now on it is counted with the pools of that name made at the same place, as if it
+ * had this tag. Like apr_pool_tag(), but the name need not outlive the call: a copy is kept for the child's lifetime.
+ * Name kinds of pools, not single pools: there is room for POOLSTAT_NAMES different names.
  * @param name  printable ASCII; other bytes become '?'
  * @return APR_SUCCESS; APR_EINVAL for an empty name; APR_NOTFOUND if nothing is gathered in this process;
  *         APR_ENOSPC if there is no room: the pool keeps its tag
@@ -78,7 +78,7 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, poolstat_name_pool, (apr_pool_t *pool, con
 #define POOLSTAT_CLASS_LEN 96       /**< room for every name of a class */
 
 /**
- * What the class of a pool is called on the page: "tag by function", "tag" or "by function" as far as they are known.
+ * The name of a pool's class on the page: "tag by function", "tag" or "by function", whichever parts are known.
  * Printable ASCII.
  * @param to   room for POOLSTAT_CLASS_LEN bytes, always ends in a NUL
  * @return APR_SUCCESS, or APR_NOTFOUND if the pool has no class: children that are not instrumented have none
