@@ -20,7 +20,7 @@
 #include <http_protocol.h>
 #include <http_request.h>
 
-/* First among the handlers: note who is about to handle, and handle what is ours. */
+/* First among the handlers: note which handler is about to run, and handle our own requests. */
 static int on_handler(request_rec *r)
 {
     pst_phase_handler(r);
@@ -37,12 +37,12 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_pre_config(pst_log_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(pst_log_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(pst_process_post_config, NULL, NULL, APR_HOOK_MIDDLE);
-    pst_reload_register(pst_process_configured);    /* the last, and one before all others that measures */
+    pst_reload_register(pst_process_configured);    /* the last, and one before all others, which measures */
     ap_hook_error_log(pst_ends_error_log, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_status(pst_process_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(pst_process_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 
-    /* a child: while it has its parent's rights */
+    /* a child, while it still has its parent's rights */
     ap_hook_drop_privileges(pst_process_drop_privileges, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* before any other module makes threads or pools of its own */

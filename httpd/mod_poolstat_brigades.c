@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Checks, as far as they need httpd: whom a thread serves, and filters of ours at four levels that look at what is
- * passed.  New connections and requests get them while buckets are checked; none does otherwise.
+ * Checks, as far as they need httpd: who a thread serves, and filters of ours at four levels that look at what is
+ * passed. New connections and requests get them only while buckets are checked.
  *
  * Concurrency: a connection's filters run on its thread.
  */
@@ -19,14 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Filters between one and the end of its chain that are looked at. */
+/* The most filters looked at between one and the end of its chain. */
 #define CHAIN 64
 
 static ap_filter_rec_t *resource, *protocol, *connection, *network;
 
-/* -- whom a thread serves --------------------------------------------------- */
+/* -- who a thread serves --------------------------------------------------- */
 
-/* The real functions: this module's own calls are redirected, too. */
+/* The real functions: calls of this module are redirected, too. */
 static int (*real_run)(conn_rec *c);
 static void (*real_process)(conn_rec *c, void *csd);
 
@@ -48,7 +48,7 @@ static void serve_process(conn_rec *c, void *csd)
     pst_watchpoint_served(before);
 }
 
-/* A list that ends with NULL, for as long as the child lives: its pool is gone before its last threads are. */
+/* A list that ends with NULL and lasts as long as the child: the child's pool is gone before its last threads. */
 static const char *const *list_of(const apr_array_header_t *names)
 {
     const char **list = calloc((apr_size_t)names->nelts + 1, sizeof(*list));
@@ -70,7 +70,7 @@ void pst_brigades_child_init(const apr_array_header_t *except)
 
 /* -- filters ----------------------------------------------------------------- */
 
-/* The filter that passes on to this one. */
+/* The filter that passes data to this one. */
 static const char *above(const ap_filter_t *f)
 {
     const ap_filter_t *each = f->r ? f->r->output_filters : f->c->output_filters;

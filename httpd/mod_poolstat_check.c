@@ -4,8 +4,8 @@
  *
  * Place in the flow: checks -> pst_misuse -> HERE -> the error log.
  *
- * Concurrency: the child's watchdog thread logs, never the thread that was caught, which may hold any lock.  What is
- * left when the child ends is logged then; what a crash leaves is on the board.
+ * Concurrency: the child's watchdog thread logs, never the thread that was caught, which may hold any lock. The rest
+ * is logged when the child ends; what a crash leaves is on the board.
  */
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_brigades.h"
@@ -29,11 +29,11 @@ static struct {
     pst_shared_child_t *block;
     server_rec *server;
     apr_uint64_t minute;        /* when it began */
-    unsigned told;              /* lines in it */
-    apr_uint64_t counted;       /* misuses that were told, or had no row */
+    unsigned told;              /* lines logged in it */
+    apr_uint64_t counted;       /* misuses that were logged, or had no row */
 } g;
 
-/* -- what is told ------------------------------------------------------------ */
+/* -- what is logged ------------------------------------------------------------ */
 
 /* "mod_x.so x_handler (mod_x.c:12)" */
 static const char *whose(char *to, const pst_shared_module_t *modules, const pst_shared_stack_t *stack)
@@ -56,7 +56,7 @@ static const char *whose(char *to, const pst_shared_module_t *modules, const pst
     return to;
 }
 
-/* The client's line comes last: whatever it says, nothing after it can be mistaken. */
+/* The client's line comes last, so that it cannot fake anything after it. */
 static void log_misuse(const pst_shared_misuse_t *row)
 {
     pst_shared_module_t modules[PST_MODULE_COUNT];
@@ -94,7 +94,7 @@ static apr_uint64_t sum(void)
     return found;
 }
 
-/* A place once, and so many lines a minute. */
+/* Each place once, and a limited number of lines per minute. */
 static void tell_new(void)
 {
     pst_shared_misuse_t row;
@@ -135,7 +135,7 @@ void pst_check_log_beat(apr_uint64_t now)
     tell_new();
 }
 
-/* The child ends. A forked copy of it may come here too. */
+/* The child ends. A forked copy of it may get here too. */
 static apr_status_t log_rest(void *unused)
 {
     (void)unused;

@@ -101,7 +101,7 @@ static const char *set_connections(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
-/* Bytes, or bytes in units of 1024 (K), 1024 K (M), 1024 M (G). @return -1 if it is none */
+/* Bytes, or bytes in units of 1024 (K), 1024 K (M), 1024 M (G). @return -1 if it is not a size */
 static apr_int64_t parse_size(const char *arg)
 {
     static const char units[] = "KMG";
@@ -298,7 +298,7 @@ static const char *set_control(cmd_parms *cmd, void *dummy, const char *arg)
 
     (void)dummy;
     if (!wrong && config->control) {
-        pst_serves_register(cmd->pool);          /* checks can be switched on while it runs */
+        pst_serves_register(cmd->pool);          /* checks can be switched on while the server runs */
     }
     return wrong;
 }
@@ -320,7 +320,7 @@ static const char *set_release(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
-/* One line says all: it does not add to another. */
+/* A later line replaces an earlier one. */
 static const char *set_check(cmd_parms *cmd, void *dummy, int count, char *const words[])
 {
     const char *misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY);

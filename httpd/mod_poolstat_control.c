@@ -2,9 +2,9 @@
  *
  * Who may ask for something to be done.  See mod_poolstat_control.h.
  *
- * A browser does what any page tells it, so a request must come from our own page: by the
- * headers that browsers set and scripts cannot (Sec-Fetch-Site, Origin, Referer), and by a nonce that
- * only who can read the page or the JSON has; and by a name of this server's own.  The nonce is a time and its SipHash
+ * A browser does what any page tells it, so a request must come from our own page: by the headers that browsers set
+ * and scripts cannot (Sec-Fetch-Site, Origin, Referer); by a nonce, which takes reading the page or the JSON; and by
+ * one of this server's own names.  The nonce is a time and its SipHash
  * under a key that the parent makes and its children inherit.
  */
 #include "mod_poolstat_private.h"
@@ -34,7 +34,7 @@ typedef struct {
 
 static const unsigned char *key;        /* NULL: there is none */
 
-/* Without random bytes there are no nonces, and nobody may ask, until the next reload brings some. */
+/* Without random bytes there are no nonces, and nobody may ask, until a reload gets some. */
 void pst_control_post_config(server_rec *s)
 {
     nonce_key_t *kept = pst_retained("nonces", RETAINED_LAYOUT, sizeof(*kept));
@@ -83,7 +83,7 @@ const char *pst_control_nonce(apr_pool_t *pool)
     return nonce;
 }
 
-/* In the same time whatever the difference. @return NULL, or what is wrong */
+/* Takes the same time whatever the difference. @return NULL, or what is wrong */
 static const char *wrong_nonce(const char *given)
 {
     char expected[NONCE_LEN + 1], digits[9];
@@ -111,8 +111,7 @@ static const char *wrong_nonce(const char *given)
     return time > now || now - time > GOOD_FOR ? "its nonce is too old" : NULL;
 }
 
-/* Of an authority, without the port that goes without saying: proxies add it to Host, browsers leave it out of
- * Origin. */
+/* The length of an authority without a default port: proxies add it to Host, browsers leave it out of Origin. */
 static apr_size_t length_of(const char *authority)
 {
     apr_size_t len = strcspn(authority, "/?#");
@@ -123,7 +122,7 @@ static apr_size_t length_of(const char *authority)
     return len > 4 && strncmp(authority + len - 4, ":443", 4) == 0 ? len - 4 : len;
 }
 
-/* Is this the origin of our own pages? A proxy may have taken off TLS, so the scheme says nothing. */
+/* Is this the origin of our own pages? A proxy may have removed TLS, so the scheme does not matter. */
 static int is_addressed_here(const char *url, const char *host)
 {
     const char *authority = strstr(url, "://");
@@ -136,8 +135,9 @@ static int is_addressed_here(const char *url, const char *host)
 }
 
 /*
- * A name that nobody gave this server may be one that an attacker's DNS has bound to its address, so that his
- * page is of the same origin and reads our nonces.  An address, or localhost, is bound by nobody.
+ * A name that this server was not given may be one that an attacker's DNS points at its address, so that the
+ * attacker's page has the same origin and reads our nonces. Nobody can do that with an address, or with
+ * localhost.
  */
 static int is_our_name(request_rec *r)
 {
@@ -159,7 +159,7 @@ static const char *foreign(request_rec *r)
     if (site && ap_cstr_casecmp(site, "same-origin") != 0) {
         return "its browser says that it comes from another site (Sec-Fetch-Site)";
     }
-    /* where a page's referrers are forbidden its browser says null even of itself, and that it is by Sec-Fetch-Site */
+    /* if a page forbids referrers, its browser sends Origin null even for the page itself; Sec-Fetch-Site tells then */
     if (origin && !(site && strcmp(origin, "null") == 0) && !is_addressed_here(origin, host)) {
         return "it comes from another origin than its Host (Origin)";
     }
@@ -203,7 +203,7 @@ static int read_body(request_rec *r, char body[BODY_MAX + 1], const char **sente
     return OK;
 }
 
-/* What stands in the query and in the body, as one: nothing may be given twice. */
+/* Query and body parsed as one: nothing may be given twice. */
 static const char *parse_form(pst_args_t *args, request_rec *r, pst_face_e face, const char *body,
                               apr_pool_t *pool)
 {

@@ -2,9 +2,10 @@
  *
  * How children end.  See mod_poolstat_ends.h.
  *
- * The MPM alone learns a child's status, and keeps it to itself; but what it says of it in the error log all modules
- * hear (ap_process_child_status() in server/mpm_unix.c, 2.4.71, runs before the MPM tells of the end).  It is silent on
- * SIGTERM, SIGHUP, its signal for graceful restarts and SIGKILL.  Children have handlers for all of these but the last.
+ * Only the MPM learns a child's status, and it keeps that to itself; but all modules see what it writes in the error
+ * log (ap_process_child_status() in server/mpm_unix.c, 2.4.71, runs before the MPM reports the end).  It logs nothing
+ * for SIGTERM, SIGHUP, its signal for graceful restarts, and SIGKILL.  Children have handlers for all of these but the
+ * last.
  */
 #include "mod_poolstat_ends.h"
 #include "pst_losses.h"
@@ -20,8 +21,8 @@ APLOG_USE_MODULE(poolstat);
 
 static struct {
     pid_t           parent;     /* 0: not yet */
-    pid_t           pid;        /* whose end was logged last */
-    unsigned        signal;     /* by which */
+    pid_t           pid;        /* the child whose end was logged last */
+    unsigned        signal;     /* the signal it ended by */
     pst_oom_watch_t oom;
 } g;
 
@@ -73,7 +74,7 @@ static int would_be_logged(const server_rec *s)
     return s && (s->error_log || ap_get_server_module_loglevel(s, AP_CORE_MODULE_INDEX) >= APLOG_NOTICE);
 }
 
-/* While it stops, or reads its configuration anew, the parent ends children itself. */
+/* While it stops, or rereads its configuration, the parent ends children itself. */
 static int is_meant(void)
 {
     int state = -1;

@@ -2,8 +2,8 @@
  *
  * The environment of a request, and its notes: see the header.
  *
- * Set twice: before the handler runs, for what it starts, and again when the request is logged, then
- * with the final values.
+ * Set twice: before the handler runs, for what it starts, and again when the request is logged, with
+ * the final values.
  */
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_env.h"
@@ -17,7 +17,7 @@
 #define HOOKED_KEY "mod_poolstat PoolStatEnv"
 
 typedef struct {
-    int on;         /* -1: as outside */
+    int on;         /* -1: inherited */
 } env_t;
 
 typedef struct {
@@ -25,14 +25,14 @@ typedef struct {
     pst_metric_e metric;
 } variable_t;
 
-/* Made when the first PoolStatEnv On is read; of the configuration's pool. */
+/* Made when the first PoolStatEnv On is read, in the configuration's pool. */
 static struct {
     apr_array_header_t *request, *connection;
 } names;
 
-/* ---- when a request comes ---- */
+/* ---- when a request arrives ---- */
 
-/* Names and room for texts come first: what the tables take for them is then in the figures. */
+/* Names and room for texts come first, so that the figures include what the tables take for them. */
 static char *set_names(request_rec *r, const apr_array_header_t *variables)
 {
     char *texts = apr_pcalloc(r->pool, (apr_size_t)variables->nelts * PST_FORMAT_LEN);
@@ -94,7 +94,7 @@ static int before_handler(request_rec *r)
     return DECLINED;
 }
 
-/* The log is told of the first of redirected requests, and writes of the last. */
+/* The log hook gets the first of several redirected requests, and logs the last. */
 static int before_log(request_rec *r)
 {
     while (r->next) {
@@ -141,7 +141,8 @@ static apr_array_header_t *name_all(apr_pool_t *pool, pst_scope_e scope, const c
     return all;
 }
 
-/* Hooks are sorted after the directives were read: those added here run, and nobody without them pays. */
+/* Hooks are sorted after the directives are read: hooks added here run, and a server without the directive does not
+ * pay for them. */
 static void add_hooks(apr_pool_t *pconf)
 {
     void *hooked = NULL;

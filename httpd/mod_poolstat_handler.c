@@ -4,7 +4,7 @@
  *
  * What a face needs (the snapshot, the emitter, links) lies in a pool with an
  * allocator of its own, which keeps no free list and is destroyed before the
- * handler returns: looking at a child must not make it grow.  Output leaves in
+ * handler returns: a look at a child must not make it grow.  Output leaves in
  * pieces of PST_EMIT_BUFFER bytes, however many rows there are.
  */
 #include <httpd.h>
@@ -39,7 +39,7 @@
 #include "pst_view_tree.h"
 #include "pst_web.h"
 
-/* How long a page waits for names and lines of code that were not looked up before. */
+/* How long a page waits for names and lines of code not looked up yet. */
 #define RESOLVE_MS 1500
 #define POLICY "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; " \
                "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -61,7 +61,7 @@ static apr_status_t pass(out_t *out)
     return rv;
 }
 
-/* pst_sink_fn. A transient bucket: whoever below wants to keep the bytes copies them. */
+/* pst_sink_fn. A transient bucket: a filter below that keeps the bytes copies them. */
 static apr_status_t sink_to_brigade(void *baton, const char *data, apr_size_t len)
 {
     out_t *out = baton;
@@ -78,7 +78,7 @@ static void open_output(out_t *out, request_rec *r)
 }
 
 /*
- * The last of the output and the end of it in one brigade, so that a short
+ * The last output and its end in one brigade, so that a short
  * answer gets its Content-Length.
  */
 static void close_output(out_t *out, pst_emit_t *emit)
@@ -96,7 +96,7 @@ static void close_output(out_t *out, pst_emit_t *emit)
     pass(out);
 }
 
-/* In err_headers_out, so that they also stand on answers that httpd writes for us. */
+/* In err_headers_out, so that answers that httpd writes for us have them, too. */
 static void set_headers(request_rec *r, const char *caching)
 {
     apr_table_t *headers = r->err_headers_out;
@@ -126,7 +126,7 @@ static const char *path_below(const char *path, const char *prefix)
     return path + len;
 }
 
-/* SetHandler's argument is an expression, a constant one as a rule (server/core.c, set_sethandler(), 2.4.71). */
+/* SetHandler's argument is an expression, normally a constant one (server/core.c, set_sethandler(), 2.4.71). */
 static int sets_our_handler(request_rec *r, const core_dir_config *section)
 {
     const char *error = NULL, *handler = section->handler;
@@ -138,8 +138,8 @@ static int sets_our_handler(request_rec *r, const core_dir_config *section)
 }
 
 /*
- * The part of the URI below the <Location> that set our handler.  path_info does
- * not tell: it depends on which files exist.  So look for the longest plain
+ * The part of the URI below the <Location> that set our handler.  path_info does not help: it
+ * depends on which files exist.  So look for the longest plain
  * <Location> of this server that names the handler.
  * @return NULL if there is none: a pattern, a <Files>, a type
  */
@@ -188,12 +188,12 @@ static int path_ends_with(const char *text, const char *end)
 
 typedef enum {
     SERVE_FACE,
-    SERVE_CONTROL,              /* what acts: POST alone */
+    SERVE_CONTROL,              /* faces that act: only POST */
     SERVE_FILE,
     SERVE_NOTHING
 } serve_e;
 
-/* What lies below the page, by its last segment. */
+/* What is below the page, by its last segment. */
 typedef struct address_t {
     const char *path;
     serve_e serve;
@@ -224,7 +224,8 @@ static const address_t addresses[] = {
       pst_web_dygraph_min_js_tag }
 };
 
-/* Without a plain <Location> the page may have any name: what ends like no other address is the page. */
+/* Without a plain <Location> the page may have any name: any path that does not end like another address is the page.
+ * */
 static const address_t *what_to_serve(request_rec *r)
 {
     const char *rest = below_location(r);
@@ -241,7 +242,7 @@ static const address_t *what_to_serve(request_rec *r)
 }
 
 /*
- * Links are relative, so that they hold behind a proxy that moves the page: from
+ * Links are relative, so that they work behind a proxy that moves the page: from
  * /x/pool-status they lead to pool-status/json, from /x/pool-status/ to json.
  */
 static const char *link_base(request_rec *r, apr_pool_t *pool)
@@ -254,7 +255,7 @@ static const char *link_base(request_rec *r, apr_pool_t *pool)
 
 /* ---- the faces ---- */
 
-/* The bytes are constants of this module: they go out as they lie, whoever keeps them, and are never copied. */
+/* The bytes are constants of this module: they are sent as they are, whoever keeps them, and never copied. */
 static int serve_file(request_rec *r, const address_t *address)
 {
     out_t out;
@@ -280,7 +281,7 @@ static int serve_file(request_rec *r, const address_t *address)
     return OK;
 }
 
-/* A sentence instead of a face, with a status of its own. */
+/* A sentence instead of a face, with its own status. */
 static int refuse_face(request_rec *r, int status, const char *sentence, apr_pool_t *pool)
 {
     pst_emit_t *emit;
@@ -383,7 +384,7 @@ static int serve_history(request_rec *r, const pst_board_t *board, const pst_arg
     return OK;
 }
 
-/* The one face whose form the client chooses. Sums alone: no connection is copied into the snapshot. */
+/* The only face whose format the client chooses. Only sums: no connection is copied into the snapshot. */
 static int serve_metrics(request_rec *r, const pst_board_t *board, const pst_args_t *args, apr_pool_t *pool)
 {
     pst_emit_e format = pst_accept_metrics(apr_table_get(r->headers_in, "Accept"));
@@ -408,7 +409,7 @@ static int serve_metrics(request_rec *r, const pst_board_t *board, const pst_arg
     return OK;
 }
 
-/* @return NULL: nothing can be shown, and status is the request's */
+/* @return NULL: nothing can be shown, and `status` is set for the request */
 static const pst_board_t *good_board(request_rec *r, int *status, apr_pool_t *pool)
 {
     const char *why = NULL;

@@ -3,20 +3,21 @@
  * PoolStatMaxChild: a child that has become too large finishes its work and makes room for
  * another, as if the MPM had told it to.
  *
- * When: one child of the server at a time (pst_turn.h), and only while enough workers are idle beside it:
- * MinSpareServers or MinSpareThreads. Where there are fewer it first asks for its replacement: it
- * keeps its own idle workers out of the parent's count, serves on, and waits for the parent to start a child for them.
+ * When: one child of the server at a time (pst_turn.h), and only while enough other workers are idle:
+ * MinSpareServers or MinSpareThreads. If there are fewer, it first asks for its replacement: it keeps its own idle
+ * workers out of the parent's count, continues to serve, and waits until the parent starts a child for them.
  *
  * How: prefork's child stops listening at a SIGUSR1.  A child of worker or event
- * has its main thread sit in ap_mpm_podx_check(), which the MPM calls through its table of calls: in this
- * child it answers what a graceful stop would, and a SIGTERM, which does nothing there, wakes the thread.
+ * has its main thread wait in ap_mpm_podx_check(), which the MPM calls through its table of imported functions. In
+ * this child the call is made to answer as in a graceful stop, and a SIGTERM, which does nothing else there, wakes
+ * the thread.
  * (child_main() of server/mpm/{prefork,worker,event}, 2.4.63: the listener of worker and event
  * wakes it the same way.)
  *
- * What decides is private to the process, but for two words on the board that can only make it wait, or not
- * be told: whose turn it is, and what was said already.
+ * What decides is private to the process, except for two words on the board: whose turn it is, and what was logged
+ * already. These can only make it wait, or suppress a message.
  *
- * Concurrency: all here runs on the child's watchdog thread, but for check_leaving().  httpd's
+ * Concurrency: everything here runs on the child's watchdog thread, except check_leaving().  httpd's
  * scoreboard is read, and one flag of this child's own written, without a lock, as httpd does.
  */
 #include "mod_poolstat_private.h"
@@ -35,19 +36,19 @@
 
 APLOG_USE_MODULE(poolstat);
 
-/* So old a child is before it is replaced: a limit that each child reaches at once must not
+/* A child must be this old before it is replaced: a limit that each child reaches at once must not
  * make the server start children all the time. */
 #define YOUNG (60 * APR_USEC_PER_SEC)
 
-/* Started with -D PoolStatMaxChildSoon, for tests: a second. */
+/* With -D PoolStatMaxChildSoon, for tests: one second. */
 #define DEFINE_SOON "PoolStatMaxChildSoon"
 #define YOUNG_SOON  APR_USEC_PER_SEC
 
-/* A child that takes longer to finish its work keeps all others from being replaced, and says so. */
+/* A child that takes longer to finish its work keeps all others from being replaced, and logs that. */
 #define LONG      (600 * APR_USEC_PER_SEC)
 #define LONG_SOON (3 * APR_USEC_PER_SEC)
 
-/* A replacement that did not come in this time is asked for again after as long. */
+/* If no replacement starts within this time, wait as long again before asking again. */
 #define PATIENCE (60 * APR_USEC_PER_SEC)
 
 /* How long after its start a child's PSS still tells what children need. */
@@ -62,16 +63,16 @@ static struct {
     apr_uint64_t        limit;
     apr_uint64_t        started;
     int                 of_pss;
-    int                 weighed;        /* what a fresh child needs is known, and less than the limit */
+    int                 weighed;        /* what a fresh child needs is known to be less than the limit */
     mpm_e               mpm;
     apr_uint32_t        pid;
     pthread_t           main_thread;
     int               (*podx_check)(ap_pod_t *);
     int               (*update_status)(ap_sb_handle_t *, int, request_rec *);
     int                 leaving;        /* atomic: the main thread reads it */
-    apr_uint64_t        left;           /* when it began to leave; 0: it has been said that this takes long */
+    apr_uint64_t        left;           /* when it began to leave; 0: it was logged that this takes long */
     int                 out;            /* atomic: prefork's worker is out of the parent's count when idle */
-    apr_uint64_t        asked;          /* when it began to ask for its replacement; 0: it does not */
+    apr_uint64_t        asked;          /* when it began to ask for its replacement; 0: it is not asking */
     apr_uint64_t        again;          /* not before this time */
 } g;
 
@@ -95,11 +96,11 @@ static mpm_e which_mpm(void)
     return !strcmp(name, "event") ? EVENT : OTHER;
 }
 
-/* -- what is said ---------------------------------------------------------- */
+/* -- what is logged ---------------------------------------------------------- */
 
 enum { TOLD_NOTHING_DONE = 1, TOLD_FUTILE = 2, TOLD_NO_ROOM = 4 };
 
-/* What all children would say is said by the first. */
+/* What every child would log is logged by the first. */
 static int first_to_tell(const pst_board_t *board, apr_uint32_t what)
 {
     return !(__atomic_fetch_or(&pst_board_header(board)->told, what, __ATOMIC_RELAXED) & what);
@@ -119,13 +120,13 @@ static const char *of_what(void)
 
 /* -- this child ------------------------------------------------------------ */
 
-/* By what no other process can write to: the block's figures are for showing. */
+/* Measured by what no other process can write: the block's figures are only for display. */
 static apr_uint64_t size_now(void)
 {
     return g.of_pss ? pst_own_books_pss() : pst_child_reserved();
 }
 
-/* What it would have without having served. */
+/* What it would have if it had served nothing. */
 static apr_uint64_t size_at_rest(void)
 {
     apr_uint64_t rest = pst_account_at_rest(), all = pst_child_reserved(), pss = size_now();
@@ -136,7 +137,7 @@ static apr_uint64_t size_at_rest(void)
     return all > rest && pss > all - rest ? pss - (all - rest) : pss;
 }
 
-/* A limit below what a fresh child needs cannot be kept by replacing children. @return 1 once it is known to be kept */
+/* A limit below what a fresh child needs cannot be met by replacing children. @return 1 once it is known that it can */
 static int weigh_limit(apr_uint64_t now)
 {
     apr_uint64_t rest = size_at_rest();
@@ -160,10 +161,10 @@ static int weigh_limit(apr_uint64_t now)
 /* -- httpd's scoreboard ---------------------------------------------------- */
 
 typedef struct {
-    process_score *own;         /* NULL: not found, or of a generation that is on its way out */
+    process_score *own;         /* NULL: not found, or of a generation that is ending */
     int            slot;
     int            idle;        /* workers of other children that would take a connection now */
-    int            processes;   /* other children that are not on their way out */
+    int            processes;   /* other children that are not ending */
     int            free;        /* slots for more */
 } scene_t;
 
@@ -212,7 +213,8 @@ static void look_around(scene_t *scene)
     }
 }
 
-/* PSS is estimated between two takings (pst_books.h): nobody leaves for what it was, or may be. */
+/* PSS is estimated between two measurements (pst_books.h): a child must not leave because of an old or estimated
+ * value. */
 static apr_uint64_t size_for_sure(apr_uint64_t now)
 {
     if (g.of_pss) {
@@ -227,11 +229,11 @@ static int spare_wanted(void)
 }
 
 /*
- * Own idle workers in or out of the parent's count, see perform_idle_server_maintenance() of
- * each MPM: by flags that mean as much and that it can take back.  Event's parent counts a child
- * that is quiescing as gone for good, so there it is the flag of one that is busy; its listener
- * resets it when it has been, which the next beat puts right.  Prefork's worker says that it is idle
- * after each connection: see tell_status().
+ * Put own idle workers in or out of the parent's count, see perform_idle_server_maintenance() of
+ * each MPM: by flags with that effect which can be taken back. Event's parent counts a quiescing
+ * child as gone for good, so there it is the flag of a busy child; the listener resets it after
+ * being busy, and the next beat sets it again. Prefork's worker says that it is idle after each
+ * connection: see tell_status().
  */
 static void count_me_out(const scene_t *scene, int out)
 {
@@ -250,14 +252,14 @@ static void count_me_out(const scene_t *scene, int out)
     }
 }
 
-/* Stands for ap_update_child_status() in prefork's own calls, in this child: under traffic what a beat
- * wrote would be gone with the next connection, long before the parent counts. On the main thread. */
+/* Replaces ap_update_child_status() in prefork's own calls, in this child: under traffic the next
+ * connection would overwrite what a beat wrote, long before the parent counts. On the main thread. */
 static int tell_status(ap_sb_handle_t *sbh, int status, request_rec *r)
 {
     int out = status == SERVER_READY && __atomic_load_n(&g.out, __ATOMIC_ACQUIRE), was;
 
     was = g.update_status(sbh, out ? SERVER_GRACEFUL : status, r);
-    if (out && !__atomic_load_n(&g.out, __ATOMIC_ACQUIRE)) {    /* taken back meanwhile, before it could be seen */
+    if (out && !__atomic_load_n(&g.out, __ATOMIC_ACQUIRE)) {    /* taken back before it could be seen */
         g.update_status(sbh, status, r);
     }
     return was;
@@ -265,7 +267,7 @@ static int tell_status(ap_sb_handle_t *sbh, int status, request_rec *r)
 
 /* -- leaving --------------------------------------------------------------- */
 
-/* Stands for ap_mpm_podx_check() in this child; on its main thread. */
+/* Replaces ap_mpm_podx_check() in this child; on its main thread. */
 static int check_leaving(ap_pod_t *pod)
 {
     int rv;
@@ -277,7 +279,7 @@ static int check_leaving(ap_pod_t *pod)
     return rv == AP_MPM_PODX_NORESTART && __atomic_load_n(&g.leaving, __ATOMIC_ACQUIRE) ? AP_MPM_PODX_GRACEFUL : rv;
 }
 
-/* Again at the next beat if the main thread was just about to sleep: then the signal did nothing. */
+/* Repeated at the next beat, as the signal has no effect if the main thread was just about to sleep. */
 static void wake_main_thread(void)
 {
     if (query_mpm(AP_MPMQ_MPM_STATE) == AP_MPMQ_RUNNING) {
@@ -317,7 +319,7 @@ static void tell_if_long(apr_uint64_t now)
     }
 }
 
-/* Neither leaves nor waits to. */
+/* Stop leaving, and stop waiting to leave. */
 static void stay(const scene_t *scene)
 {
     if (g.asked && scene->own) {
@@ -327,7 +329,7 @@ static void stay(const scene_t *scene)
     pst_turn_give(g.board, g.pid);      /* also where another process wrote this child's name there */
 }
 
-/* Too few are idle beside this child: wait for the parent to start another, if it can. */
+/* Too few other workers are idle: wait for the parent to start another child, if it can. */
 static void ask_for_spare(const scene_t *scene, apr_uint64_t now)
 {
     if (scene->free == 0 || scene->processes + 1 >= query_mpm(AP_MPMQ_MAX_DAEMONS)) {
@@ -385,7 +387,7 @@ void pst_leave_beat(apr_uint64_t now)
         }
     }
     else if (g.asked) {
-        stay(&scene);       /* somebody wrote another name where its own stood */
+        stay(&scene);       /* somebody overwrote its name there */
     }
 }
 
@@ -431,10 +433,10 @@ static int patch_one(pst_got_entry_t *entry)
     return done;
 }
 
-/* The MPM's call is redirected, in this child. @return 0 if it makes none that could be */
+/* Redirect the MPM's call, in this child. @return 0 if it has no call to redirect */
 static int redirect_poll(pst_got_entry_t *entry, void *to_real)
 {
-    entry->real = dlsym(RTLD_DEFAULT, entry->name);     /* a call of our own would be redirected too */
+    entry->real = dlsym(RTLD_DEFAULT, entry->name);     /* our own call would be redirected too */
     memcpy(to_real, &entry->real, sizeof(entry->real));
     return entry->real && pst_got_pin(entry->wrapper) && patch_one(entry) && entry->slots;
 }
@@ -446,7 +448,7 @@ static int redirect_mpm(void)
 
     if (g.mpm == PREFORK) {
         update.only_in = ap_find_linked_module("prefork.c");
-        if (update.only_in) {       /* without: what a beat writes holds until the next connection */
+        if (update.only_in) {       /* without it, what a beat writes lasts until the next connection */
             redirect_poll(&update, &g.update_status);
         }
         return 1;

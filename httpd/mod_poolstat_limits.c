@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * PoolStatWarn: what crossed a limit is told in the error log.
+ * PoolStatWarn: log in the error log what crossed a limit.
  *
  * Place in the flow: accounts -> pst_crossing -> HERE -> the error log.
  *
- * Concurrency: as a rule the child's watchdog thread logs, within a second.  Where there is
- * none, the thread does that closes what crossed.  What is left when the child ends is logged then.
+ * Concurrency: normally the child's watchdog thread logs, within a second. Without a watchdog, the
+ * thread that closes the connection or request logs. The rest is logged when the child ends.
  */
 #include "mod_poolstat_private.h"
 #include "pst_account.h"
@@ -19,8 +19,8 @@
 APLOG_USE_MODULE(poolstat);
 
 #define TEXT_LEN 512
-#define NAMES_WITHIN 500                     /* milliseconds, for the helper that looks names and lines up */
-#define PATIENCE (120 * APR_USEC_PER_SEC)    /* for so long it is waited for who it is */
+#define NAMES_WITHIN 500                     /* milliseconds for the helper that looks up names and lines */
+#define PATIENCE (120 * APR_USEC_PER_SEC)    /* how long to wait until the owner is known */
 
 static const char *const names[PST_WARN_COUNT] = { "", "connection", "request", "child" };
 
@@ -31,9 +31,9 @@ static struct {
     int         watched;        /* there is a watchdog */
 } g;
 
-/* -- what is told ---------------------------------------------------------- */
+/* -- what is logged ---------------------------------------------------------- */
 
-/* What grew, for the most part, of what crossed. */
+/* Which scope of a crossing grew most. */
 static unsigned scope_of(const pst_crossing_t *crossing)
 {
     const pst_shared_slot_t *slot = &crossing->slot;
@@ -47,14 +47,14 @@ static unsigned scope_of(const pst_crossing_t *crossing)
     return slot->request.reserved_bytes > slot->usage.reserved_bytes / 2 ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION;
 }
 
-/* Of what crossed: who holds most of it, as the doctor has it. */
+/* For what crossed: who holds most of it, judged as the doctor judges it. */
 typedef struct {
     pst_warn_e what;
-    unsigned   scope;               /* of what grew */
-    const pst_shared_slot_t *at;    /* NULL: of no connection, or it is gone */
+    unsigned   scope;               /* the one that grew */
+    const pst_shared_slot_t *at;    /* NULL: no connection, or it is gone */
 } crossed_t;
 
-/* By what stays of this very connection or request. */
+/* By what stays in this connection or request itself. */
 static int stays_of_it(pst_shared_who_t *who, const crossed_t *crossed)
 {
     return crossed->at && crossed->what != PST_WARN_CHILD
@@ -62,20 +62,20 @@ static int stays_of_it(pst_shared_who_t *who, const crossed_t *crossed)
                            (apr_uint32_t)(crossed->at - pst_board_slot(g.board, g.block, 0)));
 }
 
-/* By what stays of all that are like it. */
+/* By what stays in all that are like it. */
 static int stays_of_all(pst_shared_who_t *who, const crossed_t *crossed)
 {
     return pst_kept_who(who, PST_KEPT_SCOPE, crossed->scope);
 }
 
-/* Who made it cross holds most of it by that one growth, as a request keeps what it took. Where nobody watches, there
- * is no more to judge by. */
+/* Whoever made it cross holds most of it through that one growth, as a request keeps what it took. Without a watchdog
+ * there is nothing else to judge by. */
 static int crossing_is_most(const pst_crossing_t *crossing, unsigned scope)
 {
     return crossing->is_most && (scope == PST_SCOPE_REQUEST || !__atomic_load_n(&g.watched, __ATOMIC_RELAXED));
 }
 
-/* Or as far as the profile knows, a moment later. */
+/* Or, a moment later, going by the profile. */
 static int crossing_holds_most(const pst_crossing_t *crossing, unsigned scope)
 {
     pst_who_t who;
@@ -84,7 +84,7 @@ static int crossing_holds_most(const pst_crossing_t *crossing, unsigned scope)
            && pst_site_holds_most(scope, PST_FRAME_MODULE(who.site));
 }
 
-/* "mod_x.so function+0x1f, 94 % of what stayed". @return NULL if it is not to be told */
+/* "mod_x.so function+0x1f, 94 % of what stayed". @return NULL if it is not to be logged */
 static const char *place_of_stack(char *to, const pst_shared_frame_t *frames, unsigned depth, unsigned share)
 {
     pst_shared_module_t modules[PST_MODULE_COUNT];
@@ -95,7 +95,7 @@ static const char *place_of_stack(char *to, const pst_shared_frame_t *frames, un
     for (unsigned i = 0; i < PST_MODULE_COUNT; i++) {
         modules[i].name[PST_MODULE_LEN - 1] = '\0';
     }
-    if (__atomic_load_n(&g.watched, __ATOMIC_RELAXED)) {    /* a thread of ours, that may wait for names */
+    if (__atomic_load_n(&g.watched, __ATOMIC_RELAXED)) {    /* our own thread, which may wait for names */
         pst_place_resolve_stack(modules, frames, depth, NAMES_WITHIN);
     }
     if (!pst_who_of_stack(&who, modules, frames, depth)) {
@@ -115,9 +115,9 @@ static const char *code_by_what_stays(char *to, const crossed_t *crossed,
     return depth ? place_of_stack(to, frames, depth, who.share) : NULL;
 }
 
-/* -- told later ------------------------------------------------------------ */
+/* -- logged later ------------------------------------------------------------ */
 
-/* What crossed before anybody could know whose it is. The watchdog's alone. */
+/* Crossings whose owner was not known yet. Used by the watchdog alone. */
 static struct waiting_t {
     crossed_t    crossed;
     apr_uint64_t id, started, limit;
@@ -213,7 +213,7 @@ static const char *crossing_code(char *to, const pst_crossing_t *crossing)
     return who ? who : "code not known";
 }
 
-/* Whose it is. */
+/* Who it belongs to. */
 static const char *about(char *to, const pst_shared_slot_t *slot)
 {
     static const char *const kinds[PST_KIND_COUNT] = { "connection", "stream", "backend connection" };
@@ -224,8 +224,8 @@ static const char *about(char *to, const pst_shared_slot_t *slot)
     return to;
 }
 
-/* The request line is the client's, and comes last: whatever it says, nothing after it can be mistaken.
- * ap_log_error() escapes what is no text. */
+/* The request line comes from the client, and goes last, so that it cannot fake anything after it.
+ * ap_log_error() escapes control characters. */
 static void log_crossing(const pst_crossing_t *crossing)
 {
     const pst_shared_slot_t *slot = &crossing->slot;
@@ -284,7 +284,7 @@ void pst_limits_beat(apr_uint64_t now)
     pst_leave_beat(now);
 }
 
-/* The child ends. A forked copy of it may come here too. */
+/* The child ends. A forked copy of it may get here too. */
 static apr_status_t tell_rest(void *unused)
 {
     (void)unused;

@@ -2,10 +2,9 @@
  *
  * Log tags: see the header.
  *
- * An access log's line is made when the response has gone out and the request's pool is
- * still there: what it says are final values.  An error log's line can be made at any
- * moment, by whoever has something to say, also while the pool changes: there figures are taken as they
- * stand, nothing is allocated and no pool is looked at.
+ * An access log's line is made when the response has gone out and the request's pool still exists: its
+ * values are final. An error log's line can be made at any moment, by anybody, also while the pool
+ * changes: there figures are taken as they are, nothing is allocated and no pool is read.
  */
 #include "mod_poolstat_private.h"
 #include "pst_array.h"
@@ -40,7 +39,7 @@ static int put_log_figure(char *to, pst_account_t *account, pst_scope_e scope, c
     return 1;
 }
 
-/* What the text takes is taken first, so that the figure counts it. */
+/* Memory for the text is taken first, so that the figure counts it. */
 static const char *in_access_log(request_rec *r, pst_account_t *account, pst_scope_e scope, const char *word)
 {
     char *text = apr_palloc(r->pool, PST_FORMAT_LEN);
@@ -59,7 +58,8 @@ static const char *access_connection(request_rec *r, char *word)
     return in_access_log(r, pst_phase_connection_account(r->connection), PST_SCOPE_CONNECTION, word);
 }
 
-/* Nothing of it, as the core's own items do, so that the format's flags say what is printed then. */
+/* Prints nothing if there is no figure, as the core's own items do, so that the format's flags decide what is printed.
+ * */
 static int in_error_log(char *to, int room, pst_account_t *account, pst_scope_e scope, const char *word)
 {
     char text[PST_FORMAT_LEN];
@@ -97,16 +97,16 @@ int pst_log_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
-/* ---- their words, when the configuration is read ---- */
+/* ---- the words in formats, when the configuration is read ---- */
 
-/* The next tag of ours in a format: how it ends (as "^P" or ""), whose it is, its word. */
+/* Our next tag in a format: how it ends ("^P" or ""), whose it is, its word. */
 typedef struct {
     const char *mark;
     pst_scope_e scope;
     const char *word;
 } tag_t;
 
-/* From a '%' on, over what may stand before the tag's letters. @return where to look for the next */
+/* From a '%' on, skip what may come before the tag's letters. @return where to look for the next */
 static const char *read_format_tag(tag_t *tag, const char *from, const char *flags, apr_pool_t *pool)
 {
     const char *at = from + 1, *letter;
@@ -120,7 +120,7 @@ static const char *read_format_tag(tag_t *tag, const char *from, const char *fla
     letter = at + strlen(tag->mark);
     if (strncmp(at, tag->mark, strlen(tag->mark)) || (*letter != 'R' && *letter != 'C')) {
         tag->mark = NULL;
-        return *at && at == from + 1 ? at + 1 : at;     /* "%%" is no beginning */
+        return *at && at == from + 1 ? at + 1 : at;     /* "%%" does not begin a tag */
     }
     tag->scope = *letter == 'R' ? PST_SCOPE_REQUEST : PST_SCOPE_CONNECTION;
     return letter + 1;

@@ -3,8 +3,7 @@
  * The phases of connections and requests: accounts are opened here, described,
  * and sampled.  They close themselves with their pools.
  *
- * Concurrency: a connection is worked on by one thread at a time; all here runs
- * on that thread.
+ * Concurrency: one thread at a time works on a connection; everything here runs on that thread.
  */
 #include "mod_poolstat_private.h"
 #include "pst_heavy.h"
@@ -26,17 +25,17 @@
 #endif
 
 #define OUT_FILTER "POOLSTAT_OUT"
-#define SCRIPT_MOST (APR_INT64_C(1) << 40)    /* bytes that a script says it used: more is not believed */
+#define SCRIPT_MOST (APR_INT64_C(1) << 40)    /* bytes that a script reports as used: more is not believed */
 
 static ap_filter_rec_t *out_filter;
 static pst_line_e lines;        /* PoolStatShow */
 
-/* Hangs on the connection's configuration; lies in its pool. */
+/* In the connection's configuration; allocated from its pool. */
 typedef struct {
     pst_account_t     account;
     conn_rec         *c;
-    const server_rec *shown;    /* whose name stands in the slot */
-    int               named;    /* the protocol is known: requests came, or it was looked for */
+    const server_rec *shown;    /* the one whose name is in the slot */
+    int               named;    /* the protocol is known: from requests, or it was looked for */
 } connection_t;
 
 static connection_t *connection_of(const conn_rec *c)
@@ -44,7 +43,7 @@ static connection_t *connection_of(const conn_rec *c)
     return pst_runtime_gathers() ? ap_get_module_config(c->conn_config, &poolstat_module) : NULL;
 }
 
-/* What this thread does from now on is done for no request. */
+/* From now on this thread does nothing for any request. */
 static APR_INLINE void serve_nobody(void)
 {
     pst_novel_rest();
@@ -83,8 +82,8 @@ static void open_connection(conn_rec *c)
     }
 }
 
-/* A connection that some modules make on a pool that has an account already (mod_proxy_connect
- * does, on the client's) is part of that one. */
+/* A connection made on a pool that already has an account (as mod_proxy_connect does on the
+ * client's pool) is part of that account. */
 int pst_phase_pre_connection(conn_rec *c, void *csd)
 {
     (void)csd;
@@ -99,7 +98,7 @@ int pst_phase_pre_connection(conn_rec *c, void *csd)
     return OK;
 }
 
-/* HTTP/2 comes by ALPN, upgrade or its preface, all after the connection was opened; it is
+/* HTTP/2 starts by ALPN, upgrade or its preface, all after the connection was opened; it is
  * recognised when there is output but no request on the connection itself. */
 static __attribute__((noinline)) void name_protocol(connection_t *connection)
 {
@@ -107,8 +106,8 @@ static __attribute__((noinline)) void name_protocol(connection_t *connection)
     pst_account_describe(&connection->account, 0, NULL, NULL, ap_get_protocol(connection->c), NULL);
 }
 
-/* While output is on its way to the network the connection is writing; what it was
- * before, it is again after. */
+/* While output goes to the network the connection's state is "writing"; afterwards the earlier
+ * state is restored. */
 static apr_status_t note_writing(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     connection_t *connection = f->ctx;
@@ -125,8 +124,8 @@ static apr_status_t note_writing(ap_filter_t *f, apr_bucket_brigade *bb)
 }
 
 /*
- * Is this the pool of a request of its own?  Subrequests have theirs below the
- * main request's, internal redirects share it; r->main is not set yet here
+ * Is this the pool of a request of its own?  Subrequests have a pool below the main request's,
+ * internal redirects share it; r->main is not set yet here
  * (make_sub_request() in server/request.c, 2.4.63).
  */
 static int is_part_of_current(const pst_account_t *connection, apr_pool_t *pool)
@@ -143,7 +142,7 @@ int pst_phase_create_request(request_rec *r)
         return OK;
     }
     serve_nobody();
-    pst_root_sample(&connection->account, 0);     /* the request before is gone now */
+    pst_root_sample(&connection->account, 0);     /* the previous request is gone now */
     connection->named = 1;
     account = apr_palloc(r->pool, sizeof(*account));
     pst_account_open_request(account, r->pool, &connection->account, (apr_uint64_t)r->request_time);
@@ -154,7 +153,7 @@ int pst_phase_create_request(request_rec *r)
     return OK;
 }
 
-/* Hosts are told apart by their records, paths as they were asked for, without what follows a question mark. */
+/* Hosts are distinguished by their records, paths as requested, without the query. */
 static void tell_what(const connection_t *connection, const request_rec *r)
 {
     pst_account_t *account = pst_phase_request_account(r);
@@ -181,9 +180,9 @@ static void note_came(const request_rec *r)
     }
 }
 
-/* What a request line keeps to itself: user and password of an absolute URI, which an access log masks, too
- * (log_request_line() in modules/loggers/mod_log_config.c, 2.4.71); unless lines are shown whole, its query and
- * fragment. */
+/* What is left out of a request line: user and password of an absolute URI, which an access log masks, too
+ * (log_request_line() in modules/loggers/mod_log_config.c, 2.4.71); and, unless lines are shown whole, query
+ * and fragment. */
 static APR_INLINE int has_secrets(const request_rec *r)
 {
     return lines == PST_LINE_WHOLE ? r->parsed_uri.password != NULL
@@ -191,7 +190,7 @@ static APR_INLINE int has_secrets(const request_rec *r)
                                      || r->parsed_uri.user || r->parsed_uri.password;
 }
 
-/* " HTTP/1.1", by the number that httpd read, so that nothing of the client's text is behind it. */
+/* " HTTP/1.1", by the number that httpd parsed, so that none of the client's text follows. */
 static const char *version_of(const request_rec *r, char *buffer, apr_size_t size)
 {
     if (r->assbackwards) {
@@ -201,7 +200,7 @@ static const char *version_of(const request_rec *r, char *buffer, apr_size_t siz
     return buffer;
 }
 
-/* The line up to its query, and that it had one. It is cut as text: how httpd understood it makes no difference. */
+/* The line up to its query, and a mark that it had one. It is cut as text, however httpd parsed it. */
 static __attribute__((noinline)) const char *masked_line(const request_rec *r, char *buffer, apr_size_t size)
 {
     const char *line = r->the_request, *version;
@@ -267,8 +266,8 @@ void pst_phase_handler(request_rec *r)
     }
 }
 
-/* Whoever looks is not whom the server is for. A request that includes a face by SSI, or was redirected to one, is
- * somebody else's. */
+/* Readers of a face are not the server's real clients. A request that includes a face by SSI, or was redirected to
+ * one, is a client's. */
 void pst_phase_ours(const request_rec *r)
 {
     pst_account_t *account = r->main || r->prev ? NULL : pst_phase_request_account(r);
@@ -278,7 +277,7 @@ void pst_phase_ours(const request_rec *r)
     }
 }
 
-/* What this request mapped has gone by now, or stays. */
+/* What this request mapped is gone by now, or stays. */
 static void end_surge(const request_rec *r)
 {
     const pst_account_t *account = pst_phase_request_account(r);
@@ -297,7 +296,7 @@ static APR_INLINE const request_rec *last_of(const request_rec *r)
     return r;
 }
 
-/* mod_php says in a note how much memory its script used at most, as each ends (php_handler() in
+/* When a script ends, mod_php puts its peak memory in a note (php_handler() in
  * sapi/apache2handler/sapi_apache2.c, PHP 8.2). */
 static __attribute__((noinline)) void note_script(const request_rec *r)
 {
@@ -311,9 +310,9 @@ static __attribute__((noinline)) void note_script(const request_rec *r)
 }
 
 /*
- * What cannot be read as a request is answered, logged and counted by mod_status, but never gets to
- * post_read_request.  httpd also logs a client that sends no request line in time: nothing came, and
- * there is no method (ap_read_request() in server/protocol.c, 2.4.63).
+ * What cannot be parsed as a request is answered, logged and counted by mod_status, but never
+ * reaches post_read_request. httpd also logs a client that sends no request line in time: then
+ * nothing arrived, and there is no method (ap_read_request() in server/protocol.c, 2.4.63).
  */
 int pst_phase_log_transaction(request_rec *r)
 {

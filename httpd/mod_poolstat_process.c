@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Processes: the parent makes the board and frees the blocks of children that
- * are gone; a child claims its block and instruments itself.
+ * Processes: the parent makes the board and frees the blocks of children that are gone; a child claims its block and
+ * instruments itself.
  *
  * The board outlives reloads of the configuration, and with them of this module:
- * what the parent must remember lies in httpd's retained data.  In a child the
+ * what the parent must remember is in httpd's retained data.  In a child the
  * module is pinned and stays.
  */
 #include "mod_poolstat_private.h"
@@ -42,7 +42,7 @@
 
 APLOG_USE_MODULE(poolstat);
 
-#define RETAINED_LAYOUT 2       /* of retained_t and what is in it: another meaning is another number */
+#define RETAINED_LAYOUT 2       /* layout of retained_t and its contents: change it when their meaning changes */
 #define RELATIVES_LAYOUT 1
 #define URLS_LAYOUT 1
 #define MODULE_VERSION "mod_poolstat/" PST_VERSION
@@ -56,16 +56,16 @@ typedef struct {
 
 static struct {
     int                proven;      /* parent: the mirror of APR holds */
-    pid_t              parent;      /* who began the generation */
+    pid_t              parent;      /* the process that began the generation */
     apr_uint32_t       generation;
-    apr_uint32_t       pid;         /* of the child that was set up: -X sets up twice in one process */
-    int                ended;       /* child: its end was counted */
+    apr_uint32_t       pid;         /* of the child that is set up: -X sets up twice in one process */
+    int                ended;       /* child: its end is counted */
     retained_t        *retained;
     pst_relatives_t   *relatives;   /* parent: processes that are not children; across reloads */
-    pst_url_kept_t    *urls;        /* parent: what children that are gone were asked for; across reloads */
-    apr_uint32_t       joined;      /* the process, if it has the board mapped as its own */
+    pst_url_kept_t    *urls;        /* parent: requests to children that are gone; across reloads */
+    apr_uint32_t       joined;      /* the process that has the board mapped as its own */
     const void        *mpm;         /* the MPM's module record, found by the parent */
-    int                told_moved;  /* parent: that the file is another's, or nobody's */
+    int                told_moved;  /* parent: it was logged that the file is another server's, or gone */
 } g;
 
 static int query_mpm_or(int code, int otherwise)
@@ -85,8 +85,8 @@ static apr_uint32_t wanted_blocks(void)
 
 /*
  * One connection per thread, or three where the MPM keeps idle ones without a
- * thread (AsyncRequestWorkerFactor 2, its default); and as many again as
- * there are threads for HTTP/2's streams and connections to backends.
+ * thread (AsyncRequestWorkerFactor 2, its default); and as many again as there are threads, for
+ * HTTP/2 streams and connections to backends.
  */
 static apr_uint32_t wanted_slots_of_one(const pst_config_t *config)
 {
@@ -101,8 +101,8 @@ static apr_uint32_t wanted_slots_of_one(const pst_config_t *config)
     return (apr_uint32_t)(threads < 16000 ? threads * each + 28 : 64000);
 }
 
-/* Limits far above what runs must not cost the board: then each child has fewer rows, and counts the rest without
- * one. */
+/* Limits far above what runs must not make the board huge: then each child has fewer rows, and counts the rest
+ * without one. */
 static apr_uint32_t wanted_slots(const pst_config_t *config)
 {
     apr_uint32_t wanted = wanted_slots_of_one(config), most = PST_SLOTS_MOST / wanted_blocks();
@@ -151,8 +151,8 @@ static int board_fits(const retained_t *retained, const char *path, apr_uint32_t
            && pst_board_intact(&retained->board);
 }
 
-/* The old board goes, unless it fits; children of the old configuration keep
- * writing to theirs, unseen. */
+/* The old board is dropped unless it fits; children of the old configuration keep writing to
+ * theirs, unseen. */
 static void provide_board(retained_t *retained, const pst_config_t *config, apr_pool_t *ptemp, server_rec *s)
 {
     apr_uint32_t blocks = wanted_blocks(), slots = wanted_slots(config), holder;
@@ -197,7 +197,7 @@ static void provide_board(retained_t *retained, const pst_config_t *config, apr_
     pst_guard_set(&retained->board);
 }
 
-/* Said once, by the parent: the mirror is the same in every child. */
+/* Logged once, by the parent: the mirror is the same in every child. */
 static void announce(const pst_config_t *config, server_rec *s)
 {
     pst_apr_facts_t facts;
@@ -275,7 +275,7 @@ static void publish_limits(pst_shared_header_t *header, const pst_config_t *conf
     __atomic_store_n(&header->memory_kind, (apr_uint32_t)kind, __ATOMIC_RELAXED);
 }
 
-/* The configuration's pool is about to be cleared. A child that exits destroys its copy of it, too. */
+/* The configuration's pool is about to be cleared. An exiting child destroys its copy, too. */
 static apr_status_t generation_ends(void *unused)
 {
     if (pst_runtime.board && g.parent == getpid()) {
@@ -286,8 +286,8 @@ static apr_status_t generation_ends(void *unused)
     return APR_SUCCESS;
 }
 
-/* httpd knows the MPM by the name of its file without "mod_mpm_". Looked for in the parent: names lie in each module,
- * and a child would have to fetch a page of each. */
+/* httpd's name for the MPM is its file name without "mod_mpm_". Looked up in the parent: names are in each module,
+ * and a child would have to fault in a page of each. */
 static const void *find_mpm(apr_pool_t *pool)
 {
     const char *file = apr_pstrcat(pool, ap_show_mpm(), ".c", NULL);
@@ -300,15 +300,15 @@ static const void *find_mpm(apr_pool_t *pool)
     return NULL;
 }
 
-/* After all other modules: what they made of the configuration is there. */
+/* After all other modules: what they made from the configuration exists. */
 int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     pst_generation_begin_t begin;
 
     pst_reload_ends();
     g.mpm = find_mpm(ptemp);
-    if (pst_runtime.board && !pst_runtime.gathers) {            /* -X reads a configuration anew in the process that
-                                                                   serves */
+    if (pst_runtime.board && !pst_runtime.gathers) {            /* -X rereads the configuration in
+                                                                   the process that serves */
         pst_clock_start();
         publish_limits(pst_board_header(pst_runtime.board), pst_config_get(s));
         pst_generation_measure(&begin, pconf, plog, g.proven);
@@ -322,7 +322,7 @@ int pst_process_configured(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
     return OK;
 }
 
-/* What all children would say the same way is said by the first. */
+/* What all children would log in the same way is logged by the first. */
 static void complain_once(pst_shared_header_t *header, server_rec *s, const char *reason)
 {
     apr_uint32_t quiet = 0;
@@ -333,7 +333,7 @@ static void complain_once(pst_shared_header_t *header, server_rec *s, const char
     }
 }
 
-/* Allocators are separated only where they may have to be emptied: watching changes nothing. */
+/* Allocators are separated only if they may have to be emptied: mere observation changes nothing. */
 static void prepare_release(pst_shared_child_t *block, apr_pool_t *pchild, const pst_config_t *config)
 {
     int full = block->level == PST_LEVEL_FULL;
@@ -345,7 +345,7 @@ static void prepare_release(pst_shared_child_t *block, apr_pool_t *pchild, const
     pst_release_start(block, config->control, full, config->release);
 }
 
-/* What LoadModule loaded is to blame, nothing else: pst_blame.h. */
+/* Only what LoadModule loaded can be blamed: pst_blame.h. */
 static void tell_modules(apr_pool_t *pool)
 {
     apr_array_header_t *records = apr_array_make(pool, 64, sizeof(void *));
@@ -356,7 +356,7 @@ static void tell_modules(apr_pool_t *pool)
     pst_object_modules((const void *const *)records->elts, (unsigned)records->nelts, g.mpm);
 }
 
-/* Who holds the heap, mappings and stacks: not needed for anything else. */
+/* Who holds the heap, mappings and stacks: nothing else needs it. */
 static void start_profile(pst_shared_child_t *block, const pst_config_t *config, server_rec *s)
 {
     apr_uint64_t rate = pst_switch_start(pst_runtime.board, block, config->control, config->heap_profile);
@@ -394,7 +394,7 @@ static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claim
     return level;
 }
 
-/* What the block says of the child, before anybody sees it. */
+/* Fill in the child's block before anybody sees it. */
 static void introduce(pst_shared_child_t *block, pst_level_e level, const char *reason)
 {
     block->level = level;
@@ -432,10 +432,11 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
 }
 
 /*
- * A process that the parent forked has nothing of the board. The MPM's children get it back here; whoever else comes
- * by, as mod_cgid's daemon does, goes without. MPMs call themselves starting in their children alone, once they run
- * (child_main() of prefork, worker and event, 2.4.71); or stopping, if a signal comes before the child has handlers of
- * its own. mod_cgid starts no daemon anew while the MPM stops.
+ * A process that the parent forked does not have the board mapped. The MPM's children get it back here; any other
+ * process that gets here, such as mod_cgid's daemon, does not. An MPM reports the state "starting" only in its
+ * children, once it runs
+ * (child_main() of prefork, worker and event, 2.4.71); or "stopping", if a signal comes before the child has its own
+ * handlers. mod_cgid does not restart its daemon while the MPM stops.
  */
 static int is_child_of_mpm(void)
 {
@@ -446,7 +447,7 @@ static int is_child_of_mpm(void)
            && (state == AP_MPMQ_STARTING || state == AP_MPMQ_STOPPING);
 }
 
-/* That the file is not ours any more is the parent's to tell, once. */
+/* If the file is no longer ours, the parent logs that, once. */
 static void join_board(server_rec *s)
 {
     apr_status_t rv = pst_board_join(&g.retained->board, g.retained->path);
@@ -492,7 +493,7 @@ void pst_process_child_init(apr_pool_t *pchild, server_rec *s)
     pst_runtime_give_back();                /* claiming looked for a free block */
 }
 
-/* apr_pool_pre_cleanup: the child's pools are all there still. */
+/* apr_pool_pre_cleanup: all of the child's pools still exist. */
 static apr_status_t record_end(void *unused)
 {
     (void)unused;
@@ -502,9 +503,10 @@ static apr_status_t record_end(void *unused)
 }
 
 /*
- * exit() was called: by httpd at an end in order, when all has been said already, or by a module that ends its child,
- * as mod_perl's child_terminate() does in a pool's cleanup.  Then no pool's cleanup says so, and connections are not
- * closed, they are gone. What was forked from the child has this handler, too: it is another process, and says nothing.
+ * exit() was called: by httpd at an orderly end, when everything is recorded already, or by a module that ends its
+ * child, as mod_perl's child_terminate() does in a pool cleanup. Then no pool cleanup runs, and connections are not
+ * closed, just gone. A process forked from the child has this handler, too: it is another process, and records
+ * nothing.
  */
 static void at_exit(void)
 {
@@ -520,7 +522,7 @@ static void at_exit(void)
     pst_account_gone();
 }
 
-/* After all other modules: what they take for each child is taken. */
+/* After all other modules: what they take for each child is allocated by now. */
 void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
 {
     (void)s;
@@ -531,8 +533,8 @@ void pst_process_child_ready(apr_pool_t *pchild, server_rec *s)
     }
 }
 
-/* The parent alone gets here: it outlives all others. httpd sets handlers of its own in it, too: the guard is set anew
- * wherever the parent touches the board. */
+/* Only the parent gets here: it outlives all others. httpd sets its own handlers in it, too, so the guard is set
+ * again wherever the parent touches the board. */
 void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,
                               mpm_child_status status)
 {
@@ -547,7 +549,7 @@ void pst_process_child_status(server_rec *s, pid_t pid, ap_generation_t generati
     }
 }
 
-/* Said once: who comes from now on does not find it. */
+/* Logged once: new readers will not find the board. */
 static void look_for_board(server_rec *s)
 {
     if (!g.told_moved && !pst_board_is_at(pst_runtime.board, g.retained->path)) {
@@ -568,7 +570,7 @@ static int is_gone(apr_uint32_t pid)
     return pid > INT_MAX || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
 }
 
-/* For children whose end nobody told of: a block whose owner does not exist is free. */
+/* For children whose end was never reported: a block whose owner does not exist is free. */
 int pst_process_monitor(apr_pool_t *pool, server_rec *s)
 {
     (void)pool;

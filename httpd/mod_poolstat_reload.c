@@ -2,13 +2,13 @@
  *
  * See mod_poolstat_reload.h.
  *
- * httpd calls post_config hooks from a list that modules may ask for (ap_hook_get_post_config()).  Our first hook puts
- * a function of its own in the place of each that comes after it, which measures, calls the one that stood there and
- * measures again; our last hook puts them back.  So it is while the configuration is read that the list is another
- * one, and never when it is left: a hook that fails has them put back at once.  No code is changed, no call table; each
- * place has a function of its own, so that nothing depends on the order in which they are called.
+ * httpd calls post_config hooks from a list that modules can get (ap_hook_get_post_config()). Our first hook replaces
+ * each function that comes after it by one that measures, calls the original and measures again; our last hook
+ * restores them. So the list differs only while the configuration is read: if a hook fails, the originals are
+ * restored at once. No code and no call table is changed. Each place has its own function, so that nothing depends on
+ * the order of the calls.
  *
- * What is measured costs a fraction of a millisecond; when all of it together has taken BUDGET, no more is measured.
+ * What is measured costs a fraction of a millisecond; once it has taken BUDGET in total, measuring stops.
  */
 #include "mod_poolstat_reload.h"
 #include "pst_figure.h"
@@ -28,15 +28,15 @@
 
 #define LAYOUT   1
 #define PLACES   128            /* hooks that are measured, at most */
-#define BUDGET   100000         /* microseconds of a reading of the configuration */
+#define BUDGET   100000         /* microseconds per reading of the configuration */
 #define MAKERS   64
-#define LOOK_EACH 60            /* seconds between looks at how much of shared memory is resident */
+#define LOOK_EACH 60            /* seconds between checks of how much shared memory is resident */
 
 static struct {
     ap_HOOK_post_config_t *last;        /* our last hook */
-    int          count;                 /* places taken */
+    int          count;                 /* places in use */
     ap_HOOK_post_config_t *real[PLACES];
-    int          proven;                /* pools may be walked */
+    int          proven;                /* walking pools is safe */
     int          measures;
     apr_uint64_t spent;                 /* microseconds */
     apr_uint32_t generation;
@@ -56,8 +56,8 @@ static apr_uint64_t clock_now(void)
            : (apr_uint64_t)time.tv_sec * 1000000 + (apr_uint64_t)time.tv_nsec / 1000;
 }
 
-/* As glibc has it: another malloc in its place leaves it at nothing. What pst_heap.h recognises it by would stay behind
- * in the parent. */
+/* From glibc: with another malloc it stays 0. The detection in pst_heap.h would leave something behind in the parent.
+ * */
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || (__GLIBC__ == 2 && __GLIBC_MINOR__ >= 33))
 static apr_uint64_t heap_in_use(void)
 {
@@ -226,7 +226,7 @@ int pst_reload_begins(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     return OK;
 }
 
-/* -- told --------------------------------------------------------------------- */
+/* -- published --------------------------------------------------------------------- */
 
 static void publish(const pst_board_t *board)
 {
@@ -236,7 +236,7 @@ static void publish(const pst_board_t *board)
     pst_segments_publish(g.segments, board, &hints, (apr_uint64_t)apr_time_now());
 }
 
-/* What earlier ones made may be gone by now. */
+/* What earlier generations made may be gone by now. */
 void pst_reload_tell(const pst_board_t *board, apr_uint32_t generation)
 {
     if (!g.segments || !pst_segments_look(g.segments, g.generation, "", 1)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the parent keeps across reloads.  A reload may bring another build of this module, so
- * the key says of which build and layout the memory is.  What an older build kept stays where it is: only that
- * build knows how to close it.
+ * the key names the build and layout that the memory belongs to. What an older build kept stays where it is:
+ * only that build knows how to close it.
  */
 #include "mod_poolstat_private.h"
 #include "poolstat_board.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The section on the page of mod_status: see the header.  What it costs depends on the number of
- * children, not on that of connections.
+ * The section on the page of mod_status: see the header.  Its cost depends on the number of
+ * children, not of connections.
  */
 #include "mod_poolstat_server_status.h"
 #include "mod_poolstat_handler.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whom a thread serves: for what PoolStatCheck finds.  The hooks are there only if the configuration has a use for
- * them: all others pay nothing for it.
+ * Who a thread serves, for what PoolStatCheck finds. The hooks are added only if the configuration needs them:
+ * other servers do not pay for them.
  */
 #include "mod_poolstat_private.h"
 #include "mod_poolstat_brigades.h"

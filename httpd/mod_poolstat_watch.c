@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is done once a second, and by whom.  Each child has a thread for it
+ * What is done once a second, and in which process.  Each child has a thread for it
  * (pst_thread.h), so that points of histories are taken also while all workers are busy.
- * Where it is unwanted the parent writes them, in its monitor hook, from what the board
- * says: at its coarser beat, and without verdicts on connections, whose
- * series a child keeps to itself.
+ * If the thread is not wanted, the parent writes them in its monitor hook, from the board: less
+ * often, and without verdicts on connections, whose series are private to a child.
  */
 #include "mod_poolstat_private.h"
 #include "pst_account.h"
@@ -25,7 +24,7 @@
 
 APLOG_USE_MODULE(poolstat);
 
-/* Starting httpd with -D PoolStatNoWatchdog spares the thread. */
+/* Starting httpd with -D PoolStatNoWatchdog avoids the thread. */
 #define DEFINE_WITHOUT "PoolStatNoWatchdog"
 
 static struct {
@@ -33,7 +32,7 @@ static struct {
     pst_shared_child_t *own;        /* in a child: its own */
     pst_shared_child_t *block;      /* the same, if it has a history */
     pst_history_by_e    by;
-    pst_books_keeper_t *keepers;    /* in the parent, where children have no watchdog: of each block */
+    pst_books_keeper_t *keepers;    /* in the parent, if children have no watchdog: for each block */
 } g;
 
 static void beat(pst_shared_child_t *block, apr_uint64_t now)
@@ -49,14 +48,14 @@ static void beat(pst_shared_child_t *block, apr_uint64_t now)
     }
 }
 
-/* Goes up with each release that was asked for, and with what the heap gave back unasked. What allocators give back by
- * and by moves RSS, which the books see. */
+/* Increases with each requested release, and with what the heap releases by itself. What allocators release gradually
+ * changes RSS, which the books see. */
 static apr_uint64_t released_so_far(void)
 {
     return pst_load(&g.own->releases) + pst_load(&g.own->release_heap_bytes);
 }
 
-/* pst_thread_fn: whether a point is due is decided by the clock. */
+/* pst_thread_fn: the clock decides whether a point is due. */
 static void on_watchdog(apr_uint64_t now)
 {
     apr_uint64_t released;
@@ -82,8 +81,8 @@ static void on_watchdog(apr_uint64_t now)
     }
 }
 
-/* In the parent, for a child without watchdog. The pid stands on the board, which any child can write to: only a
- * process that is our child is looked at. */
+/* In the parent, for a child without watchdog. The pid is on the board, which any child can write to: only a
+ * process that is our child is examined. */
 static void watch_books(apr_uint32_t i, pst_shared_child_t *block, apr_uint64_t now)
 {
     apr_uint32_t pid = __atomic_load_n(&block->owner, __ATOMIC_RELAXED);

@@ -9,7 +9,7 @@
 #include <apr_strings.h>
 #include <stdlib.h>
 
-/* ---- what is not seen ---- */
+/* ---- what is not observed ---- */
 
 static void not_instrumented(pst_doctor_t *doctor)
 {

@@ -30,7 +30,7 @@ static const pst_metric_e columns[] = {
     PST_M_stack_bytes, PST_M_data_bytes, PST_M_other_bytes, PST_M_unexplained_bytes, PST_M_not_resident_bytes
 };
 
-/* A group of figures is called old after this many intervals, and PSS is called estimated after the other. */
+/* A group of figures is called old after OLD intervals, PSS is called estimated after ESTIMATED. */
 #define OLD       90
 #define ESTIMATED 3
 
