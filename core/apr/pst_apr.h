@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The mirror of what APR and APR-util keep to themselves: the ONE place that
- * knows their private structs.  Copied in shape (not in text) from
- * memory/unix/apr_pools.c of APR 1.7.2, unchanged since 1.0 but for pre_cleanups
+ * The mirror of APR's and APR-util's private structs: the ONE place that knows them.  Copied in shape (not in text)
+ * from memory/unix/apr_pools.c of APR 1.7.2, unchanged since 1.0 except for pre_cleanups
  * (1.3), and buckets/apr_buckets_alloc.c of APR-util 1.6.3.
  *
- * Nothing here may be used before pst_apr_prove() said yes.
+ * Nothing here may be used before pst_apr_prove() succeeds.
  */
 #ifndef PST_APR_H
 #define PST_APR_H
@@ -24,7 +23,7 @@ typedef struct pst_apr_cleanup_t {
     apr_status_t            (*child_fn)(void *data);
 } pst_apr_cleanup_t;
 
-/** A process that is to end with the pool: apr_pool_note_subprocess(). */
+/** A process to be ended with the pool: apr_pool_note_subprocess(). */
 typedef struct pst_apr_subprocess_t {
     apr_proc_t           *proc;
     apr_kill_conditions_e kill_how;
@@ -63,7 +62,7 @@ typedef struct pst_apr_allocator_t {
     apr_memnode_t    *free[PST_APR_FREE_LISTS];
 } pst_apr_allocator_t;
 
-/** In front of everything that apr_bucket_alloc() hands out. */
+/** Precedes everything that apr_bucket_alloc() hands out. */
 typedef struct pst_apr_bucket_head_t {
     apr_size_t                    size;
     apr_bucket_alloc_t           *alloc;
@@ -106,7 +105,7 @@ static APR_INLINE pst_apr_bucket_alloc_t *pst_apr_bucket_alloc(apr_bucket_alloc_
     return (pst_apr_bucket_alloc_t *)(void *)list;
 }
 
-/** The node that a bucket allocator itself lies in: its first. */
+/** The node that contains the bucket allocator itself: its first. */
 static APR_INLINE apr_memnode_t *pst_apr_bucket_home(apr_bucket_alloc_t *list)
 {
     return (apr_memnode_t *)(void *)((char *)list - APR_MEMNODE_T_SIZE);
@@ -129,17 +128,16 @@ static APR_INLINE int pst_apr_opened(const apr_memnode_t *node, const void *m)
     return (const char *)m == (const char *)node + APR_MEMNODE_T_SIZE;
 }
 
-/** What the proof found out. */
+/** Results of the proof. */
 typedef struct pst_apr_facts_t {
     apr_size_t  first;          /**< distance from a pool to its first palloc after creation */
-    int         plain;          /**< pallocs lie back to back: no red zones, the fast path is allowed */
+    int         plain;          /**< pallocs are contiguous: no red zones, the fast path is allowed */
     int         buckets;        /**< the mirror of apr_bucket_alloc_t holds */
 } pst_apr_facts_t;
 
 /**
- * Hold the mirror against the running libapr and libaprutil: makes some pools,
- * an allocator and a bucket allocator, and compares each private field with what
- * public calls say.  Destroys all it made.
+ * Check the mirror against the running libapr and libaprutil: makes some pools, an allocator and a bucket allocator,
+ * and compares each private field with what public calls report. Destroys everything it made.
  * Once per process, by one thread, before any other use of this header.
  * @param facts  filled in on success
  * @param why    set to a sentence (static) if the result is not APR_SUCCESS
@@ -149,12 +147,12 @@ apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why);
 
 /**
  * The same for files and sockets. Makes a pipe's worth of descriptors and closes them: command and units only.
- * @param scratch  of what is made; what is left in it is little
+ * @param scratch  for what is made; little is left in it
  * @return APR_SUCCESS, APR_EMISMATCH, or why nothing could be opened
  */
 apr_status_t pst_apr_prove_handles(apr_pool_t *scratch, const char **why);
 
-/** Figures of one pool or of a tree of them, taken by walking. */
+/** Figures of one pool or of a tree of pools, measured by walking. */
 typedef struct pst_apr_figures_t {
     apr_size_t pools;
     apr_size_t nodes;
@@ -165,86 +163,86 @@ typedef struct pst_apr_figures_t {
 
 /**
  * Add the nodes of one pool. Owner thread only.
- * @param budget  nodes still allowed to be looked at; lowered by those looked at
+ * @param budget  nodes that may still be examined; reduced by those examined
  */
 void pst_apr_add_pool(pst_apr_figures_t *figures, apr_pool_t *pool, apr_size_t *budget);
 
 /**
- * Call visit for pool and all below it, parents first, at most *budget pools.
- * Only where nobody changes the tree meanwhile. visit returns 0 to skip what is
- * below the pool.
+ * Call visit for pool and all pools below it, parents first, at most *budget pools. Only while nobody changes the
+ * tree. visit returns 0 to skip the pools below.
  */
 typedef int pst_apr_visit_fn(void *baton, apr_pool_t *pool);
 void pst_apr_walk(apr_pool_t *top, pst_apr_visit_fn *visit, void *baton, apr_size_t *budget);
 
-/** The cleanups of one kind: run each and unlink it first (run_cleanups() of apr_pools.c). */
+/** Run the cleanups of one kind, unlinking each first (run_cleanups() of apr_pools.c). */
 void pst_apr_run_cleanups(pst_apr_cleanup_t **list);
 
-/** The root of the tree that pool stands in: the global pool, unless unmanaged. */
+/** The root of the tree that contains pool: the global pool, unless unmanaged. */
 apr_pool_t *pst_apr_root(apr_pool_t *pool);
 
 /**
- * Bytes in an allocator's free lists.  Owner thread only.  One subtraction where
- * a limit (MaxMemFree) is set, otherwise a walk over at most budget nodes.
+ * Bytes in an allocator's free lists.  Owner thread only.  One subtraction if a limit (MaxMemFree) is set, otherwise
+ * a walk over at most budget nodes.
  * @param quick  0: always walk, which checks the subtraction
  */
 apr_size_t pst_apr_retained(apr_allocator_t *allocator, int quick, apr_size_t budget);
 
 /**
- * The same of an allocator without limit from now on in one subtraction too: it gets a limit that is never
- * reached.  Owner thread.
- * @param budget  nodes that may be looked at
- * @return 0 if there are more in its free lists: nothing was changed
+ * Make this work by one subtraction for an allocator without a limit too: give it a limit that is never reached.
+ * Owner thread.
+ * @param budget  nodes that may be examined
+ * @return 0 if its free lists hold more: nothing was changed
  */
 int pst_apr_make_countable(apr_allocator_t *allocator, apr_size_t budget);
 
-/** The subtraction of pst_apr_retained(), of a copy of an allocator. @return 0: its numbers do not tell */
+/** The subtraction of pst_apr_retained(), on a copy of an allocator. @return 0: its numbers do not say */
 static APR_INLINE int pst_apr_kept(const pst_apr_allocator_t *copy, apr_size_t *bytes)
 {
     *bytes = (copy->max_free_index - copy->current_free_index) * 4096;
     return copy->max_free_index != APR_ALLOCATOR_MAX_FREE_UNLIMITED && copy->current_free_index <= copy->max_free_index;
 }
 
-/** What an allocator may keep, bytes, as apr_allocator_max_free_set() takes it. Any thread while it exists. */
+/** Bytes that an allocator may keep, as passed to apr_allocator_max_free_set(). Any thread while it exists. */
 apr_size_t pst_apr_max_free(const apr_allocator_t *allocator);
 
-/** Does it belong to more than one thread? */
+/** Is it shared by threads? */
 int pst_apr_has_mutex(const apr_allocator_t *allocator);
 
 /**
- * Take all nodes out of its free lists, in about sixty instructions. Whoever alone may use the allocator.
+ * Take all nodes out of its free lists, in about sixty instructions. The allocator's exclusive user.
  * @param lists  filled in: chains by next, some NULL
  */
 void pst_apr_take_lists(apr_allocator_t *allocator, apr_memnode_t *lists[PST_APR_FREE_LISTS]);
 
 /** What pst_apr_take_some() may take. */
 typedef struct pst_apr_some_t {
-    apr_size_t least, most;     /**< only nodes of so many bytes; all of them together no more than most */
+    apr_size_t least, most;     /**< only nodes of at least that many bytes; in total no more than most */
     apr_size_t taken;           /**< their bytes */
-    apr_size_t larger;          /**< of the largest node met that is larger than most; 0: none is */
+    apr_size_t larger;          /**< size of the largest node seen that exceeds most; 0: none */
 } pst_apr_some_t;
 
-/** Nodes too large for a list of their own that pst_apr_take_some() looks at, and nodes that it takes, at most. */
+/** Maximum number of nodes too large for a list of their own that pst_apr_take_some() examines, and of nodes that it
+ *  takes. */
 #define PST_APR_SOME_LOOK 64
 #define PST_APR_SOME_TAKE 16
 
 /**
- * Take some nodes out of its free lists, and leave the others there. Whoever alone may use the allocator; its lists
- * must be countable.
+ * Take some nodes out of its free lists and leave the others. The allocator's exclusive user; its lists must be
+ * countable.
  *
- * Large ones first, and none at all (unless least is set) while one is larger than most: whoever needs a small node
- * that is gone takes a large one for it, and then gets another large one from the operating system.
+ * Large ones first, and none at all (unless least is set) while one is larger than most: an allocation that misses a
+ * small node takes a large one instead, and the next large one then comes from the operating system.
  * @param some  taken and larger are filled in
  * @return a chain by next
  */
 apr_memnode_t *pst_apr_take_some(apr_allocator_t *allocator, pst_apr_some_t *some);
 
-/** From now on it keeps nothing: what is freed to it goes to the operating system. Whoever alone may use it. */
+/** From now on it keeps nothing: whatever is freed to it goes to the operating system. Its exclusive user. */
 void pst_apr_keep_nothing(apr_allocator_t *allocator);
 
 /**
- * Give a pool an allocator of its own for all that it allocates from now on; what it holds stays what it is,
- * since nodes are bound to no allocator. Where nobody else uses the pool, and it has no pools below it.
+ * Give a pool its own allocator for everything it allocates from now on; what it holds stays valid, since nodes are
+ * not bound to an allocator. Only while nobody else uses the pool and it has no pools below it.
  */
 void pst_apr_set_allocator(apr_pool_t *pool, apr_allocator_t *allocator);
 

@@ -58,67 +58,66 @@ typedef struct pst_board_about_t {
 
 #define PST_HISTORY_MOST 86400u
 
-/** Slots of all blocks of a board together, at most: 2 GiB of them. */
+/** Maximum number of slots in all blocks of a board: 2 GiB of them. */
 #define PST_SLOTS_MOST (1u << 22)
 
 /**
  * Parent: make a board of child_count blocks with slot_count slots each in a
- * new file at path (mode 0600, made beside it and renamed over whatever is
- * there, so that nothing old is trusted), initialise it and map it.
- * The mapping and the descriptor last until pst_board_close(); no pool owns them.
- * @return APR_SUCCESS, APR_EINVAL for a geometry out of range, EFBIG beyond RLIMIT_FSIZE, else the system's error; no
- * file is left then
+ * new file at path (mode 0600, made beside path and renamed over any existing file, so nothing old is trusted),
+ * initialise it and map it. The mapping and the descriptor last until pst_board_close(); no pool owns them.
+ * @return APR_SUCCESS, APR_EINVAL for a geometry out of range, EFBIG beyond RLIMIT_FSIZE, else the system's error;
+ * then no file is left behind
  */
 apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t child_count,
                               apr_uint32_t slot_count, const pst_board_about_t *about, apr_pool_t *scratch);
 
 /**
- * Parent: from now on what is forked from this process has neither the mapping nor a descriptor of the board.
+ * Parent: from now on processes forked from this one have neither the mapping nor a descriptor of the board.
  * @return APR_SUCCESS, or the system's error
  */
 apr_status_t pst_board_withhold(pst_board_t *board);
 
 /**
- * A child forked since, while it may open the file: map it as its parent has it. In the process that made the board:
- * let what it forks have the mapping. The descriptor stays open until pst_board_close_file(): as long, room can be
- * taken.
- * @return APR_SUCCESS; APR_EMISMATCH if another file lies there, or this one was cut; else the system's error
+ * A child forked after that, while it may still open the file: map it as its parent has it. In the process that made
+ * the board: let processes it forks have the mapping. The descriptor stays open until pst_board_close_file(): until
+ * then, room can be allocated.
+ * @return APR_SUCCESS; APR_EMISMATCH if another file is there, or this one was truncated; else the system's error
  */
 apr_status_t pst_board_join(pst_board_t *board, const char *path);
 
-/** Close the descriptor. The mapping stays, with no room for more, and without it nobody can cut or lengthen the
- *  file. */
+/** Close the descriptor. The mapping stays but no more room can be allocated; without the descriptor nobody can
+ *  truncate or extend the file. */
 void pst_board_close_file(pst_board_t *board);
 
-/** Is the file at path this board's and no other, and as long as it was? */
+/** Is the file at path this board's, with unchanged length? */
 int pst_board_is_at(const pst_board_t *board, const char *path);
 
 /**
- * Parent, before it makes a board there: whose is the one that is there? @return the parent of another httpd that runs
- * and has it mapped, or 0. Where /proc does not tell, a process of that number is taken for it.
+ * Parent, before it makes a board there: who owns the existing one? @return the parent of another running httpd that
+ * has it mapped, or 0. If /proc does not say, any process with that pid is taken for it.
  */
 apr_uint32_t pst_board_holder(const char *path);
 
 /**
- * Who is about to touch what nobody has touched before: take room for it in the file.
- * @return APR_SUCCESS, also where there is no descriptor or the file system cannot tell; else why there is none
+ * Before touching a part for the first time: allocate room for it in the file. @return APR_SUCCESS, also if there is
+ * no descriptor or the file system cannot tell; else why there is no room
  */
 apr_status_t pst_board_room(const pst_board_t *board, apr_uint64_t at, apr_uint64_t size);
 
 /**
- * Command and tests: map the file at path for reading only, after checking every
- * number of its header against the file's size.
- * @return APR_SUCCESS; APR_EMISMATCH if it is no board or of another version;
+ * Command and tests: map the file at path read-only, after checking every number in its header against the file's
+ * size.
+ * @return APR_SUCCESS; APR_EMISMATCH if it is not a board or has another version;
  *         APR_EINCOMPLETE if it is shorter than it claims; else the system's error.
  */
 apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch);
 
-/** The same of a file that is open for reading. @param fd the board's from now on, whatever is returned */
+/** The same for a file that is open for reading. @param fd owned by the board from now on, whatever is returned */
 apr_status_t pst_board_open_file(pst_board_t *board, int fd);
 
 /**
- * Command: has the file far less in it than the children it names have written?  Who claims a block fills it with
- * zeros.  A file that only says so would have its reader look through gigabytes that are nowhere.
+ * Command: does the file contain far less than the children it names must have written? Claiming a block fills it
+ * with zeros. A file that only claims to have them would make its reader go through gigabytes of holes.
  */
 int pst_board_is_hollow(const pst_board_t *board);
 
@@ -127,19 +126,19 @@ void pst_board_close(pst_board_t *board);
 
 /**
  * Any process: is the header still what we wrote (magic, version, geometry)?
- * False after the file was truncated or overwritten under us.
+ * False after the file is truncated or overwritten under us.
  */
 int pst_board_intact(const pst_board_t *board);
 
 /**
- * Blocks that were ever claimed: those from 0 up to it, at most child_count. Who looks through blocks looks no further:
- * to read a page that nobody wrote is to take memory for it, in a file system in memory as well as in the process.
+ * Number of blocks, from 0 up, that were ever claimed; at most child_count. Do not look at later blocks: reading a
+ * page that was never written allocates memory for it, both in an in-memory file system and in the process.
  */
 apr_uint32_t pst_board_claimed(const pst_board_t *board);
 
 /**
- * Whoever has looked at other children's blocks and histories: let this process have them mapped no longer, but for the
- * header and what is `own`. Takes nothing from anybody; who touches them again gets them again. @param own  a block, or
+ * After looking at other children's blocks and histories: drop their pages from this process, except for the header
+ * and `own`. Others are not affected; the pages come back when touched. @param own  a block, or
  * NULL
  */
 void pst_board_give_back(const pst_board_t *board, const pst_shared_child_t *own);
@@ -153,7 +152,7 @@ pst_shared_child_t *pst_board_child(const pst_board_t *board, apr_uint32_t i);
 /** Slot s of a block, 0 <= s < slot_count. @note hostile to readers. */
 pst_shared_slot_t *pst_board_slot(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t s);
 
-/** Which block is that? @return its index, or -1 for memory that is none of the board's */
+/** Which block is that? @return its index, or -1 if it is not a block of the board */
 int pst_board_index(const pst_board_t *board, const pst_shared_child_t *child);
 
 /** The history of block i, or NULL if there are none. @note hostile to readers. */
@@ -172,7 +171,7 @@ pst_shared_sizes_t *pst_board_sizes(const pst_board_t *board, pst_shared_child_t
 /** Misuse i, 0 <= i < PST_MISUSE_ROWS, of a block. @note hostile to readers. */
 pst_shared_misuse_t *pst_board_misuse(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 
-/** What was asked for, row i, 0 <= i < PST_URL_COUNT, of a block; and the same of children that are gone. @note hostile
+/** Requested URLs, row i, 0 <= i < PST_URL_COUNT, of a block; and the same for children that have ended. @note hostile
  *  to readers. */
 pst_shared_url_t *pst_board_url(const pst_board_t *board, pst_shared_child_t *child, apr_uint32_t i);
 pst_shared_urls_t *pst_board_urls(const pst_board_t *board);
@@ -180,7 +179,7 @@ pst_shared_urls_t *pst_board_urls(const pst_board_t *board);
 /** Entry i of the table of loaded objects, 0 <= i < PST_MODULE_COUNT. @note hostile to readers. */
 pst_shared_module_t *pst_board_module(const pst_board_t *board, apr_uint32_t i);
 
-/** Where generation `number` lies, if it is there. @note hostile to readers; its number may be another's. */
+/** Where generation `number` is, if present. @note hostile to readers; its number may be another's. */
 pst_shared_generation_t *pst_board_generation(const pst_board_t *board, apr_uint32_t number);
 
 /** Relative i, below PST_RELATIVE_COUNT. @note hostile to readers */
@@ -193,24 +192,24 @@ pst_shared_segment_t *pst_board_segment(const pst_board_t *board, apr_uint32_t i
 pst_shared_loss_t *pst_board_loss(const pst_board_t *board, apr_uint32_t i);
 
 /**
- * Child: the entry for a loaded object, made if there is none.  Never blocks.
- * @param kind what it is to httpd; of an entry that was there already it is raised, never lowered
+ * Child: the entry for a loaded object, made if missing.  Never blocks.
+ * @param kind its role for httpd; in an existing entry it is raised, never lowered
  * @return its index, or 0 if the table is full
  */
 apr_uint32_t pst_board_module_add(const pst_board_t *board, apr_uint64_t id, const char *name, pst_code_e kind);
 
 /**
- * Child: claim a free block, zero it, fill in its head; a block never used if there is one and room for it, else the
- * one whose child died longest ago.  Readers do not see it before pst_board_show(): until then it says nothing that is
- * true. Never blocks: it looks at each block a few times at most.
+ * Child: claim a free block, zero it, fill in its head; an unused block if there is one with room for it, else the
+ * one whose child ended longest ago. Readers do not see it before pst_board_show(): until then its contents are not
+ * valid. Never blocks: it looks at each block at most a few times.
  * @return the block, or NULL if none is free (counted in the header's homeless).
  */
 pst_shared_child_t *pst_board_claim_unseen(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
 
-/** Child: what the block says of the child is there (its level above all). Once. */
+/** Child: what the block says about the child is complete (above all its level). Once. */
 void pst_board_show(pst_shared_child_t *child);
 
-/** Both. */
+/** pst_board_claim_unseen() and pst_board_show(). */
 pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
 
 /** Child: say goodbye, so that its end counts as orderly. Any thread. */
@@ -220,7 +219,7 @@ void pst_board_farewell(pst_shared_child_t *child);
  *  freed */
 int pst_board_release_block(pst_shared_child_t *child, apr_uint32_t pid);
 
-/** Parent: free every block that pid owns; its figures stay, with when and how it ended. Never blocks.
+/** Parent: free every block that pid owns; figures stay, with when and how it ended. Never blocks.
  *  @return how many. */
 int pst_board_release(const pst_board_t *board, apr_uint32_t pid);
 
@@ -233,16 +232,16 @@ void pst_slot_end(pst_shared_slot_t *slot);
 
 /**
  * Reader: copy a slot without a lock.
- * @return 1 if the texts are of one moment, 0 if the writer never paused (or died
- *         while writing): the figures are then good, the texts are emptied.
- * @note Texts of the copy always end in a NUL; enums are checked, out of range ones become 0.
+ * @return 1 if the texts are consistent, 0 if the writer never paused (or died while writing): the figures are then
+ *         valid and the texts empty.
+ * @note Texts of the copy always end in a NUL; enums are checked: values out of range become 0.
  */
 int pst_slot_copy(pst_shared_slot_t *to, const pst_shared_slot_t *from);
 
-/** The same for anything that begins with such a counter. */
+/** The same for anything that starts with such a counter. */
 void pst_seq_begin(uint32_t *seq);
 void pst_seq_end(uint32_t *seq);
-/** Reader: copy size bytes that begin with a counter. @return as pst_slot_copy(); nothing is checked */
+/** Reader: copy size bytes that start with a counter. @return like pst_slot_copy(); nothing is checked */
 int pst_seq_copy(void *to, const void *from, apr_size_t size);
 
 /** Relaxed atomic access to a figure on the board. */

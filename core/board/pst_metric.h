@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The metric table as data: names, labels, helps of every figure, indexed by
- * an enum.  Expanded from include/poolstat_metrics.def; no name is written a second
- * time, except in the lists that say which figures a thing has.
+ * The metric table as data: names, labels and help texts of every figure, indexed by an enum. Expanded from
+ * include/poolstat_metrics.def; no name is written twice, except in the lists that say which figures an object has.
  *
  * Called by: any
  */
@@ -25,7 +24,7 @@ typedef struct pst_metric_t {
     const char *help;
     pst_metric_kind_e kind;
     pst_metric_unit_e unit;
-    pst_metric_show_e show;     /**< from which level on it is shown */
+    pst_metric_show_e show;     /**< lowest level at which it is shown */
 } pst_metric_t;
 
 /** The table, PST_METRIC_COUNT entries, indexed by pst_metric_e. */
@@ -39,19 +38,20 @@ typedef struct pst_metric_list_t {
 
 extern const pst_metric_list_t pst_usage_metrics;   /**< of process scope, of unslotted connections, of a request */
 extern const pst_metric_list_t pst_row_metrics;     /**< of a connection */
-extern const pst_metric_list_t pst_child_metrics;   /**< of a child, its scopes' own apart */
+extern const pst_metric_list_t pst_child_metrics;   /**< of a child, without those of its scopes */
 extern const pst_metric_list_t pst_class_metrics;   /**< of a class */
 extern const pst_metric_list_t pst_site_metrics;    /**< of a call site */
 extern const pst_metric_list_t pst_generation_metrics; /**< of a generation */
-extern const pst_metric_list_t pst_kind_metrics;    /**< of a child's connections of one kind: what can be added up */
-extern const pst_metric_list_t pst_fact_metrics;    /**< of a child, for the metrics face: others print these by
-                                                         themselves */
+extern const pst_metric_list_t pst_kind_metrics;    /**< of a child's connections of one kind: figures that can be
+                                                         summed */
+extern const pst_metric_list_t pst_fact_metrics;    /**< of a child, for the metrics face: other views print these
+                                                         separately */
 extern const pst_metric_list_t pst_server_metrics;  /**< of the server, for the metrics face */
 
 /**
- * The key that a figure has inside the object of a child, a class, a call site, a generation or the total: there
- * a prefix child_, class_, site_ or generation_ would say nothing.  The exception is child_reserved_bytes,
- * which stays apart from reserved_bytes, the sum over the scopes that it checks.
+ * The key of a figure inside the object of a child, a class, a call site, a generation or the total: the prefix
+ * child_, class_, site_ or generation_ would be redundant there.  The exception is child_reserved_bytes,
+ * which must differ from reserved_bytes, the sum over the scopes that it is checked against.
  */
 const char *pst_metric_short_key(pst_metric_e metric);
 

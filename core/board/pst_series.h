@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A series of points of bounded length, whatever its age: when it is full, every two become one, and from then on a
- * point stands for twice the time.  It costs no shared memory; what is made of it goes onto the board.
+ * A series of points of bounded length, whatever its age: when it is full, every two points become one, and from then
+ * on a point covers twice the time. It uses no shared memory; only results go on the board.
  *
  * Pure; a series belongs to one thread. Zeros are an empty one.
  *
@@ -12,34 +12,34 @@
 
 #include "pst_trend.h"
 
-/** The longest there may be: pst_series_judge() has its points on the stack. Even. */
+/** The maximum length: pst_series_judge() keeps its points on the stack. Even. */
 #define PST_SERIES_MOST 64u
 
-/** What becomes of those that one point stands for. */
+/** How the points that become one are merged. */
 typedef enum {
-    PST_SERIES_FLOOR = 0,       /**< the smallest: what is judged by its floor */
-    PST_SERIES_FIRST            /**< the first: what it was then */
+    PST_SERIES_FLOOR = 0,       /**< the smallest: for series judged by their floor */
+    PST_SERIES_FIRST            /**< the first: the value at that time */
 } pst_series_e;
 
-/** All but the points, which lie with who keeps it. */
+/** Everything except the points, which the owner keeps. */
 typedef struct pst_series_t {
     apr_uint64_t begin;         /**< time of the first point; those of points count from it */
     apr_uint32_t count;         /**< points */
-    apr_uint32_t each;          /**< beats that a point stands for */
+    apr_uint32_t each;          /**< beats that a point covers */
     apr_uint32_t beats;         /**< of the last point, so far */
 } pst_series_t;
 
-/** It begins anew. */
+/** Start over. */
 void pst_series_begin(pst_series_t *series, apr_uint64_t now);
 
-/** A beat more. @param points room for `room`, an even number, PST_SERIES_MOST at most @param at what it is now */
+/** Add a beat. @param points room for `room`, an even number, at most PST_SERIES_MOST @param at the current value */
 void pst_series_add(pst_series_t *series, pst_trend_point_t *points, unsigned room, const pst_trend_point_t *at,
                     pst_series_e rule);
 
-/** Seconds from its beginning to a time. */
+/** Seconds from its start to a time. */
 double pst_series_seconds(const pst_series_t *series, apr_uint64_t time);
 
-/** Does it grow? Its points stay as they are. */
+/** Does it grow? Its points are not changed. */
 void pst_series_judge(pst_trend_t *verdict, const pst_series_t *series, const pst_trend_point_t *points);
 
 #endif /* PST_SERIES_H */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The cheapest clock there is: a counter of the processor's, one instruction to
- * read.  For spans inside of one process.
+ * The cheapest clock available: a processor counter, one instruction to read. For time spans within one process.
  *
  * Called by: any
  */
@@ -31,8 +30,8 @@ static APR_INLINE apr_uint64_t pst_ticks(void)
 /** One of the system's clocks, in microseconds. */
 apr_uint64_t pst_clock_usec(clockid_t clock);
 
-/** Before pst_ticks_usec(): compare the counter with the clock for a fifth of a millisecond, unless that was done: by
- *  the parent, whose children need not do it again. */
+/** Before pst_ticks_usec(): compare the counter with the clock for a fifth of a millisecond, unless already done: if
+ *  the parent does it, its children need not. */
 void pst_clock_start(void);
 
 extern apr_uint64_t pst_clock_scale;    /* microseconds a tick, times 2^40 */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Other processes: who descends from one, what each has, and by what it is known.  From /proc alone.
+ * Other processes: which ones descend from a given one, what each holds, and how to identify it. Uses /proc only.
  *
- * One pass over /proc, not the kernel's lists of children: those are kept for each thread, and an httpd has thousands
- * of threads and hundreds of processes.  Nothing here allocates but opendir(), nothing waits for another process.
+ * One pass over /proc, not the kernel's lists of children: those exist per thread, and an httpd has thousands
+ * of threads and hundreds of processes.  Nothing here allocates except opendir(), and nothing waits for another
+ * process.
  *
  * Called by: parent
  */
@@ -13,11 +14,11 @@
 #include <apr.h>
 #include <apr_errno.h>
 
-/** Processes looked at in a pass. */
+/** Processes examined in a pass. */
 #define PST_FAMILY_LOOKED 4096
-/** How many steps down from the first one. */
+/** Maximum depth below the first process. */
 #define PST_FAMILY_DEPTH  16
-/** Descriptors of a process looked at, and sockets known by name. */
+/** Descriptors examined per process, and sockets known by name. */
 #define PST_FAMILY_FILES  256
 #define PST_FAMILY_NAMED  256
 
@@ -29,30 +30,30 @@ typedef struct pst_family_process_t {
 
 typedef struct pst_family_t {
     pst_family_process_t process[PST_FAMILY_LOOKED];
-    unsigned char below[PST_FAMILY_LOOKED];     /**< it descends from the one that was asked for */
+    unsigned char below[PST_FAMILY_LOOKED];     /**< it descends from the requested process */
     apr_uint32_t count;
-    int          cut;           /**< there are more processes than that */
+    int          cut;           /**< there are more processes than fit */
 } pst_family_t;
 
-/** From the text of /proc/PID/stat. @return whether it makes sense */
+/** Parse the text of /proc/PID/stat. @return whether it makes sense */
 int pst_family_parse(pst_family_process_t *process, const char *text);
 
-/** One process. @return whether there is one, and it can be read */
+/** Read one process. @return whether it exists and can be read */
 int pst_family_read(pst_family_process_t *process, apr_uint32_t pid);
 
-/** All that descend from top. @return APR_SUCCESS, or why /proc cannot be read */
+/** Find all descendants of top. @return APR_SUCCESS, or why /proc cannot be read */
 apr_status_t pst_family_scan(pst_family_t *family, apr_uint32_t top);
 
-/** Mark those of family->process that descend from top; it itself is not. Pure. */
+/** Mark those of family->process that descend from top, excluding top itself. Pure. */
 void pst_family_mark(pst_family_t *family, apr_uint32_t top);
 
-/** RSS, and what of it is of no file and not shared; bytes. @return whether it can be told */
+/** RSS, and the part of it that is private and not backed by a file; bytes. @return whether this is known */
 int pst_family_size(apr_uint32_t pid, apr_uint64_t *rss, apr_uint64_t *own);
 
 /** When it was born, in microseconds since the epoch; 0: not known. */
 apr_uint64_t pst_family_started(apr_uint64_t born, apr_uint64_t now);
 
-/** Its command line, with spaces between words and `?` for what is no printable ASCII; empty: it has none. */
+/** Its command line, with spaces between words and `?` for anything but printable ASCII; empty: it has none. */
 void pst_family_command(apr_uint32_t pid, char *to, apr_size_t room);
 
 /** What a descriptor is. */
@@ -65,20 +66,20 @@ typedef struct pst_family_file_t {
 } pst_family_file_t;
 
 typedef struct pst_family_files_t {
-    unsigned count;             /**< pipes and sockets alone */
+    unsigned count;             /**< pipes and sockets only */
     pst_family_file_t file[PST_FAMILY_FILES];
 } pst_family_files_t;
 
-/** Its pipes and sockets. @param pid  0: this process. @return whether they can be told */
+/** Its pipes and sockets. @param pid  0: this process. @return whether they are known */
 int pst_family_files(pst_family_files_t *files, apr_uint32_t pid);
 
-/** @return of a descriptor; NULL if it is no pipe or socket */
+/** @return the entry of a descriptor; NULL if it is not a pipe or socket */
 const pst_family_file_t *pst_family_file(const pst_family_files_t *files, apr_uint32_t number);
 
 /** @return whether a pipe or socket is among them */
 int pst_family_has(const pst_family_files_t *files, pst_file_e kind, apr_uint64_t inode);
 
-/** Whose socket is it, by the name that modules give it in the file system. */
+/** Which module a socket belongs to, by its name in the file system. */
 typedef enum { PST_SOCKET_NONE = 0, PST_SOCKET_CGID, PST_SOCKET_WSGI, PST_SOCKET_FCGID } pst_socket_e;
 
 typedef struct pst_family_sockets_t {
@@ -89,13 +90,13 @@ typedef struct pst_family_sockets_t {
     } socket[PST_FAMILY_NAMED];
 } pst_family_sockets_t;
 
-/** A line of /proc/net/unix. @return whose */
+/** A line of /proc/net/unix. @return the owner */
 pst_socket_e pst_family_socket(const char *line, apr_uint64_t *inode);
 
-/** All sockets of this machine, or container, that modules of httpd name. */
+/** All sockets of this machine or container that httpd modules have named. */
 void pst_family_sockets(pst_family_sockets_t *sockets);
 
-/** @return whose a socket is */
+/** @return the owner of a socket */
 pst_socket_e pst_family_whose(const pst_family_sockets_t *sockets, apr_uint64_t inode);
 
 #endif /* PST_FAMILY_H */

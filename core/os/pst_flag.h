@@ -2,7 +2,7 @@
  *
  * A flag that one thread holds and nobody waits for: its holder may have been
  * preempted, or be the very thread whose signal handler asks (prefork's children end in
- * one).  Who cannot have it within a moment does without.
+ * one).  A caller that cannot get it at once does without.
  *
  * Called by: any
  */
@@ -13,7 +13,7 @@
 
 #define PST_FLAG_TRIES 200
 
-/** Any thread, any context. @return 1 if the flag is held now; 0: do without */
+/** Any thread, any context. @return 1 if the flag is held now; 0: do without it */
 static APR_INLINE int pst_flag_take(int *flag)
 {
     int i;
@@ -26,7 +26,7 @@ static APR_INLINE int pst_flag_take(int *flag)
     return 0;
 }
 
-/** Its holder. */
+/** Release it. Holder only. */
 static APR_INLINE void pst_flag_give(int *flag)
 {
     __atomic_store_n(flag, 0, __ATOMIC_RELEASE);

@@ -16,8 +16,8 @@
 /** One function to redirect. */
 typedef struct pst_got_entry_t {
     const char *name;       /**< symbol */
-    void       *wrapper;    /**< where calls shall go */
-    void       *real;       /**< where they went; set by the caller */
+    void       *wrapper;    /**< where calls are to go */
+    void       *real;       /**< where they went before; set by the caller */
     const void *only_in;    /**< rewrite only in the object that holds this address; NULL: in all */
     unsigned    slots;      /**< slots that point to wrapper now; counted by pst_got_patch() */
     apr_uint64_t beginning; /**< of the name; pst_got_patch() sets it */
@@ -30,42 +30,42 @@ typedef struct pst_got_entry_t {
 typedef struct pst_got_job_t {
     pst_got_entry_t   *entries;
     apr_size_t         count;
-    const pst_pages_t *pages;   /**< the process's mappings, as they are: what is not in the list is not touched */
+    const pst_pages_t *pages;   /**< the process's current mappings: anything not in the list is left untouched */
     int                flags;   /**< PST_GOT_* */
-    apr_size_t         skip;    /**< objects at the front of the loader's list that are right already */
-    const void *const *not_in;  /**< leave alone the objects that hold these addresses, NULL ends; NULL: none */
+    apr_size_t         skip;    /**< objects at the front of the loader's list that are already patched */
+    const void *const *not_in;  /**< skip the objects that contain these addresses, NULL-terminated; NULL: none */
 } pst_got_job_t;
 
 /**
  * Redirect every slot of every loaded object that names one of the entries to
  * its wrapper, or back to its real function; and pointers in data that the loader set to it.
- * Slots that stand right already are left alone, so calling it again after a dlopen() costs a walk over the
+ * Slots that are already correct are left alone, so calling it again after a dlopen() costs one walk over the
  * relocations and changes only what is new.
  *
  * Takes the dynamic loader's lock for the walk.  One thread at a time.
  * @param stores  how many slots were changed
  * @return APR_SUCCESS; APR_ENOTIMPL without ELF or on an unknown architecture;
- *         APR_EAGAIN if slots were left for another time: their pages are not in the list, may not be written to, or
- *         the loader is not done with them (PST_GOT_LATE);
+ *         APR_EAGAIN if slots were left for a later call: their pages are not in the list or not writable, or the
+ *         loader is not finished with them (PST_GOT_LATE);
  *         else the error of the first slot that could not be made writable
- *         (the others are rewritten all the same)
+ *         (the others are still rewritten)
  */
 apr_status_t pst_got_patch(const pst_got_job_t *what, apr_size_t *stores);
 
 /** The loader's list. */
 typedef struct pst_got_loads_t {
     apr_uint64_t loaded, unloaded;  /**< since the process began (dlpi_adds, dlpi_subs) */
-    apr_size_t   objects;           /**< in the list: new ones come at its end */
+    apr_size_t   objects;           /**< in the list: new ones are appended */
 } pst_got_loads_t;
 
 void pst_got_look(pst_got_loads_t *loads);
 
-/** Can calls be redirected at all: is this ELF, and a processor whose relocations are known? */
+/** Can calls be redirected at all: is this ELF on a processor whose relocations are known? */
 int pst_got_able(void);
 
 /**
- * How many objects have been loaded since the process began (dlpi_adds); it
- * moves when there may be something new to patch. 0 if unknown.
+ * How many objects have been loaded since the process began (dlpi_adds); it changes when there may be something new
+ * to patch. 0 if unknown.
  */
 apr_uint64_t pst_got_loads(void);
 

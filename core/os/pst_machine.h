@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What memory there is to have: the machine's, or less where a cgroup limits it.  Reads /proc
- * and /sys/fs/cgroup; no allocation, fixed buffers; nothing that is read is believed beyond being a number.
+ * Available memory: the machine's, or less if a cgroup limits it. Reads /proc and /sys/fs/cgroup; no allocation,
+ * fixed buffers; input is trusted only to be a number.
  *
  * Called by: parent
  */
@@ -12,14 +12,14 @@
 #include "poolstat_board.h"
 
 /**
- * Any process; the parent calls it once a generation. Reads a few small files, never waits for anybody.
+ * Any process; the parent calls it once a generation. Reads a few small files, never blocks.
  * @param kind whose limit it is
  * @return bytes; 0 if nothing is known
  */
 apr_uint64_t pst_machine_memory(pst_memory_e *kind);
 
 /**
- * The same, below another root than "/", for tests: ROOT/proc/meminfo, ROOT/proc/self/cgroup and
+ * The same below a root other than "/", for tests: ROOT/proc/meminfo, ROOT/proc/self/cgroup and
  * ROOT/sys/fs/cgroup are read.
  */
 apr_uint64_t pst_machine_memory_below(const char *root, pst_memory_e *kind);

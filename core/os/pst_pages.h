@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What may be done to which pages of this process: a list of all its mappings, as
- * /proc/self/maps has them.  Complete, or none at all.
+ * Access rights of this process's pages: a list of all its mappings from /proc/self/maps. Complete, or none at all.
  *
  * Called by: start, watchdog
  */
@@ -14,9 +13,9 @@
 #define PST_PAGES_READ  1
 #define PST_PAGES_WRITE 2
 #define PST_PAGES_EXEC  4
-#define PST_PAGES_OWN   8       /**< private: what is stored there is this process's alone */
+#define PST_PAGES_OWN   8       /**< private: stores there affect only this process */
 
-/** Mappings that a list has room for, neighbours with the same rights being one. */
+/** Room for mappings in a list; neighbours with the same rights count as one. */
 #define PST_PAGES_MOST 32768u
 
 typedef struct pst_pages_range_t {
@@ -30,13 +29,13 @@ typedef struct pst_pages_t {
 } pst_pages_t;
 
 /**
- * Take the list.  It opens one file and makes one mapping, and no other call that could fail.
- * Any thread; what others map or unmap meanwhile may be in it or not, all else is.
- * @param why  set to a sentence (static) if the result is not APR_SUCCESS; then there is no list
+ * Take the list.  It opens one file and makes one mapping; no other call can fail. Any thread; what others map or
+ * unmap meanwhile may or may not be included, everything else is.
+ * @param why  set to a sentence (static) if the result is not APR_SUCCESS; there is no list then
  */
 apr_status_t pst_pages_take(pst_pages_t *pages, const char **why);
 
-/** The rights of a whole range of addresses: those that all its pages have; 0 also if not all of it is in the list. */
+/** The rights of a whole range of addresses: those that all its pages have; also 0 if part of it is not in the list. */
 unsigned pst_pages_rights(const pst_pages_t *pages, apr_uintptr_t from, apr_size_t size);
 
 void pst_pages_drop(pst_pages_t *pages);

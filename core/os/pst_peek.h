@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Looking at memory that may not be there.
+ * Looking at memory that may not be mapped.
  *
  * Called by: start, watchdog
  */
@@ -9,9 +9,9 @@
 
 #include <apr.h>
 
-#define PST_THERE_MOST (APR_UINT64_C(64) << 20)     /**< bytes that are looked at page by page */
+#define PST_THERE_MOST (APR_UINT64_C(64) << 20)     /**< bytes that are examined page by page */
 
-/** Bytes of a page. */
+/** Bytes per page. */
 apr_uint64_t pst_page_size(void);
 
 /**
@@ -21,17 +21,17 @@ apr_uint64_t pst_page_size(void);
 int pst_peek(void *to, apr_uint64_t from, apr_size_t size);
 
 /**
- * What of a piece of this process's own anonymous memory is there: resident and swapped; resident alone where pagemap
- * may not be read, as in a child that has changed its user.
- * @param from, to  on pages, 64 MB apart at most
- * @return whether it can be told
+ * How much of a piece of this process's own anonymous memory is present: resident plus swapped, or only resident if
+ * pagemap cannot be read, as in a child that has changed its user.
+ * @param from, to  page-aligned, at most 64 MB apart
+ * @return whether it is known
  */
 int pst_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes);
 
-/** The bytes of pages between two addresses that are resident or swapped. @return whether it can be told */
+/** The bytes of pages between two addresses that are resident or swapped. @return whether it is known */
 int pst_there_by_pagemap(apr_uint32_t pid, apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes);
 
-/** The same of this process's anonymous memory, of what is resident alone. */
+/** The same for this process's anonymous memory, resident pages only. */
 int pst_there_by_mincore(apr_uint64_t from, apr_uint64_t to, apr_uint64_t *bytes);
 
 #endif /* PST_PEEK_H */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A range of addresses of our own, for memory that is closed when it ends: whoever touches it afterwards is noticed.
+ * An address range of our own, for memory that is closed when it ends: any later access is noticed.
  *
  *      run of pages           guard page
- *   |  taken  | taken | taken |  closed  |  free ...       the hand goes round, what ended is freed behind it
+ *   |  taken  | taken | taken |  closed  |  free ...       the hand goes round, ended runs are freed behind it
  *                                         ^ hand
  *
- * A run is whole pages with a closed page behind it.  As it ends its pages are closed and stay in quarantine with what
- * they hold, until there is more in quarantine than may be: then those that ended first are free again.  The hand goes
- * round, so an address comes back as late as can be.
+ * A run is whole pages with a closed page behind it.  When it ends its pages are closed and stay in quarantine with
+ * their contents until the quarantine exceeds its limit: then those that ended first become free. The hand goes
+ * round, so an address is reused as late as possible.
  *
- * Concurrency: taking and freeing are one thread's at a time (pst_flag.h: who cannot have the flag does without a run);
- * ending is its owner's, with no flag; opening is anybody's, in a signal handler too.
+ * Concurrency: one thread at a time takes and frees (pst_flag.h: a thread that cannot get the flag does without a
+ * run); the owner ends a run, without the flag; any thread may open, even in a signal handler.
  *
  * Called by: start, worker, watchdog, signal
  */
@@ -23,14 +23,14 @@
 
 #define PST_RANGE_PAGE 4096u
 
-/** What may be said of a page. */
+/** States of a page. */
 typedef enum {
-    PST_RANGE_NEVER = 0,        /**< nothing was there yet */
-    PST_RANGE_FREE,             /**< closed; something was there long ago */
+    PST_RANGE_NEVER = 0,        /**< never used */
+    PST_RANGE_FREE,             /**< closed; used long ago */
     PST_RANGE_LIVE,             /**< open */
     PST_RANGE_BEHIND,           /**< closed: the page behind a run */
     PST_RANGE_ENDED,            /**< closed, in quarantine */
-    PST_RANGE_OPENED            /**< one of these that was opened again */
+    PST_RANGE_OPENED            /**< one of these, opened again */
 } pst_range_e;
 
 extern struct pst_range_t {
@@ -38,36 +38,36 @@ extern struct pst_range_t {
     apr_size_t    size;         /* 0: there is none */
 } pst_range;
 
-/** Does that address lie in the range? Any thread, any context; two instructions and a comparison. */
+/** Is that address in the range? Any thread, any context; two instructions and a comparison. */
 static APR_INLINE int pst_range_has(const void *at)
 {
     return (apr_uintptr_t)at - pst_range.base < pst_range.size;
 }
 
-/** Somebody's run is free again. */
+/** Called when a run becomes free. */
 typedef void pst_range_freed_fn(apr_uint32_t owner, int was_counted, apr_size_t size);
 
 /**
- * Once: reserve it, as large as can be had: addresses alone. @return APR_SUCCESS or APR_ENOMEM
+ * Once: reserve it, as large as possible: addresses only. @return APR_SUCCESS or APR_ENOMEM
  */
 apr_status_t pst_range_reserve(pst_range_freed_fn *freed);
 
-/** From now on so many bytes may be in quarantine. */
+/** Set how many bytes may be in quarantine. */
 void pst_range_limit(apr_size_t quarantine);
 
-/** Take so many bytes, whole pages. Any thread. @param owner of the run, not 0 @return NULL: do without */
+/** Take this many bytes, whole pages. Any thread. @param owner of the run, not 0 @return NULL: do without */
 void *pst_range_take(apr_size_t size, apr_uint32_t owner);
 
-/** A run ends. Whoever holds it. @param owner from now on; 0: as before @param counted is handed to the freed_fn */
+/** End a run. Its holder. @param owner from now on; 0: as before @param counted is passed to the freed_fn */
 void pst_range_close(void *at, apr_size_t size, apr_uint32_t owner, int counted);
 
-/** A run is another owner's. Whoever holds it. */
+/** Give a run to another owner. Its holder. */
 void pst_range_give(void *at, apr_uint32_t owner);
 
-/** A run that is nobody's any more, but stays open until it is freed. */
+/** Abandon a run: it has no owner any more, but stays open until it is freed. */
 void pst_range_leave(void *at, int counted);
 
-/** Of a page of the range: what it is, and whose; where its run begins, and its size. Any context. */
+/** A page of the range: its state and owner, and the start and size of its run. Any context. */
 typedef struct pst_range_page_t {
     pst_range_e   is;
     apr_uint32_t  owner;
@@ -79,13 +79,13 @@ void pst_range_look(pst_range_page_t *page, const void *at);
 /** Open the page of that address. Any context. @return 1: it was closed; 0: it was open; -1: it cannot be opened */
 int pst_range_open(const void *at);
 
-/** The same of all pages that are in quarantine. @return how many of them were closed */
+/** The same for all pages that are in quarantine. @return how many of them were closed */
 unsigned pst_range_open_span(const void *at, apr_size_t size, const void **first);
 
-/** Free what ended before that time (seconds), and what there is too much of. Any thread. */
+/** Free what ended before that time (seconds), and what exceeds the limit. Any thread. */
 void pst_range_sweep(apr_uint32_t before);
 
-/** Bytes that are in quarantine now. */
+/** Bytes now in quarantine. */
 apr_size_t pst_range_quarantine(void);
 
 /** Runs that are not free. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names and lines of code: what a helper process reads from objects and their debug files.
+ * Function names and source lines, read by a helper process from objects and their debug files.
  *
- * Those files are input, and reading them takes time and memory; so another process does, without rights, bounded in
- * time and memory: poolstat --resolve (tool/command/poolstat_resolve.c). What it answers is kept. Without it, or when
- * it is too slow, nothing is known, and views say what they say without.
+ * Those files are untrusted input, and reading them takes time and memory; so a separate unprivileged process with
+ * bounded time and memory does it: poolstat --resolve (tool/command/poolstat_resolve.c). Its answers are cached.
+ * Without it, or when it is too slow, nothing is known, and views show addresses as if there were no helper.
  *
- * Reading side: any process, any thread; the helper is started by who asks, one at a time, and nobody waits for
- * another.
+ * Reading side: any process, any thread; the caller starts the helper, one at a time, and callers do not wait for
+ * each other.
  *
  * Called by: start (pst_resolver_use), reader
  */
@@ -16,18 +16,18 @@
 
 #include <apr.h>
 
-#define PST_RESOLVED_COUNT 2048     /* places that are kept */
+#define PST_RESOLVED_COUNT 2048     /* places that are cached */
 #define PST_RESOLVED_NAME  96
 #define PST_RESOLVED_FILE  128
 
-/** What is known of a place; never changes. Texts are cut, without control characters, hostile otherwise. */
+/** What is known of a place; never changes. Texts are cut and free of control characters, but otherwise hostile. */
 typedef struct pst_resolved_t {
-    apr_uint64_t id, offset;        /**< as on the board: the object's build, and where in it */
+    apr_uint64_t id, offset;        /**< as on the board: the object's build, and the offset in it */
     char         function[PST_RESOLVED_NAME];   /**< empty: none */
-    char         file[PST_RESOLVED_FILE];       /**< as the compiler was told it; empty: none */
+    char         file[PST_RESOLVED_FILE];       /**< as given to the compiler; empty: none */
     apr_uint32_t line;              /**< 0: none */
     apr_uint32_t into;              /**< from the function's start */
-    int          replaced;          /**< the object's file is of another build now */
+    int          replaced;          /**< the object's file is now a different build */
 } pst_resolved_t;
 
 /** A place to look up. */
@@ -36,7 +36,7 @@ typedef struct pst_unresolved_t {
     const char  *path;              /**< of the object's file */
 } pst_unresolved_t;
 
-/** Once, before there are threads: the program to start. @param program kept, not copied; NULL: none */
+/** Once, before threads exist: set the program to start. @param program kept, not copied; NULL: none */
 void pst_resolver_use(const char *program);
 
 /** Is there a program to ask? */
@@ -46,9 +46,9 @@ int pst_resolver_is_there(void);
 const pst_resolved_t *pst_resolver_find(apr_uint64_t id, apr_uint64_t offset);
 
 /**
- * Look places up that are not known. Starts a process, and waits for its answer for so many milliseconds at most; what
- * was not answered by then is asked again another time, a few times. At once if somebody else is asking.
- * @return how many are known now that were not
+ * Look up places that are not known. Starts a process and waits at most this many milliseconds for its answer;
+ * unanswered places are asked for again later, a few times. Returns at once if somebody else is asking.
+ * @return how many are newly known
  */
 unsigned pst_resolver_ask(const pst_unresolved_t *places, unsigned count, unsigned milliseconds);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The shared mappings of this process, by what lies behind them: a file, a segment without a name, one of System V.
+ * The shared mappings of this process, by what backs them: a file, an unnamed segment, a System V segment.
  *
  * Called by: parent
  */
@@ -11,13 +11,13 @@
 
 #define PST_SHM_NAME 64
 
-/** What a few mappings have behind them, all of them together. */
+/** What backs one or more mappings, with their totals. */
 typedef struct pst_shm_t {
-    apr_uint64_t device, inode; /**< whose: the same in each process and for as long as it lives */
+    apr_uint64_t device, inode; /**< its identity: the same in each process for as long as it exists */
     apr_uint64_t from;          /**< where the first of its mappings begins */
     apr_uint64_t bytes;         /**< mapped */
     apr_uint64_t rss, pss;      /**< resident; 0 if not asked for */
-    char         name[PST_SHM_NAME]; /**< as the kernel has it, without folders: "zero (deleted)"; cut */
+    char         name[PST_SHM_NAME]; /**< as the kernel names it, without directories: "zero (deleted)"; cut */
 } pst_shm_t;
 
 /** A reader of maps or smaps, fed piece by piece. Zero it, set what is named, feed. */
@@ -25,7 +25,7 @@ typedef struct pst_shm_reader_t {
     pst_shm_t   *to;
     unsigned     room;
     unsigned     count;         /**< filled */
-    unsigned     more;          /**< mappings for which there was no room */
+    unsigned     more;          /**< mappings that did not fit */
     /* private */
     pst_shm_t   *now;
     char         line[256];
@@ -35,8 +35,8 @@ typedef struct pst_shm_reader_t {
 void pst_shm_feed(pst_shm_reader_t *reader, const char *text, apr_size_t len);
 
 /**
- * Read them. Allocates nothing; as long as there are mappings.
- * @param resident  also how much of each is resident, which costs more the more there is
+ * Read them. Allocates nothing; takes time in proportion to the number of mappings.
+ * @param resident  also read how much of each is resident, which costs more for larger mappings
  * @return APR_SUCCESS, or why /proc cannot be read
  */
 apr_status_t pst_shm_read(pst_shm_reader_t *reader, int resident);

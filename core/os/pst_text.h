@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A text cut to the room there is for it; a digit of a number in one.
+ * Cutting a text to the available room; reading a digit of a number in a text.
  *
  * Called by: any
  */
@@ -10,8 +10,7 @@
 #include <apr.h>
 #include <string.h>
 
-/** Copy as much of a text (NULL: an empty one) as there is room for, and a NUL. What lies behind it is left as it
- *  was. */
+/** Copy as much of a text (NULL: an empty one) as fits, and a NUL. Bytes after it are left unchanged. */
 static APR_INLINE void pst_cut(char *to, apr_size_t room, const char *text)
 {
     apr_size_t length = text ? strnlen(text, room - 1) : 0;
@@ -22,13 +21,13 @@ static APR_INLINE void pst_cut(char *to, apr_size_t room, const char *text)
     to[length] = '\0';
 }
 
-/** @return what a hexadecimal digit stands for; below 0 if it is none */
+/** @return the value of a hexadecimal digit; negative if it is not one */
 static APR_INLINE int pst_hex_digit(char c)
 {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
-    c |= 0x20;          /* an upper case letter is another only in this bit */
+    c |= 0x20;          /* upper case letters differ only in this bit */
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The version, here alone. The Makefile reads this line; make/lint holds CHANGES, the manual
+ * The version, defined only here. The Makefile reads this line; make/lint holds CHANGES, the manual
  * page and the packages to it.
  */
 #ifndef PST_VERSION_H
