@@ -47,7 +47,7 @@ typedef struct pst_board_t {
     apr_uint32_t mapper;        /**< the process that mapped it */
 } pst_board_t;
 
-/** What the header says of the server; texts are cut to their fields. */
+/** What the header says about the server; texts are cut to their fields. */
 typedef struct pst_board_about_t {
     const char *server;
     const char *module;

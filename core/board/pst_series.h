@@ -3,7 +3,7 @@
  * A series of points of bounded length, whatever its age: when it is full, every two points become one, and from then
  * on a point covers twice the time. It uses no shared memory; only results go on the board.
  *
- * Pure; a series belongs to one thread. Zeros are an empty one.
+ * Pure; a series belongs to one thread. All zeros is an empty series.
  *
  * Called by: watchdog, parent
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What must hold of buckets, and is checked while somebody wants to know.
+ * Invariants of buckets, checked on request.
  *
- *   - a block of a bucket allocator is given back once
- *   - a bucket's memory comes from the bucket allocator of its brigade, and of its connection
+ *   - a block of a bucket allocator is freed once
+ *   - a bucket's memory comes from the bucket allocator of its brigade and connection
  *   - what a bucket refers to lives as long as the bucket: pst_lent.h
  *
  * Called by: start, worker, watchdog
@@ -14,7 +14,7 @@
 #include <apr_buckets.h>
 #include "pst_apr.h"
 
-/** Watchdog, or before other threads exist: is the lifetime of what buckets refer to looked after? */
+/** Watchdog, or before other threads exist: switch the checks of the lifetime of what buckets refer to. */
 void pst_buckets_switch(int on);
 
 static APR_INLINE pst_apr_bucket_head_t *pst_buckets_head(void *block)
@@ -28,7 +28,7 @@ static APR_INLINE apr_bucket_alloc_t *pst_buckets_of(void *block)
     return pst_buckets_head(block)->alloc;
 }
 
-/* A small block that was given back has the lowest bit of its node's address set; nobody uses that of a small block. */
+/* A freed small block has the lowest bit of its node's address set; nothing else uses that bit. */
 #define PST_BUCKETS_FREE ((apr_uintptr_t)1)
 
 /** A block was handed out. */
@@ -39,14 +39,15 @@ static APR_INLINE void pst_buckets_taken(void *block)
     head->memnode = (apr_memnode_t *)((apr_uintptr_t)head->memnode & ~PST_BUCKETS_FREE);
 }
 
-/** A block is about to be given back. @param caller by whom: a return address */
+/** A block is about to be freed. @param caller a return address in the code that frees it */
 void pst_buckets_freed(void *block, const void *caller);
 
 /** Where a brigade was seen. */
 typedef struct pst_buckets_pass_t {
     const char         *by;         /**< the filter that passes it, or NULL */
-    apr_bucket_alloc_t *allocator;  /**< the connection's; NULL: another's may come, as on connections to backends */
-    apr_pool_t         *request;    /**< what buckets refer to in it, or below it, is looked after; NULL: of none */
+    apr_bucket_alloc_t *allocator;  /**< the connection's; NULL: buckets of another may occur, as on connections to
+                                         backends */
+    apr_pool_t         *request;    /**< what buckets refer to in or below this pool is checked; NULL: nothing is */
 } pst_buckets_pass_t;
 
 /** A brigade is passed on. The connection's thread. */

@@ -15,7 +15,7 @@ void pst_child_start(pst_shared_child_t *block);
 /** Read by the calls below, and by pst_account.c, which charges more often than it calls. */
 extern struct pst_child_t {
     pst_shared_child_t *block;
-    uint64_t            reserved;   /* atomic: as child_reserved_bytes of the block, which others can write to */
+    uint64_t            reserved;   /* atomic: a copy of child_reserved_bytes of the block, which others can write to */
     int                 muted;
 } pst_child;
 
@@ -25,7 +25,7 @@ static APR_INLINE pst_shared_child_t *pst_child_block(void)
     return pst_child.block;
 }
 
-/** What the pools of this child reserve, for what is decided by it. Any thread. */
+/** What the pools of this child reserve, as a basis for decisions. Any thread. */
 static APR_INLINE apr_uint64_t pst_child_reserved(void)
 {
     return pst_load(&pst_child.reserved);

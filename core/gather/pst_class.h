@@ -2,10 +2,9 @@
  *
  * Classes: pools with the same tag made at the same place, counted on the board.
  *
- * A pool's tag comes after its birth.  So a new pool is put into the class that the
- * pools of its creator ended in so far, and moved if it turns out to be another's: at
- * apr_pool_tag(), or, if no tag ever came, when it next grows, is cleared or destroyed.  A
- * creator that was found to make pools of several classes is not guessed for again.
+ * A pool is tagged after it is created. So a new pool is put into the class that its creator's pools have ended up in
+ * so far, and moved if that turns out wrong: at apr_pool_tag() or, if it is never tagged, when it next grows, is
+ * cleared or destroyed. For a creator found to make pools of several classes no guess is made again.
  *
  * Called by: start (pst_class_start), worker
  */
@@ -18,16 +17,16 @@
 #include "pst_figure.h"
 #include "pst_record.h"
 
-/** What is known of a class beside its row. Fixed once made, except where noted. */
+/** What is known about a class besides its row. Never changes, except where noted. */
 typedef struct pst_class_t {
     pst_shared_class_t *row;
     const void         *creator;    /**< return address, or NULL */
-    const char         *tag;        /**< what apr_pool_tag() was given, if that can be told by its address; NULL: no tag
+    const char         *tag;        /**< the argument of apr_pool_tag(), if its address identifies it; NULL: no tag
                                          */
-    apr_uint32_t        next;       /**< of the same creator; 0 ends (atomic) */
+    apr_uint32_t        next;       /**< next class of the same creator; 0 ends (atomic) */
 } pst_class_t;
 
-/** What pools made at one place become. */
+/** The classes of pools made at one place. */
 typedef struct pst_creator_t {
     const void  *at;                /**< return address; set once (atomic) */
     apr_uint32_t guess;             /**< class of the next pool (atomic) */
@@ -40,17 +39,17 @@ typedef struct pst_creator_t {
 extern pst_class_t pst_classes[PST_CLASS_COUNT];
 extern pst_creator_t pst_creators[PST_CREATORS];
 
-/** Child: count in the classes of this block; NULL: nowhere, for as long as the proof of the
- *  instrumentation makes pools of its own. */
+/** Child: count in the classes of this block; NULL: nowhere, while the proof of the instrumentation makes its own
+ *  pools. */
 void pst_class_start(const pst_board_t *board, pst_shared_child_t *block);
 
-/** A creator's class of the next pool: the slow way, which makes it. @return 0 if there is no room */
+/** The class for a creator's next pool: the slow way, which creates it. @return 0 if there is no room */
 apr_uint32_t pst_class_of_creator(const void *creator);
 
 /** The slow half of pst_class_tagged(): the pool moves to the class it belongs to. */
 void pst_class_retag(pst_record_t *record, const char *tag);
 
-/** A pool that was there before, or was made where nobody saw it: by its tag alone. */
+/** A pool that is older, or was made unseen: by its tag only. */
 void pst_class_adopt(pst_record_t *record, apr_pool_t *pool);
 
 static APR_INLINE apr_size_t pst_class_hash(const void *creator)
@@ -58,7 +57,7 @@ static APR_INLINE apr_size_t pst_class_hash(const void *creator)
     return (apr_size_t)(((apr_uint64_t)(apr_uintptr_t)creator * 0x9e3779b97f4a7c15u) >> 54);
 }
 
-/* What a pool of this class holds changed by so many bytes, to `now`. */
+/* What a pool of this class holds changed by this many bytes, to `now`. */
 static APR_INLINE void pst_class_charge(apr_uint32_t which, apr_int64_t bytes, apr_size_t now)
 {
     pst_shared_class_t *row = pst_classes[which].row;
@@ -98,7 +97,7 @@ static APR_INLINE void pst_class_tagged(pst_record_t *record, const char *tag)
     }
 }
 
-/** A guess that did not come true is corrected. */
+/** Correct a wrong guess. */
 static APR_INLINE void pst_class_check(pst_record_t *record, apr_pool_t *pool)
 {
     if (__builtin_expect(!pst_apr_pool(pool)->tag
@@ -107,18 +106,18 @@ static APR_INLINE void pst_class_check(pst_record_t *record, apr_pool_t *pool)
     }
 }
 
-/** What a pool holds changed by so many bytes; its record's reserved says to what. */
+/** What a pool holds changed by this many bytes; its record's reserved is the new amount. */
 static APR_INLINE void pst_class_changed(pst_record_t *record, apr_pool_t *pool, apr_int64_t bytes)
 {
     if (!pst_child_muted()) {
-        record->reserved -= (apr_size_t)bytes;      /* what moves is what was counted */
+        record->reserved -= (apr_size_t)bytes;      /* move what was counted */
         pst_class_check(record, pool);
         record->reserved += (apr_size_t)bytes;
         pst_class_charge(record->of_class, bytes, record->reserved);
     }
 }
 
-/** A pool is gone; its record is the copy. pst_class_check() came before. */
+/** A pool is gone; record is a copy. pst_class_check() was called before. */
 static APR_INLINE void pst_class_died(const pst_record_t *record)
 {
     pst_shared_class_t *row = pst_classes[record->of_class].row;

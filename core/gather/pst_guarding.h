@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Guarding of pools, on and off: what has to stand where.
+ * Switching the guarding of pools on and off: which tables must be in place.
  *
  * Called by: start, watchdog
  */
@@ -11,8 +11,8 @@
 
 #include "pst_checks.h"
 
-/** pst_check_switch_fn. Off: no pool more is guarded; the handler, and what stands before signals and system calls,
- *  stay for those that were. */
+/** pst_check_switch_fn. Off: no new pools are guarded; the handler and the wrappers of signals and system calls stay
+ *  for those that were. */
 apr_status_t pst_guarding_switch(const pst_checks_t *wanted);
 
 /** The watchdog's thread, once a second. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What finished requests were like: a histogram of their sizes, over all, by
- * handler and by vhost, and the largest of them by name.  The size of a request is its peak.
+ * Finished requests: histograms of their sizes, overall, by handler and by vhost, and the largest ones by name. The
+ * size of a request is its peak.
  *
  * Called by: start, worker
  */
@@ -15,18 +15,18 @@ void pst_largest_start(const pst_board_t *board, pst_shared_child_t *block);
 
 /**
  * Thread of the connection: the histogram of a handler, made if there is room.
- * @param last the one of the request before it on this connection, or 0: looked at first
- * @param name the handler, zeros up to the end
+ * @param last that of the previous request on this connection, or 0: tried first
+ * @param name the handler, padded with zeros
  */
 apr_byte_t pst_largest_handler(apr_byte_t last, const char name[PST_HANDLER_LEN]);
 
 /**
- * A request is about to end, its pools still there: count its size.  Any thread, never waits.
- * @return 1 if it is larger than the smallest of those kept: then pst_largest_keep() wants it
+ * A request is about to end, its pools still exist: count its size.  Any thread, never waits.
+ * @return 1 if it is larger than the smallest one kept: then call pst_largest_keep()
  */
 int pst_largest_count(pst_account_t *request);
 
-/** Note it among the largest, unless another thread is at it: then it counts as missed. */
+/** Note it among the largest, unless another thread is doing so: then it counts as missed. */
 void pst_largest_keep(const pst_account_t *request);
 
 #endif /* PST_LARGEST_H */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * New, or again: is what this thread serves something that the child served before?
+ * New or again: has the child already served what this thread is serving?
  *
- * A table of hashed virtual hosts, methods and paths, private to the child, of a fixed size, without locks. Whatever is
- * in it was served, or shares its bits with what was: it errs towards "again", more and more as it fills, never towards
- * "new".
+ * A table of hashed virtual hosts, methods and paths, private to the child, of a fixed size, without locks. Anything
+ * found in it was served, or shares its bits with something that was: it errs towards "again", increasingly as it
+ * fills, never towards "new".
  *
- * What the pools of the process scope get while a thread serves a request is charged to the one or the other.
+ * What the pools of the process scope get while a thread serves a request is charged to one or the other.
  *
  * Called by: worker
  */
@@ -17,11 +17,11 @@
 
 typedef enum {
     PST_NOVEL_NONE = 0,         /**< this thread serves no request */
-    PST_NOVEL_NEW,              /**< one for what the child had not served before */
+    PST_NOVEL_NEW,              /**< a request for something the child has not served before */
     PST_NOVEL_AGAIN
 } pst_novel_e;
 
-/** What a request is for, as a hash: its host, any address that tells hosts apart, its method's number, its path. */
+/** A hash of what a request is for: its host (any address that identifies it), method number and path. */
 apr_uint64_t pst_novel_hash(const void *host, int method, const char *path);
 
 /** This thread serves a request for that. @return new or again; counted */
@@ -30,13 +30,14 @@ pst_novel_e pst_novel_serve(apr_uint64_t hash);
 /** This thread serves no request any more. */
 void pst_novel_rest(void);
 
-/** A pool of the process scope got so many bytes, on the thread that may use it: charged to what the thread serves. */
+/** A pool of the process scope got this many bytes, on the thread that may use it: charge them to what the thread
+ *  serves. */
 void pst_novel_grown(pst_record_t *record, apr_size_t bytes);
 
-/** The pool is back to its first node of so many bytes (0: it is gone, or no longer the process's). */
+/** The pool is back to its first node of this many bytes (0: it is gone, or no longer the process's). */
 void pst_novel_given_back(pst_record_t *record, apr_size_t left);
 
-/** Forget all that was served, for tests. */
+/** Forget everything served, for tests. */
 void pst_novel_forget(void);
 
 #endif /* PST_NOVEL_H */

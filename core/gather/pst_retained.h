@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What allocators keep in their free lists, counted: beside what libapr got from the operating system, so that
- * the law of conservation can fail.
+ * Counts what allocators keep in their free lists, independently of what libapr got from the operating system, so
+ * that the law of conservation can be tested.
  *
- * Every allocator is known from its creation to its end.  The child's watchdog asks each once a second, by the two
- * numbers by which APR itself enforces MaxMemFree: nobody who allocates does anything for it.
+ * Every allocator is known from its creation to its end. The child's watchdog queries each once a second, by the two
+ * numbers APR itself uses to enforce MaxMemFree: allocating threads do nothing for it.
  *
  * Called by: start, worker, watchdog
  */
@@ -15,18 +15,18 @@
 #include "pst_board.h"
 
 /**
- * An allocator is to be counted; again is no harm. Whoever may use it; nobody else meanwhile.
- * @param nodes  looked at in its free lists, at most: with more of them retained is not known any more
+ * Start counting an allocator; repeating it is harmless. The allocator's user; nobody else meanwhile.
+ * @param nodes  maximum number examined in its free lists: with more, retained becomes unknown
  */
 void pst_retained_enter(apr_allocator_t *allocator, apr_size_t nodes);
 
-/** It keeps nothing that counts. Whoever alone may use it. */
+/** Stop counting it. Its exclusive user. */
 void pst_retained_forget(const apr_allocator_t *allocator);
 
-/** Does it stand among those that are counted? */
+/** Is it counted? */
 int pst_retained_is_counted(const apr_allocator_t *allocator);
 
-/** From now on nothing is known: a limit that its numbers do not survive was set, or ends are not seen. */
+/** From now on nothing is known: a limit that invalidates its numbers was set, or ends of allocators are not seen. */
 void pst_retained_lost(void);
 
 /**
@@ -36,13 +36,13 @@ void pst_retained_lost(void);
  */
 int pst_retained_count(apr_uint64_t bag, apr_uint64_t *bytes);
 
-/** The pools that own allocators, at most so many, as they were a moment ago: to be looked at with care.
+/** The pools that own allocators, at most this many, as of a moment ago: examine with care.
  *  @return how many */
 unsigned pst_retained_owners(apr_pool_t **owners, unsigned most);
 
 /**
- * Hold it against what is held, and say on the board what does not balance: the least of the last looks, if all of
- * them found the same side too heavy. Once a second, the child's watchdog.
+ * Compare it with what is held, and publish the imbalance on the board: the smallest of the last checks, if all of
+ * them were off in the same direction. Once a second, the child's watchdog.
  */
 void pst_retained_balance(pst_shared_child_t *block, apr_uint64_t bag, apr_uint64_t now);
 

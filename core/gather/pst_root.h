@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Roots: the pool that an account begins with, a connection's or a request's.  What it and the pools below it hold is
- * charged to the account until it ends; what is handed out of them is sampled at hook points.
+ * Roots: the pool that an account starts with, a connection's or a request's. What it and the pools below it hold is
+ * charged to the account until it ends; what they hand out is sampled at hook points.
  *
  * Called by: worker
  */
@@ -25,24 +25,23 @@ void pst_root_open(pst_account_t *account, apr_pool_t *pool, apr_bucket_alloc_t 
 int pst_root_is(apr_pool_t *pool);
 
 /**
- * A hook point: publish what has been handed out of the pool of a connection and
- * of that of its current request since it last grew, and what the connection's allocator retains.
- * @param deep  also of the pools below them (bounded); they publish by
- *              themselves when they grow
+ * A hook point: publish what the pools of a connection and its current request have handed out since they last grew,
+ * and what the connection's allocator retains.
+ * @param deep  include the pools below them (bounded); these publish on their own when they grow
  * Owner thread.
  */
 void pst_root_sample(pst_account_t *connection, int deep);
 
-/** The same for the pool of the current request alone. Owner thread. */
+/** The same for the pool of the current request only. Owner thread. */
 void pst_root_sample_request(pst_account_t *connection);
 
 /**
- * Bring what is sampled of this one connection or request up to date, deep: also of a request that
- * its slot shows no more. Owner thread.
+ * Update the sampled figures of this one connection or request, deep: also for a request that its slot no longer
+ * shows. Owner thread.
  */
 void pst_root_read(pst_account_t *account);
 
-/** How the figures of this connection or request are taken: pools made outside of what is instrumented are walked. */
+/** How the figures of this connection or request are gathered: pools made outside instrumented code are walked. */
 pst_level_e pst_root_level(const pst_account_t *account);
 
 #endif /* PST_ROOT_H */

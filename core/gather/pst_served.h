@@ -2,8 +2,8 @@
  *
  * Which connection a thread serves.
  *
- * Told by hooks of httpd that run only where PoolStatCheck or PoolStatControl is in the configuration: elsewhere nobody
- * is served as far as is known here.
+ * Set by httpd hooks that run only if PoolStatCheck or PoolStatControl is configured: otherwise no connection is
+ * known here.
  *
  * Called by: worker
  */
@@ -14,13 +14,13 @@
 
 typedef struct pst_served_t {
     apr_uint64_t             connection;    /**< its id; 0: none */
-    const pst_shared_slot_t *slot;          /**< its slot, if it has one: on the board, so it is there for ever */
+    const pst_shared_slot_t *slot;          /**< its slot, if it has one: on the board, so always valid */
 } pst_served_t;
 
-/** By this thread. */
+/** The connection served by this thread. */
 extern __thread pst_served_t pst_served __attribute__((tls_model("initial-exec")));
 
-/** This thread serves that connection from now on. @param account its, or its request's; NULL: nobody's */
+/** This thread serves that connection from now on. @param account the connection's or its request's; NULL: none */
 void pst_served_set(const pst_account_t *account);
 
 #endif /* PST_SERVED_H */

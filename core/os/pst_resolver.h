@@ -4,7 +4,7 @@
  *
  * Those files are untrusted input, and reading them takes time and memory; so a separate unprivileged process with
  * bounded time and memory does it: poolstat --resolve (tool/command/poolstat_resolve.c). Its answers are cached.
- * Without it, or when it is too slow, nothing is known, and views show addresses as if there were no helper.
+ * Without it, or when it is too slow, nothing is known, and views show what they can without it.
  *
  * Reading side: any process, any thread; the caller starts the helper, one at a time, and callers do not wait for
  * each other.
