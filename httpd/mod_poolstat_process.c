@@ -504,9 +504,9 @@ static apr_status_t record_end(void *unused)
 
 /*
  * exit() was called: by httpd at an orderly end, when everything is recorded already, or by a module that ends its
- * child, as mod_perl's child_terminate() does in a pool cleanup. Then no pool cleanup runs, and connections are not
- * closed, just gone. A process forked from the child has this handler, too: it is another process, and records
- * nothing.
+ * child, as mod_perl's child_terminate() does in a pool cleanup. Then no pool cleanup records the end, and
+ * connections are not closed, just gone. A process forked from the child has this handler, too: it is another process,
+ * and records nothing.
  */
 static void at_exit(void)
 {

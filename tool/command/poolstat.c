@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat: which subcommand is meant.
+ * poolstat: find out which subcommand is meant.
  */
 #include "poolstat.h"
 #include "poolstat_text.h"
@@ -26,7 +26,7 @@ static int print_version(void)
     return POOLSTAT_OK;
 }
 
-/* Which of the words is the subcommand: the first that is no option and no option's value. 0: none */
+/* Which of the words is the subcommand: the first that is neither an option nor an option's value. 0: none */
 static int find_word(int argc, const char *const *argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -49,7 +49,7 @@ static int refuse_word(int word, const char *const *argv)
                                                                                      : poolstat_no_command(argv[word]);
 }
 
-/* What stands alone, whatever else there is. @return -1: nothing of that */
+/* Answer what needs no subcommand (--help and the like), whatever else is given. @return -1: none of these */
 static int answer_alone(int argc, const char *const *argv, int word)
 {
     for (int i = 1; i < argc; i++) {
@@ -95,7 +95,7 @@ static int run_command(int argc, const char *const *argv)
     return status;
 }
 
-/* Did who reads our output go away? Then it had enough: head does that, and it is no error of anybody. */
+/* Did the reader of our output go away? Then it has had enough: head does that, and it is not an error. */
 static int reader_left(void)
 {
     struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
@@ -103,7 +103,7 @@ static int reader_left(void)
     return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
-/* The status, after all that was printed is out. */
+/* The status, after all output has been written. */
 static int finish_status(int status)
 {
     errno = 0;
@@ -122,7 +122,7 @@ static int is_off(const char *value)
     return value && strcasecmp(value, "off") == 0;
 }
 
-/* What a pool calls that cannot have memory: nobody who allocates from one has to look (core/README.md). */
+/* Pools call this when they cannot get memory: callers that allocate from a pool need no check (core/README.md). */
 static int give_up(int status)
 {
     (void)status;
@@ -148,7 +148,7 @@ int main(int argc, const char *const *argv)
     int status;
 
     setlocale(LC_CTYPE, "");
-    signal(SIGPIPE, SIG_IGN);           /* a reader that goes away is an error of ours to tell, not a death */
+    signal(SIGPIPE, SIG_IGN);           /* a reader that goes away is an error to handle, not a reason to die */
     if (apr_initialize() != APR_SUCCESS) {
         return POOLSTAT_FAILED;
     }

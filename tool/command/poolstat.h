@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat, the command: what its files share.  It reads the board's file and prints; it needs
- * no running worker, writes nothing (but for profile --heap and doctor --check), and takes nothing for granted that
- * comes from the board.
+ * poolstat, the command: shared by its files. It reads the board's file and prints; it needs no running worker,
+ * writes nothing (except for profile --heap and doctor --check), and trusts nothing that comes from the board.
  */
 #ifndef POOLSTAT_H
 #define POOLSTAT_H
 
 #include "poolstat_asked.h"
 
-/** A subcommand: its options were understood. @return a poolstat_exit_e */
+/** A subcommand, called when its options have been parsed. @return a poolstat_exit_e */
 typedef int (*poolstat_command_fn)(poolstat_options_t *options);
 
-/** All of them, in the order of --help: the word ("" is the command without one), its operand as --help writes it, the
- *  function, and a sentence that stands alone, without its full stop. */
+/** All of them, in the order of --help: the word ("" is the command without one), its operand as --help writes it,
+ *  the function, and a complete sentence without its full stop. */
 #define POOLSTAT_COMMANDS(X) \
     X("", "", poolstat_table, \
       "A table, once: the server, its children, its 10 largest connections, and what the doctor finds") \
@@ -33,49 +32,49 @@ typedef int (*poolstat_command_fn)(poolstat_options_t *options);
     X("tree", "PID", poolstat_tree, "The pools of a running process, read without stopping it; for root") \
     X("help", "[WORD]", poolstat_help_of, "What a subcommand does and takes, or all of them in short")
 
-/** A line of that list, but for the function: poolstat_run.c alone knows those. */
+/** A line of that list without the function: only poolstat_run.c knows those. */
 typedef struct poolstat_command_t {
     const char *name;
     const char *operand;
     const char *help;
 } poolstat_command_t;
 
-/** Understand the options of the subcommand argv[0], and run it. @return a poolstat_exit_e */
+/** Parse the options of the subcommand argv[0], and run it. @return a poolstat_exit_e */
 int poolstat_run(int argc, const char *const *argv);
 
 /**
- * Understand a subcommand's arguments; complains on stderr by itself, and answers --help.
- * @param options filled in; texts are those of argv
+ * Parse a subcommand's arguments; complains on stderr by itself, and answers --help.
+ * @param options filled in; texts point into argv
  * @return -1 to go on, else the status to end with
  */
 int poolstat_options(poolstat_options_t *options, int argc, const char *const *argv);
 
-/** Is this word an option whose value is the next word? Then that one is no subcommand. */
+/** Is this word an option whose value is the next word? Then that one is not a subcommand. */
 int poolstat_option_takes_next(const char *word);
 
-/** Print what --help prints, of one subcommand or (NULL) of all. */
+/** Print what --help prints, for one subcommand or (NULL) for all. */
 void poolstat_help(const poolstat_command_t *command);
 
 /** The subcommand of this name, "" among them, or NULL. */
 const poolstat_command_t *poolstat_command_of(const char *name);
 
-/** Say that there is no such subcommand, and which one may have been meant. @return POOLSTAT_USAGE */
+/** Say that there is no such subcommand, and which one was probably meant. @return POOLSTAT_USAGE */
 int poolstat_no_command(const char *name);
 
 /* The subcommands. */
 #define POOLSTAT_PROTOTYPE(name, operand, fn, help) int fn(poolstat_options_t *options);
 POOLSTAT_COMMANDS(POOLSTAT_PROTOTYPE)
 
-/** profile --heap: one of two things that the command writes. @return a poolstat_exit_e */
+/** profile --heap: one of the two things that the command writes. @return a poolstat_exit_e */
 int poolstat_switch(poolstat_options_t *options);
 
 /** doctor --check: the other one. @return a poolstat_exit_e */
 int poolstat_switch_checks(poolstat_options_t *options);
 
-/** --resolve: what pst_resolver.c starts. @return a poolstat_exit_e */
+/** --resolve: started by pst_resolver.c. @return a poolstat_exit_e */
 int poolstat_resolve(void);
 
-/** --describe: argv[0] is that word. */
+/** --describe: argv[0] is "--describe". */
 int poolstat_describe(int argc, const char *const *argv);
 
 #endif /* POOLSTAT_H */

@@ -22,7 +22,7 @@
 typedef int (*print_fn)(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
                         apr_pool_t *pool);
 
-/* Was the board whole until what was read last? @return a poolstat_exit_e */
+/* Was the board intact up to the last read? @return a poolstat_exit_e */
 static int is_still_whole(const poolstat_board_t *board)
 {
     apr_status_t rv = poolstat_whole(board);
@@ -68,7 +68,7 @@ static int print_text_face(pst_emit_t *emit, const poolstat_board_t *board, cons
     return status;
 }
 
-/* Those of the least severity asked for, or worse. @return how many that leaves out */
+/* Keep findings of the requested severity or worse. @return how many are left out */
 static unsigned leave_out_findings(pst_snapshot_t *snapshot, unsigned least, apr_pool_t *pool)
 {
     pst_findings_t *kept = apr_pmemdup(pool, snapshot->findings, sizeof(*kept));
@@ -86,13 +86,13 @@ static void print_findings_json(pst_emit_t *emit, const pst_snapshot_t *snapshot
     pst_emit_object(emit, NULL);
     pst_emit_number(emit, "schema", PST_JSON_SCHEMA);
     pst_emit_seconds(emit, "time", snapshot->taken, 6);
-    pst_emit_number(emit, "children", snapshot->findings->children);     /* examined, whatever is shown */
+    pst_emit_number(emit, "children", snapshot->findings->children);     /* children examined, whatever is shown */
     pst_emit_seconds(emit, "record_seconds", snapshot->findings->record, 6);
     pst_view_doctor_tree(emit, snapshot);
     pst_emit_end(emit);
 }
 
-/* The one face whose status tells. */
+/* The only face whose exit status carries the result. */
 static int print_doctor(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
                         apr_pool_t *pool)
 {
@@ -126,7 +126,7 @@ static int print_profile(pst_emit_t *emit, const poolstat_board_t *board, const 
     pst_snapshot_t snapshot;
     int status;
 
-    if (!board->objects) {      /* of a stack those frames would be left that lie in our own libraries: a wrong profile
+    if (!board->objects) {      /* only frames in our own libraries would be left of each stack: a wrong profile
                                    */
         poolstat_say("pprof needs to know where the server's objects lie, and no process of it %s: no profile; "
                      "poolstat json has the call sites as object+offset", board->is_gone ? "is left" : "may be read");
@@ -153,7 +153,8 @@ static int print_metrics(pst_emit_t *emit, const poolstat_board_t *board, const 
         return status;
     }
     rv = pst_view_metrics(emit, &snapshot, PST_CLASSES_SUM, pool);
-    return rv == APR_SUCCESS || ferror(stdout) ? POOLSTAT_OK : poolstat_read_failed(rv);    /* main() tells of stdout */
+    return rv == APR_SUCCESS || ferror(stdout) ? POOLSTAT_OK : poolstat_read_failed(rv);    /* main() reports errors of
+                                                                                             * stdout */
 }
 
 static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
@@ -173,7 +174,7 @@ static int print_history(pst_emit_t *emit, const poolstat_board_t *board, const 
     pst_history_room(&history, &board->board, pool);
     if (!pst_history_find(&history.about, &board->board, board->child)
         || !pst_history_read(&history, &board->board)) {
-        status = is_still_whole(board);              /* of a board that was cut nobody is found */
+        status = is_still_whole(board);              /* nobody is found on a board that was cut */
         if (status == POOLSTAT_OK) {
             poolstat_say("there is no history of a child with the process id %u", (unsigned)board->child);
         }
@@ -225,7 +226,7 @@ static int print_face(poolstat_options_t *options, pst_emit_e to, print_fn print
             pst_emit_init(&emit, to, poolstat_to_file, stdout);
         }
         status = print(&emit, &board, options, pool);
-        pst_emit_flush(&emit);              /* main() looks whether all could be written */
+        pst_emit_flush(&emit);              /* main() checks whether everything was written */
         if (status <= POOLSTAT_FOUND && to == PST_EMIT_JSON && isatty(STDOUT_FILENO)) {
             putchar('\n');
         }

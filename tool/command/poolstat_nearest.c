@@ -13,7 +13,7 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* How many letters must be left out, put in, changed or swapped: the optimal string alignment. */
+/* How many letters must be removed, inserted, changed or swapped: the optimal string alignment. */
 static unsigned distance(const char *a, const char *b, unsigned a_len, unsigned b_len)
 {
     unsigned table[MOST + 1][MOST + 1];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command line of poolstat.  One table says which options there are, which subcommands take
- * them and what --help says; a test compares it with the man page and the completion.
+ * The command line of poolstat.  One table has the options, the subcommands that take them, and the
+ * texts of --help; a test compares it with the man page and the completion.
  */
 #include "poolstat.h"
 #include "pst_array.h"
@@ -19,7 +19,7 @@
 /* @return NULL, or what is accepted, to follow "must be" */
 typedef const char *(*setter_fn)(poolstat_options_t *options, const char *value);
 
-/* A decimal number with up to six places, in millionths. @return 0 if it is none or too large */
+/* A decimal number with up to six places, in millionths. @return 0 if it is not a number, or too large */
 static int millionths(apr_uint64_t *to, const char *value, apr_uint64_t most)
 {
     apr_uint64_t n = 0, digit = 1000000;
@@ -139,7 +139,7 @@ static const char *set_match(poolstat_options_t *options, const char *value)
     return NULL;
 }
 
-/* Bytes, or K, M, G of them. */
+/* A number of bytes, or of K, M or G. */
 static const char *set_min(poolstat_options_t *options, const char *value)
 {
     static const char units[] = "KMG";
@@ -224,7 +224,7 @@ static const char *set_nothing(poolstat_options_t *options, const char *value)
 static const struct {
     const char *name;
     char        letter;
-    const char *value;          /* how --help writes it; NULL: takes none; in [ ]: may be left out */
+    const char *value;          /* as --help writes it; NULL: takes none; in [ ]: optional */
     const char *commands;       /* "-" is the command without a word; "" all of them */
     setter_fn   set;
     const char *help;
@@ -262,7 +262,7 @@ static const struct {
     { "version", 'V', NULL, "", set_nothing, "print the versions of command and boards" },
     { "help", 'h', NULL, "", set_nothing, "print this, or what a subcommand takes" }
 };
-#define HELP_COLUMN 27          /* where what --help says of a word begins */
+#define HELP_COLUMN 27          /* column in which --help explains a word */
 #define TABLE_SIZE ((int)PST_ITEMS(table))
 
 static int takes(int i, const char *command)
@@ -324,7 +324,7 @@ static const poolstat_command_t commands[] = {
     { NULL, NULL, NULL }
 };
 
-/* Does any subcommand that there is take it? */
+/* Does any existing subcommand take it? */
 static int is_of_use(int i)
 {
     const poolstat_command_t *command = commands;
@@ -335,7 +335,7 @@ static int is_of_use(int i)
     return command->name != NULL;
 }
 
-/* A text that goes on below itself, beside what it explains. */
+/* Print a text in a column of its own, next to what it explains. */
 static void print_beside(const char *begin, const char *text, unsigned columns)
 {
     char line[512];
@@ -431,7 +431,7 @@ int poolstat_no_command(const char *name)
     return POOLSTAT_USAGE;
 }
 
-/* Say that an option is none, or not one of this subcommand. */
+/* Say that there is no such option, or not for this subcommand. */
 static void say_no_option(const char *command, const char *word, int i)
 {
     poolstat_nearest_t nearest;
@@ -460,7 +460,7 @@ static void say_no_option(const char *command, const char *word, int i)
     }
 }
 
-/* One option. @return how many words it took; 0: not understood, which was said */
+/* Parse one option. @return how many words it took; 0: not understood, and this was reported */
 static int take_option(poolstat_options_t *options, int left, const char *const *argv)
 {
     const char *value, *accepted;

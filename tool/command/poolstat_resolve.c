@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat --resolve: the helper that pst_resolver.c starts. Reads places from standard input, and writes what lies
+ * poolstat --resolve: the helper that pst_resolver.c starts. Reads places from standard input, and writes what is
  * there.
  *
- * It reads files that may be hostile: after it has opened them it has no rights of root's, cannot gain any, and is
- * bounded in time and memory. Who started it waits no longer than it likes to.
+ * It reads files that may be hostile: after opening them it has no root rights, cannot gain any, and is bounded in
+ * time and memory. Its caller waits no longer than it wants to.
  */
 #include "poolstat.h"
 #include "poolstat_lines.h"
@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PLACES      4096        /* asked for at once, at most */
+#define PLACES      4096        /* the most places in one call */
 #define OBJECTS     512
 #define NOBODY      65534
 #define MEMORY      (APR_UINT64_C(2) << 30)     /* address space: debug files are mapped */
@@ -30,7 +30,7 @@
 typedef struct {
     apr_uint64_t id;
     char path[PATH_MAX];
-    int fd;                     /* -1: it could not be opened, or libdw has it */
+    int fd;                     /* -1: it could not be opened, or libdw owns it */
     int opened, replaced;
     poolstat_lines_t *lines;
 } object_t;
@@ -46,7 +46,7 @@ static struct {
     unsigned object_count, place_count;
 } g;
 
-/* Only what is a file: opening anything else can hang, or do something. */
+/* Open only regular files: opening anything else can hang, or have effects. */
 static int open_regular(const char *path)
 {
     struct stat about;
@@ -98,7 +98,7 @@ static void limit(int what, rlim_t to)
     setrlimit(what, &most);
 }
 
-/* @return 0: it is root still, and so does nothing */
+/* @return 0: it is still root, and so must do nothing */
 static int give_up_rights(void)
 {
     limit(RLIMIT_AS, MEMORY);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * profile --heap, doctor --check: the heap profile, or what is checked, of all children or of one, switched while the
- * server runs.
+ * profile --heap, doctor --check: switch the heap profile, or the checks, of all children or of one, while the server
+ * runs.
  *
- * The board is never mapped for writing, which is how a server is known: a word in each child's block is written to its
- * file. The child decides whether it does as that says, and hears of it within a second.
+ * The board is never mapped for writing, because that is how a server is recognised: a word in each child's block is
+ * written through the file. The child sees it within a second, and decides whether it complies.
  */
 #include "poolstat.h"
 #include "poolstat_look.h"
@@ -24,7 +24,7 @@
 #define WAIT 4000000        /* us; children look once a second */
 #define POLL 20000
 
-/* The file that is mapped, for writing. @return the descriptor, or -1: said */
+/* Open the mapped file for writing. @return the descriptor, or -1 after a message */
 static int open_for_writing(const poolstat_board_t *board)
 {
     char way[64], name[POOLSTAT_TEXT];

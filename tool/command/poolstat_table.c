@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define CONNECTIONS 10          /* unless --limit says otherwise */
-#define MOST 10000              /* each takes some KB; text and json have more */
+#define MOST 10000              /* each takes a few KB; text and json have more */
 #define FINDINGS 5              /* at most */
 #define LINE 4096
 
@@ -30,7 +30,7 @@ static void print_grid(poolstat_grid_t *grid, unsigned width)
     }
 }
 
-/* Whom a finding is about. */
+/* Who a finding is about. */
 static char *whom(char *to, apr_size_t size, const pst_finding_t *finding)
 {
     char tag[POOLSTAT_TEXT];
@@ -69,7 +69,7 @@ static void print_table_finding(const pst_finding_t *finding, unsigned width, in
     }
 }
 
-/* Last, so that they stand above the prompt: the worst findings by their ids; the doctor has the sentences. */
+/* Last, so that they appear right above the prompt: the ids of the worst findings; the doctor has the sentences. */
 static void print_table_findings(const pst_findings_t *findings, unsigned width)
 {
     char text[LINE];
@@ -88,7 +88,7 @@ static void print_table_findings(const pst_findings_t *findings, unsigned width)
     }
 }
 
-/* How many connections. */
+/* How many connections to list. */
 static apr_uint32_t limit_of(const poolstat_options_t *options)
 {
     if (!options->has_limit) {
@@ -146,7 +146,7 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
         pst_snapshot_window(&snapshot, options->filter.sort, 0, limit_of(options), &window, pool);
         poolstat_grid_children(&children, &snapshot, board, 0, snapshot.child_count, pool);
         poolstat_grid_connections(&connections, &snapshot, window.rows, window.count, pool);
-        rv = poolstat_examine(&snapshot, board, pool);     /* before anything of it is shown */
+        rv = poolstat_examine(&snapshot, board, pool);     /* before any of it is shown */
     }
     if (rv != APR_SUCCESS) {
         return poolstat_read_failed(rv);

@@ -2,8 +2,8 @@
  *
  * poolstat tree PID: the pools of a running process, without stopping it.
  *
- * Needs no board and no mod_poolstat in the process, only an APR whose pools lie as
- * those of our own do.
+ * Needs no board and no mod_poolstat in the process, only an APR whose pools have the same layout
+ * as our own.
  */
 #include "poolstat.h"
 #include "poolstat_text.h"
@@ -22,7 +22,7 @@ static int refuse_pid(const char *pid, const char *why)
     return POOLSTAT_NONE;
 }
 
-/* @return 0 if it is no process id */
+/* @return 0 if it is not a process id */
 static pid_t parse_pid(const char *text)
 {
     apr_int64_t pid = 0;
@@ -34,7 +34,7 @@ static pid_t parse_pid(const char *text)
     return c > text && !*c && pid <= APR_INT32_MAX ? (pid_t)pid : 0;
 }
 
-/* The tree of the global pool first; then what else there is, which needs the tree to be told from what is dead. */
+/* The tree of the global pool first; then everything else, which takes the tree to tell it from dead pools. */
 static void read_tree(pst_forest_t *forest, pst_search_t *search, uintptr_t global)
 {
     pst_forest_add_root(forest, global);

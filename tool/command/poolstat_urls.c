@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat urls: what was asked for and what it took, a row for each URL.
+ * poolstat urls: what was requested and what it took, a row for each URL.
  */
 #include "poolstat.h"
 #include "poolstat_foreign.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat watch: a line per interval with what is there and what changed since the line before.
+ * poolstat watch: a line per interval with the current figures and what changed since the line before.
  */
 #include "poolstat.h"
 #include "pst_array.h"
@@ -20,8 +20,9 @@
 #define CELL 32                 /* bytes, more than the widest column */
 
 /*
- * What a line has beside the time, and how important it is. A gauge of bytes may be followed by its change; a counter
- * is shown as its rate. What does not fit the terminal is left out, and what fits beside it is still shown.
+ * The columns after the time, and how important they are. A gauge of bytes may be followed by its change; a counter
+ * is shown as its rate. A column that does not fit the terminal is left out; less important ones that fit are still
+ * shown.
  */
 typedef enum { AS_IT_IS, ITS_CHANGE, MOST_CHANGED } shown_as_e;
 
@@ -29,7 +30,7 @@ static const struct {
     pst_metric_e metric;
     shown_as_e as;
     int rank;
-    unsigned width;             /* of the longest that can stand there, or of the heading */
+    unsigned width;             /* of the longest possible value, or of the heading */
 } columns[] = {
     { PST_M_held_bytes, AS_IT_IS, 0, 8 },
     { PST_M_held_bytes, ITS_CHANGE, 0, 9 },
@@ -76,7 +77,7 @@ static unsigned column_width(unsigned column)
     return wide > columns[column].width ? wide : columns[column].width;
 }
 
-/* Which columns fit. @param width 0: all do @return a bit for each */
+/* Which columns fit. @param width 0: all of them @return a bit for each */
 static unsigned fit_columns(unsigned width)
 {
     unsigned chosen = 0, used = TIME_WIDTH;
@@ -94,7 +95,7 @@ static unsigned fit_columns(unsigned width)
     return chosen;
 }
 
-/* What is wider than its column is not cut: a figure without its end would be another figure. */
+/* A value wider than its column is not cut: a figure without its end would be a different figure. */
 static void print_cell(unsigned column, const char *text)
 {
     char cell[4 * CELL];
@@ -127,12 +128,12 @@ static char *change(char *to, apr_uint64_t before, apr_uint64_t now)
 
 static char *rate(char *to, apr_size_t size, apr_uint64_t before, apr_uint64_t now, apr_uint64_t usec)
 {
-    /* a child that ends takes what it counted with it */
+    /* the counts of a child that ends are gone */
     snprintf(to, size, "%.1f", now > before && usec ? (double)(now - before) * 1e6 / (double)usec : 0.0);
     return to;
 }
 
-/* What the children held at the last look, by their blocks' numbers. */
+/* What the children held at the last look, by block number. */
 typedef struct held_t {
     apr_uint32_t pid;
     apr_uint64_t held;
@@ -174,7 +175,7 @@ static void take_look(look_t *look, const poolstat_session_t *session)
     }
 }
 
-/* What stands in a column. @return to */
+/* The text of a column. @return to */
 static char *cell_text(char *to, apr_size_t size, unsigned column, const look_t *now, const look_t *before)
 {
     apr_uint64_t is = now->figures[column], was = before->figures[column];
@@ -206,7 +207,7 @@ static void print_look(const look_t *now, const look_t *before, const poolstat_s
             print_cell(i, cell_text(text, sizeof(text), i, now, before));
         }
         else if (chosen & 1u << i && *most_changed(text, sizeof(text), &session->snapshot, held, blocks)) {
-            print_cell(i, text);        /* the last one: nothing stands there if nothing did */
+            print_cell(i, text);        /* the last one: empty if nothing changed */
         }
     }
     putchar('\n');
@@ -248,8 +249,8 @@ static int watch(poolstat_session_t *session, apr_pool_t *pool)
         if (!i) {
             before = now;
         }
-        if (i ? opened == session->opened : session->board.is_gone) {      /* of a dead server there is but one look */
-            unsigned fits = fit_columns(poolstat_terminal());   /* its size may change any time */
+        if (i ? opened == session->opened : session->board.is_gone) {      /* a dead server is looked at only once */
+            unsigned fits = fit_columns(poolstat_terminal());   /* its size may change at any time */
 
             if (lines++ % HEADING_EVERY == 0 || fits != chosen) {
                 print_watch_heading(chosen = fits);

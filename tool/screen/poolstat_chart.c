@@ -34,7 +34,7 @@ void poolstat_series(poolstat_series_t *to, const apr_uint64_t *values, unsigned
     }
 }
 
-/* How full a cell is, 0 to 8: a value is between 1 and 8 * rows eighths high, so that none is invisible. */
+/* How full a cell is, 0 to 8: a value is between 1 and 8 * rows eighths high, so that every value is visible. */
 static unsigned eighths(const poolstat_series_t *series, apr_uint64_t value, unsigned row, unsigned rows)
 {
     double span = (double)(series->high - series->low);

@@ -7,20 +7,20 @@
 
 #include <apr.h>
 
-/** A series made as wide as a chart: of the values that share a column the largest, so that peaks stay. */
+/** A series fitted to the width of a chart: each column has the largest of its values, so that peaks stay. */
 typedef struct poolstat_series_t {
     apr_uint64_t values[256];
     unsigned columns;               /**< at most 256 */
-    apr_uint64_t low, high;         /**< of all values; what the chart's floor and ceiling stand for */
+    apr_uint64_t low, high;         /**< over all values; the floor and the ceiling of the chart */
 } poolstat_series_t;
 
 /**
- * @param columns at most so many; fewer values than that stay as they are
- * @param floor   the chart begins at the least value; else at 0
+ * @param columns the most columns; fewer values stay as they are
+ * @param floor   the chart begins at the lowest value; else at 0
  */
 void poolstat_series(poolstat_series_t *to, const apr_uint64_t *values, unsigned count, unsigned columns, int floor);
 
-/** Row `row` from below of a chart `rows` high. @return to, of at least 3 * columns + 1 bytes */
+/** Row `row`, counted from the bottom, of a chart `rows` high. @return to, of at least 3 * columns + 1 bytes */
 char *poolstat_chart_row(char *to, const poolstat_series_t *series, unsigned row, unsigned rows, int utf8);
 
 /** Is the locale UTF-8? */

@@ -13,7 +13,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* The last column is a text, which takes what is left, and at least this part of the width: request lines tell most. */
+/* The last column is a text, which takes the remaining width, and at least this part of it: request lines tell most. */
 #define LEAST_TEXT(width) ((width) / 4 > 12 ? (width) / 4 : 12)
 #define RANK_LAST 12
 
@@ -24,7 +24,7 @@ static poolstat_cell_t *cell(poolstat_grid_t *grid, const char *heading, int is_
 
     apr_cpystrn(c->heading, heading, sizeof(c->heading));
     c->is_text = is_text;
-    c->rank = rank > 1 && sort == grid->sort && sort != PST_SORT_RESERVED ? 1 : rank;   /* by that unless asked */
+    c->rank = rank > 1 && sort == grid->sort && sort != PST_SORT_RESERVED ? 1 : rank;   /* sorted by that by default */
     c->sort = sort;
     return &grid->rows[row][(*column)++];
 }
@@ -44,7 +44,7 @@ static void put_count(poolstat_grid_t *grid, const char *heading, int rank, pst_
     pst_format_digits(cell(grid, heading, 0, rank, sort, row, column)->text, value);
 }
 
-/* As everywhere, but tight: "3 min 05 s" is "3m05s", "5 d 3 h" is "5d3h". */
+/* As everywhere, but compact: "3 min 05 s" is "3m05s", "5 d 3 h" is "5d3h". */
 static void put_age(poolstat_grid_t *grid, int rank, unsigned row, unsigned *column, apr_uint64_t usec)
 {
     char *to = cell(grid, "Age", 0, rank, PST_SORT_AGE, row, column)->text, age[PST_FORMAT_LEN];
@@ -58,7 +58,7 @@ static void put_age(poolstat_grid_t *grid, int rank, unsigned row, unsigned *col
     *to = '\0';
 }
 
-/* A figure of the table: its heading and how it is written are the table's. */
+/* A figure of the metric table, which has its heading and its format. */
 static void put_grid_figure(poolstat_grid_t *grid, pst_metric_e metric, int rank, pst_sort_e sort, unsigned row,
                             unsigned *column, apr_uint64_t value)
 {
@@ -93,7 +93,7 @@ char *poolstat_growth(char *to, apr_size_t size, const pst_shared_verdict_t *ver
     return to;
 }
 
-/* How fast its connections, or their requests, grow: those that are shown, together. */
+/* How fast its connections, or their requests, grow: the shown ones added up. */
 static pst_shared_verdict_t connections_verdict(const pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
     pst_shared_verdict_t sum = { .state = PST_TREND_LITTLE };
@@ -109,7 +109,7 @@ static pst_shared_verdict_t connections_verdict(const pst_snapshot_t *snapshot, 
     return sum;
 }
 
-/* What of a child grows outside of pools, with its word. @return NULL: nothing */
+/* What grows in a child outside of pools, and the word for it. @return NULL: nothing */
 static const pst_shared_verdict_t *outside_verdict(const pst_child_row_t *child, const char **what)
 {
     const pst_shared_child_t *head = &child->head;
@@ -129,7 +129,7 @@ static const pst_shared_verdict_t *outside_verdict(const pst_child_row_t *child,
     return NULL;
 }
 
-/* What grows: the process scope (its end alone gives it back), else what is outside of pools, else connections. */
+/* What grows: the process scope (only the child's end frees it), else memory outside of pools, else connections. */
 static void put_growth(poolstat_grid_t *grid, int rank, unsigned row, unsigned *column, const pst_snapshot_t *snapshot,
                        const pst_child_row_t *child)
 {
@@ -168,7 +168,7 @@ static void put_state(poolstat_grid_t *grid, unsigned row, unsigned *column, con
     put_text(grid, "State", 0, PST_SORT_COUNT, row, column, state)->mark = mark;
 }
 
-/* Which figures, how important, and by which order they sort. */
+/* The figures, how important they are, and the sort order each one belongs to. */
 static const struct {
     pst_metric_e metric;
     int rank;
@@ -257,7 +257,7 @@ void poolstat_grid_connections(poolstat_grid_t *grid, const pst_snapshot_t *snap
     grid->column_count = column;
 }
 
-/* Those of the table; how important: the request is what is looked for. */
+/* Figures of the metric table and their importance: readers look for the request. */
 static const struct {
     pst_metric_e metric;
     int rank;

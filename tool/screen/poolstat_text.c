@@ -17,8 +17,8 @@ apr_status_t poolstat_to_file(void *baton, const char *data, apr_size_t len)
     return fwrite(data, 1, len, baton) == len ? APR_SUCCESS : APR_EGENERAL;
 }
 
-/* One character. @param wide columns it takes, 1 before. @return its bytes; 0: it is none of this locale, or is not
- * printed */
+/* One character. @param wide columns it takes, 1 before. @return its bytes; 0: it is not a character of this
+ * locale, or not printable */
 static apr_size_t next(const char *text, unsigned *wide)
 {
     mbstate_t state;
@@ -37,13 +37,13 @@ static apr_size_t next(const char *text, unsigned *wide)
     }
     width = wcwidth(c);
     if (width < 0) {
-        return 0;               /* what stands for it takes a column */
+        return 0;               /* its substitute takes one column */
     }
     *wide = (unsigned)width;
     return len;
 }
 
-/* Bytes that are no character of this locale: those that belong together in UTF-8 are one '?'. */
+/* Bytes that are not a character of this locale: a whole UTF-8 sequence becomes one '?'. */
 static apr_size_t skip(const char *text)
 {
     apr_size_t len = 1;
@@ -54,7 +54,7 @@ static apr_size_t skip(const char *text)
     return len;
 }
 
-/* What stands for a character that the locale does not have: of our own sentences there is one, r's square. */
+/* The substitute for a character that the locale does not have: our own sentences have only one, the square of r. */
 static char stand_in(const char *text)
 {
     return text[0] == '\xc2' && text[1] == '\xb2' ? '2' : '?';
@@ -126,7 +126,7 @@ static int ends_line(const char *begin, const char *at)
            && (at == begin || at[-1] < '0' || at[-1] > '9' || !strchr("BKMGTabcdefghijklmnopqrstuvwxyz", at[1]));
 }
 
-/* One character, as it is put. @param wide the columns it takes @return bytes of the text */
+/* Write one character. @param wide the columns it takes @return bytes of the text */
 static apr_size_t take_character(char *to, apr_size_t *n, const char *at, unsigned *wide, unsigned columns)
 {
     apr_size_t len = *at == POOLSTAT_TIE ? 0 : next(at, wide);

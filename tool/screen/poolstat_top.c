@@ -2,8 +2,8 @@
  *
  * poolstat top: the loop, the keys, and which child and connection they mean.
  *
- * What is selected is remembered by pid and serial, not by row: rows move.  The terminal is given back
- * on every way out; what is said while it is a screen stands above its last line.
+ * What is selected is remembered by pid and serial, not by row: rows move.  The terminal is restored
+ * on every way out; messages while the screen is up appear above its last line.
  */
 #include "poolstat_top.h"
 #include "pst_array.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STEP 2                  /* + and - make the interval half and twice as long */
+#define STEP 2                  /* + and - halve and double the interval */
 #define INTERVAL_LEAST 100000
 #define INTERVAL_MOST  3600000000u
 #define UNREAD_MOST 3           /* somebody else may have read the key */
@@ -40,7 +40,7 @@ static const struct {
     { 'c', PST_SORT_CLIENT }, { 'i', PST_SORT_PID }
 };
 
-/* The rows moved: find the selected one again; if it is gone, keep to its row. */
+/* The rows moved: find the selected one again; if it is gone, stay on its row number. */
 static void follow_selected(top_t *top)
 {
     const pst_snapshot_t *snapshot = &top->session.snapshot;
@@ -60,7 +60,7 @@ static void follow_selected(top_t *top)
     }
 }
 
-/* Say what is selected by what it is. */
+/* Remember what is selected by its identity. */
 static void note_selected(top_t *top)
 {
     const pst_snapshot_t *snapshot = &top->session.snapshot;
@@ -123,7 +123,7 @@ static void change_interval(top_t *top, int slower)
     snprintf(top->message, sizeof(top->message), "every %.1f s", (double)interval / 1e6);
 }
 
-/* @return the order that a key asks for, or PST_SORT_COUNT */
+/* @return the sort order that a key selects, or PST_SORT_COUNT */
 static pst_sort_e sort_of(int key)
 {
     for (unsigned i = 0; i < PST_ITEMS(sort_keys); i++) {
@@ -190,8 +190,8 @@ static void remember_connection(top_t *top)
 }
 
 /*
- * What poll() said of the terminal. One that hung up, or that is at its end again and again, is gone: who asks it
- * for keys gets an answer at once, forever.
+ * Judge the terminal by poll(). One that hung up, or reports end of file again and again, is gone: reading keys
+ * from it would return at once, forever.
  */
 static void judge_terminal(top_t *top, int ready, short events)
 {
@@ -202,8 +202,8 @@ static void judge_terminal(top_t *top, int ready, short events)
 }
 
 /*
- * A key, waited for until then; 0: for as long as it takes. Signals come through while it waits and at no other time,
- * so that none falls between the look at `ended` and the wait; ncurses makes a key of a resize.
+ * Wait for a key until `due`; 0: without limit. Signals are delivered only during the wait, so that none is lost
+ * between the check of `ended` and the wait; ncurses turns a resize into a key.
  */
 static int key_until(top_t *top, apr_time_t due)
 {
@@ -233,7 +233,7 @@ static int key_until(top_t *top, apr_time_t due)
     return key;
 }
 
-/* Keys until the next look is due. @return as take_key() */
+/* Handle keys until the next look is due. @return as take_key() */
 static int wait_for_keys(top_t *top)
 {
     apr_time_t due = apr_time_now() + (apr_interval_time_t)top->session.given.interval;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The screens of poolstat top.  Everything that is written passed poolstat_text(); nothing is written
- * beyond a line's end, whatever the terminal's size.
+ * The screens of poolstat top.  All text passes poolstat_text(); nothing is written beyond a line's
+ * end, whatever the terminal's size.
  */
 #include "poolstat_top.h"
 #include "pst_array.h"
@@ -20,7 +20,7 @@
 #define LINE 4096
 #define SPARK_LEAST 14          /* columns of the small charts beside children */
 #define SPARK_MOST  24
-#define FACT_LINES  3           /* that a long text takes at most */
+#define FACT_LINES  3           /* the most that a long text takes */
 #define CHART_ROWS 6
 #define CLASSES 5
 
@@ -38,7 +38,7 @@ static void put_line(int y, const char *text, attr_t how)
     attrset(A_NORMAL);
 }
 
-/* The same in as many lines as it takes, that many at most. @return the line after it */
+/* The same in several lines, at most that many. @return the line after it */
 static int put_lines(int y, const char *text, attr_t how, int most)
 {
     char cut[LINE];
@@ -59,7 +59,7 @@ static unsigned spark_columns(void)
     return columns < SPARK_MOST ? columns : SPARK_MOST;
 }
 
-/* Held of a child over its record, oldest first. @return how many, at most room */
+/* `held` of a child over its record, oldest first. @return how many, at most `room` */
 static unsigned history_of(const top_t *top, const pst_child_row_t *child, apr_uint64_t *values, unsigned room)
 {
     const pst_board_t *board = &top->session.board.board;
@@ -117,7 +117,7 @@ static int put_chart(const top_t *top, int y, const char *title, const apr_uint6
     return y;
 }
 
-/* The parts of held as a bar, each by a letter of its own; what is there is at least one letter wide. */
+/* The parts of `held` as a bar, each with its own letter; a part that exists is at least one letter wide. */
 static int put_bar(int y, const pst_child_row_t *child)
 {
     static const struct { char letter; pst_metric_e metric; } parts[] = {
@@ -150,7 +150,7 @@ static int put_bar(int y, const pst_child_row_t *child)
     return put_lines(y, text, A_NORMAL, LINES / 3);
 }
 
-/* The rows of a list that are seen, around the selected one. */
+/* Choose the visible rows of a list, around the selected one. */
 static void scroll_to(top_t *top, int which, unsigned rows, unsigned count)
 {
     unsigned *first = &top->first[which], selected = top->selected[which];
@@ -167,7 +167,7 @@ static void scroll_to(top_t *top, int which, unsigned rows, unsigned count)
     }
 }
 
-/* What is marked in a row that was put stands out. */
+/* Highlight what is marked in a row on the screen. */
 static void put_marks(int y, const poolstat_grid_t *grid, unsigned row, attr_t how)
 {
     unsigned x = 0;
@@ -182,7 +182,7 @@ static void put_marks(int y, const poolstat_grid_t *grid, unsigned row, attr_t h
     }
 }
 
-/* A grid with its headings; the one that rows are sorted by stands out, and so does the selected row. */
+/* A grid with its headings; the heading that rows are sorted by is highlighted, and so is the selected row. */
 static int put_grid(const top_t *top, int y, poolstat_grid_t *grid, unsigned selected, unsigned width)
 {
     char text[LINE];
@@ -205,7 +205,7 @@ static int put_grid(const top_t *top, int y, poolstat_grid_t *grid, unsigned sel
     return y;
 }
 
-/* A third of the screen at most; a line stays empty below. @return where the rest begins */
+/* At most a third of the screen, followed by an empty line. @return where the rest begins */
 static int draw_heads(const top_t *top)
 {
     char text[LINE];
@@ -319,7 +319,7 @@ static void draw_child(top_t *top)
     put_grid(top, y, &grid, top->selected[1] - top->first[1], (unsigned)COLS);
 }
 
-/* "Label: text", the text escaped, in as many lines as a fact may take. @return the next line */
+/* "Label: text", the text escaped, in at most as many lines as a fact may take. @return the next line */
 static int put_fact(int y, const char *label, const char *text)
 {
     char line[LINE], part[POOLSTAT_TEXT], safe[POOLSTAT_TEXT];
@@ -338,7 +338,7 @@ static char *format_figure(char *to, pst_metric_e metric, apr_uint64_t value)
     return pst_metrics[metric].unit == PST_BYTES ? pst_format_size(to, value) : pst_format_count(to, value);
 }
 
-/* The figures of a connection, beside them those of its request. */
+/* The figures of a connection, next to those of its request. */
 static int put_figures(int y, const pst_row_t *row)
 {
     char text[LINE], whole[PST_FORMAT_LEN], request[PST_FORMAT_LEN];
@@ -396,7 +396,7 @@ static void draw_connection(const top_t *top)
     }
 }
 
-/* A page of it: what the screen has room for. What was found may be less by now. */
+/* A page of the text: as much as fits the screen. There may be fewer findings by now. */
 static void draw_text(top_t *top)
 {
     static top_page_t text;
@@ -419,7 +419,7 @@ static void draw_text(top_t *top)
                  : "Any key goes back.", top->page, top->pages);
 }
 
-/* What keys do here, the most needed first: as many as fit, none in part. */
+/* What keys do here, the most useful first: as many as fit, none cut. */
 static void put_keys(int y, const char *const *keys)
 {
     char text[LINE] = "";
@@ -431,7 +431,7 @@ static void put_keys(int y, const char *const *keys)
     put_line(y, text, A_REVERSE);
 }
 
-/* What was said, in the lines above the keys: a reason stands at a sentence's end, after a name of any length. */
+/* The message, in the lines above the keys: the reason is at its end, after a name of any length. */
 static void put_message(const char *text)
 {
     char line[LINE];

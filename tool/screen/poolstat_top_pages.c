@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat top: what it shows as text by pages, at any width: its help, whose keys the man page has too, and the
- * doctor's findings, in the words of `poolstat doctor`.
+ * poolstat top: the texts it shows page by page, at any width: its help, whose keys are also in the man page,
+ * and the doctor's findings, in the words of `poolstat doctor`.
  */
 #include "poolstat_top.h"
 #include "pst_array.h"
@@ -10,8 +10,8 @@
 
 #include <apr_strings.h>
 
-#define BESIDE 22               /* where what a key does begins */
-#define BELOW 4                 /* the same, where there is no room beside keys */
+#define BESIDE 22               /* column where a key's explanation begins */
+#define BELOW 4                 /* the same, if there is no room next to the keys */
 
 static const struct {
     const char *keys;           /* NULL: a paragraph */

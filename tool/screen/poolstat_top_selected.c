@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * poolstat top: the child and the connection that are meant, by pid and serial.  See poolstat_top.h.
+ * poolstat top: the selected child and connection, by pid and serial.  See poolstat_top.h.
  */
 #include "poolstat_top.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See poolstat_find.h.  Which servers there are is poolstat_servers.h's; here: which of them is meant, and opening its
+ * See poolstat_find.h.  poolstat_servers.h finds the servers; this file chooses the one that is meant, and opens its
  * board.
  */
 #include "poolstat_find.h"
@@ -22,8 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where servers that were not told otherwise leave their board: DefaultRuntimeDir of Debian, Red Hat, SUSE, Alpine
- * and httpd's own layout. Only asked when no server runs. */
+/* Where servers leave their board by default: DefaultRuntimeDir of Debian, Red Hat, SUSE, Alpine and httpd's own
+ * layout. Only used if no server runs. */
 static const char *const places[] = {
     "/run/apache2/poolstat.board", "/var/run/apache2/poolstat.board", "/run/httpd/poolstat.board",
     "/var/run/httpd/poolstat.board", "/etc/httpd/run/poolstat.board", "/run/poolstat.board",
@@ -31,7 +31,7 @@ static const char *const places[] = {
 };
 #define PLACES PST_ITEMS(places)
 
-#define DISABLED_LOOKS 20       /* a tenth of a second apart: so long a server that restarts may have no child */
+#define DISABLED_LOOKS 20       /* a tenth of a second apart: a restarting server may have no child for this long */
 
 /* ---- who uses it ---- */
 
@@ -66,7 +66,7 @@ apr_uint32_t poolstat_pid_here(const poolstat_board_t *board, apr_uint32_t named
 
 /* ---- opening ---- */
 
-/* It was opened and cannot be read: why? @param fd of the same file @return the status to end with, or -1 */
+/* It was opened but cannot be read: say why. @param fd of the same file @return the status to end with, or -1 */
 static int say_mismatch(poolstat_board_t *to, int fd, int foreign, const char *name)
 {
     pst_shared_header_t header;
@@ -91,7 +91,7 @@ static int say_mismatch(poolstat_board_t *to, int fd, int foreign, const char *n
     return POOLSTAT_DAMAGED;
 }
 
-/* What was found when processes were looked through may be another file by now. */
+/* The file found while searching processes may be a different one by now. */
 static int is_the_one(poolstat_board_t *to, const struct stat *about)
 {
     int same = !to->is_found || (about->st_dev == to->device && about->st_ino == to->inode);
@@ -109,7 +109,8 @@ static void close_foreign(poolstat_board_t *board)
     }
 }
 
-/* What lies at a name may change; so it is opened once, and what cannot be mapped is read by the same descriptor. */
+/* The file behind a name may change; so it is opened once, and what cannot be mapped is read through the same
+ * descriptor. */
 static int open_way(poolstat_board_t *to, int foreign)
 {
     char name[POOLSTAT_TEXT];
@@ -155,7 +156,7 @@ static apr_uint32_t header_parent(const poolstat_board_t *board)
     return board->board.base ? __atomic_load_n(&pst_board_header(&board->board)->parent, __ATOMIC_RELAXED) : 0;
 }
 
-/* When anybody on the board last gave a sign. */
+/* When anybody on the board last gave a sign of life. */
 static apr_uint64_t last_sign(const poolstat_board_t *board)
 {
     apr_uint64_t now = (apr_uint64_t)apr_time_now(), latest = pst_load(&pst_board_header(&board->board)->created);
@@ -169,7 +170,7 @@ static apr_uint64_t last_sign(const poolstat_board_t *board)
     return latest;
 }
 
-/* Who uses it, of the processes that were looked at. */
+/* Which of the processes that were examined use it. */
 static void note_users(poolstat_board_t *board, const poolstat_servers_t *servers, apr_time_t began)
 {
     apr_uint32_t parent = header_parent(board);
@@ -196,9 +197,9 @@ static void note_users(poolstat_board_t *board, const poolstat_servers_t *server
 }
 
 /*
- * Whom the board names is looked at first.  In a container they have other ids, and a dead parent leaves
- * room for doubt: then all processes are.
- * @param was the parent at the look before; 0: there was none @param is_again whether there was a look before
+ * Processes that the board names are examined first. In a container they have other ids, and a dead parent
+ * leaves room for doubt: then all processes are examined.
+ * @param was the parent at the previous look; 0: there was none @param is_again whether there was a previous look
  */
 static void look_for_users(poolstat_board_t *board, int is_again, apr_uint32_t was, apr_pool_t *pool)
 {
@@ -226,7 +227,7 @@ static void use(poolstat_board_t *to, const poolstat_server_t *server)
     to->is_found = 1;
 }
 
-/* /run and /var/run are one on many systems. */
+/* /run and /var/run are the same on many systems. */
 static int was_seen(const struct stat *seen, unsigned count, const struct stat *about)
 {
     while (count-- > 0) {
@@ -237,7 +238,7 @@ static int was_seen(const struct stat *seen, unsigned count, const struct stat *
     return 0;
 }
 
-/* The boards that servers left whose processes are gone: the latest of those in the usual places. @return 0: none */
+/* The boards left by servers whose processes are gone: the latest of those in the usual places. @return 0: none */
 static int find_left(poolstat_board_t *to)
 {
     char user[64];
@@ -272,7 +273,7 @@ static int find_left(poolstat_board_t *to)
     return to->is_found;
 }
 
-/* The one server's board; those that lost their name belong to children of an old configuration. */
+/* The one server's board; boards without a name belong to children of an old configuration. */
 static int choose_board(poolstat_board_t *to, const poolstat_servers_t *servers)
 {
     const poolstat_server_t *chosen = NULL;
@@ -307,7 +308,7 @@ static int choose_board(poolstat_board_t *to, const poolstat_servers_t *servers)
     return POOLSTAT_NONE;
 }
 
-/* The board of a process that lives, or one that knows it from when it did. */
+/* The board of a live process, or a board that knows the process from when it was alive. */
 static int choose_pid(poolstat_board_t *to, const poolstat_servers_t *servers, const poolstat_options_t *options)
 {
     const poolstat_server_t *chosen = NULL;
@@ -353,8 +354,7 @@ static int knows(const pst_board_t *board, apr_uint32_t pid)
     return 0;
 }
 
-/* What the board calls the process of --pid.  With --file it may be the board's own name for it, as all that is shown
- * has it. */
+/* The board's id for the process of --pid. With --file, --pid may already be the board's own id, as in all output. */
 static apr_uint32_t pid_on_board(const poolstat_board_t *board, const poolstat_options_t *options)
 {
     apr_uint32_t pid = options->pid;
@@ -370,7 +370,7 @@ static apr_uint32_t pid_on_board(const poolstat_board_t *board, const poolstat_o
     return pid;
 }
 
-/* --pid names the parent, a child that lives or one that did. */
+/* --pid names the parent, a live child or one that is gone. */
 static int apply_pid(poolstat_board_t *to, poolstat_options_t *options)
 {
     apr_uint32_t named = options->pid ? pid_on_board(to, options) : 0;
@@ -407,8 +407,8 @@ static void say_gone(const poolstat_board_t *board)
 }
 
 /*
- * Its parent runs and nobody else uses the board: after a reload without the module the parent keeps it, for the module
- * may come back, and no child is on it any more.  One process alone (httpd -X) is parent and child.
+ * Its parent runs and nobody else uses the board: after a reload without the module the parent keeps it, in case the
+ * module comes back, and no child uses it any more. A single process (httpd -X) is parent and child.
  */
 static int parent_alone(const poolstat_board_t *board)
 {
@@ -416,7 +416,7 @@ static int parent_alone(const poolstat_board_t *board)
            && !knows(&board->board, board->parent);
 }
 
-/* A server that starts or restarts looks the same, for a moment. */
+/* A server that starts or restarts looks the same for a moment. */
 static int is_disabled(poolstat_board_t *board, apr_pool_t *pool)
 {
     for (int i = 0; parent_alone(board); i++) {
@@ -429,7 +429,7 @@ static int is_disabled(poolstat_board_t *board, apr_pool_t *pool)
     return 0;
 }
 
-/* Figures of what was are shown as that, to who asks for them: --file or --gone. @return the status to end with, or
+/* Figures of the past are shown as such, if asked for: --file or --gone. @return the status to end with, or
  * -1 */
 static int say_disabled(const poolstat_board_t *board, const poolstat_options_t *options)
 {
@@ -483,14 +483,14 @@ int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign
 
 void poolstat_close(poolstat_board_t *board)
 {
-    if (board->board.base) {        /* else the guard is another's, or nobody's */
+    if (board->board.base) {        /* otherwise the guard belongs to another board, or to none */
         pst_guard_unset();
     }
     pst_board_close(&board->board);
     close_foreign(board);
 }
 
-/* Whoever it belongs to: a signal that we may not send has a process to go to. */
+/* Whoever owns it: if we may not send a signal, there is a process to receive it. */
 static int lives(apr_uint32_t pid)
 {
     return pid && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
@@ -506,7 +506,7 @@ void poolstat_refresh(poolstat_board_t *board, poolstat_options_t *options, apr_
     apr_pool_create(&looks, pool);
     look_for_users(board, 1, board->parent, looks);
     board->looks = looks;
-    if (before) {               /* after those known before were looked at again */
+    if (before) {               /* after those known before were examined again */
         apr_pool_destroy(before);
     }
     options->filter.gone |= board->is_gone;

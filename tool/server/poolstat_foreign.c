@@ -4,7 +4,7 @@
  *
  * Every version of the board begins alike (docs/board.md): the header up to parent, the descriptors,
  * and the first five fields of a child's block.  The file is read, not mapped, so that nothing that
- * happens to it can end us; each read is checked, every number bounded.
+ * happens to it can kill us; each read is checked, every number bounded.
  */
 #include "poolstat_foreign.h"
 #include "poolstat_say.h"
@@ -18,9 +18,9 @@
 
 #define MAX_BLOCKS      65536u
 #define MAX_DESCRIPTORS 1024u
-#define MAX_LINES       100000u     /* of figures: what is more is no board that a person reads */
+#define MAX_LINES       100000u     /* of figures: nobody reads a larger table */
 
-/* As much of the header as all versions share. */
+/* The part of the header that all versions share. */
 #define SHARED_HEADER (offsetof(pst_shared_header_t, parent) + sizeof(apr_uint32_t))
 
 static int read_board_at(int fd, void *to, apr_size_t size, apr_uint64_t at)
@@ -34,7 +34,7 @@ static int bad(const char *what)
     return POOLSTAT_DAMAGED;
 }
 
-/* @return whether it is one of a child's head, and was printed */
+/* @return whether it is a figure of a child's head, and was printed */
 static int print_foreign_figure(const char *block, apr_uint32_t head, const pst_shared_descriptor_t *d)
 {
     char name[POOLSTAT_TEXT], text[PST_FORMAT_LEN], raw[PST_METRIC_NAME_LEN + 1];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A board of another version than this command's: what its header describes can still be shown.
+ * A board of another version than this command: what its header describes can still be shown.
  */
 #ifndef POOLSTAT_FOREIGN_H
 #define POOLSTAT_FOREIGN_H

@@ -13,7 +13,7 @@
 
 #define LIBRARY "libdw.so.1"
 
-/* What is used of the library, a line each. */
+/* The functions used from the library, one per line. */
 #define FOR_EACH(call) \
     call(dwfl_begin) call(dwfl_end) call(dwfl_report_begin) call(dwfl_report_offline) call(dwfl_report_end) \
         call(dwfl_module_build_id) call(dwfl_module_info) call(dwfl_module_addrinfo) call(dwfl_module_getsrc) \
@@ -30,7 +30,7 @@ static struct {
 struct poolstat_lines_t {
     Dwfl        *dwfl;
     Dwfl_Module *module;
-    Dwarf_Addr   bias;          /* where libdw has put it */
+    Dwarf_Addr   bias;          /* where libdw has placed it */
 };
 
 static int look_up(void *library, void *to, const char *name)
@@ -56,7 +56,7 @@ int poolstat_lines_can(void)
     return dw.there;
 }
 
-/* @return 1: it is the build that is meant, or has no build id to tell */
+/* @return 1: it is the expected build, or there is no build id to tell */
 static int is_same_build(poolstat_lines_t *lines, apr_uint64_t id)
 {
     const unsigned char *bits;

@@ -12,12 +12,12 @@
 #include <apr_strings.h>
 #include <apr_time.h>
 
-/* How long a look waits for names and lines of code that were not looked up before. */
+/* How long a look waits for names and lines of code not looked up yet. */
 #define RESOLVE_MS 5000
 
 /*
- * As the kernel has it: 0: there is no such process.  Whom we do not know in a container was started since its
- * processes were looked through, or was not there any more then.
+ * The state as the kernel gives it; 0: there is no such process. A process that we do not know in a container
+ * was started after the search of its processes, or was gone by then.
  */
 static char process_state(const poolstat_board_t *board, apr_uint32_t named, apr_uint64_t started)
 {
@@ -93,7 +93,7 @@ apr_status_t poolstat_look(pst_snapshot_t *snapshot, const poolstat_board_t *boa
         if (snapshot->gone) {
             mark_foreign(snapshot, board);
         }
-        rv = poolstat_whole(board);     /* what was cut under us was read as zeros */
+        rv = poolstat_whole(board);     /* what was cut off while we read appears as zeros */
     }
     return rv;
 }

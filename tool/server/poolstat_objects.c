@@ -2,8 +2,8 @@
  *
  * See poolstat_objects.h.
  *
- * Objects are told by their build, as on the board.  Only exported symbols count: those are what
- * httpd's process knows of itself.
+ * Objects are identified by their build, as on the board. Only exported symbols count: those are
+ * what httpd's process knows about itself.
  */
 #include "poolstat_objects.h"
 #include "pst_object.h"
@@ -11,10 +11,10 @@
 
 #include <apr_strings.h>
 
-#define KNOWN 512               /* objects of a process that are told apart */
+#define KNOWN 512               /* the most objects of a process */
 
-/* What a process has mapped, its user chose: reading its files takes so long at once, and a tenth of the time over
- * all. */
+/* A process's user chooses what it has mapped: reading its files takes at most this long at once, and a tenth of
+ * the time overall. */
 #define AT_ONCE  apr_time_from_sec(10)
 #define OVER_ALL 10
 
@@ -23,7 +23,7 @@ typedef struct objects_t {
     pst_remote_t *remote;
     apr_pool_t *pool;
     apr_time_t left, ended;     /* time that reading may take; when it ended last */
-    apr_size_t count;           /* ids that were made so far: files are opened as they are asked for */
+    apr_size_t count;           /* ids made so far: files are opened on demand */
     apr_uint64_t ids[KNOWN];
     const pst_loaded_t *loaded[KNOWN];
     pst_object_elsewhere_t elsewhere;
@@ -76,7 +76,7 @@ static int base_of(void *baton, apr_uint64_t id, apr_uintptr_t *base)
     return loaded != NULL;
 }
 
-/* By the process's own root: it may live in a container. */
+/* Relative to the process's own root: it may be in a container. */
 static const char *path_of(void *baton, apr_uint64_t id)
 {
     objects_t *objects = baton;
@@ -110,7 +110,7 @@ static apr_status_t look_here(void *unused)
     return APR_SUCCESS;
 }
 
-/* A child has what was loaded after the fork, too; the parent is not always among the board's users: under a
+/* A child also has what was loaded after the fork. The parent is not always among the board's users: under a
  * debugger or a sanitizer it may be another process. */
 static pst_remote_t *open_process(const poolstat_board_t *board, apr_pool_t *pool)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See poolstat_process.h.  All of it is read from /proc, and bounded: a process may have as many
- * descriptors and its network as many sockets as it likes.
+ * See poolstat_process.h.  All of it is read from /proc, and bounded: a process can have any number
+ * of descriptors, and its network any number of sockets.
  */
 #include "poolstat_process.h"
 #include "poolstat_say.h"
@@ -18,7 +18,7 @@
 #define MAX_LISTENING 1024      /* sockets of a network */
 #define MAX_SOCKETS   100000    /* lines of its tables */
 #define MAX_FILES     4096      /* descriptors of a process */
-#define MAX_PORTS     6         /* that are told */
+#define MAX_PORTS     6         /* that are listed */
 
 char poolstat_process_state(apr_uint32_t pid)
 {
@@ -70,7 +70,7 @@ typedef struct listening_t {
     unsigned port;
 } listening_t;
 
-/* The sockets that listen in the process's network. @return how many there are so far */
+/* The listening sockets in the process's network. @return how many there are so far */
 static unsigned add_listening(listening_t *to, unsigned count, apr_uint32_t pid, const char *table)
 {
     unsigned state, port, lines = 0;

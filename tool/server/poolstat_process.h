@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the system says of a process of a server: how it is, since when, where it listens.
+ * What the system says about a process of a server: its state, its start, where it listens.
  */
 #ifndef POOLSTAT_PROCESS_H
 #define POOLSTAT_PROCESS_H
@@ -14,7 +14,7 @@ char poolstat_process_state(apr_uint32_t pid);
 /** When it was started. @return a time; 0: not known */
 apr_uint64_t poolstat_process_start(apr_uint32_t pid);
 
-/** The TCP ports it listens at, ascending, a few at most: "80, 443"; "" if there are none, or we may not know. @return
+/** The TCP ports it listens on, ascending, only a few: "80, 443"; "" if there are none, or we may not know. @return
  *  to */
 char *poolstat_process_ports(char *to, apr_size_t size, apr_uint32_t pid);
 

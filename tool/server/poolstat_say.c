@@ -10,7 +10,7 @@
 
 typedef struct room_t {
     char *at;
-    apr_size_t left;            /* beside the NUL */
+    apr_size_t left;            /* without the NUL */
 } room_t;
 
 static apr_status_t to_room(void *baton, const char *data, apr_size_t len)

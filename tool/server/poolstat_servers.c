@@ -2,8 +2,8 @@
  *
  * See poolstat_servers.h.
  *
- * Processes belong to anybody and may have mapped anything, as often as they like: files are opened by pst_file.h
- * alone, so many of a process at most, and all of it takes a bounded time.
+ * Processes belong to anybody and may have mapped anything, any number of times: files are opened only through
+ * pst_file.h, a limited number per process, and everything takes bounded time.
  */
 #include "poolstat_servers.h"
 #include "poolstat_process.h"
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define TIME_LIMIT apr_time_from_sec(10)
-#define MAX_LOOKS  256          /* files of one process that are looked at: few have as many mapped for writing */
+#define MAX_LOOKS  256          /* files of one process that are examined: few have that many mapped for writing */
 
 int poolstat_is_ours(const struct stat *about)
 {
@@ -63,9 +63,9 @@ static int by_server_pid(const void *one, const void *two)
 
 /* ---- one file ---- */
 
-/* What stands at the start of every version's header: see docs/board.md.
- * @param is_link of the kernel's own: then it is the very file
- * @return 1: a board; 0: none; -1: another file, as far as we can tell */
+/* Read what every version's header begins with: see docs/board.md.
+ * @param is_link the kernel's own link: then it is exactly this file
+ * @return 1: a board; 0: not one; -1: another file, as far as we can tell */
 static int read_magic(const char *path, int is_link, poolstat_server_t *server)
 {
     pst_shared_header_t header;
@@ -75,7 +75,7 @@ static int read_magic(const char *path, int is_link, poolstat_server_t *server)
     if (fd < 0) {
         return -1;
     }
-    /* overlayfs and btrfs tell another device in maps than to stat(): it counts where we have it from the file */
+    /* overlayfs and btrfs report another device in maps than in stat(): it only counts if we have it from the file */
     good = about.st_ino == server->inode && (!server->opened_device || about.st_dev == server->opened_device)
            && pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header);
     close(fd);
@@ -91,8 +91,9 @@ static int read_magic(const char *path, int is_link, poolstat_server_t *server)
 }
 
 /*
- * Is the file a board, and how is it opened?  Its mapping leads to it for sure, but only root may go there, and only
- * while the process lives: what is there by its name, as we or the process see it, is found again after a restart.
+ * Is the file a board, and how is it opened?  The link of its mapping always leads to it, but only root may follow
+ * it, and only while the process lives. The file by its name, as we or the process see it, is found again after a
+ * restart.
  */
 static int look_at_file(poolstat_server_t *server, apr_uint32_t pid, const char *range)
 {
@@ -129,7 +130,7 @@ static poolstat_server_t *known(poolstat_servers_t *servers, dev_t device, ino_t
     return NULL;
 }
 
-/* One that turned out to be a board. Others' cannot take the room of ours. */
+/* Add a file that is a board. Other users' boards cannot take the room of ours. */
 static void add_server(poolstat_servers_t *servers, const poolstat_server_t *found, apr_uint32_t pid)
 {
     int fits = found->is_ours ? servers->count - servers->others < POOLSTAT_SERVERS : servers->others < POOLSTAT_OTHERS;
@@ -144,8 +145,8 @@ static void add_server(poolstat_servers_t *servers, const poolstat_server_t *fou
     add_user(server, pid, servers->pool);
 }
 
-/* One line of a process's maps: "from-to rw-s offset major:minor inode   path". @return how many files were looked
- * at */
+/* One line of a process's maps: "from-to rw-s offset major:minor inode   path". @return how many files were
+ * examined */
 static unsigned take_maps_line(poolstat_servers_t *servers, apr_uint32_t pid, char *line)
 {
     static poolstat_server_t found;         /* the command has one thread */
@@ -170,7 +171,7 @@ static unsigned take_maps_line(poolstat_servers_t *servers, apr_uint32_t pid, ch
     found.inode = (ino_t)inode;
     apr_cpystrn(found.path, line + at, sizeof(found.path));
     found.path[pst_file_name(found.path, &found.is_deleted)] = '\0';
-    if (look_at_file(&found, pid, line)) {       /* what is none would fill the table */
+    if (look_at_file(&found, pid, line)) {       /* files that are not boards would fill the table */
         add_server(servers, &found, pid);
     }
     return 1;
@@ -270,9 +271,9 @@ void poolstat_servers_named(poolstat_servers_t *servers, const pst_board_t *boar
     take_pids(servers, &named);
 }
 
-/* ---- told ---- */
+/* ---- listed ---- */
 
-/* What --pid takes for it. */
+/* The value of --pid for it. */
 static apr_uint32_t server_pid(const poolstat_server_t *server)
 {
     for (unsigned i = 0; i < server->users.count; i++) {

@@ -27,8 +27,8 @@ int poolstat_session_open(poolstat_session_t *session, const poolstat_options_t 
 }
 
 /*
- * A new board stands at the old one's place, or the old one broke.  Without a new one, the old one goes
- * on being shown while it is whole: its server may be on its way down.
+ * A new board replaced the old one, or the old one broke. If there is no new one, the old one is still
+ * shown while it is intact: its server may be stopping.
  */
 static int reopen(poolstat_session_t *session)
 {
@@ -42,12 +42,12 @@ static int reopen(poolstat_session_t *session)
     if (status >= 0) {
         poolstat_close(&fresh);
         apr_pool_destroy(pool);
-        pst_guard_set(&session->board.board);   /* it may have been the new one's for a while */
+        pst_guard_set(&session->board.board);   /* the guard may have been on the new one for a while */
         return pst_board_intact(&session->board.board) ? -1 : status;
     }
     pst_board_close(&session->board.board);     /* the guard is the new one's now */
     apr_pool_destroy(session->pool);
-    poolstat_objects(&fresh, pool);             /* after the old ones went with their pool */
+    poolstat_objects(&fresh, pool);             /* after the old ones are gone with their pool */
     session->board = fresh;
     session->pool = pool;
     session->options = options;

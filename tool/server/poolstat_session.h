@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Looking at a server again and again: through restarts that make the board anew, and its end.
+ * Looking at a server repeatedly: through restarts that recreate the board, and through its end.
  */
 #ifndef POOLSTAT_SESSION_H
 #define POOLSTAT_SESSION_H
@@ -8,13 +8,13 @@
 #include "poolstat_find.h"
 
 typedef struct poolstat_session_t {
-    poolstat_options_t given;       /**< as the command line has it */
-    poolstat_options_t options;     /**< as the board that was found asks for */
+    poolstat_options_t given;       /**< from the command line */
+    poolstat_options_t options;     /**< as required by the board that was found */
     poolstat_board_t board;
     apr_pool_t *pool;               /**< of the board */
     apr_pool_t *tick;               /**< of the snapshot; cleared at each look */
     pst_snapshot_t snapshot;
-    unsigned opened;                /**< how many boards there were so far */
+    unsigned opened;                /**< how many boards were opened so far */
 } poolstat_session_t;
 
 /** Find and open. @return -1 to go on, else the status to end with; close it in any case */
