@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The guilty: a module that keeps memory it should not, in each scope, so that tests know who is to be named.
+ * The guilty: a module that keeps memory it should not, in each scope, so that tests know what must be named.
  *
  *   PoolGuilty process|connection|regex BYTES     so many bytes (regex: one) for each request of /small.txt
  *   PoolGuilty request BYTES                      the size of a chunk: 400
- *   SetHandler poolguilty                         a stream that takes a chunk of its request's pool each 20 ms, and leaks it
+ *   SetHandler poolguilty                         a stream that takes a chunk of its request's pool each 20 ms, and
+ *   leaks it
  */
 #include <httpd.h>
 #include <http_config.h>
@@ -23,7 +24,7 @@ static apr_thread_mutex_t *lock;
 static apr_size_t of_process, of_connection, of_request = 400;
 static int regexes;
 
-/* What is to be named: exported, so that every build has their names. */
+/* What must be named: exported, so that every build has their names. */
 __attribute__((visibility("default"), noinline)) void poolguilty_process(void);
 __attribute__((visibility("default"), noinline)) void poolguilty_connection(conn_rec *c);
 __attribute__((visibility("default"), noinline)) void poolguilty_regex(void);

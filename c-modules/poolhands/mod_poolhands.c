@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrong hands: a module that misuses pools and buckets, each way when it is asked to, so that tests know what is to be
- * told and whose function it is.  What it does is chosen so that nothing breaks by it.
+ * Wrong hands: a module that misuses pools and buckets in each way on request, so that tests know what must be
+ * reported and in which function. The misuses are chosen so that nothing breaks.
  *
  *   SetHandler poolhands      the query is one of
- *     pool [MS]      uses a pool that all threads share, for so many milliseconds
+ *     pool [MS]      uses a pool that all threads share, for that many milliseconds
  *     list [MS]      the same with a bucket allocator
  *     lock [MS]      the same with a pool, each time under a lock
  *     wait, use      the first waits until the second, on another connection, has used its request's pool
- *     keep, late     the first's filter keeps a bucket of its request, which the second, on the same connection, passes on
+ *     keep, late     the first's filter keeps a bucket of its request, which the second, on the same connection,
+ *     passes on
  *     twice          destroys a bucket twice
  *     foreign        passes a bucket of another bucket allocator
  *     below          a cleanup makes a pool below the one that is being destroyed
@@ -29,7 +30,7 @@ extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) pool
 #define LETTERS   "abcdefghijklmnopqrstuvwxyz"
 #define WAIT_MOST apr_time_from_sec(20)
 
-/* What is to be named: exported, so that every build has their names. */
+/* What must be named: exported, so that every build has their names. */
 #define NAMED __attribute__((visibility("default"), noinline))
 NAMED void *poolhands_use(apr_pool_t *pool);
 NAMED void poolhands_take(apr_bucket_alloc_t *list);
@@ -56,10 +57,10 @@ typedef struct {
     int                 keep, pass;
 } keeper_t;
 
-/* What is called last is called, not jumped to: the function stays on the stack. */
+/* Prevents tail calls: the calling function stays on the stack. */
 static volatile int stays;
 
-/* Nothing is changed by that. */
+/* This changes nothing. */
 void *poolhands_use(apr_pool_t *pool)
 {
     void *m = apr_palloc(pool, 0);
@@ -138,7 +139,7 @@ void poolhands_twice(apr_bucket *e)
 
 static void destroy_twice(request_rec *r)
 {
-    apr_bucket_alloc_t *list = apr_bucket_alloc_create(r->pool);    /* nobody else meets what it has then */
+    apr_bucket_alloc_t *list = apr_bucket_alloc_create(r->pool);    /* nobody else uses what it has then */
 
     poolhands_twice(apr_bucket_immortal_create("x", 1, list));
 }
@@ -192,7 +193,7 @@ static void end_pool(request_rec *r, const char *how)
     }
 }
 
-/* Keeps what comes by, without setting it aside; passes that on when it is told to. */
+/* Keeps what passes through, without setting it aside; passes it on when told to. */
 apr_status_t poolhands_late(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     keeper_t *keeper = f->ctx;
@@ -219,7 +220,7 @@ apr_status_t poolhands_late(ap_filter_t *f, apr_bucket_brigade *bb)
     return rv;
 }
 
-/* Below all that looks: what is late is not sent. */
+/* Below all filters that check: late buckets are not sent. */
 static apr_status_t last(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     apr_bucket *e = APR_BRIGADE_FIRST(bb), *next;

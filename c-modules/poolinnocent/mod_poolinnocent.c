@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The innocent: a module that makes pools wherever it can, fills them, and destroys them in order. Whoever names it is wrong.
+ * The innocent: a module that makes pools wherever it can, fills them, and destroys them in order. Naming it is always
+ * wrong.
  *
- *   PoolInnocents N      so many pools below the process's, the connection's and the request's pool for each request, and below the
+ *   PoolInnocents N      so many pools below the process's, the connection's and the request's pool for each request,
+ *   and below the
  *                        request's for each brigade that is sent
  */
 #include <httpd.h>

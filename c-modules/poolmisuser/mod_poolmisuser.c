@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The misuser: a module that does with pools what must not be done, one thing at each address, so that tests know what
- * is to be found, and by which code.
+ * The misuser: a module that does forbidden things with pools, one at each address, so that tests know what must be
+ * found, and in which code.
  *
  *   SetHandler poolmisuser        GET .../keep, .../stale and so on: see handlers below
  *   GET .../KIND?...              answers "done" when it has done it
@@ -26,7 +26,7 @@ extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) pool
 
 #define SHOWN __attribute__((visibility("default"), noinline))
 
-/* What a connection keeps of a request that is gone. */
+/* What a connection keeps from a request that is gone. */
 typedef struct {
     char         *text;
     request_rec  *r;
@@ -40,7 +40,7 @@ static kept_t *logged;
 static volatile unsigned sink;      /* keeps calls from being jumps: each has a frame */
 static volatile int beyond = 64;
 
-/* What is to be named. */
+/* What must be named. */
 SHOWN void misuse_keep(kept_t *kept, request_rec *r);
 SHOWN unsigned misuse_stale(const kept_t *kept);
 SHOWN void misuse_log(const kept_t *kept);
@@ -75,7 +75,7 @@ unsigned misuse_stale(const kept_t *kept)
     return (unsigned char)kept->text[5];
 }
 
-/* As ModSecurity's: it allocates from the pool of a request that is gone. */
+/* Like ModSecurity's: it allocates from the pool of a request that is gone. */
 void misuse_log(const kept_t *kept)
 {
     for (int i = 0; i < 40; i++) {
@@ -95,7 +95,7 @@ void misuse_register(const kept_t *kept)
     sink++;
 }
 
-/* The kernel finds it, nobody else. */
+/* Only the kernel touches it. */
 ssize_t misuse_writev(const kept_t *kept)
 {
     struct iovec parts[2] = { { (void *)(apr_uintptr_t)"head ", 5 }, { kept->text, 20 } };
@@ -111,7 +111,7 @@ ssize_t misuse_writev(const kept_t *kept)
     return n;
 }
 
-/* Beyond what was asked for, by one. */
+/* One byte beyond what was allocated. */
 void misuse_overrun(request_rec *r)
 {
     char *text = apr_palloc(r->pool, 64);
@@ -133,7 +133,7 @@ unsigned misuse_cleared(const kept_t *kept)
     return (unsigned char)kept->of_cleared[3];
 }
 
-/* Each byte of what is dead, from one end to the other. */
+/* Every byte of a dead pool, from one end to the other. */
 void misuse_many(const kept_t *kept)
 {
     for (int i = 0; i < 4096; i += 64) {
@@ -141,7 +141,7 @@ void misuse_many(const kept_t *kept)
     }
 }
 
-/* Its own handler for SIGSEGV, as some programs have: it must get what is its own, and nothing else. */
+/* Its own handler for SIGSEGV, as some programs have: it must get its own faults, and nothing else. */
 static sigjmp_buf back;
 static volatile int caught;
 
@@ -152,7 +152,7 @@ static void misuser_caught(int signal)
     siglongjmp(back, 1);
 }
 
-/* @return whether its handler was there for its own fault, not for that in the pool, and is told to be there */
+/* @return whether its handler got its own fault, did not get the one in the pool, and is still reported as installed */
 SHOWN int misuse_own_handler(const kept_t *kept);
 int misuse_own_handler(const kept_t *kept)
 {
@@ -186,7 +186,7 @@ void misuse_blocked(const kept_t *kept)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* @return whether a forked process lived through it */
+/* @return whether a forked process survived it */
 SHOWN int misuse_forked(const kept_t *kept);
 int misuse_forked(const kept_t *kept)
 {

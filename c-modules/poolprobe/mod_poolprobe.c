@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The probe: a handler that allocates exactly what it is asked to, from the
- * pool it is asked to, waits while a test looks at it from elsewhere, and says
- * what it did.  It is the tests' ground truth, so it shares no code with
+ * The probe: a handler that allocates exactly what it is asked to, from the pool it is asked to, waits while a test
+ * looks at it from elsewhere, and reports what it did. It is the tests' ground truth, so it shares no code with
  * mod_poolstat and uses only what APR promises: a pool's nodes form a ring through
  * apr_memnode_t.next, and the first of them lies APR_MEMNODE_T_SIZE before the pool.
  *
- * What to do stands in the query string; order of events in a request:
+ * The query string says what to do; order of events in a request:
  *
  *   hold0=TOKEN      wait, with nothing allocated yet
  *   pool= bytes= pieces= pace=US
@@ -18,21 +17,22 @@
  *   leak_here=N      N pieces of bytes= each, taken by an exported function, poolprobe_leak(), or
  *   many=N tag=T     N pools below the one chosen, bytes= from each; their tag is T, none if T is
  *                    none, a different one for each if T is each; all made at one place, or
- *   things=1         first hang one of each on the pool: a file, a socket, a mutex, shared memory, a process,
+ *   things=1         first register one of each with the pool: a file, a socket, a mutex, shared memory, a process,
  *                    cleanups; and
  *   printf=N         one string of N bytes by apr_psprintf, or
  *   churn=N          make, fill, clear, destroy a pool below the request's N times
  *   fork=1           ... in a forked process, which then ends, instead of in this one
  *   heap=N heap_bytes=B heap_free=none|all|pinned|half
- *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed, or
+ *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed,
+ *                    or
  *                    every second one
  *   keep=KIND        heap= blocks of heap_bytes= each, beside pools, until let_go=1; taken by poolprobe_keep():
  *                    malloc calloc realloc (from a quarter) strdup memalign mmap, or thread: waits, with a stack
  *                    of its own; or
  *   truth=KIND       the same, but pool (the child's), malloc or mmap alone: seven, two and one of ten blocks by
  *                    poolprobe_seventy(), _twenty(), _ten()
- *   lose=regex|json  forget so many (heap=) regular expressions on the child's pool, or objects of libjansson: others' code
- *                    allocates them, poolprobe_lose() is to blame
+ *   lose=regex|json  forget so many (heap=) regular expressions on the child's pool, or objects of libjansson: other
+ *   code allocates them, poolprobe_lose() is to blame
  *   let_go=1         free, unmap and end all that was kept so in this child
  *   late=PATH        load this shared object and call its late_keep(heap=, heap_bytes=); late_close=1: unload it
  *   cpu=MS           compute without any input or output
@@ -44,16 +44,18 @@
  *   hold=TOKEN       wait, holding it all; or hold=MS, a time
  *   free=destroy|clear|keep
  *                    what becomes of a new pool, or of buckets (keep: until the child ends)
- *   complain=1       write what it was asked for to the error log
+ *   complain=1       write the request to the error log
  *   hold2=TOKEN      wait, after that
- *   leave=1          the child ends itself with the request's pool: by exit(0) in a cleanup, as mod_perl's child_terminate()
+ *   leave=1          the child ends itself with the request's pool: by exit(0) in a cleanup, as mod_perl's
+ *   child_terminate()
  *   output=report|none|N
  *                    answer with the report (JSON), nothing, or N bytes
  *
  * And from another connection: release=TOKEN ends a wait (also one that has not
- * begun), peek=TOKEN tells whether somebody waits there and what was reported.
- * layout=1 tells where in this process APR keeps what about a pool, see layout().
- * In access logs %^PB is what the request's pool reserves, %{used}^PB what was handed out of it, %{nodes}^PB in how many.
+ * begun), peek=TOKEN tells whether somebody waits there, and the report.
+ * layout=1 tells where APR keeps which fields of a pool in this process, see layout().
+ * In access logs %^PB is what the request's pool reserves, %{used}^PB what was handed out of it, %{nodes}^PB its
+ * number of nodes.
  * Tokens live in memory shared by all children and generations.  Every wait, loop and
  * size is bounded (LIMIT_*), whatever is asked for.
  *
@@ -104,7 +106,7 @@ extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) pool
 typedef struct token_t {
     apr_uint32_t taken;         /* 0 free, 1 being named, 2 named; never freed */
     apr_uint32_t arrived;       /* waits begun here */
-    apr_uint32_t released;      /* 1: nobody waits here any more */
+    apr_uint32_t released;      /* 1: nobody waits here any longer */
     char name[TOKEN_LEN];
     char report[REPORT_LEN];    /* written before arrived is raised */
 } token_t;
@@ -413,7 +415,7 @@ static void take_pieces(work_t *w)
     }
 }
 
-/* What a profile shall name. */
+/* What a profile must name. */
 __attribute__((visibility("default"), noinline)) void poolprobe_leak(apr_pool_t *pool, apr_size_t bytes, long count);
 __attribute__((visibility("default"), noinline)) void poolprobe_read(apr_pool_t *pool, apr_bucket_alloc_t *buckets, long count);
 
@@ -440,7 +442,7 @@ apr_status_t poolprobe_clean(void *data)
     return APR_SUCCESS;
 }
 
-/* What a pool may have to clean up. All of it goes with the pool. */
+/* Things that a pool may have to clean up. All of them end with the pool. */
 static void make_things(work_t *w)
 {
     static const char *const sleep_args[] = { "sleep", "60", NULL };
@@ -464,7 +466,7 @@ static void make_things(work_t *w)
     }
 }
 
-/* All at one place, whatever becomes of them. @return what their nodes add up to */
+/* All made at one place, whatever happens to them later. @return the sum of their nodes */
 static ring_t make_many(work_t *w)
 {
     ring_t sum = {0, 0, 0};
@@ -495,7 +497,7 @@ static ring_t make_many(work_t *w)
     return sum;
 }
 
-/* N pieces that leave no room for another: a node each, timed. */
+/* N pieces that leave no room for another: one node each, timed. */
 static void take_nodes(work_t *w)
 {
     long i, each = (w->plan->grow + TENTHS - 1) / TENTHS;
@@ -652,7 +654,7 @@ static void *wait_for_end(void *unused)
     return unused;
 }
 
-/* A thread has nothing to be kept in but a block: of the heap, small. */
+/* A thread can only be kept in a block: a small one, of the heap. */
 static void *a_thread(void)
 {
     kept_t *kept = calloc(1, sizeof(*kept));
@@ -676,7 +678,7 @@ static inline __attribute__((always_inline)) void *a_string(apr_size_t bytes)
     return strdup(text);
 }
 
-/* Part of whoever calls it, so that it is that function which allocates. */
+/* Inlined into its caller, so that the caller is the function that allocates. */
 static inline __attribute__((always_inline)) void *take_beside(const char *kind, apr_size_t bytes)
 {
     void *at;
@@ -747,7 +749,7 @@ static void let_go(void)
     threads_go = 0;
 }
 
-/* Through an object that comes late, and may go. */
+/* Through an object that is loaded late, and may be unloaded. */
 static void late(const plan_t *plan)
 {
     static void *object;
@@ -767,13 +769,13 @@ static void late(const plan_t *plan)
 
 #define CLAIMS "{\"iss\":\"https://idp.example.org\",\"aud\":[\"a\",\"b\"],\"exp\":1999999999,\"roles\":[\"user\",\"admin\",\"reader\"]}"
 
-/* A module that forgets what a library, or httpd, made for it. @return 0 where there is no such library */
+/* Like a module that forgets what a library, or httpd, made for it. @return 0 if there is no such library */
 __attribute__((visibility("default"), noinline)) int poolprobe_lose(const char *kind, long count);
 int poolprobe_lose(const char *kind, long count)
 {
     static void *(*json_loads)(const char *, size_t, void *);
     static void *jansson;
-    char error[512];                /* more than its json_error_t */
+    char error[512];                /* larger than its json_error_t */
 
     if (kind[0] == 'j' && !jansson) {
         jansson = dlopen("libjansson.so.4", RTLD_NOW | RTLD_LOCAL);
@@ -814,7 +816,7 @@ static void beside(const plan_t *plan)
     apr_thread_mutex_unlock(kept_lock);
 }
 
-/* As a module might that forks without exec: allocate in the copy, and end it without any cleanup. */
+/* Like a module that forks without exec: allocate in the copy, and end it without any cleanup. */
 static int take_in_copy(work_t *w)
 {
     pid_t pid = fork();
@@ -942,7 +944,7 @@ static int token_command(request_rec *r, apr_table_t *args, int *status)
 
 /* --- what debuggers need -------------------------------------------------- */
 
-/* Where in a pool does that pointer stand? A little further than APR's own struct goes in any 1.x.
+/* At which offset is that pointer in a pool? Searches a little further than APR's own struct extends in any 1.x.
  * @return bytes from its start; -1 if nowhere, or more than once */
 static int stands_at(apr_pool_t *pool, const void *pointer)
 {
@@ -959,9 +961,9 @@ static int stands_at(apr_pool_t *pool, const void *pointer)
 }
 
 /*
- * For a test that reads pools as a debugger does and trusts nobody's idea of APR's private structs: pools are made
- * by public calls, so that it is known what must stand in them, and then where it does. Their nodes are a ring; it is
- * entered at the active one, which is the one that was opened last. What a node looks like is public.
+ * For a test that reads pools as a debugger does, without assumptions about APR's private structs: pools are made by
+ * public calls, so their contents are known, and a search finds where they are. Their nodes are a ring, entered at
+ * the active one, which was opened last. The layout of a node is public.
  */
 static int layout(request_rec *r)
 {
@@ -1151,7 +1153,7 @@ static void probe_child_init(apr_pool_t *pool, server_rec *s)
     apr_thread_mutex_create(&kept_lock, APR_THREAD_MUTEX_DEFAULT, pool);
 }
 
-/* The text is made first: the figure counts it. */
+/* The text is allocated first, so that the figure counts it. */
 static const char *log_ring(request_rec *r, char *word)
 {
     char *text = apr_palloc(r->pool, 24);

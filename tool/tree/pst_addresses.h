@@ -19,7 +19,7 @@ typedef struct pst_addresses_t {
 /** The number of an address, or PST_NO_NUMBER. */
 uint32_t pst_addresses_get(const pst_addresses_t *set, uintptr_t at);
 
-/** Add an address, which is not 0, or give it another number. @return 0 if there is no memory */
+/** Add an address other than 0, or give it another number. @return 0 if there is no memory */
 int pst_addresses_set(pst_addresses_t *set, uintptr_t at, uint32_t number);
 
 void pst_addresses_free(pst_addresses_t *set);

@@ -3,11 +3,11 @@
  * Chunks of glibc's malloc: see the header.
  *
  * The main arena is the mapping that the kernel calls [heap], from its beginning on.  Each other arena lies in heaps at
- * multiples of 64 MB: the arena's struct stands behind the head of the first, chunks follow it.  Large blocks are
- * mappings of their own: a chunk that says so begins a page.  (malloc/malloc.c and malloc/arena.c, glibc 2.36.)
+ * multiples of 64 MB: the arena's struct follows the head of the first heap, and chunks follow the struct. Large
+ * blocks are mappings of their own: a chunk marked so begins a page.  (malloc/malloc.c and malloc/arena.c, glibc 2.36.)
  *
- * Hostile: the heap's words are those of a process that runs on, or lies.  A walk only goes up, within one
- * mapping; what it says decides nothing but which figure a node's bytes are added to.
+ * Hostile: the heap's words come from a process that keeps running, or lies. A walk only goes up, within one mapping;
+ * its result only decides which figure a node's bytes are added to.
  */
 #include "pst_chunks.h"
 
@@ -16,7 +16,8 @@
 
 #define PAGE       4096u
 #define WORD       sizeof(uintptr_t)
-#define HEAD       (2 * WORD)           /* of a chunk: the size of the one before, if that is free; its own, and flags
+#define HEAD       (2 * WORD)           /* of a chunk: the size of the previous one, if that is free; its own size, and
+                                         * flags
                                            */
 #define ALIGN      16u
 #define LEAST      32u
@@ -24,10 +25,10 @@
 #define MAPPED     2u                   /* it is a mapping of its own */
 #define FLAGS      7u
 #define HEAP_MAX   ((uintptr_t)64 << 20)
-#define HEAP_HEAD  4                    /* words of it: arena, heap before, size, of that writable */
-#define TRIES      3                    /* of a heap that changes while it is walked */
+#define HEAP_HEAD  4                    /* words in it: arena, previous heap, size, writable size */
+#define TRIES      3                    /* for a heap that changes while it is walked */
 #define WINDOW     65536u
-#define MOST       ((uint64_t)64 << 30) /* bytes of heaps walked, in all */
+#define MOST       ((uint64_t)64 << 30) /* bytes of heaps walked, in total */
 
 typedef struct walk_t {
     pst_remote_t *remote;
@@ -54,7 +55,7 @@ static int head_at(walk_t *walk, uintptr_t at, uintptr_t head[2])
     return 1;
 }
 
-/* The nodes that lie in one chunk. @return the index of the first behind it */
+/* Judge the nodes in one chunk. @return the index of the first node after it */
 static uint32_t judge_chunk(walk_t *walk, uint32_t i, uintptr_t at, uintptr_t size, int in_use)
 {
     for (; i < walk->count && walk->found[i].at < at + size; i++) {
@@ -66,7 +67,7 @@ static uint32_t judge_chunk(walk_t *walk, uint32_t i, uintptr_t at, uintptr_t si
     return i;
 }
 
-/* From the first chunk to the heap's end. @return 1: it led there, and all nodes are judged */
+/* Walk from the first chunk to the heap's end. @return 1: the walk got there, and all nodes are judged */
 static int go(walk_t *walk, uintptr_t first)
 {
     uintptr_t at = first, size, before = 0, head[2];
@@ -87,8 +88,8 @@ static int go(walk_t *walk, uintptr_t first)
         before = at;
         at += size;
     }
-    /* at the end is the chunk that nothing was taken from yet; a heap that its arena left ends with two small
-     * stoppers */
+    /* at the end is the chunk that nothing was taken from yet; a heap that its arena no longer uses ends
+     * with two small fenceposts */
     if (before == 0 || walk->end - at >= PAGE) {
         return 0;
     }
@@ -96,7 +97,7 @@ static int go(walk_t *walk, uintptr_t first)
     return 1;
 }
 
-/* Nothing says where behind its arena's struct the first chunk of a heap begins: it is where a walk leads to the
+/* Nothing says where after its arena's struct the first chunk of a heap begins: it is where a walk reaches the
  * end. */
 static int go_anywhere(walk_t *walk, uintptr_t from, uintptr_t to)
 {
@@ -142,8 +143,8 @@ static void judge_heap_chunks(walk_t *walk, int is_first, int is_main)
     }
 }
 
-/* A block that is a mapping of its own goes with it: what is left lives. Its size is the mapping's; from glibc 2.43 on
- * it is less by its head, as that of other chunks is. */
+/* A block in its own mapping is unmapped when freed: what still exists is live. Its size is the mapping's; from glibc
+ * 2.43 on it excludes its head, as for other chunks. */
 static int is_mapped(pst_remote_t *remote, const pst_found_t *found)
 {
     uintptr_t head[2], size;
@@ -157,7 +158,7 @@ static int is_mapped(pst_remote_t *remote, const pst_found_t *found)
            && pst_remote_is_private(remote, found->at - HEAD, size);
 }
 
-/* Is there a heap of another arena at this multiple of 64 MB? @param end set, where what is used of it ends */
+/* Is there a heap of another arena at this multiple of 64 MB? @param end set to the end of its used part */
 static int is_heap_at(pst_remote_t *remote, uintptr_t at, uintptr_t *end, int *is_first)
 {
     uintptr_t head[HEAP_HEAD];
@@ -198,7 +199,7 @@ static void main_arena(walk_t *walk, const pst_range_t *range)
     walk->end = last->to;
 }
 
-/* Nodes from i on that lie in one heap, or the one at i. @return how many */
+/* Judge the nodes from i on that lie in one heap, or the one at i. @return how many */
 static uint32_t judge_some(walk_t *walk, pst_found_t *found, uint32_t count, uint64_t *walked)
 {
     const pst_range_t *range = pst_remote_range(walk->remote, found->at);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which nodes live, where libapr takes them from malloc: free() leaves a node's head as it was, so a dead one looks
- * like one that lives.  glibc's heaps tell: each is a row of chunks, and a chunk's head says where the next one begins
- * and whether the one before it is in use.  A node lives if it is at the beginning of a chunk that is in use and has
- * room for it.
+ * Which nodes are live, if libapr takes them from malloc: free() leaves a node's head as it was, so a dead node looks
+ * like a live one. glibc's heaps tell: each is a row of chunks, and a chunk's head says where the next one begins and
+ * whether the previous one is in use. A node is live if it is at the beginning of a chunk that is in use and has room
+ * for it.
  *
- * What lies in no heap that can be walked (another allocator, a heap that is damaged or changes too fast) is not
+ * What is not in a heap that can be walked (another allocator, a heap that is damaged or changes too fast) is not
  * judged. Command only, one thread.
  */
 #ifndef PST_CHUNKS_H

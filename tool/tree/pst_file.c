@@ -2,8 +2,8 @@
  *
  * See pst_file.h.
  *
- * O_PATH finds the file and does nothing to it.  What it found is opened by the descriptor, not by the name, which may
- * lead elsewhere by then.
+ * O_PATH finds the file and does nothing to it. The file found is then opened through the descriptor, not by name,
+ * which may lead elsewhere by then.
  */
 #include "pst_file.h"
 

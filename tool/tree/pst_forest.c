@@ -9,13 +9,13 @@
 #include <string.h>
 
 #define ROUNDS      8           /* how often changed pools are read again */
-#define TORN_ROUNDS 64          /* while a link leads nowhere, behind which more may lie */
-#define QUIET_ROUNDS 16         /* after so many without a change a link is believed to lead nowhere: a pool that is
-                                   destroyed and made again in its old place leaves no trace but that one */
-#define MAX_POOLS   (1u << 18)  /* some 150 MB of ours */
+#define TORN_ROUNDS 64          /* while a link leads nowhere, as more may lie behind it */
+#define QUIET_ROUNDS 16         /* after this many without a change a link is taken to lead nowhere: a pool
+                                   that is destroyed and made again in its old place leaves no other trace */
+#define MAX_POOLS   (1u << 18)  /* about 150 MB of our memory */
 #define MAX_ALLOCATORS (1u << 16)
 #define FREE_NODES  (1u << 20)  /* of one allocator */
-#define CHECK_POOLS 4096u       /* looked at by one call */
+#define CHECK_POOLS 4096u       /* checked by one call */
 
 void pst_forest_init(pst_forest_t *forest, pst_remote_t *remote)
 {
@@ -109,10 +109,10 @@ uintptr_t pst_forest_root_of(pst_remote_t *remote, uintptr_t pool)
 
 /* -- links ---------------------------------------------------------------- */
 
-/* A pool that is to be visited, as something points to it. */
+/* A pool to visit, because something points to it. */
 typedef struct {
     uintptr_t at;
-    uint32_t  parent;       /* whose child or grandchild it is, or PST_NONE */
+    uint32_t  parent;       /* of which it is a child or grandchild, or PST_NONE */
 } visit_t;
 
 typedef struct {
@@ -132,7 +132,7 @@ static void push_visit(pst_forest_t *forest, visits_t *visits, uintptr_t at, uin
     visits->at[visits->count++] = (visit_t){ at, parent };
 }
 
-/* The entry of an address, made if there is none. */
+/* The entry for an address, created if there is none. */
 static uint32_t entry_of(pst_forest_t *forest, uintptr_t at)
 {
     uint32_t i = pst_addresses_get(&forest->known, at), room = forest->pool_room;
@@ -167,7 +167,7 @@ static uint32_t entry_of(pst_forest_t *forest, uintptr_t at)
     return i;
 }
 
-/* Take a pool in below its parent. */
+/* Attach a pool below its parent. */
 static void hang(pst_forest_t *forest, uint32_t i, uint32_t parent)
 {
     pst_tree_pool_t *pool = &forest->pools[i];
@@ -191,7 +191,7 @@ static void hang(pst_forest_t *forest, uint32_t i, uint32_t parent)
     forest->order[forest->count++] = i;
 }
 
-/* One pool, as something points to it. @return 0: there is none of that parent, or it was met before */
+/* Visit a pool that something points to. @return 0: there is no pool of that parent, or it was visited before */
 static int visit(pst_forest_t *forest, const visit_t *to)
 {
     uintptr_t parent = to->parent == PST_NONE ? 0 : forest->pools[to->parent].at;
@@ -210,7 +210,7 @@ static int visit(pst_forest_t *forest, const visit_t *to)
     return 1;
 }
 
-/* All that can be reached from the roots. */
+/* Visit everything that can be reached from the roots. */
 static void follow_links(pst_forest_t *forest)
 {
     visits_t visits = { 0 };
@@ -247,7 +247,7 @@ static void follow_links(pst_forest_t *forest)
 
 /* -- allocators ------------------------------------------------------------ */
 
-/* What lies in the free lists. An allocator that is in use is read while its lists change. */
+/* Read the free lists. An allocator in use is read while its lists change. */
 static void read_allocator(pst_forest_t *forest, pst_tree_allocator_t *allocator)
 {
     pst_remote_t *remote = forest->remote;
@@ -320,7 +320,7 @@ static void read_allocators(pst_forest_t *forest)
             }
         }
     }
-    for (i = 0, k = 0; i < forest->allocator_count; i++) {    /* those that no pool has any more */
+    for (i = 0, k = 0; i < forest->allocator_count; i++) {    /* those that no pool has any longer */
         if (forest->allocators[i].round == forest->round) {
             forest->allocators[k] = forest->allocators[i];
             pst_addresses_set(&forest->known_allocators, forest->allocators[k].at, k);
@@ -336,7 +336,7 @@ static void read_allocators(pst_forest_t *forest)
 
 /* -- rounds ---------------------------------------------------------------- */
 
-/* A look at a few pools or allocators by one call. @return those that are not as they were */
+/* Check a few pools or allocators by one call. @return how many have changed */
 static uint32_t check_some(pst_forest_t *forest, pst_piece_read_t *pieces, char *fresh, uint32_t from, uint32_t count)
 {
     const size_t room = sizeof(pst_pool_copy_t) + sizeof(apr_memnode_t);
@@ -361,7 +361,7 @@ static uint32_t check_some(pst_forest_t *forest, pst_piece_read_t *pieces, char 
             changed++;
         }
         else if (pool->stale && !(pool->flags & PST_POOL_TORN)) {
-            changed++;      /* it would not hold still while it was read */
+            changed++;      /* it kept changing while it was read */
         }
     }
     return changed;
@@ -384,7 +384,7 @@ static uint32_t check_allocators(pst_forest_t *forest)
     return changed;
 }
 
-/* Does all that was read still stand there? @return how many do not */
+/* Is everything that was read still the same? @return how many are not */
 static uint32_t check(pst_forest_t *forest)
 {
     pst_piece_read_t *pieces = malloc(2 * CHECK_POOLS * sizeof(*pieces));
@@ -418,7 +418,7 @@ void pst_forest_read(pst_forest_t *forest)
 
     for (round = 0; round < TORN_ROUNDS; round++) {
         if (round && has_torn(forest)) {
-            pst_remote_look(forest->remote);    /* what was mapped since we looked leads nowhere, too */
+            pst_remote_look(forest->remote);    /* mappings made since the last look also seem to lead nowhere */
         }
         follow_links(forest);
         read_allocators(forest);

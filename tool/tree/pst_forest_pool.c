@@ -2,8 +2,8 @@
  *
  * One pool of another process: see the header.
  *
- * The first node is copied as a whole page pair: it has the pool's struct, our record
- * and, as a rule, the cleanups, so that one call of the kernel serves for most of a pool.
+ * The first node is copied as a whole page pair: it has the pool's struct, our record and usually
+ * the cleanups, so that one system call reads most of a pool.
  */
 #include "pst_forest_pool.h"
 
@@ -12,21 +12,21 @@
 #include <string.h>
 
 #define TRIES         3
-#define MAX_NODES     (1u << 22)    /* of all pools together: some 32 MB of ours */
+#define MAX_NODES     (1u << 22)    /* of all pools together: about 32 MB of our memory */
 #define MAX_RESOURCES 65536u        /* of one pool */
-#define MAX_OF_ALL    (1u << 20)    /* resources looked at: many pools may have one long list in common */
+#define MAX_OF_ALL    (1u << 20)    /* resources read: many pools may share one long list */
 #define WINDOW        8192u         /* APR's smallest node: MIN_ALLOC in apr_pools.c */
-#define PAGE          4096u         /* BOUNDARY_SIZE, and what pst_apr_prove() demands of pages */
+#define PAGE          4096u         /* BOUNDARY_SIZE, and the page size that pst_apr_prove() requires */
 
 _Static_assert(offsetof(pst_pool_copy_t, pool) == APR_MEMNODE_T_SIZE, "a pool follows the head of its node");
 
-/* The pool's first node, as it was copied. */
+/* The pool's first node, as copied. */
 typedef struct {
     uintptr_t at;
     char      bytes[WINDOW];
 } window_t;
 
-/* From the copy if it is there, else from the process. */
+/* Read from the copy if the bytes are there, else from the process. */
 static int get(pst_remote_t *remote, const window_t *window, uintptr_t at, void *to, apr_size_t size)
 {
     if (at >= window->at && at - window->at <= WINDOW - size) {
@@ -46,7 +46,7 @@ int pst_forest_is_node(pst_remote_t *remote, uintptr_t at, const apr_memnode_t *
            && pst_remote_is_private(remote, at, size);
 }
 
-/* Is what was copied from there a pool, in its own first node? */
+/* Is what was copied a pool in its own first node? */
 static int is_pool(pst_remote_t *remote, uintptr_t at, const pst_pool_copy_t *copy)
 {
     uintptr_t self = at - APR_MEMNODE_T_SIZE, first = (uintptr_t)copy->pool.self_first_avail;
@@ -85,8 +85,8 @@ static int add_node(pst_forest_t *forest, pst_tree_pool_t *pool, uintptr_t at, c
     }
     pool->nodes[pool->own.nodes++] = at;
     pool->own.reserved += pst_forest_node_size(at, node);
-    pool->own.used += (uint64_t)((uintptr_t)node->first_avail - at);   /* its head included, as in the figures of the
-                                                                          board */
+    pool->own.used += (uint64_t)((uintptr_t)node->first_avail - at);   /* including its head, as in
+                                                                          the figures of the board */
     return 1;
 }
 
@@ -228,7 +228,7 @@ static void read_pool_tag(pst_forest_t *forest, pst_tree_pool_t *pool)
     }
 }
 
-/* All there is of it, once. @return 0 if there is no pool */
+/* Read all of it, once. @return 0 if there is no pool */
 static int read_once(pst_forest_t *forest, pst_tree_pool_t *pool)
 {
     window_t window = { .at = pool->at - APR_MEMNODE_T_SIZE };
@@ -256,7 +256,7 @@ static int read_once(pst_forest_t *forest, pst_tree_pool_t *pool)
     return 1;
 }
 
-/* Do its struct and the head of its active node still say the same? */
+/* Are its struct and the head of its active node still the same? */
 static int unchanged(pst_forest_t *forest, const pst_tree_pool_t *pool)
 {
     pst_pool_copy_t copy = { .node = { .index = 0 } };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One pool of another process: inside of the forest only.
+ * One pool of another process: for the forest only.
  */
 #ifndef PST_FOREST_POOL_H
 #define PST_FOREST_POOL_H
@@ -8,7 +8,7 @@
 #include "pst_forest.h"
 
 /**
- * Read a pool by itself: its struct, its nodes, its cleanups and processes, its tag; not what is below it.
+ * Read a single pool: its struct, its nodes, its cleanups and processes, its tag; not what is below it.
  * Tries a few times to get all of it at one moment; flags say whether it did.
  * @return 0 if there is no pool
  */

@@ -3,8 +3,8 @@
  * The global pool of another process: see the header.
  *
  * libapr keeps it in a static variable that a stripped library does not name (global_pool in apr_pools.c).
- * httpd exports one that points to a pool below it, for modules.  In any other program
- * libapr's own variables are looked through for a pointer to a pool of that name.
+ * httpd exports a variable that points to a pool below it, for modules. In any other program libapr's own
+ * variables are searched for a pointer to a pool of that name.
  */
 #include "pst_global.h"
 
@@ -52,7 +52,8 @@ static uintptr_t among_words(pst_remote_t *remote, uintptr_t from, uintptr_t to)
     return 0;
 }
 
-/* What libapr can write: of its file, and the variables without a value, which follow and are of no file. */
+/* Search libapr's writable memory: the part from its file, and the variables without a value, which follow and have no
+ * file. */
 static uintptr_t by_libapr(pst_remote_t *remote, const pst_loaded_t *apr)
 {
     uintptr_t from[16], to[16], pool = 0;

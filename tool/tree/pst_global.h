@@ -10,7 +10,7 @@
 
 /**
  * Find it.
- * @param why set to a sentence (static) where there is none
+ * @param why set to a (static) sentence if there is none
  * @return its address, or 0
  */
 uintptr_t pst_global_find(pst_remote_t *remote, pst_symbols_t *symbols, const char **why);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * All that another process's APR holds: see the header.
+ * Everything that another process's APR holds: see the header.
  */
 #include "pst_holdings.h"
 
-#define LOOK_BACK 256u      /* found nodes before one, that may reach over it */
+#define LOOK_BACK 256u      /* how many found nodes before one may extend over it */
 
 enum { OF_POOL = 1, FREE = 2 };
 
-/* Every node that pools and free lists have. A pool's own is left out where `self` says so. */
+/* Every node of pools and free lists. A pool's own node is left out if `self` says so. */
 static void know_nodes(pst_addresses_t *known, const pst_forest_t *forest, int self)
 {
     uint32_t i, k;
@@ -27,7 +27,7 @@ static void know_nodes(pst_addresses_t *known, const pst_forest_t *forest, int s
     }
 }
 
-/* Does it lie inside of a known node, behind its head? `at` is an index of search. */
+/* Does it lie inside a known node, after its head? `at` is an index of search. */
 static int is_covered(const pst_addresses_t *known, const pst_search_t *search, uint32_t at)
 {
     uint32_t i, end = at > LOOK_BACK ? at - LOOK_BACK : 0;
@@ -42,7 +42,7 @@ static int is_covered(const pst_addresses_t *known, const pst_search_t *search, 
     return 0;
 }
 
-/* A dead pool's allocator may be gone, and something else lie there. */
+/* A dead pool's allocator may be gone, and something else may be in its place. */
 static int is_alive(pst_forest_t *forest, uintptr_t at)
 {
     pst_apr_allocator_t allocator;
@@ -88,12 +88,12 @@ uint32_t pst_holdings_drop_dead(pst_forest_t *forest)
     return dropped;
 }
 
-/* What a bucket allocator, or a bucket, looks like behind the head of its node. */
+/* Whether a node looks like a bucket allocator, or a bucket, after its head. */
 static int is_of_buckets(const pst_forest_t *forest, const pst_found_t *found)
 {
     uint32_t allocator = pst_addresses_get(&forest->known_allocators, found->first[1]);
 
-    return found->third == found->at                /* a bucket, whose head names the node it lies in */
+    return found->third == found->at                /* a bucket, whose head names the node it is in */
            || (allocator != PST_NO_NUMBER           /* the list itself: its pool, its allocator */
                && (!found->first[0] || pst_addresses_get(&forest->known, found->first[0]) != PST_NO_NUMBER));
 }

@@ -12,7 +12,7 @@
 struct pst_origins_t {
     pst_remote_t  *remote;
     pst_symbols_t *symbols;
-    uint32_t       self;            /* as the process knows itself, and the board it */
+    uint32_t       self;            /* its id as the process and the board know it */
     uintptr_t      board;           /* where it is mapped; 0: nowhere */
     pst_shared_header_t about;
     uintptr_t      block;           /* the process's own; 0: none */
@@ -20,7 +20,7 @@ struct pst_origins_t {
     pst_shared_module_t *modules;
 };
 
-/* A board of our version, whose parts lie in the mapping. */
+/* Is it a board of our version, with all parts inside the mapping? */
 static int is_board(pst_origins_t *origins, const pst_range_t *range)
 {
     pst_shared_header_t *about = &origins->about;
@@ -54,7 +54,7 @@ static void find_block(pst_origins_t *origins)
     }
 }
 
-/* Copies, whose texts end. */
+/* Copy the tables, and end their texts. */
 static void copy_names(pst_origins_t *origins, apr_pool_t *pool)
 {
     const apr_size_t classes = PST_CLASS_COUNT * sizeof(pst_shared_class_t),
@@ -112,7 +112,7 @@ int pst_origins_child(pst_origins_t *origins, pst_origin_child_t *child)
     return 1;
 }
 
-/* By the class of its record: classes are of a place and a tag. */
+/* From the class of its record: a class is a place and a tag. */
 static void tell_creator(pst_origins_t *origins, const pst_tree_pool_t *pool, pst_origin_t *origin)
 {
     const pst_shared_class_t *class;
@@ -143,7 +143,7 @@ static void tell_creator(pst_origins_t *origins, const pst_tree_pool_t *pool, ps
     }
 }
 
-/* The root of an account: of which connection or request? */
+/* If it is the root of an account: of which connection or request? */
 static void tell_account(pst_origins_t *origins, const pst_tree_pool_t *pool, pst_origin_t *origin)
 {
     uintptr_t slot_at, at = (uintptr_t)pool->record.rooted;

@@ -2,9 +2,9 @@
  *
  * Another process's memory: see the header.
  *
- * process_vm_readv() copies while the process runs: nothing is attached, stopped or
- * written.  It holds the process's map of mappings for reading as long as a copy takes, which is why
- * copies are small.
+ * process_vm_readv() copies while the process runs: nothing is attached, stopped or written. It
+ * holds the read lock on the process's mappings for as long as a copy takes, which is why copies are
+ * small.
  */
 #include "pst_remote.h"
 #include "pst_proc.h"
@@ -22,10 +22,10 @@
 
 #define BATCH       512                     /* pieces in one call */
 #define LOOK_AGAIN  apr_time_from_msec(20)  /* mappings are not read more often than that */
-#define MAX_RANGES  131072u                 /* twice what the kernel allows unless it is told otherwise */
-#define MAX_PATHS   (16u << 20)             /* bytes of their names; those beyond have none */
+#define MAX_RANGES  131072u                 /* twice what the kernel allows by default */
+#define MAX_PATHS   (16u << 20)             /* bytes of their names; further ones have none */
 
-/* As much of a file of a process as there is room for. @return whether there is such a file */
+/* Read as much of a process's /proc file as there is room for. @return whether there is such a file */
 static int read_small_of(apr_uint32_t pid, const char *name, char *text, apr_size_t size)
 {
     int fd = pst_proc_open_of(pid, name);
@@ -50,7 +50,7 @@ uint64_t pst_remote_stat_start(const char *stat)
     return stat ? strtoull(stat, NULL, 10) : 0;
 }
 
-/* In ticks; 0 if there is no such process, or if it is a corpse. */
+/* In ticks; 0 if there is no such process, or if it is a zombie. */
 static uint64_t start_of(pid_t pid)
 {
     char text[1024];
@@ -67,7 +67,7 @@ int pst_remote_alive(pst_remote_t *remote)
     return !remote->gone;
 }
 
-/* One line of maps. @param left bytes that its name may take, and those after it. @return 0 if it is none */
+/* One line of maps. @param left bytes left for names, its own and later ones. @return 0 if it is not such a line */
 static int parse_maps_line(pst_range_t *range, char *line, apr_size_t *left, apr_pool_t *pool)
 {
     unsigned major, minor;
@@ -150,8 +150,8 @@ static const pst_range_t *search_ranges(const pst_remote_t *remote, uintptr_t at
     return NULL;
 }
 
-/* Readable and, if asked for, private and writable, all of it: also over the seams of mappings, which a heap has
- * where it grew after a fork. */
+/* Is all of it readable and, if asked for, private and writable? Also across adjacent mappings, which a heap has
+ * if it grew after a fork. */
 static int covers(const pst_remote_t *remote, uintptr_t at, apr_size_t size, int is_private)
 {
     const pst_range_t *range = search_ranges(remote, at), *end = remote->ranges + remote->range_count;
@@ -173,7 +173,7 @@ static int covers(const pst_remote_t *remote, uintptr_t at, apr_size_t size, int
     }
 }
 
-/* Is there more than we know of? Then once more, but not for every wild pointer. */
+/* May there be new mappings? Then read them again, but not for every wild pointer. */
 static int look_again(pst_remote_t *remote, uintptr_t at)
 {
     return at >= 4096 && !remote->late && !remote->gone && apr_time_now() - remote->looked > LOOK_AGAIN
@@ -205,7 +205,7 @@ int pst_remote_in_time(pst_remote_t *remote)
     return !remote->late;
 }
 
-/* @return bytes read from the start of the pieces on */
+/* @return bytes read, counted from the start of the pieces */
 static apr_size_t copy_pieces(pst_remote_t *remote, const struct iovec *to, const struct iovec *from,
                               unsigned long count)
 {
@@ -231,7 +231,7 @@ int pst_remote_read(pst_remote_t *remote, uintptr_t at, void *to, apr_size_t siz
            && copy_pieces(remote, &into, &from, 1) == size;
 }
 
-/* The kernel stops at the first piece that it cannot read: what comes after is asked for again. */
+/* The kernel stops at the first piece that it cannot read: the rest is requested again. */
 void pst_remote_read_many(pst_remote_t *remote, pst_piece_read_t *pieces, apr_size_t count)
 {
     struct iovec to[BATCH], from[BATCH];
@@ -282,7 +282,7 @@ int pst_remote_text(pst_remote_t *remote, uintptr_t at, char *to, apr_size_t siz
     return (int)used;
 }
 
-/* "NSpid:	4711	12": as it is called here, and in each namespace within, down to its own. */
+/* "NSpid:	4711	12": its id here, and in each nested namespace, down to its own. */
 apr_uint32_t pst_remote_own_id(apr_uint32_t pid)
 {
     char text[8192], *line, *end;

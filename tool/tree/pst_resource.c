@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What hangs on pools, in words: see the header.
+ * What belongs to pools, in words: see the header.
  *
- * A function is named once and remembered by its address; a thing is looked at each time.
+ * A function is named once and remembered by its address; a thing is read each time.
  */
 #include "pst_resource.h"
 #include "pst_array.h"
@@ -31,7 +31,7 @@ struct pst_resources_t {
     pst_addresses_t known;
     function_t      functions[MAX_FUNCTIONS];
     uint32_t        count;
-    function_t      last;       /* the one that found no room among them; */
+    function_t      last;       /* the last one that found no room; */
     char            last_text[PATH_MAX];    /* its name is not remembered, either */
     int             same_apr, handles;
 };
@@ -76,7 +76,7 @@ static const pst_specimen_t *specimen_called(const char *function)
     return specimen->word ? specimen : NULL;
 }
 
-/* By what the symbols say, or else by where it lies. */
+/* Named by its symbol, or else by its place. */
 static const function_t *function_at(pst_resources_t *resources, uintptr_t at)
 {
     uint32_t i = pst_addresses_get(&resources->known, at);
@@ -104,7 +104,7 @@ static const function_t *function_at(pst_resources_t *resources, uintptr_t at)
     return remember_function(resources, at, &function);
 }
 
-/* Each specimen's function, as an object and an offset here, is looked for in the same object there. */
+/* Look for each specimen's function, known as object and offset here, in the same object there. */
 static void learn_functions(pst_resources_t *resources, apr_pool_t *pool)
 {
     const pst_specimen_t *specimen;
@@ -166,7 +166,7 @@ int pst_resources_same_apr(const pst_resources_t *resources)
 
 /* -- things ---------------------------------------------------------------- */
 
-/* What the kernel says of a descriptor: a path, "socket:[1234]", ... @return 0 if it is not open */
+/* What the kernel says about a descriptor: a path, "socket:[1234]", ... @return 0 if it is not open */
 static int link_of(const pst_remote_t *remote, int fd, char *to, size_t size)
 {
     char path[64];
@@ -256,7 +256,7 @@ static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool,
              *remote ? " to " : "", remote);
 }
 
-/* The small blocks that hang on the list; large ones are in no list while they are in use. */
+/* The small blocks in the list; large ones are in no list while they are in use. */
 static void tell_buckets(pst_resources_t *resources, const pst_tree_pool_t *pool, uintptr_t at,
                          pst_resource_name_t *name)
 {
@@ -279,7 +279,7 @@ static void tell_buckets(pst_resources_t *resources, const pst_tree_pool_t *pool
              count == 1 ? "" : "s", (apr_uint64_t)name->bytes);
 }
 
-/* Data of an object has its name there: "mod_x.so x_module". @return 0 if it is none */
+/* Data of an object is named after it: "mod_x.so x_module". @return 0 if it is not such data */
 static int tell_symbol(pst_resources_t *resources, uintptr_t at, pst_resource_name_t *name)
 {
     pst_symbol_t symbol;
@@ -296,7 +296,7 @@ static int tell_symbol(pst_resources_t *resources, uintptr_t at, pst_resource_na
     return 1;
 }
 
-/* What mod_so unloads (ap_module_symbol_t: a name, a module) is known by the module it points to. */
+/* What mod_so unloads (ap_module_symbol_t: a name, a module) is named after the module it points to. */
 static void tell_data(pst_resources_t *resources, uintptr_t at, pst_resource_name_t *name)
 {
     uintptr_t words[2];
@@ -304,7 +304,7 @@ static void tell_data(pst_resources_t *resources, uintptr_t at, pst_resource_nam
     if (!tell_symbol(resources, at, name) && at % sizeof(words[0]) == 0
         && pst_remote_read(resources->remote, at, words, sizeof(words)) && words[0]
         && tell_symbol(resources, words[1], name) && strcmp(name->word, "module") != 0) {
-        name->detail[0] = '\0';     /* whatever else two words may be */
+        name->detail[0] = '\0';     /* the two words are something else */
     }
 }
 

@@ -13,18 +13,18 @@
 #include <unistd.h>
 
 #define PAGE        4096u
-#define BATCH       512u                /* pages looked at by one call */
+#define BATCH       512u                /* pages read by one call */
 #define MAX_PAGES   (8u << 20)          /* 32 GB */
 #define MAX_FOUND   (1u << 22)
 #define TIME        apr_time_from_sec(5)
-#define MAX_RANGE   (UINT64_C(1) << 38) /* larger ones are shadows of sanitizers, of which little is there */
+#define MAX_RANGE   (UINT64_C(1) << 38) /* larger ones are shadow memory of sanitizers, with few pages present */
 #define PRESENT     (UINT64_C(1) << 63) /* Documentation/admin-guide/mm/pagemap.rst */
 #define SWAPPED     (UINT64_C(1) << 62)
 
 typedef struct {
     pst_remote_t *remote;
     pst_search_t *search;
-    int           pagemap;              /* -1: every page is looked at */
+    int           pagemap;              /* -1: every page is read */
     uintptr_t     waiting[BATCH];
     uint32_t      count;
     apr_size_t    stride;               /* a page, or what malloc aligns to */
@@ -63,7 +63,8 @@ static void take_found(look_t *look, uintptr_t at, const pst_pool_copy_t *copy)
                       && copy->pool.allocator;
 }
 
-/* The pages that wait: of each the beginning or, where nodes may begin anywhere, all of it and a bit of the next. */
+/* Search the collected pages: the beginning of each or, if nodes may begin anywhere, all of it and a bit of the next.
+ * */
 static void look_at_waiting(look_t *look)
 {
     const apr_size_t size = look->stride == PAGE ? sizeof(pst_pool_copy_t) : PAGE + sizeof(pst_pool_copy_t);
@@ -134,7 +135,7 @@ static int by_pool_address(const void *one, const void *two)
     return (a->at > b->at) - (a->at < b->at);
 }
 
-/* Dead ones are nobody's: they are left out. */
+/* Leave out dead nodes: they have no owner. */
 static void leave_out_dead(pst_search_t *search)
 {
     uint32_t i, kept = 0;
@@ -148,7 +149,7 @@ static void leave_out_dead(pst_search_t *search)
     search->count = kept;
 }
 
-/* All are, where an address has 32 bits. */
+/* With 32-bit addresses, all are. */
 static int is_searched(apr_uint64_t size)
 {
     return size <= MAX_RANGE;
@@ -165,12 +166,13 @@ void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search)
     look.stride = example % PAGE == 0 ? PAGE : 16;
     snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)remote->pid);
     look.pagemap = open(path, O_RDONLY | O_CLOEXEC);
-    /* looking may read the mappings anew: so from a copy */
+    /* a look may read the mappings again, so use a copy */
     ranges = malloc(remote->range_count * sizeof(*ranges) + 1);
     for (i = 0; ranges && i < remote->range_count; i++) {
         const pst_range_t *range = &remote->ranges[i];
 
-        /* of no file; named ones are stacks and the kernel's, but for the heap and what prctl() named "[anon:" */
+        /* without a file; named ones are stacks and the kernel's, except the heap and those that prctl() named
+         * "[anon:" */
         if (range->readable && range->writable && !range->shared && !range->inode
             && is_searched(range->to - range->from)
             && (!range->path[0] || strcmp(range->path, "[heap]") == 0 || strncmp(range->path, "[anon", 5) == 0)) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * All nodes of another process, found by looking at its memory page by page: pools
- * without a parent are in no tree, and bucket nodes in no pool.
+ * All nodes of another process, found by searching its memory page by page: pools without a parent are in no tree,
+ * and bucket nodes are in no pool.
  *
- * A node begins a page where libapr takes them by mmap (Debian), and anywhere in the
- * heap where it takes them by malloc, which then says which of them live: pst_chunks.h.  Pages that are not in memory
- * are left alone, so that looking neither makes the process larger nor brings back what was swapped out.  Command only,
+ * Nodes begin at a page if libapr takes them by mmap (Debian), and anywhere in the heap if it takes them by malloc;
+ * then malloc's chunks tell which are live: pst_chunks.h. Pages that are not in memory are left alone, so that the
+ * search neither makes the process larger nor swaps anything in.  Command only,
  * one thread.
  */
 #ifndef PST_SEARCH_H
@@ -19,26 +19,27 @@ typedef enum {
     PST_FOUND_DEAD              /**< its memory was given back to malloc */
 } pst_found_e;
 
-/** Something shaped like the head of a node. It may be a dead one, or not one at all. */
+/** Something that looks like the head of a node. It may be dead, or not a node at all. */
 typedef struct pst_found_t {
     uintptr_t at;
     uint64_t  size;
-    uintptr_t first[2];         /**< the words behind its head: of a pool parent and child; of a bucket size and list */
-    uintptr_t third;            /**< of a bucket its node */
-    int       rootlike;         /**< a pool without a parent seems to lie in it */
-    pst_found_e state;          /**< PST_FOUND_LIVE where libapr takes nodes by mmap: dead ones go with their mapping */
+    uintptr_t first[2];         /**< the words after its head: for a pool parent and child; for a bucket size and list
+                                 * */
+    uintptr_t third;            /**< for a bucket its node */
+    int       rootlike;         /**< a pool without a parent seems to be in it */
+    pst_found_e state;          /**< PST_FOUND_LIVE if libapr takes nodes by mmap: dead ones are unmapped */
 } pst_found_t;
 
 typedef struct pst_search_t {
     pst_found_t *found;         /**< by address */
     uint32_t     count, room;
     uint64_t     pages;         /**< looked at */
-    uint64_t     swapped;       /**< not looked at: swapped out */
-    int          cut;           /**< not all was looked at */
-    uint32_t     dead;          /**< nodes that were left out, since their memory was given back to malloc */
+    uint64_t     swapped;       /**< not read: swapped out */
+    int          cut;           /**< not everything was read */
+    uint32_t     dead;          /**< nodes left out, because their memory was given back to malloc */
 } pst_search_t;
 
-/** Look through the process. @param example a node of it: tells where nodes begin */
+/** Search the process. @param example one of its nodes: tells where nodes begin */
 void pst_search(pst_remote_t *remote, uintptr_t example, pst_search_t *search);
 void pst_search_free(pst_search_t *search);
 

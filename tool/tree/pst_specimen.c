@@ -212,7 +212,7 @@ uintptr_t pst_specimen_function(const pst_specimen_t *specimen, apr_pool_t *pare
     apr_pool_create(&pool, parent);
     p = pst_apr_pool(pool);
     if (specimen->make(pool) == APR_SUCCESS) {
-        /* what it is made of registered before, and comes later in the list */
+        /* its parts registered earlier, and come later in the list */
         const pst_apr_cleanup_t *cleanup = p->cleanups ? p->cleanups : p->pre_cleanups;
 
         function = cleanup ? (uintptr_t)cleanup->plain_fn : 0;

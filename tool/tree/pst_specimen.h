@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One of each thing that APR hangs on pools, made in this process to see which
- * function cleans it up.  Command only.
+ * One of each thing that APR registers with pools, made in this process to see which function
+ * cleans it up.  Command only.
  */
 #ifndef PST_SPECIMEN_H
 #define PST_SPECIMEN_H
@@ -17,7 +17,7 @@ typedef struct pst_specimen_t {
     const char *word;           /**< what it is */
     const char *function;       /**< what cleans it up, as APR's source calls it */
     pst_thing_e thing;
-    apr_status_t (*make)(apr_pool_t *pool); /**< NULL: of httpd's, known by name alone */
+    apr_status_t (*make)(apr_pool_t *pool); /**< NULL: it is httpd's, known only by name */
 } pst_specimen_t;
 
 /** Ends with a word of NULL. */

@@ -2,11 +2,11 @@
  *
  * Symbols of another process's objects: see the header.
  *
- * A file is opened by /proc/PID/map_files, which also has those that were deleted or
- * live in another mount namespace, else, where only root could go there or not even root can, by its path, and must
- * begin with the same bytes as what is mapped.  The process's user may have mapped anything: a file of
- * a few kilobytes can claim terabytes of tables, so there is one of each kind, and what all take is bounded.  Names
- * come from .dynsym, from .symtab where it was not stripped, and from the distribution's debug file where that is
+ * A file is opened through /proc/PID/map_files, which also has files that were deleted or are in another mount
+ * namespace. If only root may go there, or not even root, it is opened by its path, and must begin with the same
+ * bytes as the mapping.  The process's user may have mapped anything: a file of
+ * a few kilobytes can claim terabytes of tables, so one table of each kind is read, and the total is bounded. Names
+ * come from .dynsym, from .symtab if it was not stripped, and from the distribution's debug file if that is
  * installed.
  */
 #include "pst_symbols.h"
@@ -27,8 +27,8 @@
 #define MAX_SECTIONS 4096
 #define MAX_OF_ONE   (32u << 20)    /* bytes of tables of an object and its debug file */
 #define MAX_OF_ALL   (64u << 20)
-#define MAX_ALIKE    64             /* symbols of one place that are looked through for an exported one */
-#define PIECE        (1u << 20)     /* between two looks at the clock */
+#define MAX_ALIKE    64             /* symbols at one address that are searched for an exported one */
+#define PIECE        (1u << 20)     /* bytes read between two looks at the clock */
 #define DEBUG_FILES  "/usr/lib/debug/.build-id"
 #define SAME_BYTES   1024           /* of a file and of what is mapped: its header, its segments */
 
@@ -43,11 +43,11 @@ enum { DYNAMIC = 0, ALL, TABLES };     /* the kinds of symbol tables */
 typedef struct {
     pst_loaded_t is;
     uint64_t device, inode;
-    int      opened;            /* its file was looked at, whatever came of it */
+    int      opened;            /* its file was read, successfully or not */
     uint64_t read;              /* bytes of tables */
     name_t  *names;             /* by value; exported ones first among equals */
     apr_size_t count, room;
-    char    *texts[2 * TABLES]; /* that names point into; its own file's, its debug file's */
+    char    *texts[2 * TABLES]; /* names point into these; from its own file, and from its debug file */
     unsigned text_count;
 } object_t;
 
@@ -56,7 +56,7 @@ struct pst_symbols_t {
     apr_pool_t   *pool;
     object_t     *objects[MAX_OBJECTS];
     apr_size_t    count;
-    apr_time_t    looked;       /* of the remote, when the objects were listed */
+    apr_time_t    looked;       /* `looked` of the remote when the objects were listed */
     uint64_t      read;         /* bytes of tables, of all objects */
 };
 
@@ -198,7 +198,7 @@ static void find_build(object_t *object, const char *at, const char *end)
     }
 }
 
-/* Its build, by the notes; small ones, of which it may have several. */
+/* Its build id, from the notes; an object may have several small ones. */
 static void read_notes(pst_symbols_t *symbols, object_t *object, const elf_t *elf)
 {
     unsigned i;
@@ -217,7 +217,7 @@ static void read_notes(pst_symbols_t *symbols, object_t *object, const elf_t *el
     }
 }
 
-/* The symbols: what the format allows, one table of each kind. */
+/* Read the symbols: one table of each kind, as the format allows. */
 static void read_names(pst_symbols_t *symbols, object_t *object, const elf_t *elf)
 {
     static const ElfW(Word) types[TABLES] = { [DYNAMIC] = SHT_DYNSYM, [ALL] = SHT_SYMTAB };
@@ -270,9 +270,9 @@ static int by_value(const void *one, const void *two)
 }
 
 /*
- * The file behind a mapping of its first bytes, and proof that it is that one.  By the kernel's own link, which leads
- * nowhere else.  By its path, which its user chose, only where that link is closed to us, and only what has its inode's
- * number; of a file that has no name any more, the path is not the name.
+ * Open the file behind a mapping of its first bytes, with proof that it is that file. Use the kernel's own link,
+ * which cannot lead elsewhere. Use its path, which its user chose, only if we may not follow that link, and only if
+ * the inode number matches; for a file without a name, the path is not its name.
  */
 static int open_mapped(pst_remote_t *remote, const pst_range_t *range)
 {
@@ -306,7 +306,7 @@ static int open_mapped(pst_remote_t *remote, const pst_range_t *range)
     return fd;
 }
 
-/* What the object's own addresses count from: the segment that has the file's first bytes. */
+/* The base of the object's own addresses: the segment that has the file's first bytes. */
 static int find_base(const elf_t *elf, uintptr_t from, uintptr_t *base)
 {
     ElfW(Phdr) segment;
@@ -453,7 +453,7 @@ static const name_t *name_at(const object_t *object, uint64_t offset)
         if (offset - name->value < name->size) {
             for (tries = 0; tries < MAX_ALIKE && low > 0 && object->names[low - 1].value == name->value
                             && object->names[low - 1].size == name->size; tries++) {
-                name = &object->names[--low];       /* the exported one of those with one address */
+                name = &object->names[--low];       /* of those with the same address, the exported one */
             }
             return name;
         }

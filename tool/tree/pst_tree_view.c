@@ -12,15 +12,15 @@
 #include <string.h>
 
 #define LINE        1024
-#define MOST_INDENT 40      /* levels deeper than that are not indented further */
-#define LISTED      64      /* resources of a pool that are listed one by one for people */
+#define MOST_INDENT 40      /* deeper levels are not indented further */
+#define LISTED      64      /* most resources of a pool listed one by one for people */
 
 /* -- what is shown --------------------------------------------------------- */
 
-#define SHOWN 1     /* something in it is asked for */
-#define ASKED 2     /* it is asked for itself: with all that hangs on it */
+#define SHOWN 1     /* something in it is requested */
+#define ASKED 2     /* it is requested itself: with all that belongs to it */
 
-/* A byte per pool: is it listed? Sizes first, then tags, with all that a match lies in. */
+/* A byte per pool: is it listed? Sizes are judged first, then tags; all pools around a match are listed. */
 static char *choose_pools(const pst_tree_view_t *view)
 {
     const pst_forest_t *forest = view->forest;
@@ -64,7 +64,7 @@ static void print_count(char *to, size_t size, apr_uint64_t value)
     snprintf(to, size, "%14s", pst_format_count(text, value));
 }
 
-/* "1,234,567" three times, a count, then the text, indented. @param alike so many of them */
+/* "1,234,567" three times, a count, then the text, indented. @param alike how many of them */
 static void print_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, unsigned alike)
 {
     char line[LINE], all[PST_FORMAT_LEN], reserved[PST_FORMAT_LEN], used[PST_FORMAT_LEN], below[64] = "";
@@ -103,7 +103,7 @@ static void print_resource(pst_emit_t *emit, const pst_tree_pool_t *pool, const 
     pst_emit_sentence(emit, line);
 }
 
-/* Things that have something to tell, one by one, as long as they are not too many; the others by their number. */
+/* Things with details are listed one by one unless there are too many; the others are counted. */
 static void print_resources(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool)
 {
     struct { pst_resource_name_t name; unsigned count; } kinds[LISTED];
@@ -140,7 +140,7 @@ static void print_resources(const pst_tree_view_t *view, pst_emit_t *emit, const
     }
 }
 
-/* What a pool has below it that is not listed. */
+/* What is below a pool and not listed. */
 static void print_hidden(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tree_pool_t *pool, const char *shown)
 {
     int indent = 2 * (int)(pool->depth < MOST_INDENT ? pool->depth + 1 : MOST_INDENT);
@@ -181,7 +181,7 @@ static int is_bare(const pst_tree_pool_t *pool)
            && !(pool->has_record && pool->record.rooted);
 }
 
-/* How many pools from this one in order on are siblings that differ in nothing but their place. */
+/* How many pools from this one on, in order, are siblings that differ only in their place. */
 static unsigned count_alike(const pst_forest_t *forest, uint32_t i)
 {
     const pst_tree_pool_t *pool = &forest->pools[forest->order[i]], *next;
@@ -200,8 +200,8 @@ static unsigned count_alike(const pst_forest_t *forest, uint32_t i)
     return count;
 }
 
-/* Unmanaged pools older than the child have no record inside: those of its first threads were counted all the same, and
- * are if what is counted is what was found. */
+/* Unmanaged pools older than the child have no record. Those of its first threads may have been counted anyway: they
+ * were if the count equals what was found. */
 static uint64_t not_on_board(const pst_holdings_t *holdings, const pst_origin_child_t *child)
 {
     return child && child->reserved == holdings->tree + holdings->unmanaged ? 0 : holdings->inherited;
@@ -295,7 +295,7 @@ static void print_people(const pst_tree_view_t *view, pst_emit_t *emit, const ch
 
         alike = 1;
         if (shown[forest->order[i]]) {
-            alike = count_alike(forest, i);     /* all of them are shown then: they have one tag and one size */
+            alike = count_alike(forest, i);     /* then all of them are shown: they have the same tag and size */
             print_pool(view, emit, pool, alike);
             if (shown[forest->order[i]] == ASKED) {
                 print_resources(view, emit, pool);
@@ -407,7 +407,7 @@ static void put_pool(const pst_tree_view_t *view, pst_emit_t *emit, const pst_tr
     pst_emit_end(emit);
 }
 
-/* What the command found, and what the process counted of it. */
+/* What the command found, and what the process counted. */
 static void put_holdings(const pst_tree_view_t *view, pst_emit_t *emit)
 {
     const pst_holdings_t *holdings = view->holdings;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A forest of another process's pools, printed: as a tree for people, as JSON for
- * programs.  Through the emitter, since everything in it is hostile text.  Command only.
+ * programs.  Through the emitter, because everything in it is hostile text.  Command only.
  */
 #ifndef PST_TREE_VIEW_H
 #define PST_TREE_VIEW_H
