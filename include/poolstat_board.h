@@ -12,9 +12,9 @@
  *   | pst_shared_module_t[]     loaded objects that addresses name |
  *   | pst_shared_generation_t[] what each configuration cost       |
  *   | pst_shared_relative_t[]   processes that are not children    |
- *   | pst_shared_loss_t[]       children that ended abruptly         |
- *   | pst_shared_urls_t         what ended children served           |
- *   | pst_shared_segment_t[]    shared memory, by kind               |
+ *   | pst_shared_loss_t[]       children that ended abruptly       |
+ *   | pst_shared_urls_t         what ended children served         |
+ *   | pst_shared_segment_t[]    shared memory, by kind             |
  *   +--------------------------------------------------------------+ header_size (page aligned)
  *   | child block 0: pst_shared_child_t, then slot 0 .. slot S-1,  |
  *   |                then classes, then call sites, then the      |

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Stacks: what this thread's is now, in the board's terms.
+ * Stacks: this thread's current stack, in the board's format.
  *
  * Called by: worker
  */
@@ -10,7 +10,7 @@
 #include "pst_blame.h"
 #include "pst_object.h"
 
-#define PST_UNWIND_DEPTH 64      /* return addresses, ours and the allocator's included */
+#define PST_UNWIND_DEPTH 64      /* return addresses, including ours and the allocator's */
 
 typedef struct pst_unwound_t {
     apr_uintptr_t base;         /**< frame of the function that asked */
@@ -20,19 +20,19 @@ typedef struct pst_unwound_t {
     apr_uint32_t  at[PST_UNWIND_DEPTH];  /**< bytes above base */
     apr_uintptr_t ip[PST_UNWIND_DEPTH];
     apr_uint32_t  frame_count;
-    pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< of a named stack: from the first outside of this module and APR on
+    pst_shared_frame_t frames[PST_SITE_FRAMES]; /**< of a named stack: starting at the first outside this module and APR
                                                      */
 } pst_unwound_t;
 
 /** Unwind: takes the loader's lock. @param base frame address of the caller */
 void pst_unwind_take(pst_unwound_t *stack, apr_uintptr_t base);
 
-/** pst_object_find() or, where the loader's lock must not be asked for, pst_object_known(). */
+/** pst_object_find() or, where the loader's lock must not be taken, pst_object_known(). */
 typedef const pst_object_t *(*pst_unwind_object_fn)(const void *address);
 
 /**
- * Its frames, as places. Of a stack with more of them than there is room for, the innermost are kept and those from the
- * first module on: who is to blame is always among them.
+ * Its frames, as places. If a stack has more frames than fit, the innermost are kept and those starting at the first
+ * module: the frame to blame is always among them.
  */
 void pst_unwind_name(pst_unwound_t *stack, const pst_board_t *board, pst_unwind_object_fn object_of);
 

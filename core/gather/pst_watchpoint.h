@@ -2,12 +2,12 @@
  *
  * Watchpoints: do two threads use one pool, allocator or bucket allocator at once?
  *
- * Each belongs to one thread at a time.  One operation in N sets a watchpoint on what it is about to use and waits some
- * microseconds before it goes on; who comes to the same object meanwhile collides with it, and both are told.  What is
- * told has happened: there is nothing to guess.  And a pool of a request or stream that is used by a thread that serves
- * another connection is told as being in the wrong hands, without a collision.
+ * Each belongs to one thread at a time.  One operation in N sets a watchpoint on the object it is about to use and
+ * waits some microseconds before it continues; another thread that uses the same object meanwhile collides with it,
+ * and both are reported. Whatever is reported has really happened. A pool of a request or stream that is used by a
+ * thread serving another connection is also reported, even without a collision.
  *
- * Its wrappers (pst_wrap_check.c) are reached while it is on.
+ * Its wrappers (pst_wrap_check.c) are active only while it is on.
  *
  * Called by: start, worker, watchdog (pst_watchpoint_switch)
  */
@@ -17,11 +17,11 @@
 #include "pst_account.h"
 #include "pst_apr.h"
 
-/** Watchdog, or before other threads exist. @param one_in operations a watchpoint; 1: each; 0: none any more */
+/** Watchdog, or before other threads exist. @param one_in operations per watchpoint; 1: every one; 0: off */
 void pst_watchpoint_switch(apr_uint32_t one_in);
 
-/** Names that are told nothing about: tags of pools, as apr_pool_tag() gives them, and files of modules ("mod_x.so")
- *  that use them under a lock of their own. @param names ends with NULL, kept; NULL: none */
+/** Names to report nothing about: tags of pools, as set by apr_pool_tag(), and files of modules ("mod_x.so") that use
+ *  pools under a lock of their own. @param names NULL-terminated, kept; NULL: none */
 void pst_watchpoint_except(const char *const *names);
 
 /** What an object is. */
@@ -32,7 +32,7 @@ typedef enum {
     PST_WATCH_KINDS
 } pst_watch_e;
 
-/* 1: the next operation shall set a watchpoint; 2 for each that is set. Relaxed atomic. */
+/* 1: the next operation is to set a watchpoint; plus 2 for each one set. Relaxed atomic. */
 extern apr_uint32_t pst_watchpoint_armed;
 
 /** The slow half of the next two. */
@@ -46,8 +46,7 @@ static APR_INLINE void pst_watchpoint_at(void *object, pst_watch_e what)
     }
 }
 
-/** This thread is about to end an object: who else has a right to it until its cleanups have run, is for these to
- *  know. */
+/** This thread is about to end an object: who else may use it until its cleanups have run is up to the cleanups. */
 static APR_INLINE void pst_watchpoint_end(apr_pool_t *pool)
 {
     if (__builtin_expect(__atomic_load_n(&pst_watchpoint_armed, __ATOMIC_RELAXED), 0)
@@ -56,7 +55,7 @@ static APR_INLINE void pst_watchpoint_end(apr_pool_t *pool)
     }
 }
 
-/** An allocator that has no lock. */
+/** An allocator without a lock is about to be used. */
 static APR_INLINE void pst_watchpoint_at_allocator(apr_allocator_t *allocator)
 {
     if (__builtin_expect(__atomic_load_n(&pst_watchpoint_armed, __ATOMIC_RELAXED), 0)
@@ -65,23 +64,23 @@ static APR_INLINE void pst_watchpoint_at_allocator(apr_allocator_t *allocator)
     }
 }
 
-/** Now and then, in what happens about once in forty operations: is it time for a watchpoint? */
+/** Called about once in forty operations: is it time for a watchpoint? */
 void pst_watchpoint_tick(void);
 
-/** Whom a thread serves. */
+/** The connection a thread serves. */
 typedef struct pst_serving_t {
-    apr_uint64_t connection, master;    /**< ids of accounts; 0: nobody, none */
+    apr_uint64_t connection, master;    /**< ids of accounts; 0: none */
     int          opens;                 /**< it is about to open one */
 } pst_serving_t;
 
-/** This thread serves a connection from now on. @param account NULL: none yet, pst_watchpoint_opened() will tell
- *  @return whom it served before */
+/** This thread serves a connection from now on. @param account NULL: none yet, pst_watchpoint_opened() will set it
+ *  @return what it served before */
 pst_serving_t pst_watchpoint_serves(const pst_account_t *account);
 
-/** A connection was opened by this thread: that it serves, if it said that it will. */
+/** This thread opened a connection: it now serves it, if it announced that. */
 void pst_watchpoint_opened(const pst_account_t *account);
 
-/** It serves again whom it served before. */
+/** Restore what it served before. */
 void pst_watchpoint_served(pst_serving_t before);
 
 #endif /* PST_WATCHPOINT_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The wrappers of malloc and its kin, of mmap and its kin, and of pthread_create (pst_hooks.def), which calls are
+ * The wrappers of malloc and relatives, mmap and relatives, and pthread_create (pst_hooks.def), which calls are
  * redirected to while the heap profile is on. A call that is not sampled costs a few instructions.
  *
  * Called by: start, watchdog
@@ -11,15 +11,15 @@
 #include "pst_wrap.h"
 
 /**
- * Sample one in so many bytes from now on; 0: no more, and what was sampled is forgotten. Child, one thread at a time.
- * Calls that are under way when it is switched off are let pass.
+ * Sample one in this many bytes from now on; 0: stop, and forget all samples. Child, one thread at a time.
+ * Calls in progress when it is switched off are allowed to finish.
  */
 void pst_wrap_heap_rate(apr_uint64_t rate);
 
-/** The same, while it is on: samples have the weight of the rate that they were taken at, so none is forgotten. */
+/** The same while it is on: samples keep the weight of the rate they were taken at, so none is forgotten. */
 void pst_wrap_heap_finer(apr_uint64_t rate);
 
-/** Before: how much a block takes beyond what is usable of it. */
+/** Call first: sets the overhead of a block beyond its usable size. */
 void pst_wrap_heap_start(apr_size_t overhead);
 
 #endif /* PST_WRAP_HEAP_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is alike, judged by its sum: a hundred connections that grow by a hundred bytes a request each never come to
- * anything one by one.  While there are as many of them, what they hold together is a series like any other.
+ * Similar objects, judged by their sum: a hundred connections that each grow by a hundred bytes per request are never
+ * noticed one by one. While their number stays the same, their total is a series like any other.
  *
  * Called by: watchdog
  */
@@ -13,8 +13,8 @@
 /**
  * Take a point, judge, publish. Child, its watchdog, once a second.
  * @param which PST_SCOPE_CONNECTION or PST_SCOPE_REQUEST
- * @param sum   bytes that they hold together
- * @param count how many they are
+ * @param sum   bytes they hold in total
+ * @param count their number
  * @param requests finished so far
  */
 void pst_alike_add(pst_shared_verdict_t *verdict, unsigned which, apr_uint64_t sum, apr_uint32_t count,

@@ -3,12 +3,10 @@
  * Generations: what each reading of the configuration cost, so that growth from one graceful
  * restart to the next can be seen.  The last PST_GENERATION_COUNT are on the board.
  *
- * The parent says what it has when a generation begins; each child adds itself as it begins and as
- * it ends; the parent counts those that ended without a word.  What reads them is
- * core/snapshot/pst_snapshot_generations.h.
+ * The parent records what it has when a generation begins; each child adds itself when it begins and when it ends;
+ * the parent counts those that ended abruptly. They are read by core/snapshot/pst_snapshot_generations.h.
  *
- * The parent is never patched: its pools are walked, by the proven mirror, at a moment
- * when it has one thread.
+ * The parent is never patched: its pools are walked, by the proven mirror, at a moment when it has a single thread.
  *
  * Called by: parent, start (pst_generation_child_starts), end (pst_generation_child_ends)
  */
@@ -19,7 +17,7 @@
 #include "pst_board.h"
 #include "pst_url_kept.h"
 
-/** What the parent has as a generation begins; 0: not known. */
+/** What the parent has when a generation begins; 0: not known. */
 typedef struct pst_generation_begin_t {
     apr_uint64_t config_bytes;
     apr_uint64_t parent_bytes;
@@ -31,43 +29,42 @@ typedef struct pst_generation_begin_t {
 
 /**
  * Parent, when the configuration was read, before it has children of this generation.
- * @param proven  pst_apr_prove() said yes in this process: only then pools are walked
+ * @param proven  pst_apr_prove() succeeded in this process: otherwise pools are not walked
  */
 void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, apr_pool_t *plog, int proven);
 
-/** Parent: may its pools be walked? It proves the mirror of APR, and looks for other threads. */
+/** Parent: may its pools be walked? Proves the mirror of APR, and checks for other threads. */
 int pst_generation_may_walk(void);
 
-/** The same, if they may: bytes used of all pools that stand in neither of these, which are cleared at a reload. Cut
- *  off at a bound. */
+/** If they may: bytes used by all pools outside these two, which are cleared at a reload. Bounded. */
 apr_uint64_t pst_generation_lasting(apr_pool_t *pconf, apr_pool_t *plog);
 
-/** Parent: who made what, into the record of a generation, if it is there. NULL: left as it is. */
+/** Parent: write who made what into the record of a generation, if present. NULL: unchanged. */
 void pst_generation_made(const pst_board_t *board, apr_uint32_t number, const pst_shared_maker_t *shared,
                          const pst_shared_maker_t *lasting, const pst_shared_maker_t *heap);
 
-/** Parent: a generation begins, and the one before ends. One that is recorded already is left alone. Never blocks. */
+/** Parent: a generation begins, and the previous one ends. An already recorded one is left alone. Never blocks. */
 void pst_generation_begin(const pst_board_t *board, apr_uint32_t number, const pst_generation_begin_t *begin,
                           apr_uint64_t now);
 
-/** Parent: a generation is about to end; nothing of it was given back yet. Reads /proc/self. Never blocks. */
+/** Parent: a generation is about to end; nothing of it has been released yet. Reads /proc/self. Never blocks. */
 void pst_generation_parent_ends(const pst_board_t *board, apr_uint32_t number);
 
-/** Child: it is ready to serve; and it begins to end, its pools still there. Reads /proc/self. Never blocks. */
+/** Child: it is ready to serve; and it begins to end, while its pools still exist. Reads /proc/self. Never blocks. */
 void pst_generation_child_starts(const pst_board_t *board, const pst_shared_child_t *child);
 void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child);
 
-/** Parent: a child is gone without having said so. Its figures are what its block had last, if its books were ever
- *  taken. Never blocks. */
+/** Parent: a child ended abruptly. Its figures are the last ones in its block, if its books were ever measured. Never
+ *  blocks. */
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child);
 
-/** Parent: release the blocks of a child that is gone, as pst_board_release() does, and count it among the lost if it
- *  did not say that it ended. Never blocks. @param kept  what it was asked for is added there; may be NULL
+/** Parent: release the blocks of a child that has ended, like pst_board_release(), and count it as lost if it ended
+ *  abruptly. Never blocks. @param kept its requested URLs are added here; may be NULL
  *  @return how many blocks were released */
 int pst_generation_release(const pst_board_t *board, apr_uint32_t pid, pst_url_kept_t *kept);
 
-/** Parent: the same for all children whose end nobody told of.  Looks at each block once, whatever stands there.
- *  @param is_gone  whether there is no process of this number, which may be any but 0. @return how many were
+/** Parent: the same for all children whose end was not reported. Looks at each block once, whatever it contains.
+ *  @param is_gone whether no process with this pid exists; the pid may be anything but 0. @return how many were
  *  released */
 int pst_generation_sweep(const pst_board_t *board, int (*is_gone)(apr_uint32_t pid), pst_url_kept_t *kept);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is said of a growth, from look to look: a verdict that comes and goes within seconds helps nobody.
+ * What is reported about growth, from look to look: a verdict that comes and goes within seconds helps nobody.
  *
- * It is said to grow when two looks in a row found it, and no longer when several in a row did not. Since when
- * does not move on at once either: a line through a few more points may begin elsewhere.
+ * Growth is reported when two looks in a row find it, and no longer when several in a row do not. Its start is not
+ * moved at once either: a line through a few more points may begin elsewhere.
  *
  * One thread: the history's writer.
  *
@@ -22,26 +22,26 @@ typedef struct pst_told_t {
     apr_uint64_t since, until;
 } pst_told_t;
 
-/** What was said before; zeros: nothing. */
+/** What was reported before; zeros: nothing. */
 typedef struct pst_hold_t {
     pst_told_t   said;
     apr_uint32_t found;         /**< looks in a row that found it growing */
     apr_uint32_t missed;        /**< looks in a row that did not */
-    apr_uint32_t later;         /**< looks in a row that found it to begin later than was said */
+    apr_uint32_t later;         /**< looks in a row that found a later start than reported */
 } pst_hold_t;
 
-/** Times of a verdict whose points' times count from begin. */
+/** Convert the times of a verdict whose points' times are relative to begin. */
 void pst_told_from(pst_told_t *told, const pst_trend_t *trend, apr_uint64_t begin);
 
-/** A look found this, now; what is said of it is put in its place. */
+/** A look found this now; it is replaced by what is to be reported. */
 void pst_hold(pst_hold_t *hold, pst_told_t *told, apr_uint64_t now);
 
-/** Of a class, of the heap. */
+/** For a class or the heap. */
 #define PST_OF_NO_SCOPE (-1)
 
 /**
- * Onto the board. Who it is stays for as long as it grows, and once that has ended; pst_suspicion.c says it.
- * @param slot  whose, or NULL
+ * Publish on the board. The site stays for as long as it grows and after that has ended; pst_suspicion.c sets it.
+ * @param slot  its slot, or NULL
  * @param scope pst_scope_e: what grows; or PST_OF_NO_SCOPE
  */
 void pst_told_publish(pst_shared_verdict_t *to, const pst_told_t *told, const pst_shared_slot_t *slot, int scope);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory outside of pools that grows: who holds it.  Which part grows, and since when, the books tell (pst_growth.h);
- * who got more of it since then, the heap profile (pst_profile.h).
+ * Growing memory outside pools: who holds it. The books say which part grows and since when (pst_growth.h); the heap
+ * profile says who got more of it since then (pst_profile.h).
  *
  * Called by: watchdog
  */
@@ -10,8 +10,8 @@
 
 #include "pst_board.h"
 
-/** Child, its watchdog, once a second, after the verdicts: see what everybody holds, and say in the verdicts who it
- *  is. */
+/** Child, its watchdog, once a second, after the verdicts: determine what each site holds, and name the culprit in
+ *  the verdicts. */
 void pst_outside_beat(pst_shared_child_t *child, apr_uint64_t now);
 
 #endif /* PST_OUTSIDE_H */

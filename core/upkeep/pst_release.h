@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Giving memory back: what a child does on request, or gradually.
+ * Releasing memory: on request, or gradually.
  *
  * Who asks raises release_asked in the child's block and rings its bell; the child's watchdog
  * empties idle allocators, then asks the heap to give back what is free, and says on
@@ -15,15 +15,15 @@
 
 /**
  * Child, before its watchdog starts.
- * @param obeys    somebody may ask: else what the board says is not heeded, since any process that has it mapped may
- * write there
+ * @param obeys    requests are allowed: else the board's requests are ignored, since any process that has it mapped
+ * may write there
  * @param empties  pools are instrumented in full: allocators are known, and can be emptied
- * @param rate     bytes a second to give back unasked from allocators that are idle at that moment; 0: none
+ * @param rate     bytes per second to release unasked from allocators that are then idle; 0: none
  */
 void pst_release_start(pst_shared_child_t *block, int obeys, int empties, apr_uint64_t rate);
 
-/** The child's watchdog, each time it wakes: takes some 75 ms at most (those who came late, a large node, others: 25
- *  each), but for what the heap takes. */
+/** The child's watchdog, each time it wakes: takes some 75 ms at most (latecomers, a large node, others: 25 each),
+ *  not counting the heap. */
 void pst_release_beat(apr_uint64_t now);
 
 #endif /* PST_RELEASE_H */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared memory of the parent: which segments there are, how large, and which module made them as it was configured.
+ * Shared memory of the parent: which segments there are, how large, and which module made them while being configured.
  *
- * Whatever was not there before a module's hook and is there afterwards, the module made.  A segment is told from
- * others by its file or, where it has none, by that which the kernel has for it.
+ * A segment that appears during a module's hook was made by that module. A segment is identified by its file or, if
+ * it has none, by the kernel's own file for it.
  *
- * The parent alone, at moments when it has nothing else to do: as a configuration is read, and once in a while.
+ * Parent only, when it has nothing else to do: while a configuration is read, and once in a while.
  *
  * Called by: parent
  */
@@ -23,33 +23,33 @@ typedef struct pst_segment_known_t {
     char         maker[PST_MODULE_LEN]; /**< empty: not known */
 } pst_segment_known_t;
 
-/** What the parent keeps, also across reloads. Zeros: nothing yet. */
+/** What the parent keeps, even across reloads. Zeros: nothing yet. */
 typedef struct pst_segments_t {
     pst_segment_known_t known[PST_SEGMENTS_KNOWN];
     apr_uint32_t count, more;
 } pst_segments_t;
 
 /**
- * What is there now. Those that are new are of this generation and made by `maker`, those that are gone are forgotten.
- * Reads /proc/self/maps, or smaps. @param maker "" if that is not known @return 0 if it cannot be read
+ * Look at the current segments. New ones belong to this generation and were made by `maker`; missing ones are
+ * forgotten. Reads /proc/self/maps, or smaps. @param maker "" if that is not known @return 0 if it cannot be read
  */
 int pst_segments_look(pst_segments_t *segments, apr_uint32_t generation, const char *maker, int resident);
 
-/** Who made what is still there of a generation's, most bytes first. Names are empty where there is nobody more. */
+/** Who made the segments of a generation that still exist, largest first. Unused entries have empty names. */
 void pst_segments_makers(const pst_segments_t *segments, apr_uint32_t generation,
                          pst_shared_maker_t makers[PST_MAKER_COUNT]);
 
-/** What is known of some segments by other ways. */
+/** What is known about some segments from elsewhere. */
 typedef struct pst_segments_hints_t {
     const void  *scoreboard;    /**< an address in httpd's scoreboard; NULL: not known */
     apr_uint64_t board_inode;
 } pst_segments_hints_t;
 
-/** Write what was seen last onto the board. */
+/** Publish the result of the last look on the board. */
 void pst_segments_publish(const pst_segments_t *segments, const pst_board_t *board, const pst_segments_hints_t *hints,
                           apr_uint64_t now);
 
-/** Add to whoever has that name, or to a free entry; if there is neither, to nobody. Then most first. */
+/** Add to the entry with that name, or to a free one; if there is neither, drop it. Then sort, largest first. */
 void pst_makers_add(pst_shared_maker_t *makers, unsigned count, const char *name, apr_uint64_t bytes);
 
 #endif /* PST_SEGMENTS_H */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Call sites as such: all live bytes of a place in somebody's code, in whatever scopes and classes, are a series like
- * any other.  What grows there need not make a connection or a class grow that can be told: a little in each of many
- * connections that come and go.
+ * Call sites themselves: all live bytes of a place in the code, in any scope and class, are a series like any other.
+ * Growth there may be too small to show in a single connection or class: a little in each of many connections that
+ * come and go.
  *
- * By the profile's samples of live bytes (PoolStatProfile), so it takes some of them.
+ * Based on the profile's samples of live bytes (PoolStatProfile), so it needs several of them.
  *
  * Called by: watchdog
  */

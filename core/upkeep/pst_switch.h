@@ -2,9 +2,9 @@
  *
  * Switching the heap profile on request: the child's side.
  *
- * Who asks writes what he wants into heap_asked of the child's block and rings its bell; the child's watchdog does so,
- * if it may and the rate is one that it takes, and says in heap_answered that it heard. What was asked of all children
- * of a generation stands in the header as well, for those that start later.
+ * The requester writes the wanted rate into heap_asked of the child's block and rings its bell; the child's watchdog
+ * applies it, if allowed and if the rate is acceptable, and confirms in heap_answered. A request to all children of a
+ * generation is also kept in the header, for those that start later.
  *
  * Called by: start (pst_switch_start), watchdog
  */
@@ -15,8 +15,8 @@
 
 /**
  * Child, before its watchdog starts.
- * @param obeys       somebody may ask: else what the board says is not heeded
- * @param configured  the rate by the configuration
+ * @param obeys       requests are allowed: else the board's requests are ignored
+ * @param configured  the configured rate
  * @return the rate to begin with
  */
 apr_uint64_t pst_switch_start(const pst_board_t *board, pst_shared_child_t *block, int obeys, apr_uint64_t configured);

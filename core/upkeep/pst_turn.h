@@ -2,9 +2,9 @@
  *
  * The turn to leave: a token on the board that one child of the server has at a time.
  *
- * It says who has it and since when.  Who has it keeps it until it is gone; a turn whose holder owns no
- * block any more is free.  What stands there is believed no further than to wait: whatever a
- * process writes there, the worst is that nobody leaves.
+ * It says who has it and since when. Its holder keeps it until it has ended; a turn whose holder no longer owns a
+ * block is free. The token is trusted only as a reason to wait: whatever a process writes there, at worst nobody
+ * leaves.
  *
  * Called by: watchdog
  */
@@ -15,15 +15,15 @@
 
 /**
  * Child: take the turn, or learn that it has it.  One look, never blocks.
- * @param pid  its own: of the block that it owns
+ * @param pid  its own pid, that of the block it owns
  * @return 1 if it is this child's turn now
  */
 int pst_turn_take(const pst_board_t *board, apr_uint32_t pid, apr_uint64_t now);
 
-/** Child: give the turn back, if it stands there as this child's. Also for one that never took it. */
+/** Child: release the turn if it is this child's. May also be called by a child that never took it. */
 void pst_turn_give(const pst_board_t *board, apr_uint32_t pid);
 
-/** Any process: whose turn it is, 0 for nobody's. @note hostile: a child of that pid need not exist */
+/** Any process: whose turn it is, 0 for nobody. @note hostile: a child of that pid need not exist */
 apr_uint32_t pst_turn_holder(const pst_board_t *board);
 
 #endif /* PST_TURN_H */
