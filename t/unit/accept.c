@@ -32,11 +32,11 @@ static const struct {
     { "text/plain;q=0, */*", 1 }, { "text/*;q=0.1, application/*;q=0.2", 1 }, { "text/*, application/*", 0 },
     { "application/openmetrics-text, text/plain", 1 }, { "text/plain, application/openmetrics-text", 1 },
     { "application/openmetrics-text;q=0.5, */*;q=0.5", 1 }, { "application/*;q=0.5", 1 },
-    /* what names it best decides, not what comes first */
+    /* the most specific range decides, not the first */
     { "application/openmetrics-text;q=0.1, application/openmetrics-text;version=1.0.0;q=0.9, text/plain;q=0.5", 1 },
     { "application/openmetrics-text;version=1.0.0;q=0.1, application/openmetrics-text;q=0.9, text/plain;q=0.5", 0 },
     { "*/*;q=1, application/openmetrics-text;q=0.2, text/plain;q=0.1", 1 },
-    /* neither: the older one */
+    /* neither acceptable: the older format */
     { "image/png", 0 }, { "*/*;q=0", 0 }, { "text/plain;q=0, application/openmetrics-text;q=0", 0 },
     /* no ranges */
     { "application/openmetrics-text;q=2", 0 }, { "application/openmetrics-text;q=1.001", 0 },
@@ -62,7 +62,7 @@ int main(void)
     srand(5);
     for (int round = 0; round < 20000; round++) {
         size_t len = (size_t)rand() % 60;
-        char *text = malloc(len + 1);           /* of the very size: a sanitizer sees what is read beyond */
+        char *text = malloc(len + 1);           /* of exactly this size: a sanitizer sees reads beyond it */
 
         for (size_t i = 0; i < len; i++) {
             text[i] = bytes[(size_t)rand() % (sizeof(bytes) - 1)];

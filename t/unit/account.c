@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: slots and their tags: given, refused, given back; what comes late for a
- * connection that is gone; threads that open and close side by side.  Charges by
- * pools are the unit "instrument"'s.
+ * Unit: slots and their tags: given, refused, given back; what is late for a connection that is
+ * gone; threads that open and close concurrently. The unit "instrument" tests charges by pools.
  */
 #include "tap.h"
 #include "apart.h"
@@ -301,7 +300,7 @@ static int homeless(void *unused)
     return account.slot && pst_child_block()->requests_finished == 1 ? 0 : 2;
 }
 
-/* As in a process forked from a child: its copies of accounts die, the child's live on. */
+/* As in a process forked from a child: its copies of accounts end, the child's continue. */
 static pst_account_t of_parent[2];
 
 static int muted(void *unused)

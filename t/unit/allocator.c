@@ -2,9 +2,9 @@
  *
  * Unit: allocators of transaction pools, and emptying them.
  *
- * First the cases that have a name; then threads that do with transaction pools what an
- * MPM does, while a releaser empties what is idle without a pause.  In the end the books
- * must balance to the byte, by a walk over all nodes.
+ * First the named cases; then threads that use transaction pools as an MPM does, while a releaser
+ * constantly empties idle ones. In the end a walk over all nodes must balance the books to the
+ * byte.
  *
  *   allocator [SEED [ROUNDS]]
  */
@@ -90,7 +90,7 @@ static apr_status_t make_below(void *pool)
     return APR_SUCCESS;
 }
 
-/* What is not idle though it was cleared; what is none of ours. */
+/* What is not idle although it was cleared; what is not ours. */
 static void others(void)
 {
     apr_pool_t *pool = transaction(base, LIMIT), *shared;
@@ -144,7 +144,7 @@ static void others(void)
     apr_pool_destroy(shared);
 }
 
-/* As prefork: the transaction pool lives on its parent's allocator, until it is given one. */
+/* As in prefork: the transaction pool uses its parent's allocator until it gets its own. */
 static void separated(void)
 {
     apr_pool_t *pchild = transaction(NULL, LIMIT), *pool;
@@ -171,7 +171,7 @@ static void separated(void)
     apr_pool_destroy(pchild);
 }
 
-/* A transaction pool that was cleared with count nodes for pieces of so many bytes each, and one of its own. */
+/* A cleared transaction pool, with `count` nodes for pieces of that many bytes each, and one node of its own. */
 static apr_pool_t *keeps(apr_size_t limit, int count, apr_size_t bytes)
 {
     apr_pool_t *pool = transaction(base, limit);
@@ -194,7 +194,7 @@ static apr_uint64_t some(apr_uint64_t least, apr_uint64_t most)
     return bytes;
 }
 
-/* By and by, as in the background. */
+/* Gradually, as in the background. */
 static void gently(void)
 {
     apr_pool_t *large = keeps(LIMIT, 3, 30000), *small = keeps(LIMIT, 1, 30000);
@@ -225,7 +225,7 @@ static void gently(void)
     apr_pool_destroy(small);
 }
 
-/* Nodes with a list of their size, nodes in the sink, and what APR knows of them afterwards. */
+/* Nodes with a list of their size, nodes in the sink, and what APR knows about them afterwards. */
 static void some_of_many(void)
 {
     apr_pool_t *pool = transaction(base, 0);
@@ -283,7 +283,7 @@ static void some_of_many(void)
     apr_pool_destroy(pool);
 }
 
-/* The owner comes in the moment in which its allocator is taken: the state as the releaser leaves it then. */
+/* The owner arrives at the moment when its allocator is taken: the state that the releaser leaves then. */
 static void owner_comes(void)
 {
     apr_pool_t *pool = transaction(base, LIMIT);
@@ -316,7 +316,7 @@ static struct {
     int         ready, over;        /* atomic */
 } waits;
 
-/* An owner who comes just when his allocator is taken. */
+/* An owner that arrives just when its allocator is taken. */
 static void *come(void *unused)
 {
     const pst_allocator_t *entry = &pst_allocators[pst_record_find(waits.pool)->allocator];
@@ -331,7 +331,8 @@ static void *come(void *unused)
     return unused;
 }
 
-/* The same from the releaser's side, for which it must look into many nodes for long enough: what it left is nobody's. */
+/* The same from the releaser's side, which must be busy with many nodes for long enough: what it leaves has no owner.
+ * */
 static void owner_comes_just_then(void)
 {
     apr_pool_t *pool = keeps(0, 60, 100000);
@@ -443,7 +444,7 @@ static void *work(void *number)
     return NULL;
 }
 
-/* Now all that an allocator keeps, now some of it. */
+/* Sometimes all that an allocator keeps, sometimes a part. */
 static void *release_without_end(void *unused)
 {
     pst_allocator_round_t round;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For units: a piece in a process of its own, because it may die, or because it
- * changes the process for good.  Its result says how it went; TAP stays with the caller.
+ * For units: run a piece in its own process, because it may die, or because it changes the process
+ * for good. Its result says how it went; the caller prints TAP.
  */
 #ifndef PST_APART_H
 #define PST_APART_H

@@ -2,10 +2,9 @@
  *
  * Unit: the mirror of APR: its proof, the walks, the arithmetic of free lists.
  *
- * Core is linked into this program, so the functions defined here are what core
- * calls in place of libapr's.  They tell the truth, or the one lie that a case asks
- * for: an APR whose private structs are not what the mirror says would differ
- * from what public calls say in just these ways.
+ * Core is linked into this program, so core calls the functions defined here in place of libapr's.
+ * They tell the truth, or the one lie that a case requests: an APR whose private structs differ
+ * from the mirror would contradict public calls in just these ways.
  */
 #include "tap.h"
 #include "apart.h"
@@ -128,7 +127,7 @@ apr_status_t apr_socket_addr_get(apr_sockaddr_t **address, apr_interface_e which
     return REAL(apr_socket_addr_get)(address, lie == SOCKET_ADDRESS ? APR_REMOTE : which, sock);
 }
 
-/* ADOPTION: children hang elsewhere. ORDER: of two, the older one is called the younger. */
+/* ADOPTION: children are linked elsewhere. ORDER: of two, the older one is called the younger. */
 apr_status_t apr_pool_create_ex(apr_pool_t **made, apr_pool_t *parent, apr_abortfunc_t abort_fn,
                                 apr_allocator_t *allocator)
 {
@@ -320,7 +319,7 @@ static void handles(apr_pool_t *parent)
 
 /* ---- rings and trees ---------------------------------------------------- */
 
-/* What APR takes for a node of so many bytes: whole pages, at least two. */
+/* What APR takes for a node of that many bytes: whole pages, at least two. */
 static apr_size_t node_for(apr_size_t bytes)
 {
     apr_size_t size = (bytes + APR_MEMNODE_T_SIZE + 4095) / 4096 * 4096;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: does the proof of the mirror notice that the mirror is wrong?  The mirror
- * is compiled once more here, with one field too many in its pool, as
- * an APR to come might have it, and must be told apart from the APR that runs. So must an APR of another version, and one
- * that was built with pool debugging.
+ * Unit: does the proof of the mirror notice that the mirror is wrong?  The mirror is compiled again here, with one
+ * field too many in its pool, as a future APR might have, and must be found to differ from the APR that runs. So must
+ * an APR of another version, and one built with pool debugging.
  */
 #include <apr_allocator.h>
 #include <apr_buckets.h>
@@ -35,7 +34,7 @@
 #define pst_apr_set_allocator    shifted_set_allocator
 #define ref                      ref; void *field_to_come
 
-/* An APR that is another one than the one that runs. */
+/* An APR other than the one that runs. */
 static apr_size_t no_bytes(apr_pool_t *pool, int recurse) { return pool && !recurse ? 0 : 1; }
 static apr_size_t some_bytes(apr_pool_t *pool, int recurse) { return pool && !recurse ? 100 : 0; }
 static apr_size_t (*answer)(apr_pool_t *pool, int recurse);

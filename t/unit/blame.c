@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: whom to blame.  The rule by which a stack is read, on stacks of all kinds; and how sure one has to be.
+ * Unit: who is to blame. The rule for reading a stack, on stacks of all kinds; and how much certainty it takes.
  */
 #include "tap.h"
 #include "pst_blame.h"

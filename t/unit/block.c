@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: sampled blocks by their address: what was added is taken once, with what it was; the filter never says no to
- * one that is there, and says no again when it is gone; windows that fill up; all dropped, each told of once.
+ * Unit: sampled blocks by their address: what was added is taken once, with its data; the filter never says no to a
+ * block that is there, and says no again when it is gone; windows that fill up; all dropped, each reported once.
  */
 #include "tap.h"
 #include "pst_block.h"

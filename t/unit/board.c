@@ -67,7 +67,7 @@ static void places(pst_board_t *board)
        && board->header_size >= sizeof(pst_shared_header_t), "block 0 lies behind the header");
 }
 
-/* A header whose numbers all follow from each other, of more blocks than anybody has: for its reader a loop of gigabytes. */
+/* A consistent header with more blocks than anybody has: its reader would loop over gigabytes. */
 static void too_large(void)
 {
     const pst_board_about_t plain = { .server = "s", .module = "m", .mpm = "event", .interval = 1 };
@@ -167,7 +167,7 @@ static int read_histories(const pst_board_t *board)
     return 1;
 }
 
-/* Look at all of a board whose file holds these bytes. @return 0 refused, 1 read, 2 beyond the file */
+/* Read all of a board whose file holds these bytes. @return 0 refused, 1 read, 2 beyond the file */
 static int look_at_all(void *size)
 {
     pst_shared_slot_t slot;
@@ -204,7 +204,7 @@ static int look_at_all(void *size)
     return read_histories(&board) ? 1 : 3;
 }
 
-/* Within the padding of a history there is room for another number; all else follows from the rest. */
+/* The padding of a history has room for another number; everything else follows from the rest. */
 static int may_open(const pst_shared_header_t *was, const pst_shared_header_t *now)
 {
     pst_shared_header_t same = *now;
@@ -285,7 +285,7 @@ static void lies(void)
     *header = was;
 }
 
-/* One of the header's that describe the geometry. */
+/* One of the header's numbers that describe the geometry. */
 static unsigned any_number(void)
 {
     return rand() % 2 ? 3 + (unsigned)rand() % 6
@@ -459,7 +459,7 @@ static void claims(void)
     pst_board_close(&board);
 }
 
-/* The last to die are remembered longest. */
+/* The last ones to die are remembered longest. */
 static void order_of_claims(void)
 {
     pst_shared_child_t *child[3];
@@ -568,7 +568,7 @@ static void racing_claims(void)
 
 /* ---- a writer and readers ----------------------------------------------- */
 
-/* Texts and what else lies under the change counter are a function of one number. */
+/* Texts, and everything else under the change counter, are a function of one number. */
 static void write_moment(pst_shared_slot_t *slot, apr_uint64_t n)
 {
     int length = (int)(n % (PST_LINE_LEN - 30));
@@ -653,7 +653,7 @@ static void racing_readers(pst_board_t *board)
     for (int i = 0; i < 4; i++) {
         pthread_create(&threads[i], NULL, i ? reader : writer, NULL);
     }
-    /* a second, and on a busy machine until all had their turns */
+    /* a second, and on a busy machine until each had a turn */
     for (int seconds = 0; seconds < 60 && (!seconds || __atomic_load_n(&writes, __ATOMIC_RELAXED) <= 1000
                                            || __atomic_load_n(&good, __ATOMIC_RELAXED) <= 1000); seconds++) {
         nanosleep(&a_second, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: what grows and the charts on the page: peaks and floors survive thinning, drawings
- * stay in their frame whatever the figures, the list is short and the fastest comes first.
+ * Unit: what grows and the charts on the page: peaks and floors survive thinning, drawings stay in
+ * their frame whatever the figures are, the list is short and the fastest comes first.
  */
 #include "tap.h"
 #include "board_double.h"
@@ -74,7 +74,7 @@ static void thinning(void)
     is_number(order, 0, "in the order of time");
 }
 
-/* Two files beside the page, no other. */
+/* Two files besides the page, no other. */
 static int scripts_are_ours(const char *html)
 {
     return times(html, "<script") == 2 && times(html, "<script src=\"./pool-status/") == 2;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For units of what a child does to itself: this process as a child that is instrumented in full, on a board of its own, and
+ * For units about what a child does to itself: this process as a fully instrumented child, on its own board, and
  * transaction pools as event and worker make them.
  */
 #ifndef PST_CHILD_DOUBLE_H
@@ -15,7 +15,7 @@ static pst_board_t board;
 static pst_shared_child_t *block;
 static apr_pool_t *base;
 
-/* @return 1 if all is seen */
+/* @return 1 if everything is observed */
 static inline int start_child(void)
 {
     const char *reason;
@@ -40,7 +40,7 @@ static inline apr_pool_t *transaction(apr_pool_t *parent, apr_size_t limit)
     return pool;
 }
 
-/* Bytes in the free list behind it. */
+/* Bytes in the free list of its allocator. */
 static inline apr_size_t retained(apr_pool_t *pool)
 {
     return pst_apr_retained(pst_apr_pool(pool)->allocator, 0, 1000000);

@@ -2,7 +2,7 @@
  *
  * Unit: classes.  A pool's class before and after its tag; creators of one and of several classes;
  * tags in memory that is reused; the overflow row; threads that race; what the snapshot makes of
- * it all, and of lies.
+ * all that, and of lies.
  */
 #include "tap.h"
 #include "board_double.h"
@@ -31,7 +31,7 @@ static void fresh(void)
     pst_class_start(&board, block);
 }
 
-/* Of all children: the class with this tag and creator. */
+/* Over all children: the class with this tag and creator. */
 static const pst_class_row_t *find(const char *tag, const void *creator)
 {
     static const pst_class_row_t none;
@@ -105,7 +105,7 @@ static void lifetimes(void)
     ok(pst_ticks_usec(-5) == 0 && pst_ticks_usec(0) == 0, "a clock that went back counts as 0");
 }
 
-/* A real pool, since its tag is looked at. */
+/* A real pool, because its tag is read. */
 static void mixed(void)
 {
     pst_record_t a, b, c, d;
@@ -210,7 +210,7 @@ static void *race(void *seed)
     return NULL;
 }
 
-/* A counter that fell would be taken for a restart: rate() of Prometheus makes a jump of it. */
+/* A counter that decreases looks like a restart: Prometheus's rate() turns it into a jump. */
 static unsigned fallen(pst_shared_class_t *last)
 {
     unsigned wrong = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The command against boards that somebody spoiled: thousands of them, read by every subcommand.
- * None crashes it, none holds it, nothing that steers a terminal comes out.
+ * None crashes it, none hangs it, and it prints nothing that controls a terminal.
  *
  *     build/unit/command [SEED [BOARDS]]
  */
@@ -82,7 +82,7 @@ static void spice_child(pst_board_t *board, pst_shared_child_t *child, apr_uint3
     }
 }
 
-/* A good board, of which the bytes are kept. */
+/* Make a good board, and keep its bytes. */
 static void make_whole(apr_pool_t *pool)
 {
     const pst_board_about_t about = { .server = "Apache/2.4.0 (Unit)", .module = "mod_poolstat/unit", .mpm = "event",
@@ -154,7 +154,7 @@ static size_t spoil(char *bytes)
 
     memcpy(bytes, whole, size);
     for (unsigned i = 0; i < times; i++) {
-        /* half of the blows hit the header, whose numbers steer */
+        /* half of the changes hit the header, whose numbers control the reader */
         size_t at = below(2) ? below((uint32_t)head) : below((uint32_t)size);
         uint64_t number = nasty();
 
@@ -168,7 +168,7 @@ static size_t spoil(char *bytes)
         case 2:
             memcpy(bytes + at / 4 * 4, &number, 4);
             break;
-        case 3:                 /* only what lies behind the header */
+        case 3:                 /* only what follows the header */
             at = head + below((uint32_t)(size - head - 8));
             memcpy(bytes + at / 8 * 8, &number, 8);
             break;
@@ -194,7 +194,7 @@ static size_t spoil(char *bytes)
     return length;
 }
 
-/* What a command printed, from a file that stands for stdout. @return bytes that steer a terminal */
+/* What a command printed, from a file in place of stdout. @return bytes that control a terminal */
 static unsigned steering(int fd)
 {
     static char text[1 << 16];
@@ -216,7 +216,7 @@ static unsigned steering(int fd)
 }
 
 static unsigned steered, strange;
-static int keep_out;            /* what was printed is left in out_path */
+static int keep_out;            /* keep the output in out_path */
 static char out_path[600];
 
 /* Run a subcommand with stdout and stderr in a file. @return its status */
@@ -258,7 +258,7 @@ static apr_status_t to_nowhere(void *baton, const char *data, apr_size_t length)
     return APR_SUCCESS;
 }
 
-/* The command makes no profile of a board whose server is gone; this is what it would do. */
+/* The command makes no profile of a board whose server is gone; this does what it would do. */
 static void view_profile(void)
 {
     static pst_emit_t emit;
@@ -331,7 +331,7 @@ static void test_spoiled(unsigned boards)
         int with_pid;
 
         write_board(bytes, spoil(bytes));
-        alarm(30);              /* a loop without end is a failure too */
+        alarm(30);              /* an endless loop is a failure, too */
         if (which == COMMANDS) {
             draw_top();
             continue;
@@ -355,7 +355,7 @@ static void test_spoiled(unsigned boards)
     is_number(steered, 0, "nothing that steers a terminal came out");
 }
 
-/* Another process cuts the file and makes it whole again, all the time. */
+/* Another process keeps cutting the file and restoring it. */
 static void test_cut_under(unsigned times)
 {
     pid_t cutter, parent;
@@ -374,11 +374,11 @@ static void test_cut_under(unsigned times)
             }
             write_board(whole, size);
             close(fd);
-            usleep(below(20000));     /* time to be read in */
+            usleep(below(20000));     /* time for reading it */
         }
         _exit(0);
     }
-    /* on a loaded machine it may take longer until one is whole when it is read */
+    /* on a loaded machine it may take longer until one read meets an intact file */
     for (unsigned i = 0; i < times || (!fine && i < 50 * times); i++) {
         alarm(30);
         if (i % 4 == 3) {
@@ -408,7 +408,7 @@ static void cut_now(int signal)
     }
 }
 
-/* All that a run printed; the figures of a dead server's board are the same each time. */
+/* Everything that a run printed; the figures of a dead server's board are the same each time. */
 static size_t printed(unsigned which, const char *pid, char *to, size_t room, int *status, double *took)
 {
     apr_time_t began = apr_time_now();
@@ -446,7 +446,7 @@ static void test_cut_once(unsigned times)
         write_board(whole, size);
         length = printed(which, pid, right, sizeof(right), &before, &took);
         cut_to = (off_t)(head + below((uint32_t)(size - head - block)));
-        /* rather late than early: the board is read after all processes were looked through */
+        /* late rather than early: the board is read after the search of all processes */
         when.it_value.tv_usec = ((long)took - (long)below(((uint32_t)took >> below(6)) + 1)) % 999999 + 1;
         setitimer(ITIMER_REAL, &when, NULL);
         is = printed(which, pid, now, sizeof(now), &status, &took);
@@ -482,7 +482,8 @@ static int cut_before_look(void *unused)
     return poolstat_look(&snapshot, &board, &options.filter, pool) == APR_EINCOMPLETE ? 0 : 1;
 }
 
-/* The board is taken away from under its name, then cut: what is still mapped must not end us, whatever became of the name. */
+/* The board is taken away from under its name, then cut: what is still mapped must not kill us, whatever happened to
+ * the name. */
 static int renamed_and_cut(void *replaced)
 {
     poolstat_options_t options = { .command = "watch", .file = path, .filter = { .kind = -1 } };
@@ -495,7 +496,7 @@ static int renamed_and_cut(void *replaced)
     if (poolstat_session_open(&session, &options) >= 0 || poolstat_session_look(&session) >= 0 || rename(path, away) != 0) {
         return 100;
     }
-    if (replaced) {             /* by something that is none */
+    if (replaced) {             /* by something that is not a board */
         fd = open(path, O_WRONLY | O_CREAT, 0600);
         if (fd < 0 || write(fd, "no board", 8) != 8) {
             return 101;
@@ -503,7 +504,7 @@ static int renamed_and_cut(void *replaced)
         close(fd);
     }
     if (poolstat_session_look(&session) >= 0) {
-        return 102;             /* the old one is whole and goes on being shown */
+        return 102;             /* the old one is intact and is still shown */
     }
     if (truncate(away, 5000) != 0) {
         return 103;
@@ -523,7 +524,7 @@ static void test_renamed(void)
     write_board(whole, size);
 }
 
-/* Nobody lives whose board this is: its figures are of the moment of the last sign, however late they are read. */
+/* All users of this board are dead: its figures are as of the last sign of life, however late they are read. */
 static void test_of_the_past(void)
 {
     apr_uint64_t last = 0;
@@ -558,7 +559,7 @@ static void test_of_the_past(void)
     apr_pool_destroy(pool);
 }
 
-/* A row takes kilobytes: how many there are is bounded, and told. */
+/* A row takes kilobytes: their number is bounded, and this is reported. */
 static void test_limit(void)
 {
     static char text[1 << 16];
@@ -587,7 +588,7 @@ static void test_untouched(void)
     for (unsigned i = 0; i < COMMANDS; i++) {
         int status = run(i, NULL, NULL), is_profile = IS(i, "profile");
 
-        /* a profile needs a process that knows where its objects lie: see hostile.c */
+        /* a profile needs a process that knows where its objects are: see hostile.c */
         if (!ok(is_profile ? status == POOLSTAT_NONE : status <= POOLSTAT_FOUND, commands[i][0] ? commands[i] : "the table")) {
             printf("# status %d\n", status);
         }
@@ -617,7 +618,7 @@ static int to_full_disk(void *unused)
     return poolstat_foreign(&board);
 }
 
-/* What a board of another version describes of itself is shown. */
+/* What a board of another version describes about itself is shown. */
 static void test_other_version(void)
 {
     char *bytes = malloc(size), events[4096] __attribute__((aligned(8)));
@@ -629,7 +630,7 @@ static void test_other_version(void)
     header->slot_size += 64;            /* as a newer one might */
     header->sizes_count = 0;
     write_board(bytes, size);
-    inotify_add_watch(watch, path, IN_OPEN | IN_CLOSE);      /* opens alone in a row would be told as one */
+    inotify_add_watch(watch, path, IN_OPEN | IN_CLOSE);      /* consecutive opens alone would be reported as one */
     is_number((unsigned long long)run(0, NULL, NULL), POOLSTAT_OK, "a board of another version: the table");
     is_number((unsigned long long)read(watch, events, sizeof(events)), 2 * sizeof(struct inotify_event),
               "for which it is opened once: what lies at its name may be another file the second time");

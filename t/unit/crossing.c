@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: crossings of limits: once per object, exact, above and not at the limit; no more than are
- * allowed in a minute, the others counted; completed by what the slot tells later; threads that
- * cross while another takes out.
+ * Unit: crossings of limits: once per object, exact, above and not at the limit; no more per minute
+ * than allowed, the others counted; completed by what the slot says later; threads that cross while
+ * another one takes crossings out.
  */
 #include "tap.h"
 #include "board_double.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit: the doctor.  Each finding on a board made for it, on both sides of each threshold; none on a
- * healthy one; whatever lies on the board, nothing but findings comes out.
+ * healthy one; whatever is on the board, nothing but findings comes out.
  */
 #include "tap.h"
 #include "apart.h"
@@ -35,7 +35,7 @@ static void wipe(void)
     apr_pool_clear(pool);
 }
 
-/* A child that has been there for a minute, healthy in every respect. */
+/* A child that is a minute old and healthy in every respect. */
 static pst_shared_child_t *healthy(apr_uint32_t pid)
 {
     pst_shared_child_t *child = add_child(&board, pid);
@@ -53,7 +53,7 @@ static pst_shared_child_t *healthy(apr_uint32_t pid)
     return child;
 }
 
-/* It is what it is for so many seconds up to NOW. */
+/* It has been unchanged for that many seconds up to NOW. */
 static void lives(pst_shared_child_t *child, unsigned seconds)
 {
     for (unsigned s = seconds + 1; s-- > 0; ) {
@@ -241,7 +241,7 @@ static void share(pst_shared_share_t *share, double gained_new, double gained_ag
     *share = (pst_shared_share_t){ 1, gained_new >= 3 * gained_again, (float)gained_new, (float)gained_again, requests_new, requests_again };
 }
 
-/* What grows with what is new to a child is no leak; what has ended is none either. */
+/* Growth with requests that are new to a child is not a leak; neither is growth that has ended. */
 static void new_or_again(void)
 {
     const pst_finding_t *finding;
@@ -397,7 +397,7 @@ static const char *all_findings(void)
     return findings ? apr_psprintf(pool, "%sof %u", text, (unsigned)findings->children) : "none taken";
 }
 
-/* What a view leaves out is examined all the same: findings are of the server. */
+/* What a view leaves out is still examined: findings are about the server. */
 static void filters(void)
 {
     static const char *const expected = "children-exceed-memory 0 0 +0 2;growing-process 103 0 +0 1;growing-connection 102 1 +0 1;"
@@ -471,7 +471,7 @@ static void heap_grows(void)
     ok(none(), "not before 40 seconds");
 }
 
-/* So many requests with a peak in this bucket. */
+/* That many requests with a peak in this bucket. */
 static void requests(pst_shared_child_t *child, unsigned bucket, apr_uint64_t count)
 {
     pst_shared_sizes_t *sizes = pst_board_sizes(&board, child, PST_SIZES_ALL);
@@ -550,7 +550,7 @@ static void retained(void)
     ok(finding && finding->severity == PST_SEVERITY_WARNING, "256 MiB are a warning");
 }
 
-/* As prefork has it by default: one allocator a child, MaxMemFree 2 MiB each. */
+/* As in prefork by default: one allocator per child, MaxMemFree 2 MiB each. */
 static void retained_by_all(void)
 {
     const pst_finding_t *finding;
@@ -708,7 +708,7 @@ static void generations(void)
     }
 }
 
-/* What outlives the configuration, by what is used of it; and who took it. */
+/* What outlives the configuration, by bytes used; and who took it. */
 static void slowly_by_generation(void)
 {
     const apr_uint64_t least = 1024;
@@ -874,7 +874,7 @@ static void faces(void)
     is_text(out, "No findings. 1 children examined, on a record of 1 min 00 s.\n", "is said calmly");
 }
 
-/* The board is random; so are parts of it that pass for right. */
+/* The board is random; so are parts of it that are valid in form. */
 static int noise(void *unused)
 {
     static pst_emit_t emit;
@@ -931,7 +931,7 @@ static int noise(void *unused)
     return 0;
 }
 
-/* Connections that are alike: in sum, unless one of them is most of it. */
+/* Similar connections: reported as a sum, unless one of them is most of it. */
 static void in_sum(void)
 {
     pst_shared_child_t *child;
@@ -992,7 +992,7 @@ static void in_sum(void)
        "children that are alike are one finding");
 }
 
-/* Children of prefork have a connection each: their sum, and by whom it is. */
+/* Children of prefork have one connection each: their sum, and who it is attributed to. */
 static void in_sum_of_children(void)
 {
     const pst_finding_t *finding;
@@ -1048,7 +1048,7 @@ static pst_shared_site_t *add_site(pst_shared_child_t *child, apr_uint32_t row, 
     return site;
 }
 
-/* A call site as such: over all scopes and children, where nothing larger is told. */
+/* A call site itself: over all scopes and children, if nothing larger is reported. */
 static void of_site(void)
 {
     const pst_finding_t *finding;

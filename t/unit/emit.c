@@ -139,7 +139,8 @@ static int comes_out(unsigned code, const char *as)
     return !strcmp(out, as);
 }
 
-/* Nobody sees them, or they turn what is around them: each of a kind's ends, and the neighbours that are seen. */
+/* Characters that nobody sees, or that change the text around them: both ends of each range, and the visible
+ * neighbours. */
 static void unseen(void)
 {
     static const unsigned hidden[] = {
@@ -261,7 +262,7 @@ static void embedded(void)
     none_wrong(&wrong, "gaps are in order and inside of their piece");
 }
 
-/* Wherever in the buffer a figure begins, it arrives whole. */
+/* A figure arrives whole, wherever in the buffer it begins. */
 static void buffer_end(void)
 {
     static char filler[PST_EMIT_BUFFER];
@@ -310,7 +311,7 @@ static void streaming(void)
     sink_fails = 0;
 }
 
-/* A mistake of a view must not become a write beyond the arrays. */
+/* A bug in a view must not become a write beyond the arrays. */
 static void too_deep(void)
 {
     begin(PST_EMIT_TEXT);

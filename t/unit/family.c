@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: other processes. What /proc says is taken apart, descendants are told from others, roles by what processes hold;
- * what grows evenly is found within six looks, what warms up or stays is not.
+ * Unit: other processes. /proc is parsed, descendants are told from others, and roles are found by what processes
+ * hold; steady growth is found within six looks, warm-up and constant sizes are not reported.
  */
 #include "pst_family.h"
 #include "pst_relatives.h"
@@ -53,7 +53,7 @@ static void marked(void)
 {
     static const unsigned char right[] = { 1, 0, 1, 0, 1, 0, 0 };
 
-    /* sorted: 3 < 10 < 20 < 30 < 40 < 50 < 51; 10 is the first, 3 came later under a number that was free again */
+    /* sorted: 3 < 10 < 20 < 30 < 40 < 50 < 51; 10 is the first, 3 came later, with a pid that was free again */
     add(20, 10);
     add(10, 1);
     add(3, 40);
@@ -138,7 +138,7 @@ static void roles(void)
     is_number(ROLE(PST_ROLE_WSGI, 0, none), PST_ROLE_WSGI, "what a daemon starts is its");
 }
 
-/* Sizes, ten seconds apart. @return after how many it grows for the first time; 0: never */
+/* Sizes, ten seconds apart. @return after how many of them it is first said to grow; 0: never */
 static unsigned grows_after(const double *kilobytes, unsigned count, pst_relative_verdict_t *last)
 {
     static pst_relative_series_t series;

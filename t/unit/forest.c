@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: pools of another process.  A forked process makes pools of known sizes, then
- * spoils them in every way we could think of, and at random; this one reads them.  It must find
- * what is there, to the byte, say what is not sound, and never hang, crash or read without end.
+ * Unit: pools of another process.  A forked process makes pools of known sizes, then corrupts them
+ * in every way we could think of, and at random; this one reads them. It must find what is there,
+ * to the byte, say what is invalid, and never hang, crash or read without end.
  */
 #include "tap.h"
 #include "pst_holdings.h"
@@ -22,7 +22,7 @@
 
 /* -- the other process ------------------------------------------------------ */
 
-/* What it tells: where its pools are, and what they hold by its own reckoning. */
+/* What it reports: where its pools are, and what they hold by its own count. */
 typedef struct {
     uintptr_t root;
     apr_size_t pools, nodes, reserved, slack;
@@ -35,7 +35,7 @@ typedef struct {
     told_t told;
 } other_t;
 
-/* Pools below one of our own, so that the root's parent is cut off: a forest of one tree. */
+/* Pools below one of ours, with the root's parent cut off: a forest of one tree. */
 typedef struct {
     apr_allocator_t *allocator;
     apr_pool_t *root, *a, *b, *c, *leaf;
@@ -100,7 +100,7 @@ static void reckon(told_t *told, const site_t *site)
     told->slack = figures.slack;
 }
 
-/* Fork; there: make, reckon, spoil, tell, wait for the end. */
+/* Fork; in the child: make, count, corrupt, report, wait for the end. */
 static void start(other_t *other, spoil_fn spoil)
 {
     int up[2], down[2];
@@ -218,7 +218,7 @@ static void look(const other_t *other, apr_time_t limit, seen_t *seen, void (*mo
     seen->took = apr_time_now() - began;
 }
 
-/* -- sound pools ------------------------------------------------------------- */
+/* -- valid pools ------------------------------------------------------------- */
 
 static void see_details(pst_forest_t *forest, const other_t *other)
 {
@@ -269,14 +269,14 @@ static void make_others(site_t *site)
     apr_pool_tag(alive, "alive");
     apr_palloc(alive, 50000);
     apr_pool_destroy(dead);
-    apr_allocator_create(&allocator);           /* one that only unmanaged pools have */
+    apr_allocator_create(&allocator);           /* one that only unmanaged pools use */
     apr_pool_create_unmanaged_ex(&late, NULL, allocator);
     apr_pool_create_unmanaged_ex(&dead, NULL, allocator);
     apr_allocator_owner_set(allocator, late);
     apr_pool_create_unmanaged_ex(&more, NULL, allocator);
     apr_pool_tag(dead, "dead, too");
     apr_pool_destroy(more);
-    apr_pool_destroy(dead);                     /* its node leads to the one freed before */
+    apr_pool_destroy(dead);                     /* its node points to the one freed before */
     list = apr_bucket_alloc_create(site->leaf);
     apr_bucket_alloc(30000, list);
 }
@@ -317,7 +317,7 @@ static void others(void)
 
 /* -- nodes from malloc --------------------------------------------------------- */
 
-/* What free() leaves of a node of buckets: all of its head but two words, and the bucket's. */
+/* What free() leaves of a node of buckets: its head except two words, and the bucket's head. */
 typedef struct {
     apr_memnode_t node;
     pst_apr_bucket_head_t bucket;
@@ -334,13 +334,13 @@ static bucket_node_t *bucket_node(apr_size_t size)
     made->node.endp = (char *)made + size;
     made->bucket.size = size - APR_MEMNODE_T_SIZE;
     made->bucket.memnode = &made->node;
-    __asm__ volatile("" : : "r"(made) : "memory");     /* what is freed was written all the same */
+    __asm__ volatile("" : : "r"(made) : "memory");     /* what is freed must have been written all the same */
     return made;
 }
 
 #define MALLOC_LIVE ((8192 + 16384 + 12288) + (8192 + 40960) + 4194304)
 
-/* In an arena of its own: threads have one each. */
+/* In its own arena: threads have one each. */
 static void *in_thread(void *up)
 {
     bucket_node_t *dead[4];
@@ -375,7 +375,7 @@ static void make_malloced(site_t *site)
     large = bucket_node(61440);
     bucket_node(12288);
     for (int i = 0; i < 3; i++) {
-        free(dead[i]);                  /* one chunk, in which the heads of the second and the third node are left */
+        free(dead[i]);                  /* one chunk, in which the heads of the second and the third node remain */
     }
     free(large);
     other = malloc(61440 - 16);         /* in use again, but by no node */
@@ -393,7 +393,7 @@ static void see_malloced(pst_forest_t *forest, const other_t *other)
     pst_search_t search;
 
     (void)other;
-    pst_search(forest->remote, 16, &search);    /* an address that no mapping begins at: nodes come from malloc */
+    pst_search(forest->remote, 16, &search);    /* an address at which no mapping begins: nodes come from malloc */
     pst_holdings_add_roots(forest, &search);
     pst_forest_read(forest);
     pst_forest_sum(forest);
@@ -420,7 +420,7 @@ static void malloced(void)
     stop(&other);
 }
 
-/* -- spoiled pools ------------------------------------------------------------ */
+/* -- corrupt pools ------------------------------------------------------------ */
 
 #define P(pool) pst_apr_pool(pool)
 #define WILD(name, what, to) static void name(site_t *site) { what = (void *)(uintptr_t)(to); }
@@ -455,7 +455,7 @@ WILD(allocator_wild, P(site->b)->allocator, 0x4141414141414140u)
 
 static void node_index(site_t *site) { P(site->c)->self->index = 0xffffffff; }
 
-/* A ring that one gets into and not out of. */
+/* A ring with a way in but no way out. */
 static void node_rho(site_t *site)
 {
     apr_memnode_t *first = P(site->c)->self->next;
@@ -576,7 +576,7 @@ static void large(void)
 
 /* -- at random ------------------------------------------------------------------ */
 
-/* A few words of pools and nodes become something else that a word may be. */
+/* A few words of pools and nodes are changed to other plausible values. */
 static void at_random(site_t *site)
 {
     static uint64_t state = 88172645463325252u;
@@ -626,7 +626,7 @@ static void fuzz(void)
     is_number(slow, 0, "and are never slow");
 }
 
-/* Under our eyes: a thread makes and destroys without pause. */
+/* While we read, a thread makes and destroys without pause. */
 static void *churn(void *data)
 {
     site_t *site = data;
@@ -656,7 +656,7 @@ static void start_churn(site_t *site)
     pthread_create(&thread, NULL, churn, &moved);
 }
 
-/* One pool that is never the same twice. */
+/* A pool that keeps changing. */
 static void *tremble(void *data)
 {
     const site_t *site = data;
@@ -711,7 +711,7 @@ static void moving(void)
     none_wrong(&wrong, "a tree that changes all the time: what stays is always found");
     start(&other, start_tremble);
     wrong = (tally_t){ 0, 0 };
-    for (i = 0; i < 20000 && (i < 100 || !trembling); i++) {    /* on a busy machine it may have no turn for long */
+    for (i = 0; i < 20000 && (i < 100 || !trembling); i++) {    /* on a busy machine it may not run for a long time */
         look(&other, apr_time_from_sec(3), &seen, see_marks);
         tally(&wrong, seen.pools != 5, i);
     }
@@ -725,7 +725,7 @@ static void moving(void)
 
 #define SHARERS 60
 
-/* A long list of cleanups that many pools have in common. */
+/* A long list of cleanups that many pools share. */
 static void share_list(site_t *site)
 {
     apr_pool_t *first = NULL, *pool;

@@ -26,7 +26,7 @@ static void moment(apr_uint64_t usec, const char *expected)
     is_text(pst_format_time(to, usec), expected, "time");
 }
 
-/* Around every power of ten, what libc says. */
+/* Around every power of ten, the same as libc. */
 static void digits(void)
 {
     apr_uint64_t power = 1;

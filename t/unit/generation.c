@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit: generations.  What is written is what is read; the ring keeps the last ones; a hostile
- * number or figure harms nobody; growth is compared as it should be.  And what memory there is.
+ * number or figure does no harm; growth is compared correctly. And how much memory there is.
  */
 #include "tap.h"
 #include "apart.h"
@@ -219,7 +219,7 @@ static int measure(void *proven)
     return what.rss_bytes > what.private_bytes && what.private_bytes > 0 ? 0 : 4;
 }
 
-/* ---- what memory there is ---- */
+/* ---- how much memory there is ---- */
 
 static const char *root;
 
@@ -298,7 +298,7 @@ static double cpu(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* What the old sweep did for each of them: a look at every block. */
+/* What the old sweep did for each of them: read every block. */
 static double one_look(const pst_board_t *crowd)
 {
     volatile apr_uint32_t seen = 0;
@@ -311,7 +311,7 @@ static double one_look(const pst_board_t *crowd)
     return cpu() - began;
 }
 
-/* Every block names another process that does not exist: the parent looks at each once, not at all for each. */
+/* Every block names another process that does not exist: the parent checks each once, instead of all for each. */
 static void sweep(void)
 {
     pst_board_t crowd;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit: calls between loaded objects are redirected, from every object or from one,
- * and back; what was read-only before is so after.
+ * and back; what was read-only before is read-only again.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -49,7 +49,7 @@ static apr_status_t patch(pst_got_entry_t *entry, int flags)
     return rv;
 }
 
-/* Not inlined: a compiler takes a slot for a constant and would read it once for all calls. */
+/* Not inlined: a compiler assumes that a slot is constant and would read it once for all calls. */
 static __attribute__((noinline)) unsigned called_from_here(void)
 {
     char *(*volatile dup)(apr_pool_t *, const char *, apr_size_t) = apr_pstrmemdup;
@@ -60,7 +60,7 @@ static __attribute__((noinline)) unsigned called_from_here(void)
     return calls;
 }
 
-/* libaprutil takes an address apart with it. */
+/* libaprutil parses an address with it. */
 static unsigned called_from_aprutil(void)
 {
     apr_uri_t uri;
@@ -70,7 +70,7 @@ static unsigned called_from_aprutil(void)
     return calls && uri.hostname && !strcmp(uri.hostname, "www.example.org") && !strcmp(uri.path, "/path") ? calls : 0;
 }
 
-/* The permissions of what is mapped from files: this program and its libraries. */
+/* The permissions of file mappings: this program and its libraries. */
 static char *permissions(void)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -134,7 +134,7 @@ typedef struct {
     size_t size;
 } relro_t;
 
-/* What the loader closes when it is done with this program. */
+/* What the loader makes read-only when it is done with this program. */
 static int find_relro(struct dl_phdr_info *info, size_t size, void *data)
 {
     relro_t *relro = data;
@@ -153,7 +153,7 @@ static int find_relro(struct dl_phdr_info *info, size_t size, void *data)
     return 1;
 }
 
-/* By the address alone, which lies in a slot that the loader closes. */
+/* Only by its address, in a slot that the loader makes read-only. */
 static __attribute__((noinline)) unsigned called_by_address(void)
 {
     char *(*volatile dup)(apr_pool_t *, const char *, apr_size_t) = apr_pstrmemdup;
@@ -163,7 +163,7 @@ static __attribute__((noinline)) unsigned called_by_address(void)
     return calls;
 }
 
-/* The loader may still be at an object whose pages are open: who comes late leaves it. */
+/* The loader may still be at work on an object whose pages are writable: a late caller leaves it alone. */
 static void still_open(void)
 {
     relro_t relro = { NULL, 0 };

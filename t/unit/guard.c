@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: somebody cuts the board's file under a process that has it mapped.  The
- * process lives on; a SIGBUS that is not ours goes where it went before.
+ * Unit: somebody cuts the board's file under a process that has it mapped.  The process survives; a
+ * SIGBUS that is not ours goes where it went before.
  */
 #include "tap.h"
 #include "apart.h"
@@ -23,7 +23,7 @@ static int cut(void)
     return ftruncate(board.fd, 0) == 0;
 }
 
-/* Each case runs in a process of its own; the file is made whole again by the parent. */
+/* Each case runs in a process of its own; the parent restores the file. */
 
 static int live_on(void *unused)
 {
@@ -45,7 +45,7 @@ static int live_on_reading(void *unused)
     return !cut() ? 1 : pst_board_intact(&board) ? 2 : 0;
 }
 
-/* Again and again, as an administrator's script might. */
+/* Repeatedly, as an administrator's script might. */
 static int cut_often(void *unused)
 {
     (void)unused;
@@ -95,7 +95,7 @@ static int cut_under_threads(void *unused)
     return 0;
 }
 
-/* A reader's mapping and descriptor are for reading only: the file cannot be mended through them. */
+/* A reader's mapping and descriptor are for reading only: the file cannot be repaired through them. */
 static int read_only(void *name)
 {
     pst_board_t mapped;
@@ -107,7 +107,7 @@ static int read_only(void *name)
     return !cut() ? 2 : pst_board_intact(&mapped) ? 3 : 0;
 }
 
-#define NOT_LIMITED 79      /* qemu-user says yes and goes on as before */
+#define NOT_LIMITED 79      /* qemu-user accepts the limit and ignores it */
 
 /* The same where the kernel maps nothing more. */
 static int read_only_in_no_memory(void *path)
@@ -183,7 +183,7 @@ static int foreign_by_sigaction(void *unused)
     (void)unused;
     sigaction(SIGBUS, &action, NULL);
     pst_guard_set(&board);
-    pst_guard_set(&board);      /* twice is once: it must not take itself for the handler before */
+    pst_guard_set(&board);      /* the second call changes nothing: it must not take itself for the previous handler */
     if (map_foreign()) {
         *(volatile char *)foreign = 1;
     }
@@ -212,7 +212,7 @@ static int set_again(void *unused)
 static struct sigaction beneath;
 static int rounds;
 
-/* A crash reporter's: looks, then hands on to whoever was there before it. */
+/* A crash reporter's handler: reports, then passes on to the previous one. */
 static void report(int sig, siginfo_t *info, void *context)
 {
     if (++rounds > 1000) {
@@ -265,7 +265,7 @@ static int ring_ends_by_default(void *unused)
     return 2;
 }
 
-/* Set over and over, both of them: the reporter no longer knows but ours, ours no longer but the reporter. */
+/* Both are set over and over: in the end the reporter knows only ours, and ours knows only the reporter. */
 static int ring_set_often(void *unused)
 {
     signal(SIGBUS, leave);
@@ -296,7 +296,7 @@ static void jump_back(int sig, siginfo_t *info, void *context)
     siglongjmp(back, 1);
 }
 
-/* One that leaves by longjmp each time is asked each time. */
+/* A handler that leaves by longjmp each time is called each time. */
 static int jumps(void *unused)
 {
     struct sigaction action = { .sa_sigaction = jump_back, .sa_flags = SA_SIGINFO };
@@ -318,7 +318,8 @@ static int jumps(void *unused)
     return 0;
 }
 
-/* A process forked from ours, where the board is no more: what it maps there is its own, not to be replaced by zeros. */
+/* A process forked from ours, where the board is unmapped: what it maps there is its own, and must not be replaced by
+ * zeros. */
 static int forked_elsewhere(void *unused)
 {
     (void)unused;
@@ -341,7 +342,7 @@ static int forked_elsewhere(void *unused)
     _exit(2);
 }
 
-/* kill(1) by an administrator, or the kernel's word of broken memory: no address of ours. */
+/* kill(1) by an administrator, or the kernel reporting bad memory: not one of our addresses. */
 static int sent(void *unused)
 {
     (void)unused;
@@ -384,7 +385,7 @@ static void expect(int (*piece)(void *), void *data, int result, const char *wha
     }
 }
 
-/* The header is lost with every cut: each case begins with a fresh board. */
+/* Every cut loses the header: each case begins with a fresh board. */
 static const char *fresh(void)
 {
     const pst_board_about_t about = { "", "", "", 1, 100 };

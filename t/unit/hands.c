@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: a block changes hands while a snapshot copies it.  At whichever of the reader's accesses that happens, what is
+ * Unit: a block changes hands while a snapshot copies it.  Whichever access of the reader that happens at, what is
  * shown of a child is its own: all of it, or nothing.
  */
 #include "watched.h"
@@ -16,7 +16,7 @@ static apr_pool_t *pool;
 static pst_board_t board;
 static pst_shared_child_t *child;
 
-/* All that there is of a child says whose it is: a text, a figure. */
+/* Everything of a child says whose it is: a text, a figure. */
 static void fill(apr_uint32_t pid)
 {
     const char *text = pid == ONE ? "one" : "other";
@@ -58,7 +58,7 @@ static void change_hands(void)
     fill(OTHER);
 }
 
-/* @return what is shown of another one; NULL if nothing is */
+/* @return what is shown of another child; NULL: nothing */
 static const char *foreign(const pst_snapshot_t *snap, const pst_child_row_t *row)
 {
     apr_uint32_t pid = row->head.owner;

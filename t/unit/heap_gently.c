@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the heap asked unasked, by PoolStatRelease. When, by a clock of our own, on a heap that has much to
- * give and on one whose free chunks lie between those in use, so that no page of it can go.
+ * Unit: gradual release of the heap, by PoolStatRelease. When it happens, by our own clock, on a heap with
+ * much to release and on one whose free chunks lie between those in use, so that no page can be released.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -21,7 +21,7 @@
 
 static pst_shared_child_t child;
 static apr_uint64_t began, second;      /* seconds of our clock since it began */
-static apr_uint64_t longest;            /* us that a beat took since let_rest() */
+static apr_uint64_t longest;            /* longest beat since let_rest(), in us */
 static void *pin;
 
 static void fill(void)
@@ -64,8 +64,8 @@ static apr_uint64_t beat_until(apr_uint64_t to)
     return 0;
 }
 
-/* The heap rests after each time, for a second and twenty times what that took, by the system's clock: that is all
- * there is to await, and a beat took no less. */
+/* After each release the heap rests for a second and twenty times what that took, by the system's clock. Waiting
+ * for that is enough, since a beat took at least as long. */
 static void let_rest(void)
 {
     apr_uint64_t usec = SECOND + 20 * longest + 20000;
@@ -99,7 +99,7 @@ int main(void)
     is_number(beat_until(100), 92, "but after it, since it brought much");
     let_rest();
 
-    /* now the books say that much is free, and nothing of it can go */
+    /* now the books say that much is free, and none of it can be released */
     is_number(beat_until(153), 0, "free between what is in use: asked in vain");
     let_rest();
     fill();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: mappings that are neither APR's nor the heap's, whoever stands behind malloc.  The unit runs itself again with
- * each allocator that is here: what it has mapped is asked of it, so that a mapping of somebody else's is one of the
- * others, and nothing of its own is.
+ * Unit: mappings that are neither APR's nor the heap's, with any malloc. The unit runs itself again with each
+ * allocator installed: the allocator itself says what it has mapped, so that another owner's mapping counts as
+ * "other", and none of its own does.
  */
 #include "tap.h"
 #include "pst_books.h"
@@ -17,7 +17,7 @@
 #define MB     (1024ull * 1024)
 #define BLOCKS 4000
 
-/* What the program with the other allocator tells. */
+/* What the program with the other allocator reports. */
 typedef struct {
     pst_heap_e kind;
     unsigned long long quiet, used, freed, mapped, gone;    /* other_bytes */

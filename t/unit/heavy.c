@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: what was asked for. Paths are folded; counts are exact while there is a row for each; over skewed streams no row
- * says more than is true, none less than its bounds allow, and what took most has one; threads lose nothing; tables
- * of children that are gone are kept, over more paths than there are rows; lies spoil figures and nothing else.
+ * Unit: what was requested. Paths are folded; counts are exact while there is a row for each; over skewed streams no
+ * row claims more than is true, none less than its bounds allow, and what took most has a row; threads lose nothing;
+ * tables of children that are gone are kept, over more paths than there are rows; lies spoil figures and nothing
+ * else.
  */
 #include "tap.h"
 #include "board_double.h"
@@ -227,7 +228,7 @@ static unsigned rnd(void)
     return (unsigned)(x >> 11);
 }
 
-/* Letters alone, so that nothing is folded. */
+/* Only letters, so that nothing is folded. */
 static const char *path_of(unsigned n)
 {
     static char path[16];
@@ -250,7 +251,7 @@ static unsigned number_of(const char *path)
     return n;
 }
 
-/* By Zipf's law of this exponent; the last ones come first, so that those that matter find no room. */
+/* By Zipf's law with this exponent; the least frequent come first, so that those that matter find no room. */
 static void stream(pst_account_t *connection, double exponent, unsigned requests, unsigned heaviest)
 {
     static double sums[PATHS];
@@ -277,7 +278,7 @@ static void stream(pst_account_t *connection, double exponent, unsigned requests
     }
 }
 
-/* @return rows that say what is not true, or what took more than its share and has no row */
+/* @return the number of wrong rows, and of paths that took more than their share and have no row */
 static unsigned wrong(const pst_urls_t *urls, apr_uint64_t *worst)
 {
     static unsigned char listed[PATHS];
@@ -464,7 +465,7 @@ static void threads(void)
     for (int i = 0; i < THREADS; i++) {
         pthread_join(thread[i], NULL);
     }
-    race(NULL);                         /* and whoever comes next works off what waits */
+    race(NULL);                         /* and the next one processes what is waiting */
     urls = take();
     is_number(urls->urls[0].requests + block->requests_unnamed, (THREADS + 1) * ROUNDS, "threads: each request is counted, or said not to be");
     is_number(row_of(urls, "/a")->requests + row_of(urls, "/b")->requests, urls->urls[0].requests, "each in its row");

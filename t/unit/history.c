@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: rings of points on the board: when a point is due, what it says, what is
- * left of it after a wrap, a death, a clock set back, lies; and one writer and readers racing.
+ * Unit: rings of points on the board: when a point is due, what it holds, what is left of it after
+ * a wrap, a death, a clock set back, lies; and one writer and readers racing.
  */
 #include "tap.h"
 #include "pst_account.h"
@@ -180,7 +180,7 @@ static void wraps(void)
     is_number(history.fine[FINE - 1].held, 40960 + 9 * 8192 + 16384 + 16384 + 12288, "and is the sum");
 }
 
-/* Of a child whose end nobody noted: the newest of what it left, but nothing of the future, which only a liar has. */
+/* For a child whose end nobody noted: the newest of what it left, but nothing from the future, which must be a lie. */
 static void last_signs(void)
 {
     pst_shared_child_t *child = claim(150);
@@ -281,8 +281,8 @@ static unsigned states_of(pst_shared_child_t *child, apr_uint64_t size, unsigned
 }
 
 /*
- * Every other second more is held, more each time, and all of it given back.  Of two points that become one the smaller
- * stays: else a series that has been thinned is a ramp of what was given back.
+ * Every other second more is held, more each time, and all of it given back. When two points become one, the smaller
+ * stays: otherwise a thinned series would be a ramp of what was given back.
  */
 static void thinned(void)
 {
@@ -290,7 +290,7 @@ static void thinned(void)
     pst_shared_slot_t *slot = pst_board_slot(&board, child, 1);
     tally_t one = { 0, 0 }, alike = { 0, 0 };
     apr_uint64_t at = NOW + 5000 * SECOND;
-    /* points of a series: with the next one it is thinned */
+    /* points of a series: the next one thins it */
     static const unsigned full[] = { 32, 64 };
     unsigned grows;
 
@@ -317,7 +317,7 @@ static void thinned(void)
     none_wrong(&alike, "nor ten");
 }
 
-/* Pools that serving makes on demand and keeps: so many a thread, each of them empty as long as nobody is served. */
+/* Pools that serving makes on demand and keeps: a number per thread, each of them empty while nobody is served. */
 static void on_demand(void)
 {
     pst_shared_child_t *child = pst_board_child(&board, 2);
@@ -413,7 +413,7 @@ static void *write_points(void *block)
     return NULL;
 }
 
-/* A point half written would have figures of two moments. */
+/* A half-written point would have figures of two moments. */
 static void race(void)
 {
     pst_shared_child_t *child = claim(900);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command against a process that is made to harm it: its own board, mapped as a server's is, files of a few kilobytes
- * that claim gigabytes, links laid where the command will look.  Whoever runs it, as a rule root, comes to no harm: bounded
- * memory, bounded time, nothing opened that others chose, nobody taken for a server who is none.
+ * The command against a process made to harm it: its own board, mapped like a server's, files of a few kilobytes that
+ * claim gigabytes, links placed where the command will look. Its user, usually root, comes to no harm: bounded
+ * memory, bounded time, nothing opened that others chose, no process mistaken for a server.
  */
 #include "poolstat.h"
 #include "poolstat_servers.h"
@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 
 #define SECTIONS 60
-#define CLAIMED  (15u << 20)            /* bytes that each section says it has */
+#define CLAIMED  (15u << 20)            /* bytes that each section claims to have */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define GIGABYTES(n) RLIM_INFINITY      /* its shadow takes terabytes of addresses */
@@ -50,10 +50,10 @@ static char *in_dir(const char *name)
 
 typedef struct {
     const char *words[6];
-    rlim_t may;                 /* bytes of addresses that it may have; 0: 1 GiB */
-    char out[1 << 16];          /* what it said, on both */
+    rlim_t may;                 /* limit of its address space in bytes; 0: 1 GiB */
+    char out[1 << 16];          /* its output on stdout and stderr */
     int  status;                /* or minus the signal */
-    long kilobytes;             /* resident, at most */
+    long kilobytes;             /* most resident memory */
     double seconds;
 } run_t;
 
@@ -108,10 +108,10 @@ static void run_it(run_t *run)
 typedef struct {
     uid_t user;
     const char *board;          /* a file that it makes and maps for writing; NULL: none */
-    const char *server;         /* as its board says */
+    const char *server;         /* from its board */
     uint64_t reserved, held;
     const char *library;        /* mapped privately; NULL: none */
-    int   spoil;                /* a byte of it is changed there, and its file unlinked */
+    int   spoil;                /* change one byte of it there, and unlink its file */
     pid_t pid;
     int   up;
 } other_t;
@@ -196,7 +196,7 @@ static const char *number(pid_t pid)
 
 /* ---- files that claim much ---- */
 
-/* An ELF file whose every section is a symbol table of its own, of zeros that are nowhere. */
+/* An ELF file whose every section is a separate symbol table, of zeros that take no space. */
 static const char *make_library(const char *name)
 {
     struct {
@@ -294,7 +294,7 @@ static int opens_of(int watch)
     return count;
 }
 
-/* The name of a file that is gone, as maps has it, is a name that its user can give to anything. */
+/* The name of a deleted file, as in maps, is a name that its user can give to anything. */
 static void test_links(void)
 {
     other_t other = { .user = nobody, .board = in_dir("b3"), .server = "x", .library = make_library("gone.so"), .spoil = 1 };
@@ -319,7 +319,7 @@ static void test_links(void)
 
 /* ---- who is a server ---- */
 
-/* In a PID namespace of our own, where these are all processes there are. @return 0: as it should be; 77: not possible here */
+/* In our own PID namespace, which has no other processes. @return 0: as expected; 77: not possible here */
 static int among_ours(void *unused)
 {
     other_t fake = { .user = nobody, .board = in_dir("b4"), .server = "Apache/2.4.0 (Fake)" },
@@ -391,7 +391,7 @@ static void test_others(void)
 /* ---- servers in containers ---- */
 
 typedef struct {
-    pid_t pid, parent, child;   /* who made them; a server of a parent and a child, as we see them: to themselves they are 1 and 2 */
+    pid_t pid, parent, child;   /* their maker; a server of a parent and a child, by our ids: inside they are 1 and 2 */
 } inner_t;
 
 static pid_t fork_inner(pst_board_t *board, int is_child)
@@ -524,7 +524,7 @@ static long resident(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-/* Who watches a server whose parent is dead. @return 0: it took no more room in the end */
+/* Watch a server whose parent is dead. @return 0: it took no more memory in the end */
 static int look_often(void *path)
 {
     poolstat_options_t options = { .command = "watch", .file = path, .filter = { .kind = -1 } };
@@ -564,13 +564,13 @@ static void test_orphans(void)
         printf("ok %d # SKIP no PID namespace to be had here\n", ++tap_count);
         return;
     }
-    name_parent(path, 4000000);     /* the first of a namespace would take all others with it */
+    name_parent(path, 4000000);     /* the first process of a namespace would take all others with it */
     is_number((unsigned long long)apart(look_often, path), 0, "a server without its parent is looked at again and again in the same room");
     kill(inner.pid, SIGKILL);
     waitpid(inner.pid, NULL, 0);
 }
 
-/* ---- more than can be looked at ---- */
+/* ---- more than can be examined ---- */
 
 static void test_unsure(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where units let faces be written to: out, out_len bytes and a NUL. A unit sets
+ * Where units have faces written: out, out_len bytes and a NUL. A unit sets
  * out_len to 0 before each face.
  */
 #ifndef SINK_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For units of writers and readers of the board.  Each store to a row is seen, and must be made while the row's counter
- * is odd; or each access is counted, and at one of them something happens.  The pages are closed meanwhile: an access
- * faults, is looked at, and then done as a single step.  One thread.
+ * For units of writers and readers of the board.  Either each store to a row is observed, and must be made while the
+ * row's counter is odd; or each access is counted, and at one of them something happens. The pages are protected
+ * meanwhile: an access faults, is examined, and then executed as a single step.  One thread.
  */
 #ifndef PST_WATCHED_H
 #define PST_WATCHED_H
@@ -29,7 +29,7 @@
 #define WATCHED_KINDS  8
 #define WATCHED_RANGES 4
 
-/* Rows of one kind, and what of a row is written under its counter: from, end, from, end ... */
+/* Rows of one kind, and the parts of a row written under its counter: from, end, from, end ... */
 typedef struct {
     const char *name;
     char *rows;
@@ -44,10 +44,10 @@ typedef struct {
 static struct {
     char *at;
     size_t size;
-    int closed;                     /* what the pages allow meanwhile */
+    int closed;                     /* protection of the pages meanwhile */
     watched_t *kinds;
     unsigned count;
-    unsigned long accesses, when;   /* the happening is at this access, from 1 */
+    unsigned long accesses, when;   /* the event is at this access, from 1 */
     void (*happens)(void);
     struct sigaction was_segv, was_trap;
 } watching;
@@ -91,7 +91,7 @@ static inline void watched_store(int number, siginfo_t *info, void *context)
     mprotect(watching.at, watching.size, PROT_READ | PROT_WRITE);
     if (++watching.accesses == watching.when) {
         watching.happens();
-        return;                     /* nothing more to see */
+        return;                     /* nothing more to observe */
     }
     at->uc_mcontext.gregs[REG_EFL] |= STEP;
 }
@@ -141,7 +141,7 @@ static inline void watched_end(void)
 }
 #endif
 
-/* From now on each store is looked at. */
+/* From now on each store is examined. */
 static inline void watched_begin(void *at, size_t size, watched_t *kinds, unsigned count)
 {
     watching.kinds = kinds;
@@ -159,7 +159,7 @@ static inline void watched_interrupt(void *at, size_t size, unsigned long when, 
     watched_close(at, size, PROT_NONE);
 }
 
-/* Were there stores, so many at least, and was the counter odd at each? */
+/* Were there at least this many stores, and was the counter odd at each? */
 static inline void watched_say(const watched_t *kind, unsigned least, const char *what)
 {
     if (!WATCHED_ABLE) {

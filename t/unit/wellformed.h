@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Is what a face wrote JSON, UTF-8, markup?  For units and for the fuzzer, which look at whole faces.
+ * Is what a face wrote JSON, UTF-8, markup?  For units and for the fuzzer, which check whole faces.
  */
 #ifndef PST_WELLFORMED_H
 #define PST_WELLFORMED_H
