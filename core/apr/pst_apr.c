@@ -2,8 +2,8 @@
  *
  * Proof and use of the mirror of APR's private structs.
  *
- * The proof looks before it leaps: fields are compared in an order in which each
- * comparison reads memory that the ones before have shown to be there.
+ * The proof looks before it leaps: fields are compared in an order in which each comparison reads only memory that
+ * earlier ones have shown to exist.
  */
 #include "pst_apr.h"
 
@@ -67,7 +67,7 @@ static apr_status_t prove_fields(apr_pool_t *pool, const char **why)
     return APR_SUCCESS;
 }
 
-/* Subprocesses: what was noted last comes first. Unlinked before the pool could wait for one. */
+/* Subprocesses: the last one noted comes first. Unlinked before the pool could wait for one. */
 static apr_status_t prove_subprocesses(apr_pool_t *pool, const char **why)
 {
     pst_apr_pool_t *p = pst_apr_pool(pool);
@@ -132,7 +132,7 @@ static apr_status_t prove_nodes(apr_pool_t *pool, const char **why)
     return APR_SUCCESS;
 }
 
-/* Free lists: what clear gave back lies in them, and the limit's arithmetic says so. */
+/* Free lists: what clear released is in them, and the limit's arithmetic agrees. */
 static apr_status_t prove_allocator(apr_pool_t *pool, apr_allocator_t *allocator, const char **why)
 {
     pst_apr_allocator_t *a = (pst_apr_allocator_t *)(void *)allocator;
@@ -155,8 +155,8 @@ static apr_status_t prove_allocator(apr_pool_t *pool, apr_allocator_t *allocator
     return APR_SUCCESS;
 }
 
-/* Where the first palloc after creation and after clear lands, the same for all
- * ways to make a pool; and whether the next one lies right behind it. */
+/* Where the first palloc after creation and after clear lands, which is the same for all ways to make a pool; and
+ * whether the next one directly follows it. */
 static apr_status_t prove_places(pst_apr_facts_t *facts, apr_pool_t *pool, const char **why)
 {
     apr_pool_t *other;
@@ -246,8 +246,8 @@ static apr_status_t prove_all(pst_apr_facts_t *facts, apr_pool_t *pool, apr_allo
 
 typedef apr_size_t (*num_bytes_fn)(apr_pool_t *pool, int recurse);
 
-/* apr_pool_num_bytes() is there if APR was built with pool debugging; and always from 1.8 on, but then it answers 0
- * without (memory/unix/apr_pools.c of 1.7.2, of the branch 1.8.x and of trunk). */
+/* apr_pool_num_bytes() exists if APR was built with pool debugging; from 1.8 on it always exists, but returns 0
+ * without debugging (memory/unix/apr_pools.c of 1.7.2, of the branch 1.8.x and of trunk). */
 static int has_pool_debug(void)
 {
     void *at = dlsym(RTLD_DEFAULT, "apr_pool_num_bytes");
@@ -264,7 +264,7 @@ static int has_pool_debug(void)
     return has;
 }
 
-/* The private structs of another version are not even looked at. */
+/* The private structs of another version are not even examined. */
 static const char *other_apr(void)
 {
     apr_version_t version;
@@ -472,7 +472,7 @@ void pst_apr_take_lists(apr_allocator_t *allocator, apr_memnode_t *lists[PST_APR
     a->current_free_index = a->max_free_index;
 }
 
-/* List 0 has all nodes that are too large for a list of their own, each of the others those of one size
+/* List 0 has all nodes that are too large for a list of their own, each other list those of one size
  * (allocator_free() of apr_pools.c, 1.7.2). */
 static apr_size_t larger_than(const pst_apr_allocator_t *a, apr_size_t most)
 {
@@ -491,7 +491,7 @@ static apr_size_t larger_than(const pst_apr_allocator_t *a, apr_size_t most)
     return largest > most ? largest : 0;
 }
 
-/* The nodes of a list that may go, to the chain. @return 1 if there are others */
+/* Move a list's eligible nodes to the chain. @return 1 if others remain */
 static int take_of_list(apr_memnode_t **list, apr_memnode_t **chain, pst_apr_some_t *some, int *count)
 {
     apr_memnode_t *node;

@@ -12,7 +12,7 @@ unsigned pst_blame_kind_on_board(const void *board, apr_uint32_t module)
                ? PST_CODE_LIBRARY : __atomic_load_n(&pst_board_module(board, module)->kind, __ATOMIC_RELAXED);
 }
 
-/* The innermost frame that is to blame by itself; the MPM's only if nothing of httpd's came before. */
+/* The innermost frame that can be blamed itself; the MPM's only if no httpd frame came before. */
 static int find_module(const unsigned *kinds, unsigned depth)
 {
     int httpd = 0;

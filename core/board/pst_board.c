@@ -4,10 +4,10 @@
  *
  * Place in the flow: gather -> BOARD -> snapshot -> view.
  *
- * Concurrency: a block belongs to the child whose pid stands in owner; a slot's
+ * Concurrency: a block belongs to the child whose pid is in owner; a slot's
  * texts belong to the thread that serves its connection.  Readers take no lock:
- * they copy a slot and look whether its change counter moved meanwhile, a bounded
- * number of times.  Whoever dies in mid-write leaves an odd counter and harms nobody.
+ * they copy a slot and check whether its change counter moved meanwhile, a bounded number of times. A writer that
+ * dies in mid-write leaves an odd counter and harms nobody.
  */
 #include "pst_board.h"
 #include "pst_array.h"
@@ -20,13 +20,14 @@
 #include <unistd.h>
 
 /* Bounds on the geometry: above any httpd (ServerLimit 20000, twice, has 40002 blocks), low enough to multiply
- * without overflow, and to be looked through by a reader in a second or two: it is a number in a file to him. */
+ * without overflow, and for a reader to scan in a second or two: to the reader it is just a number in a file. */
 #define MAX_CHILDREN   65536u
 #define MAX_SLOTS      65536u
 #define MAX_BOARD_SIZE ((apr_uint64_t)1 << 36)
 
-/* How often a reader copies a slot that changes under it.  A writer's change is some 50 ns long, shorter than a
- * copy: if all tries fail, the writer died, sleeps amid its change, or never pauses. Then there are no texts. */
+/* How often a reader retries copying a slot that changes meanwhile. A writer's change takes some 50 ns, less than a
+ * copy: if all tries fail, the writer has died, sleeps in the middle of a change, or never pauses. Then there are no
+ * texts. */
 #define COPY_TRIES 8
 
 static const pst_shared_descriptor_t descriptors[] = {
@@ -47,7 +48,7 @@ static const pst_shared_descriptor_t descriptors[] = {
 
 #define DESCRIPTOR_COUNT ((apr_uint32_t)PST_ITEMS(descriptors))
 
-/* Histories lie behind all blocks, so that those never used cost nothing: pst_history_start() takes their room. */
+/* Histories follow all blocks, so that unused ones cost nothing: pst_history_start() allocates their room. */
 static apr_uint64_t history_size(apr_uint32_t fine, apr_uint32_t coarse)
 {
     return PST_ALIGN_UP(PST_HISTORY_HEAD + ((apr_uint64_t)fine + 1 + coarse + 1) * sizeof(pst_shared_point_t),
@@ -336,7 +337,7 @@ pst_shared_history_t *pst_board_history(const pst_board_t *board, apr_uint32_t i
                                           + (apr_size_t)i * board->history_size) : NULL;
 }
 
-/* The free block that was left longest ago, never (0) first; NULL if none is free. */
+/* The free block that was released longest ago, never used (0) first; NULL if none is free. */
 static pst_shared_child_t *longest_free(const pst_board_t *board)
 {
     pst_shared_child_t *best = NULL;
@@ -354,10 +355,10 @@ static pst_shared_child_t *longest_free(const pst_board_t *board)
     return best;
 }
 
-/* Others may be faster: then look again. Each that is leaves one free block less. */
+/* Others may be faster: then look again. Each of them leaves one free block fewer. */
 #define CLAIM_TRIES 64
 
-/* The first block that nobody ever claimed. The mark may be anything: a block that is somebody's stays his. */
+/* The first block that was never claimed. The mark may be anything: an owned block stays with its owner. */
 static pst_shared_child_t *take_new(const pst_board_t *board, apr_uint32_t pid)
 {
     uint32_t *mark = &pst_board_header(board)->claimed;
@@ -457,7 +458,7 @@ int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
 void pst_seq_begin(uint32_t *seq)
 {
     /* Odd whatever it was: a counter left odd by a writer that died, or by a
-     * hostile child, must not turn the meaning round. */
+     * hostile child, must not reverse the meaning. */
     __atomic_store_n(seq, (__atomic_load_n(seq, __ATOMIC_RELAXED) + 1) | 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The file that a board lies in: made, mapped, kept from whom it does not concern.
+ * The board's file: creating it, mapping it, and keeping it from others.
  *
- * No store to a mapping of it may be the first to meet a page that the disk has no room for: that is a SIGBUS, where a
- * write is an error that can be told.  So the header is written, not stored, and room for blocks and histories is
- * taken before they are touched.
+ * No store to a mapping may be the first to hit a page that the disk has no room for: that is a SIGBUS, whereas a
+ * write gives an error that can be reported. So the header is written, not stored, and room for blocks and histories
+ * is allocated before they are touched.
  *
- * Who has it: the parent maps it where a fork leaves it behind, and keeps no descriptor.  So what is forked from
- * the parent has neither, be it a module's daemon that runs another user's code.  A child of the MPM opens the file
- * anew, while it still has its parent's rights, proves that it is the same file, and closes the descriptor before the
- * first request.  With a mapping alone nobody can cut the file, or make it longer.
+ * Who has it: the parent's mapping is not inherited by a fork, and it keeps no descriptor. So processes forked from
+ * the parent have neither, such as a module's daemon that runs another user's code. A child of the MPM reopens the
+ * file while it still has its parent's rights, proves that it is the same file, and closes the descriptor before the
+ * first request. With only a mapping nobody can truncate or extend the file.
  */
 #include "pst_board.h"
 #include "pst_board_parts.h"
@@ -31,11 +31,11 @@
 
 /* -- made ------------------------------------------------------------------- */
 
-/* A board without histories up to this size gets its room at the start.  Of a larger one blocks get it when a child
- * claims them, as histories do; that so much is free is asked for at the start all the same. */
+/* A board up to this size, without histories, gets its room at the start. In a larger one blocks get it when a child
+ * claims them, as histories do; but at the start it is still checked that enough is free. */
 #define PREALLOCATE_UP_TO ((apr_uint64_t)64 * 1024 * 1024)
 
-/* A file system without a size of its own has room. */
+/* A file system that reports no size has room. */
 static apr_status_t ask_for(int fd, apr_uint64_t size)
 {
     struct statvfs st;
@@ -45,7 +45,7 @@ static apr_status_t ask_for(int fd, apr_uint64_t size)
                : APR_SUCCESS;
 }
 
-/* Beyond that limit a file is not made longer: the process gets a signal that ends it. */
+/* Extending a file beyond that limit raises a signal that ends the process. */
 static int is_allowed(apr_uint64_t size)
 {
     struct rlimit limit;
@@ -53,7 +53,7 @@ static int is_allowed(apr_uint64_t size)
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur;
 }
 
-/* The part of the address space that is left, where that is limited. The rest is for what httpd came for: stacks of
+/* The part of the remaining address space to use if it is limited. The rest is for httpd's real work: stacks of
  * threads. */
 #define PART_OF_SPACE 16
 
@@ -217,7 +217,7 @@ int pst_board_is_at(const pst_board_t *board, const char *path)
     return lstat(path, &st) == 0 && is_it(board, &st);
 }
 
-/* The parent that a file names, if the file is a board's, of whatever version. */
+/* The parent named in a file, if the file is a board of any version. */
 static apr_uint32_t named_parent(int fd)
 {
     pst_shared_header_t header;
@@ -230,8 +230,8 @@ static apr_uint32_t named_parent(int fd)
     return header.parent <= INT_MAX ? header.parent : 0;
 }
 
-/* Children write there: that a process is named is not enough.  It must be there, be its owner's who could have made
- * the board, and have it mapped; where the system does not tell these, that it is there must do. */
+/* Children can write there, so the named pid alone is not enough. The process must exist, belong to a user who could
+ * have made the board, and have it mapped; if the system does not reveal these, its existence must do. */
 static int holds_board(apr_uint32_t pid, apr_uint64_t inode)
 {
     apr_uint32_t user;
@@ -288,7 +288,7 @@ void pst_board_give_back(const pst_board_t *board, const pst_shared_child_t *own
 
 apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);      /* a pipe must not hold us */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);      /* a pipe must not block us */
 
     (void)scratch;
     if (fd < 0) {
@@ -336,9 +336,9 @@ void pst_board_close(pst_board_t *board)
     pst_board_close_file(board);
 }
 
-/* Less than that is looked through in no time, whatever it is. */
+/* Anything smaller is read quickly, whatever it is. */
 #define HOLLOW_FROM  ((apr_uint64_t)64 * 1024 * 1024)
-/* File systems that compress keep zeros in little room, but not in that little. */
+/* Compressing file systems store zeros in little room, but not in that little. */
 #define HOLLOW_PART  64
 
 int pst_board_is_hollow(const pst_board_t *board)

@@ -11,6 +11,6 @@ apr_status_t pst_board_room(const pst_board_t *board, apr_uint64_t at, apr_uint6
 {
     int failed = board->fd < 0 ? 0 : posix_fallocate(board->fd, (off_t)at, (off_t)size);
 
-    /* a file system that cannot say: the guard will see */
+    /* a file system that cannot say: rely on the guard */
     return failed == EINVAL || failed == EOPNOTSUPP ? APR_SUCCESS : failed;
 }

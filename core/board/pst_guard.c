@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The guard against a board that is cut under us, or lies on a disk without room: see the header.
+ * The guard against a board that is truncated under us, or is on a full disk: see the header.
  *
  * Only calls that are safe in a signal handler: fstat, ftruncate, mmap, sigaction, getpid, getrlimit (a plain system
  * call).  A SIGBUS is delivered on the thread that touched the page, which resumes at the
  * same instruction.
  *
- * Handlers chain, and a chain may become a ring: somebody sets a handler after ours and hands on to ours what is not
- * his; ours is set again, after his, and hands on to him.  So a thread that comes back here while it hands a signal on
- * has been round: it goes to the handler that was there at first, and from there to the default.
+ * Handlers chain, and a chain may become a ring: somebody installs a handler after ours that passes foreign signals
+ * to ours; ours is installed again, after that one, and passes signals to it. So a thread that comes back here while
+ * passing a signal on has gone round: it goes to the original handler, and from there to the default.
  */
 #include "pst_guard.h"
 
@@ -24,23 +24,23 @@ static struct {
     char            *base;
     size_t           size;
     int              fd;
-    int              repairs;   /* so that a file that shrinks each time cannot hold us */
+    int              repairs;   /* so that a file that shrinks each time cannot trap us */
     int              set;
-    pid_t            pid;       /* a process forked from this one need not have the board there */
-    struct sigaction before;    /* whom ours was set after */
+    pid_t            pid;       /* a process forked from this one may not have the board mapped */
+    struct sigaction before;    /* the handler before ours */
     struct sigaction first;     /* the same, the first time */
 } g = { .fd = -1 };
 
-/* The hand-on that is under way on this thread. A handler that leaves by longjmp leaves it as it is. */
+/* The pass-on in progress on this thread. A handler that leaves by longjmp leaves it unchanged. */
 static __thread struct {
-    const char      *frame;     /* of the handler that hands on; NULL: none */
+    const char      *frame;     /* of the handler that passes on; NULL: none */
     const siginfo_t *info;
     int              rounds;
 } handing __attribute__((tls_model("initial-exec")));
 
 #define MAX_REPAIRS 3
 
-/* Was the file cut, and may it be made as long as it was? */
+/* Was the file truncated, and can its length be restored? */
 static int lengthen(void)
 {
     struct rlimit limit;
@@ -55,8 +55,7 @@ static void repair(void)
     if (__atomic_add_fetch(&g.repairs, 1, __ATOMIC_RELAXED) <= MAX_REPAIRS && lengthen()) {
         return;
     }
-    /* not counted as memory that there must be; if there is no other way the fault ends the process, as it would
-     * have */
+    /* not counted as committed memory; if this fails the fault ends the process, as it would have anyway */
     if (mmap(g.base, g.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
         == MAP_FAILED) {
         sigaction(SIGBUS, &g.before, NULL);
@@ -78,7 +77,7 @@ static void call(const struct sigaction *action, int signal, siginfo_t *info, vo
     }
 }
 
-/* The fault comes again, to the default. */
+/* The fault recurs and goes to the default. */
 static void leave_to_default(int signal, int is_fault)
 {
     struct sigaction action;
@@ -92,7 +91,7 @@ static void leave_to_default(int signal, int is_fault)
     }
 }
 
-/* @return 0 of a signal that comes from the system, n of one that comes back from a handler we handed it on to */
+/* @return 0 for a signal from the system, n for one that comes back from a handler we passed it to */
 static int rounds_so_far(const char *frame, const siginfo_t *info)
 {
     if (!handing.frame || frame >= handing.frame) {

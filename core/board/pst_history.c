@@ -5,8 +5,8 @@
  * Place in the flow: board's figures -> HISTORY on the board -> views.
  *
  * Concurrency: a ring has one writer, which completes a point and then raises the
- * count.  A reader copies what the count promises, looks at the count again, and
- * leaves out what may have been overwritten meanwhile.  A ring holds one point
+ * count.  A reader copies what the count promises, reads the count again, and drops what may have been overwritten
+ * meanwhile.  A ring holds one point
  * more than readers get: the one being written.
  */
 #include "pst_history.h"
@@ -17,7 +17,7 @@
 
 #define USEC_MINUTE APR_UINT64_C(60000000)
 
-/* A busy child's figures move while they are added up: look again, so often. */
+/* A busy child's figures change while they are summed: number of retries. */
 #define TRIES 4
 
 /* -- writing ---------------------------------------------------------------- */
@@ -51,7 +51,7 @@ typedef struct sums_t {
     apr_uint64_t process, connections, requests, buckets, held, slack;
 } sums_t;
 
-/* With what the last look at these pools found. */
+/* Includes what the last look at these pools found. */
 static apr_uint64_t slack_of_process(const pst_shared_child_t *child)
 {
     return pst_minus(pst_plus(pst_load_sane(&child->process.slack_bytes), pst_load_sane(&child->slack_early_bytes)),
@@ -83,7 +83,8 @@ static void sum_child(sums_t *sums, const pst_board_t *board, pst_shared_child_t
     }
 }
 
-/* The scopes' sum against the sum that is counted in one place, and held unmoved: then all was of one moment. */
+/* Compare the scopes' sum with the sum counted in one place, with held unchanged: then all figures are from one
+ * moment. */
 static int of_one_moment(const sums_t *sums, const pst_shared_child_t *child)
 {
     return sums->process + sums->connections + sums->requests == pst_load(&child->child_reserved_bytes)
@@ -193,7 +194,7 @@ int pst_history_about(pst_history_about_t *about, const pst_board_t *board, apr_
     memset(about, 0, sizeof(*about));
     about->index = i;
     about->pid = __atomic_load_n(&child->pid, __ATOMIC_ACQUIRE);
-    /* the ring of a block never used is not even looked at: a page read is a page taken */
+    /* do not even read the ring of an unused block: reading a page allocates it */
     if (!board->history_size || !about->pid || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE)) {
         return 0;
     }
@@ -269,7 +270,7 @@ void pst_history_room(pst_history_t *history, const pst_board_t *board, apr_pool
     history->coarse = apr_palloc(pool, (board->coarse_count + 1) * sizeof(*history->coarse));
 }
 
-/* As in a snapshot: one of the two is always 0, both are until the mappings were looked at. */
+/* As in a snapshot: one of the two is always 0, both are until the mappings have been read. */
 static void close_point(pst_history_point_t *point)
 {
     apr_uint64_t there = point->rss + point->swap;
@@ -321,9 +322,8 @@ static void expand(pst_history_point_t *to, const pst_shared_point_t *from)
 }
 
 /*
- * Times and counters are low bits: the newest is the last one not after what is
- * known in full, each one before follows from the next.  A clock that was set
- * back shows as one.
+ * Times and counters are low bits: the newest is the latest value not after the one known in full, and each earlier
+ * one follows from the next. A clock that was set back shows as such.
  */
 static void make_whole(pst_history_point_t *points, apr_uint32_t count, apr_uint64_t time, apr_uint64_t requests,
                        apr_uint64_t newly)
@@ -340,7 +340,7 @@ static void make_whole(pst_history_point_t *points, apr_uint32_t count, apr_uint
     }
 }
 
-/* @param size points in the ring; one less can be read. @return how many are good, moved to the front */
+/* @param size points in the ring; one less can be read. @return number of valid ones, moved to the front */
 static apr_uint32_t copy_ring(pst_history_point_t *to, const pst_shared_point_t *from, apr_uint32_t size,
                               const uint64_t *written)
 {

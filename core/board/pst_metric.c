@@ -31,7 +31,7 @@ static const pst_metric_e row_list[] = {
 };
 LIST(row);
 
-/* Without process_reserved_bytes: a child's process scope is shown as a whole, beside these. */
+/* Without process_reserved_bytes: a child's process scope is shown as a whole, next to these. */
 static const pst_metric_e child_list[] = {
     PST_M_pools, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_slack_bytes, PST_M_growths,
     PST_M_connections_reserved_bytes, PST_M_requests_reserved_bytes, PST_M_child_retained_bytes,

@@ -3,31 +3,30 @@
  * Verdicts.  See pst_trend.h.
  *
  * The floor at the end of a series is not known: there it is the series itself,
- * and a saw's last, unfinished tooth looks like a ramp.  So the series is
- * parted where it last gave back a good deal.  What lies before is settled.  What lies
- * after, the tail, counts only if it stands out from all that was given back
- * before: it rose higher, or has been rising for longer.
+ * and a saw's last, unfinished tooth looks like a ramp.  So the series is split where it last released a large
+ * amount. The part before is settled. The part after, the tail, counts only if it stands out from all earlier
+ * releases: it rose higher, or has been rising for longer.
  */
 #include "pst_trend.h"
 
 #include <math.h>
 
-#define BINS      6             /* the floor must rise in all but one of so many parts */
+#define BINS      6             /* the floor must rise in all but one of this many parts */
 #define EVEN      0.25          /* of its fair share, at least */
 #define FIT       0.80          /* r² of the line, at least */
-#define FIT_WHOLE 0.97          /* a line as good as this needs no later beginning */
-#define FELL      0.25          /* of what had risen, at least, is a good part to be given back */
-#define STARTS    48u           /* how many beginnings are tried */
-#define LEVEL     0.02          /* of what had risen: the floor is level as long as it moves by no more */
+#define FIT_WHOLE 0.97          /* a line as good as this needs no later start */
+#define FELL      0.25          /* part of the rise, at least, that counts as a large release */
+#define STARTS    48u           /* number of starting points tried */
+#define LEVEL     0.02          /* part of the rise: the floor is level while it moves by no more */
 #define LEVEL_MOST (2.0 * PST_TREND_RISE)   /* nor by more than that */
-#define HEAD      0.01          /* of what had risen: before it rose by that it had not begun */
-#define GAPS      2             /* a level stretch so many times as long as the longest before is an end */
-#define TOOTH     0.10          /* of what had risen, at least: what is given back is more than noise */
-#define PART      8             /* and it is such a part of the rise, at least */
-#define SECONDS   10            /* and lasts so long */
-#define REQUESTS  20            /* or sees so many requests */
-#define AGAIN     4u            /* how often what is level after a rise is looked at more closely */
-#define TOLD_MOST 900           /* seconds: for no longer is it said what ended */
+#define HEAD      0.01          /* part of the rise: growth has not started before it rose by that */
+#define GAPS      2             /* a level stretch this many times as long as the longest before is an end */
+#define TOOTH     0.10          /* part of the rise, at least, for a release to be more than noise */
+#define PART      8             /* and is at least this part of the rise */
+#define SECONDS   10            /* and lasts at least this long */
+#define REQUESTS  20            /* or sees this many requests */
+#define AGAIN     4u            /* how often a level stretch after a rise is examined more closely */
+#define TOLD_MOST 900           /* seconds: ended growth is reported no longer than this */
 #define TOLD_LEAST 60
 
 typedef struct rise_t {
@@ -70,10 +69,10 @@ static unsigned clean_points(pst_trend_point_t *points, unsigned count)
 /* -- a line through the floor --------------------------------------------- */
 
 typedef struct line_t {
-    double slope, fit, error;   /* error: sum of squares of what the line misses */
+    double slope, fit, error;   /* error: sum of squared deviations from the line */
 } line_t;
 
-/* Least squares over [from, to], relative to its first point so that large numbers lose nothing. */
+/* Least squares over [from, to], relative to its first point so that large numbers lose no precision. */
 static line_t line_through(const pst_trend_point_t *p, const double *floor, axis_fn axis, unsigned from, unsigned to)
 {
     double n = to - from + 1, x0 = axis(&p[from]), y0 = floor[from], mx = 0, my = 0, xx = 0, xy = 0, yy = 0;
@@ -114,8 +113,7 @@ static double error_of_level(const double *floor, unsigned from, unsigned to)
 }
 
 /*
- * Where does the rise begin? Where "level until here, a line from here" misses
- * least, unless one line does for all of it.
+ * Where does the rise begin? Where "level until here, a line from here" fits best, unless one line fits all of it.
  */
 static unsigned find_beginning(const pst_trend_point_t *p, const double *floor, axis_fn axis, unsigned from,
                                unsigned to, line_t *line)
@@ -191,11 +189,11 @@ static rise_t judge_stretch(const pst_trend_point_t *p, const double *floor, axi
 /* -- the floor and what lies above it -------------------------------------- */
 
 typedef struct parts_t {
-    unsigned settled;           /* the last point whose floor is known for good */
-    int higher;                 /* the tail rose higher than anything that was given back */
+    unsigned settled;           /* the last point whose floor is final */
+    int higher;                 /* the tail rose higher than any release */
     int longer;                 /* or has been rising for longer */
-    double given_back;          /* most that was */
-    int teeth;                  /* how often so much, or half of it, was given back */
+    double given_back;          /* the largest release */
+    int teeth;                  /* how often that much, or half of it, was released */
 } parts_t;
 
 static parts_t part_points(const pst_trend_point_t *p, unsigned count, double *floor)
@@ -232,7 +230,7 @@ static parts_t part_points(const pst_trend_point_t *p, unsigned count, double *f
         }
     }
     parts.higher = p[count - 1].size - p[parts.settled].size > 1.5 * given_back;
-    /* the upper half of a tooth was measured: twice that is the tooth, and twice that no tooth any more */
+    /* the upper half of a tooth was measured: twice that is the tooth, and twice that again is no longer a tooth */
     parts.longer = p[count - 1].time - p[parts.settled].time > 4 * longest;
     return parts;
 }
@@ -248,16 +246,16 @@ static rise_t judge_rise(const pst_trend_point_t *p, unsigned count, const doubl
     return rise;
 }
 
-/* So large a part of what had risen was given back. */
+/* Was this part of the rise released? */
 static int gave_back(const parts_t *parts, double rise, double share)
 {
     return parts->given_back > 0 && parts->given_back >= share * (rise + parts->given_back);
 }
 
 /*
- * What was settled rose, and the tail does not go on with it: it ended.  By the tail's length if that is a good part of
- * all; at once if a good part of what had risen was given back, and that for the first time: the rest may be given back
- * as well.  A saw on a ramp has more teeth than one, comes back to a higher floor each time, and rises at once.
+ * The settled part rose, and the tail does not continue it: it ended. Decided by the tail's length if that is a large
+ * part of the whole; at once if a large part of the rise was released for the first time: the rest may be released as
+ * well.  A saw on a ramp has more teeth than one, comes back to a higher floor each time, and rises at once.
  */
 static int ended(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts)
 {
@@ -273,7 +271,7 @@ static int ended(const pst_trend_point_t *p, unsigned count, const double *floor
 
 /* ---- an end ---- */
 
-/* The stretch in which the floor rose, and how long it was level at the longest: before, within and after it. */
+/* The stretch in which the floor rose, and the longest time it was level before, within and after it. */
 typedef struct reach_t {
     unsigned begin, end;        /* points: at the level of the first point for the last time, of the last for the first
                                    */
@@ -303,8 +301,8 @@ static reach_t reach_of(const pst_trend_point_t *p, unsigned count, const double
     return reach;
 }
 
-/* Level for longer than it ever was while it rose, by the clock or by requests that were served meanwhile. What stood
- * on it for a while, a tooth, was growth as long as it stood. */
+/* Level for longer than it ever was while it rose, by the clock or by requests that were served meanwhile. A tooth on
+ * top of it was growth for as long as it lasted. */
 static int is_over(const pst_trend_point_t *p, unsigned count, const double *floor, const parts_t *parts,
                    const reach_t *reach)
 {
@@ -321,8 +319,7 @@ static int is_over(const pst_trend_point_t *p, unsigned count, const double *flo
            || (served > GAPS * reach->gap_requests && served > rose_requests && served >= REQUESTS);
 }
 
-/* What was gained up to a point after the last one that is known for good: as the line goes on, but no more than is
- * there. */
+/* The gain up to a point after the last final one: as the line continues, but no more than is really there. */
 static double gained_until(const pst_trend_point_t *p, const double *floor, const rise_t *rise, axis_fn axis,
                            unsigned until)
 {
@@ -331,7 +328,7 @@ static double gained_until(const pst_trend_point_t *p, const double *floor, cons
     return fmax(known, fmin(there, rise->slope * (axis(&p[until]) - axis(&p[rise->begin]))));
 }
 
-/* What is told of a rise: never more than was gained. */
+/* Report a rise: never more than was gained. */
 static void tell_rise(pst_trend_t *verdict, const pst_trend_point_t *p, const double *floor, const rise_t *time,
                       const rise_t *requests, unsigned until)
 {
@@ -358,7 +355,7 @@ static void tell_rise(pst_trend_t *verdict, const pst_trend_point_t *p, const do
     }
 }
 
-/* It grew up to a point after which it is level. */
+/* It grew up to a point and is level afterwards. */
 static void judge_ended(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, const double *floor,
                         const parts_t *parts, const reach_t *reach)
 {
@@ -421,7 +418,7 @@ static void judge_growing(pst_trend_t *verdict, const pst_trend_point_t *p, unsi
     }
 }
 
-/* Shrinking is growing, seen backwards in time, that still goes on. */
+/* Shrinking is ongoing growth seen backwards in time. */
 static void judge_shrinking(pst_trend_t *verdict, const pst_trend_point_t *p, unsigned count, double *floor,
                             pst_trend_point_t *back)
 {

@@ -2,8 +2,8 @@
  *
  * See pst_url.h.
  *
- * Everything here may be a lie: sums stop at INT64_MAX, differences at 0, and no row is looked for longer than there
- * are rows.
+ * Everything here may be a lie: sums stop at INT64_MAX, differences at 0, and no search for a row takes more steps
+ * than there are rows.
  */
 #include "pst_url.h"
 #include "pst_figure.h"
@@ -81,7 +81,7 @@ apr_uint64_t pst_url_took(const pst_shared_url_t *row)
     return pst_plus(pst_plus(row->bytes, row->sampled_bytes), row->script_bytes);
 }
 
-/* What it can have taken. */
+/* The most it can have taken. */
 static apr_uint64_t most_of(const pst_shared_url_t *row)
 {
     return pst_plus(pst_url_took(row), row->missed_bytes);
@@ -95,7 +95,7 @@ static apr_uint32_t hash_of(const pst_shared_url_t *row)
     const char *text = row->vhost;
 
     for (apr_size_t i = 0; i < sizeof(row->vhost) + sizeof(row->path); i += sizeof(word)) {
-        memcpy(&word, text + i, sizeof(word));      /* the path lies behind the vhost, both end in zeros */
+        memcpy(&word, text + i, sizeof(word));      /* the path follows the vhost, both are padded with zeros */
         hash = (hash ^ word) * MIX;
         hash ^= hash >> 32;
     }
@@ -107,7 +107,7 @@ static int is_same_url(const pst_shared_url_t *a, const pst_shared_url_t *b)
     return !memcmp(a->vhost, b->vhost, sizeof(a->vhost)) && !memcmp(a->path, b->path, sizeof(a->path));
 }
 
-/* @return where the row's number stands, or belongs */
+/* @return where the row's number is, or belongs */
 static apr_uint16_t *slot_of_url(const pst_url_sum_t *sum, const pst_shared_url_t *row)
 {
     apr_uint32_t at = hash_of(row) & sum->mask;
@@ -147,7 +147,7 @@ static pst_shared_url_t *row_of_url(pst_url_sum_t *sum, const pst_shared_url_t *
     return &sum->rows[*slot];
 }
 
-/* Until now it was taken for one without a row in the table that it is of. */
+/* Until now it counted as one without a row in its table. */
 static void add_url(pst_shared_url_t *to, const pst_shared_url_t *row, const pst_shared_url_t *without)
 {
     add_figures(to, row);
@@ -179,7 +179,7 @@ static void index_rows(pst_url_sum_t *sum)
     }
 }
 
-/* Those that took least go: whatever has no row now can have been one of them. */
+/* Drop those that took least: anything without a row may have been one of them. */
 static void cut_sum(pst_url_sum_t *sum)
 {
     pst_shared_url_t *without = &sum->rows[0];

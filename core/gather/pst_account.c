@@ -4,10 +4,9 @@
  *
  * Place in the flow: gather -> ACCOUNTS -> board.
  *
- * What is private and what is shared: which slots are free, whose turn a slot is
- * and where everything lies is kept here, in this process; the board is written
- * and added to, never asked.  So another child that scribbles over the board spoils figures,
- * not this process.
+ * What is private and what is shared: which slots are free, whose turn a slot is and where everything is stored is
+ * kept here, in this process; the board is written and added to, never read to decide. So another child that
+ * scribbles over the board spoils figures, not this process.
  */
 #include "pst_account.h"
 #include "pst_figure.h"
@@ -25,15 +24,15 @@
 static struct {
     const pst_board_t  *board;
     apr_uint32_t        slot_count;
-    apr_uint64_t       *taken;      /* a bit per slot, bits beyond the last set for good */
+    apr_uint64_t       *taken;      /* a bit per slot, bits beyond the last are always set */
     apr_uint32_t        words;
     apr_uint32_t        hint;       /* where a free slot was last seen */
     apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
     apr_uint64_t       *sampled;    /* per slot: for the request that it shows; pst_account_sampled() */
     apr_uint64_t        serial;
-    uint64_t            at_rest;    /* reserved by the child when its first connection was opened */
+    uint64_t            at_rest;    /* reserved by the child when its first connection is opened */
     pst_account_t       process;
-    pst_shared_child_t *shared;     /* the child's block while it counts apart from it */
+    pst_shared_child_t *shared;     /* the child's block while counting is separate from it */
 } g;
 
 static apr_status_t start_slots(apr_uint32_t slot_count)
@@ -156,7 +155,7 @@ static APR_INLINE unsigned apply_all(const pst_account_t *account, apr_int64_t r
     return exceeded;
 }
 
-/* Once all figures are right. */
+/* Call once all figures are correct. */
 static __attribute__((noinline)) void note_exceeded(pst_account_t *account, unsigned exceeded,
                                                     const pst_crossing_by_t *by)
 {
@@ -243,7 +242,7 @@ void pst_account_move(pst_account_t *from, pst_account_t *to, apr_int64_t reserv
     if (pst_child.muted) {
         return;
     }
-    if (to->above == from) {            /* what moves stays with the connection */
+    if (to->above == from) {            /* what moves stays within the connection */
         if (to->usage) {
             exceeded = apply_to(to, reserved, slack, pools);
         }
@@ -371,7 +370,7 @@ apr_uint64_t pst_account_take_sampled(pst_account_t *request)
     return pst_load(shown) ? __atomic_exchange_n(shown, 0, __ATOMIC_RELAXED) : 0;
 }
 
-/* A request goes on without the slot that showed it: with what stood there. */
+/* A request continues without the slot that showed it, with a copy of its figures. */
 static void hide_request(pst_account_t *request, const pst_shared_slot_t *slot)
 {
     request->sampled = pst_account_take_sampled(request);
@@ -381,7 +380,7 @@ static void hide_request(pst_account_t *request, const pst_shared_slot_t *slot)
     request->slot = NULL;
 }
 
-/* The slot turns to another request. */
+/* The slot now shows another request. */
 static void show_request(pst_account_t *connection, pst_account_t *request, apr_uint64_t now)
 {
     pst_shared_slot_t *slot = connection->slot;
@@ -451,7 +450,7 @@ static void close_request(pst_account_t *account, const pst_account_t *original)
         }
     }
     if (account->above->current == original) {
-        account->above->current = NULL;     /* gone, not to be touched */
+        account->above->current = NULL;     /* gone: do not touch */
         if (!pst_child.muted) {
             show_request(account->above, NULL, 0);
         }

@@ -4,7 +4,7 @@
  *
  * Concurrency: an entry is claimed by compare-and-swap on pool and belongs to the
  * pool's owner; the releaser gets at the allocator by compare-and-swap on state.
- * A process forked from the child in the midst of this finds a spare like any other owner.
+ * A process forked from the child in the middle of this finds a spare like any other owner.
  */
 #include "pst_allocator.h"
 #include "pst_figure.h"
@@ -19,26 +19,26 @@
 #define TAKEN 2u
 #define KIND  3u
 
-/* The tag that httpd's MPMs give to the pools that they use for one connection after the other. */
+/* The tag that httpd's MPMs give to pools they use for one connection after another. */
 #define TAG "transaction"
 
-/* Nodes looked at to count what an allocator without limit keeps when its pool is first cleared. */
+/* Nodes examined to count what an allocator without limit keeps when its pool is first cleared. */
 #define COUNT_NODES 4096
 
-/* Children of pchild looked at for the one that prefork made. */
+/* Children of pchild examined to find the one that prefork made. */
 #define LOOK_POOLS 64
 
 #define LEAST_NODE 8192
 
-/* Nodes given back between two looks at the clock. */
+/* Nodes released between two looks at the clock. */
 #define AT_ONCE 16
 
-/* Allocators looked into for a large node, at once. */
+/* Allocators searched for a large node in one call. */
 #define LOOK_INTO 32
 
 pst_allocator_t pst_allocators[PST_ALLOCATOR_COUNT];
 
-static unsigned entries = 1;        /* atomic: entries ever used, none of them is beyond */
+static unsigned entries = 1;        /* atomic: number of entries ever used */
 
 /* ---- owner ---------------------------------------------------------------- */
 
@@ -72,7 +72,7 @@ static unsigned find_free(apr_pool_t *pool)
     return 0;
 }
 
-/* None of ours: another tag, more than one thread's, uncountable, no entry free. */
+/* Not ours: another tag, shared by threads, uncountable, or no entry free. */
 void pst_allocator_enter(pst_record_t *record, apr_pool_t *pool)
 {
     apr_allocator_t *allocator = pst_apr_pool(pool)->allocator;
@@ -197,8 +197,7 @@ static apr_uint64_t weigh_bag(void)
     return bytes;
 }
 
-/* Within take_entry(), while the state is TAKEN; before, it kept what it was. An owner who comes meanwhile says what
- * is kept after us. */
+/* Within take_entry(), while the state is TAKEN. An owner who comes meanwhile updates `kept` after us. */
 static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_apr_some_t *some, apr_uint64_t was)
 {
     apr_uint64_t left = 0;
@@ -217,7 +216,7 @@ static void take_nodes(pst_allocator_t *entry, apr_allocator_t *allocator, pst_a
  * What is read of an entry before the swap is used only if the swap succeeds: then
  * its owner has not touched it since it set the state.
  * Some is NULL for all it keeps.  If the owner came meanwhile and went on with the spare,
- * the allocator is nobody's any more: then all it has goes to the bag.
+ * the allocator is nobody's any more: then everything in it goes to the bag.
  */
 static int take_entry(pst_allocator_t *entry, pst_apr_some_t *some)
 {
@@ -303,7 +302,7 @@ void pst_allocator_try_all(void)
     }
 }
 
-/* Those that keep most come first, by powers of two. @return 0: none */
+/* Those that keep the most come first, by powers of two. @return 0: none */
 static unsigned find_next(void)
 {
     unsigned known = __atomic_load_n(&entries, __ATOMIC_ACQUIRE);
@@ -332,7 +331,7 @@ apr_uint64_t pst_allocator_take_some(apr_uint64_t least, apr_uint64_t most)
     return g.bytes;
 }
 
-/* Nothing is taken, by asking for the impossible; but for what an owner leaves behind who comes meanwhile: it is in the
+/* Takes nothing, by asking for the impossible, except what an owner who comes meanwhile leaves behind: that is in the
  * bag. */
 apr_uint64_t pst_allocator_find_larger(apr_uint64_t than)
 {
@@ -410,7 +409,7 @@ void pst_allocator_measure(pst_shared_child_t *block)
     pst_shared_limits_t *limits = &block->limits;
 
     for (k = 0; k < PST_LIMIT_COUNT; k++) {
-        kept[k] = g.bytes;      /* the bag is there whatever the limit */
+        kept[k] = g.bytes;      /* the bag exists whatever the limit */
     }
     for (i = 1; i < known; i++) {
         apr_uint64_t bytes = __atomic_load_n(&pst_allocators[i].kept, __ATOMIC_RELAXED);

@@ -3,8 +3,8 @@
  * Sampled blocks: see the header.
  *
  * A hash of fixed windows: an address lives anywhere in the WINDOW entries from its hash on and every look-up checks
- * them all, so removals need no tombstones. The addresses lie apart from what is known of them: a look-up reads two
- * cache lines.
+ * them all, so removals need no tombstones. Addresses are stored apart from their data: a look-up reads two cache
+ * lines.
  */
 #include "pst_block.h"
 
@@ -15,7 +15,7 @@ apr_uint16_t pst_block_filter[PST_BLOCK_FILTER];
 
 static apr_uintptr_t addresses[PST_BLOCK_COUNT + WINDOW];
 static pst_block_t blocks[PST_BLOCK_COUNT + WINDOW];
-static int is_used; /* atomic: there has been a block. What was never written to is not even looked at */
+static int is_used; /* atomic: there has been a block. Memory never written is not even read */
 
 static apr_uint32_t block_window(const void *at)
 {
@@ -59,7 +59,7 @@ int pst_block_add(const void *at, const pst_block_t *block)
 
 int pst_block_take(const void *at, pst_block_t *block)
 {
-    /* NULL is freed, too, and is what an empty entry says */
+    /* NULL may be freed, too, and marks an empty entry */
     long i = (apr_uintptr_t)at > TAKEN ? turn(at, (apr_uintptr_t)at, TAKEN) : -1;
 
     if (i < 0) {

@@ -2,7 +2,7 @@
  *
  * Buckets: see the header.
  *
- * Concurrency: a bucket, and the allocator that it came from, are in the hands of one thread at a time.
+ * Concurrency: a bucket and its allocator belong to one thread at a time.
  */
 #include "pst_buckets.h"
 #include "pst_child.h"
@@ -13,15 +13,15 @@
 
 /* Of a brigade, at most. */
 #define BUCKETS_MOST 4096
-/* Blocks of an allocator's free list that are looked through, where one seems to be given back twice. */
+/* Blocks of an allocator's free list examined when one seems to be freed twice. */
 #define FREE_MOST    100000
-/* Blocks of which it is known who gave them back. */
+/* Blocks for which the freeing code is known. */
 #define FREED        1024u
 
 static int on;
 
 static struct {
-    const void *block;          /* relaxed atomics: told of, not relied on */
+    const void *block;          /* relaxed atomics: reported, not relied on */
     const void *caller;
 } freed[FREED];
 

@@ -16,11 +16,11 @@ static pst_check_switch_fn *const checks[] = { pst_guarding_switch, pst_use_swit
 
 static struct {
     pst_shared_child_t *block;
-    apr_uint32_t done;          /* requests seen; what the board says of that is others' */
+    apr_uint32_t done;          /* requests seen; the board's copy can be changed by others */
     int obeys;
 } g;
 
-/* All that can be is done, whatever fails. */
+/* Do as much as possible, whatever fails. */
 static apr_status_t switch_to(const pst_checks_t *wanted)
 {
     apr_status_t rv = APR_SUCCESS, failed;

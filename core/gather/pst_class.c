@@ -4,9 +4,9 @@
  *
  * Place in the flow: wrappers -> CLASSES -> board.
  *
- * Concurrency: who finds its creator known takes nothing.  New creators, new classes
- * and pools that change class take a flag that nobody waits for (pst_flag.h): who cannot have
- * it leaves the pool where it is.  What needs the loader's lock is done before.  Entries
+ * Concurrency: a thread whose creator is already known takes no flag.  New creators, new classes
+ * and pools that change class take a flag that nobody waits for (pst_flag.h): a thread that cannot get it leaves the
+ * pool where it is.  What needs the loader's lock is done before.  Entries
  * are filled in before they can be found, and stay.
  */
 #include "pst_class.h"
@@ -17,17 +17,17 @@
 
 #include <string.h>
 
-/* Every pool that was there before the child has this creator. */
+/* The creator of all pools older than the child. */
 static const char before[] = "";
 
-/* How far a creator may lie from where it should, and how many there may be. */
+/* How far a creator may be from its proper place, and how many there may be. */
 #define PROBES       32
 #define MAX_CREATORS (PST_CREATORS / 4 * 3)
 
-/* A tag whose memory may be given to something else: its address says nothing. */
+/* A tag whose memory may be reused: its address says nothing. */
 static const char elsewhere[] = "";
 
-/* What is counted before there is a board to count on. */
+/* Counts made before there is a board. */
 static pst_shared_class_t nowhere;
 
 pst_class_t pst_classes[PST_CLASS_COUNT];
@@ -38,7 +38,7 @@ static struct {
     pst_shared_child_t *block;
     apr_uint32_t count;             /* classes made, row 0 included */
     apr_uint32_t creators;
-    int busy;                       /* somebody is in: pst_flag.h */
+    int busy;                       /* the flag: pst_flag.h */
 } g;
 
 void pst_class_start(const pst_board_t *board, pst_shared_child_t *block)
@@ -60,7 +60,7 @@ void pst_class_start(const pst_board_t *board, pst_shared_child_t *block)
     pst_classes[0].row->in_use = 1;
 }
 
-/* Where a class was made, in the board's terms. Takes the loader's lock. */
+/* Where a class was made, in the board's format. Takes the loader's lock. */
 typedef struct {
     pst_shared_frame_t frame;
     char function[PST_FUNCTION_LEN];
@@ -118,7 +118,7 @@ static void write_texts(pst_shared_class_t *row, const place_t *place, const cha
     pst_seq_end(&row->seq);
 }
 
-/* Is it text in the memory of a loaded object, which stays what it is? */
+/* Is it constant text in a loaded object? */
 static const char *lasting(const char *tag)
 {
     return !tag || pst_object_find(tag) ? tag : elsewhere;
@@ -257,7 +257,7 @@ void pst_class_retag(pst_record_t *record, const char *tag)
     }
     key = lasting(tag);
     if (!pst_flag_take(&g.busy)) {
-        return;                         /* the guess stands */
+        return;                         /* the guess remains */
     }
     creator = find_creator(pst_classes[record->of_class].creator, 0);
     if (creator) {
@@ -269,7 +269,7 @@ void pst_class_retag(pst_record_t *record, const char *tag)
     }
 }
 
-/* The tag of a pool that nobody vouches for is read only where it surely is text still. */
+/* The tag of an unknown pool is read only if it certainly still is text. */
 void pst_class_adopt(pst_record_t *record, apr_pool_t *pool)
 {
     static const place_t unknown;

@@ -11,21 +11,21 @@
 #include <math.h>
 #include <string.h>
 
-/* Samples a second and child that are worth their cost, some 1,000 instructions each. */
+/* Samples per second and child that are worth their cost, some 1,000 instructions each. */
 #define ENOUGH      100u
-/* Young pools: at first one growth in so many bytes. */
+/* Young pools: initially one growth per this many bytes. */
 #define YOUNG_RATE  65536u
-/* Where that is less than half of a node, each growth is taken. */
+/* If that is less than half a node, each growth is taken. */
 #define GROWTH_RATE 4096u
-/* While each allocation is seen: bytes a sample, at least and to begin with. */
+/* While each allocation is seen: bytes per sample, minimum and initial value. */
 #define EACH_RATE   512u
-/* A pool that has lived so long is not young. Microseconds. */
+/* A pool of this age is no longer young. Microseconds. */
 #define OLD         1000000u
 
 enum { TIER_OLD = 0, TIER_YOUNG, TIERS };
 
 typedef struct {
-    apr_uint32_t rate[TIERS];   /* bytes a sample; 0: each growth (atomic) */
+    apr_uint32_t rate[TIERS];   /* bytes per sample; 0: each growth (atomic) */
     apr_uint32_t taken[TIERS];  /* since the last beat (atomic) */
     double since;               /* seconds */
     apr_uint64_t since_time;
@@ -133,7 +133,7 @@ double pst_close_beat(apr_uint64_t now)
     return at;
 }
 
-/* @param least the rate that begins or ends it all: below it each is taken */
+/* @param least the rate at which sampling starts or ends: below it each one is taken */
 static void adapt(apr_uint32_t *rate_at, apr_uint32_t *taken_at, double target, double least)
 {
     double taken = __atomic_exchange_n(taken_at, 0, __ATOMIC_RELAXED),

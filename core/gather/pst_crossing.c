@@ -4,10 +4,9 @@
  *
  * Place in the flow: accounts -> CROSSINGS -> the glue, which logs.
  *
- * Concurrency: an entry goes from free to writing to full to reading to free, each
- * step by compare-and-swap or by whom it belongs to meanwhile; nobody waits.  Who finds none free counts
- * the crossing as untold.  There are more entries than crossings allowed in a minute, so that
- * happens only if nobody has taken any out for longer.
+ * Concurrency: an entry goes from free to writing to full to reading to free, each step by compare-and-swap or by its
+ * current owner; nobody waits. If none is free the crossing counts as unreported.  There are more entries than
+ * crossings allowed in a minute, so that happens only if nobody has taken any out for longer.
  */
 #include "pst_crossing.h"
 #include "pst_site.h"
@@ -22,15 +21,15 @@ enum { FREE = 0, WRITING, FULL, READING };
 typedef struct {
     apr_uint32_t             state;
     pst_crossing_t           crossing;
-    const pst_shared_slot_t *slot;      /* on the board: it may tell more by now */
+    const pst_shared_slot_t *slot;      /* on the board: it may have more details by now */
 } entry_t;
 
 apr_uint64_t pst_crossing_limits[PST_WARN_COUNT] = { PST_WARN_OFF, PST_WARN_OFF, PST_WARN_OFF, PST_WARN_OFF };
 
 static struct {
     void       (*at_end)(void);
-    apr_int32_t  allowed;               /* of this minute; below 0: so many asked in vain */
-    apr_uint32_t full;                  /* about how many entries are; a hint */
+    apr_int32_t  allowed;               /* left in this minute; negative: this many were refused */
+    apr_uint32_t full;                  /* approximate number of full entries; a hint */
     apr_uint64_t minute;                /* when it began */
     apr_uint64_t untold;
     apr_byte_t   child_crossed;
@@ -89,7 +88,7 @@ static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, cons
     crossing->limit = pst_crossing_limits[what];
     crossing->reserved = reserved;
     crossing->child = pst_child_reserved();
-    /* who grows a pool that holds little of it may hold nothing tomorrow */
+    /* the grower of a pool that holds little of it may soon hold nothing */
     crossing->depth = by && by->held * 2 >= reserved ? (apr_uint32_t)pst_site_caller(crossing->frames) : 0;
     crossing->is_most = by && by->grown * 2 >= reserved;
     crossing->has_slot = slot != NULL;
@@ -101,7 +100,8 @@ static __attribute__((noinline)) void note(entry_t *entry, pst_warn_e what, cons
     __atomic_add_fetch(&g.full, 1, __ATOMIC_RELEASE);
 }
 
-/* Whether this object crosses for the first time; a connection without a slot is summed with others, and none. */
+/* Whether this object crosses for the first time; a connection without a slot is summed with others, and does not
+ * count. */
 static int is_first(pst_warn_e what, pst_account_t *account)
 {
     if (what == PST_WARN_CHILD) {
@@ -133,8 +133,8 @@ void pst_crossing_ended(void)
     }
 }
 
-/* What crossed before its line was read, or before its handler was known, is told with them if the
- * slot still shows the same request. */
+/* A crossing noted before its line was read, or its handler known, is reported with them if the slot still shows the
+ * same request. */
 static void complete(pst_crossing_t *crossing, const pst_shared_slot_t *slot)
 {
     pst_shared_slot_t now;

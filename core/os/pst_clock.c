@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The cheapest clock there is: see the header.
+ * The cheapest clock available: see the header.
  */
 #include "pst_clock.h"
 
@@ -41,7 +41,7 @@ void pst_clock_start(void)
     }
 }
 #else
-/* 32 bits: no counter of the processor's is read there, ticks are the clock's nanoseconds. */
+/* 32 bits: no processor counter is read there, ticks are the clock's nanoseconds. */
 void pst_clock_start(void)
 {
     pst_clock_scale = ((apr_uint64_t)1 << 40) / 1000u;

@@ -2,8 +2,8 @@
  *
  * See pst_family.h.
  *
- * All of this is read while its processes live on, end and give their number to others: what does not fit together
- * is left out, and looked at again the next time.
+ * All of this is read while processes run, end and have their pids reused: what is inconsistent is skipped, and read
+ * again the next time.
  */
 #include "pst_family.h"
 #include "pst_proc.h"
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of /proc/net/unix: servers have some hundred KB at most. */
+/* Limit on /proc/net/unix: servers have some hundred KB at most. */
 #define UNIX_MOST (4u << 20)
 #define LINE      512
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See pst_fold.h.  One pass over what there is room for; bytes are looked up, so that no locale has a say.
+ * See pst_fold.h.  One pass over as much as fits; bytes are looked up in a table, independent of the locale.
  */
 #include "pst_fold.h"
 
@@ -10,7 +10,7 @@
 #define HEX    2u       /* a letter that is a hexadecimal digit */
 #define SMALL  4u
 #define LARGE  8u
-#define DASH  16u       /* belongs to a word, says nothing of it */
+#define DASH  16u       /* belongs to a word, says nothing about it */
 #define LETTER (SMALL | LARGE)
 
 static const unsigned char kinds[256] = {
@@ -36,7 +36,7 @@ static unsigned byte_kind(char byte)
 
 typedef struct out_t {
     char *to;
-    apr_size_t room, used;      /* one byte of room is the NUL's */
+    apr_size_t room, used;      /* one byte of room is for the NUL */
     int cut;
 } out_t;
 
@@ -61,11 +61,11 @@ static void end_fold(out_t *out)
 
 /* -- words ------------------------------------------------------------------ */
 
-/* What a word is made of. */
+/* Statistics of a word. */
 typedef struct word_t {
     apr_size_t length, digits, letters, hex;
-    apr_size_t meets;           /* a digit beside a letter */
-    apr_size_t rises;           /* a capital behind a small letter */
+    apr_size_t meets;           /* a digit next to a letter */
+    apr_size_t rises;           /* a capital after a small letter */
 } word_t;
 
 static void look_at(word_t *word, const char *text)

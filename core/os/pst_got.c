@@ -5,19 +5,18 @@
  * For each loaded object: find its dynamic section, walk the relocations that
  * fill call slots (JUMP_SLOT) and address slots (GLOB_DAT), compare the symbol's
  * name, store.  Objects linked with full RELRO have these slots on pages made
- * read-only after start: they are opened for the stores and closed again.
+ * read-only after start: they are made writable for the stores and read-only again.
  *
  * Pointers to functions in an object's data (ABS64: tables of functions) are
- * redirected too, while they still say what the loader wrote there.
+ * redirected too, while they still hold what the loader wrote there.
  *
- * What may be stored to is known from a complete list of the process's mappings,
- * taken before; a slot whose page is not in it, or may not be written to and is not RELRO, is left
- * alone.  The loader lists an object before it has relocated it: a slot that does not lead
- * to code yet is left, and a late walk leaves RELRO that the loader has not closed, since to open
- * and close it would crash the loader.
+ * A complete list of the process's mappings, taken beforehand, shows what may be written; a slot whose page is not in
+ * it, or is neither writable nor RELRO, is left alone. The loader lists an object before relocating it: a slot that
+ * does not point to code yet is left alone, and a late walk leaves RELRO pages that the loader has not yet made
+ * read-only, since doing so here would crash the loader.
  *
  * A store is one aligned word, so a thread that calls through the slot meanwhile
- * takes the old way or the new one.
+ * goes either the old way or the new one.
  */
 #include "pst_got.h"
 
@@ -41,32 +40,32 @@
 #define IS_DATA(type) ((type) == R_AARCH64_ABS64)
 #endif
 
-#define NAMES 4096             /* bits: a power of two, many times the entries there are */
+#define NAMES 4096             /* bits: a power of two, many times the number of entries */
 #define BEGIN sizeof(apr_uint64_t)
 
 typedef struct {
     const pst_got_job_t *what;
-    apr_uint64_t         names[NAMES / 64]; /* a bit for how each entry's name begins, by a hash of it: nearly all
-                                               symbols are none of them */
-    apr_size_t           object;    /* how many have been met */
+    apr_uint64_t         names[NAMES / 64]; /* a bit for the start of each entry's name, by a hash of it: nearly all
+                                               symbols match none */
+    apr_size_t           object;    /* objects seen so far */
     apr_size_t           stores;
     apr_status_t         status;
 } job_t;
 
-/* What is needed of one object; all checked to lie in its loaded segments. */
+/* What is needed from one object; everything checked to be within its loaded segments. */
 typedef struct {
     ElfW(Addr)        base;
     const ElfW(Phdr) *phdr;
     int               phnum;
     const ElfW(Sym)  *symbols;
-    apr_size_t        symbols_most; /* so many have room in the segment they begin in */
+    apr_size_t        symbols_most; /* how many fit in the segment they start in */
     const char       *strings;
     apr_size_t        strings_size;
     ElfW(Addr)        relro, relro_end;
     int               relro_open;
 } object_t;
 
-/* Bytes from an address to the end of the loaded segment that it lies in; 0: it lies in none. */
+/* Bytes from an address to the end of the loaded segment that contains it; 0: none does. */
 static apr_size_t room_at(const object_t *object, ElfW(Addr) at)
 {
     for (int i = 0; i < object->phnum; i++) {
@@ -93,7 +92,7 @@ static ElfW(Addr) address(const object_t *object, ElfW(Addr) at)
     return inside(object, at, 1) ? at : object->base + at;
 }
 
-/* The first characters of a name as a number, without what stands behind its end. @param room  bytes that may be read
+/* The first characters of a name as a number, without bytes beyond its end. @param room  bytes that may be read
  */
 static apr_uint64_t beginning_of(const char *name, apr_size_t room)
 {
@@ -152,14 +151,14 @@ static int is_late(const job_t *job)
     return job->what->flags & PST_GOT_LATE;
 }
 
-/* Left alone; worth another look where the loader may still be at it. */
+/* Leave a slot alone; look again later if the loader may still be working on it. */
 static int leave_alone(job_t *job)
 {
     job->status = APR_EAGAIN;
     return 0;
 }
 
-/* May this slot be stored to?  Opens its page if it has to be, and may be. */
+/* May this slot be written? Makes its page writable if necessary and allowed. */
 static int opened(job_t *job, object_t *object, ElfW(Addr) at)
 {
     int is_relro = at >= object->relro && at < object->relro_end;
@@ -190,7 +189,7 @@ static int is_code(const job_t *job, const void *at)
     return (pst_pages_rights(job->what->pages, (apr_uintptr_t)at, 1) & PST_PAGES_EXEC) != 0;
 }
 
-/* Does the slot hold what the loader put there, and so what may be replaced? */
+/* Does the slot still hold what the loader put there, so that it may be replaced? */
 static int is_ready(job_t *job, const pst_got_entry_t *entry, const void *now, int is_data, int is_weak)
 {
     if (is_data) {
@@ -386,7 +385,7 @@ int pst_got_pin(const void *address)
         return 0;
     }
     if (program && (ElfW(Addr))info.dli_fbase == program->l_addr) {
-        return 1;       /* linked into the program itself: it goes nowhere */
+        return 1;       /* linked into the program itself: never unloaded */
     }
     return dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The process heap.  See pst_heap.h.  Entry points are looked up by name, at run time: none of the
- * allocators is linked, and whichever is there was chosen by whoever started httpd.
+ * The process heap.  See pst_heap.h.  Entry points are looked up by name, at run time: none of the allocators is
+ * linked in; the one present was chosen by whoever started httpd.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -69,7 +69,7 @@ void pst_heap_recognise(void)
     ENTRY(g.mallinfo, "mallinfo2", object);
 #endif
     ENTRY(g.trim, "malloc_trim", object);
-    /* glibc's come last: others offer the same names as if they were it */
+    /* glibc's come last: other allocators offer the same names */
     g.kind = PST_HEAP_UNKNOWN;
     if (g.mallctl) {
         g.kind = PST_HEAP_JEMALLOC;
@@ -114,7 +114,7 @@ static apr_status_t ask_glibc(pst_heap_figures_t *figures)
     }
     info = g.mallinfo();
     figures->in_use = (apr_uint64_t)info.uordblks + info.hblkhd;
-    figures->free = info.fordblks;      /* there or not */
+    figures->free = info.fordblks;      /* present or not */
     figures->mapped = (apr_uint64_t)info.arena + info.hblkhd;
     return APR_SUCCESS;
 #else
@@ -130,7 +130,7 @@ static size_t je_figure(const char *name)
     return g.mallctl(name, &value, &size, NULL, 0) == 0 && size == sizeof(value) ? value : 0;
 }
 
-/* Its figures stand still until the epoch is moved on. */
+/* Its figures are only refreshed when the epoch is advanced. */
 static apr_status_t ask_jemalloc(pst_heap_figures_t *figures)
 {
     apr_uint64_t epoch = 1;
@@ -164,12 +164,12 @@ static apr_status_t ask_tcmalloc(pst_heap_figures_t *figures)
 
     figures->in_use = used;
     figures->free = all > used + given_back ? all - used - given_back : 0;
-    figures->mapped = all;      /* what was given back, too; without the room for tables of its own */
+    figures->mapped = all;      /* including what was released, but not its own tables */
     figures->mapped_is_least = 1;
     return used ? APR_SUCCESS : APR_ENOTIMPL;
 }
 
-/* It knows what it has committed, not what of that is in use. */
+/* It knows what it has committed, but not how much of that is in use. */
 static apr_status_t ask_mimalloc(pst_heap_figures_t *figures)
 {
     size_t unused, commit = 0;
@@ -195,10 +195,10 @@ apr_status_t pst_heap_ask(pst_heap_figures_t *figures)
 /* -- glibc's arenas --------------------------------------------------------- */
 
 /*
- * Beside the main arena, which grows by brk(), each arena lies in heaps of 64 MB, at multiples of that (HEAP_MAX_SIZE
+ * Apart from the main arena, which grows by brk(), each arena is in heaps of 64 MB, at multiples of that (HEAP_MAX_SIZE
  * in malloc/arena.c, glibc 2.36; 2 * DEFAULT_MMAP_THRESHOLD_MAX).  A heap begins with what heap_info has had first
- * in all of glibc 2: the arena, the heap before it, its size, how much of it is mapped for use.  An arena
- * stands right behind the head of its first heap, which has none before it.
+ * in all of glibc 2: the arena, the heap before it, its size, how much of it is mapped for use.  An arena directly
+ * follows the head of its first heap, which has no predecessor.
  */
 #define HEAP_MAX  (APR_UINT64_C(64) << 20)
 #define HEAD_MOST 4096
@@ -213,7 +213,7 @@ static int is_heap_head(apr_uint64_t at, const apr_uint64_t head[4], int *first)
            && mapped <= HEAP_MAX && mapped % 4096 == 0;
 }
 
-/* The main arena, which ends where brk() stands. */
+/* The main arena, which ends at the current break. */
 static int is_main(apr_uint64_t from, apr_uint64_t to)
 {
     apr_uint64_t end = (apr_uint64_t)(apr_uintptr_t)sbrk(0);
@@ -221,7 +221,7 @@ static int is_main(apr_uint64_t from, apr_uint64_t to)
     return from < end && end <= to;
 }
 
-/* What of arenas with `size` bytes in `mapped` is there: all that is there of the piece, if they fill it. */
+/* The present part of arenas with `size` bytes in `mapped`: all that is present of the piece, if they fill it. */
 static apr_uint64_t there_of(apr_uint64_t at, apr_uint64_t mapped, apr_uint64_t size, int alone, apr_uint64_t there)
 {
     apr_uint64_t bytes = there;
@@ -262,7 +262,7 @@ int pst_heap_gives(apr_uint32_t kind)
     return kind == PST_HEAP_GLIBC || kind == PST_HEAP_JEMALLOC || kind == PST_HEAP_TCMALLOC;
 }
 
-/* By the kernel's own counters: what comes of a release must not cost more than the release. */
+/* By the kernel's own counters: measuring a release must not cost more than the release. */
 static apr_uint64_t present(void)
 {
     pst_memory_sum_t sum;

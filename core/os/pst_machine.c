@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What memory there is.  See pst_machine.h.
+ * Available memory. See pst_machine.h.
  *
- * A limit may stand at any level: the server's own cgroup and each one above it are asked,
- * and the least of them counts.  In a container the path in /proc/self/cgroup may be one
- * that only the host knows; then what is mounted at the top is the container's own, and it is
- * asked in any case.
+ * A limit may be set at any level: the server's own cgroup and each one above it are read, and the lowest limit
+ * counts.  In a container the path in /proc/self/cgroup may be one
+ * that only the host knows; then the cgroup mounted at the top is the container's own, and it is read in any case.
  */
 #include "pst_machine.h"
 #include "pst_proc.h"
@@ -20,7 +19,7 @@
 #define FILE_MOST 4096
 #define LEVELS    32
 
-/* The beginning of a file, and a NUL. @return 0 if it cannot be read */
+/* Read the start of a file and add a NUL. @return 0 if it cannot be read */
 static int read_under_root(const char *root, const char *path, char *to, apr_size_t room)
 {
     char name[PATH_MAX];
@@ -31,7 +30,8 @@ static int read_under_root(const char *root, const char *path, char *to, apr_siz
     return pst_proc_take(pst_proc_open(name), to, room) > 0;
 }
 
-/* @return a number of bytes; 0 for "max", for the huge ones that mean no limit, and for what is no number */
+/* @return a number of bytes; 0 for "max", for the huge ones that mean no limit, and for anything that is not a
+ * number */
 static apr_uint64_t read_limit(const char *text)
 {
     char *end;
@@ -50,7 +50,7 @@ static apr_uint64_t of_machine(const char *root)
     return kib < (1ULL << 50) ? kib * 1024 : 0;
 }
 
-/* The least limit of a cgroup and those above it. */
+/* The lowest limit of a cgroup and those above it. */
 static apr_uint64_t of_cgroup(const char *root, const char *mount, char *path, const char *file)
 {
     char name[PATH_MAX], text[64];

@@ -14,7 +14,7 @@
 #define WINDOW 32u
 
 static const void *table[SIZE + WINDOW];
-static unsigned count;      /* atomic: with none in it, as nearly always, no page of the table is even looked at */
+static unsigned count;      /* atomic: while it is 0, as nearly always, the table is not even touched */
 
 static const void **mapping_window(const void *at)
 {
@@ -41,7 +41,7 @@ int pst_maps_add(const void *at)
 {
     int added;
 
-    __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED); /* before: whoever finds it must not be told that there is none */
+    __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED); /* first: a thread that looks for it must not see a count of 0 */
     added = swap(at, NULL, at);
     if (!added) {
         __atomic_sub_fetch(&count, 1, __ATOMIC_RELAXED);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The memory of a process as the kernel tells it.  See pst_memory.h.
+ * The memory of a process as the kernel reports it.  See pst_memory.h.
  *
  * What a mapping is, in the order of the rules (classify()):
  *
  *   shared            by its permissions ("s")
  *   the main stack    by its name
- *   file              a private mapping with a name: pages as in the file are file, those written to are data
+ *   file              a private mapping with a name: unmodified pages are file, modified ones are data
  *   a thread's stack  no name, writable, right above a guard: what glibc's allocate_stack() leaves at the stack's low
- *                     end, that may not be accessed.  An arena's reserve may not either, but ends on a multiple of
+ *                     end, inaccessible. An arena's reserve is inaccessible too, but ends on a multiple of
  *                     64 MB; where a guard lies right above one, the kernel merges them
  *                     A stack without such a guard is known by glibc's list of threads (pst_stack_list())
  *   data              no name, right above a writable file mapping: an object's zero-initialised variables, up
@@ -16,9 +16,9 @@
  *   rest              everything else without a name, and the heap
  *
  * The kernel merges neighbours of the same kind: above a stack or an object's variables there may
- * be nodes of APR in the same mapping.  Then pagemap tells what of each part is there.  A child that has
- * changed its user from root may not read pagemap, its own neither, unless CoreDumpDirectory makes it
- * dumpable: then mincore() tells what is resident, which needs no rights.
+ * be nodes of APR in the same mapping.  Then pagemap shows how much of each part is present. A child that has changed
+ * its user from root may not read pagemap, not even its own, unless CoreDumpDirectory makes it dumpable: then
+ * mincore(), which needs no rights, shows what is resident.
  */
 #include "pst_memory.h"
 #include "pst_text.h"
@@ -38,14 +38,14 @@
 #include <unistd.h>
 
 #define KB           APR_UINT64_C(1024)
-#define LARGEST_KB   ((apr_uint64_t)INT64_MAX / 1024 / 65536)    /* sums of so many mappings cannot wrap */
-#define MOST_MAPS    65536u     /* the system's limit is 65530 unless raised; those beyond are left out */
+#define LARGEST_KB   ((apr_uint64_t)INT64_MAX / 1024 / 65536)    /* sums of that many mappings cannot wrap */
+#define MOST_MAPS    65536u     /* the system's limit is 65530 unless raised; any beyond are skipped */
 #define GUARD_MOST   (APR_UINT64_C(1) << 20)
 #define ARENA_ALIGN  (APR_UINT64_C(64) << 20)
 #define STACK_USUAL  (APR_UINT64_C(8) << 20)
 #define READ_AT_ONCE 4096
 #define SEGMENTS     64
-#define LISTED       1024u  /* stacks without a guard of their own that are told apart */
+#define LISTED       1024u  /* maximum number of stacks without a separate guard that are tracked */
 
 /* -- numbers ---------------------------------------------------------------- */
 
@@ -65,7 +65,7 @@ static const char *read_hex(const char *at, apr_uint64_t *value)
     return at > begin ? at : NULL;
 }
 
-/* "   1234 kB" as bytes; 0 where it is anything else. */
+/* "   1234 kB" as bytes; 0 for anything else. */
 static apr_uint64_t kilobytes(const char *at)
 {
     apr_uint64_t value = 0;
@@ -153,7 +153,7 @@ apr_status_t pst_memory_sum(pst_memory_sum_t *sum, apr_uint32_t pid)
 
 apr_status_t pst_memory_count(pst_memory_sum_t *sum, apr_uint32_t pid)
 {
-    char text[65536];       /* in front of what is wanted stand its groups, hundreds perhaps */
+    char text[65536];       /* the user's groups, perhaps hundreds, precede the wanted lines */
     const char *rss, *swap;
 
     memset(sum, 0, sizeof(*sum));
@@ -184,8 +184,8 @@ apr_uint64_t pst_memory_shmem(void)
 
 /* -- what lies where -------------------------------------------------------- */
 
-/* Where an object's variables end, by the program headers at the begin of its first mapping. Only of this process:
- * 0 where that cannot be told. */
+/* Where an object's variables end, from the program headers at the start of its first mapping. Only for this process:
+ * 0 if not known. */
 static apr_uint64_t end_of_object(apr_uint64_t at)
 {
     ElfW(Ehdr) header;
@@ -223,9 +223,9 @@ static void add_rest(pst_smaps_t *smaps, apr_uint64_t from, apr_uint64_t to, apr
 }
 
 /*
- * How much of a mapping's bytes up to `end` is there.  Where only what is resident can be told, what is swapped is
- * taken to lie beyond `end`, as far as there is room: stacks and variables are small beside what the kernel merges with
- * them. Where nothing can be told, all of it is taken to lie before.
+ * How many of a mapping's bytes up to `end` are present. If only residency is known, swapped bytes are assumed to be
+ * beyond `end`, as far as they fit: stacks and variables are small compared to what the kernel merges with them. If
+ * nothing is known, everything is assumed to be before it.
  */
 static apr_uint64_t bytes_up_to(const pst_smaps_t *smaps, apr_uint64_t end)
 {
@@ -261,7 +261,7 @@ static void split_mapping(pst_smaps_t *smaps, apr_uint64_t end, apr_uint64_t *to
     add_rest(smaps, end, m->to, there - first);
 }
 
-/* Of what is between two addresses of a mapping: as much as can be told, and no more than there still is of it. */
+/* The present bytes between two addresses of a mapping: as far as known, and no more than what is left of it. */
 static apr_uint64_t part_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t left)
 {
     apr_uint64_t there;
@@ -272,7 +272,7 @@ static apr_uint64_t part_there(apr_uint64_t from, apr_uint64_t to, apr_uint64_t 
     return there < left ? there : left;
 }
 
-/* A mapping that may have stacks in it, with their guards: what is not theirs is rest. */
+/* A mapping that may contain stacks with their guards: everything else in it is rest. */
 static void add_around_stacks(pst_smaps_t *smaps)
 {
     const pst_mapping_t *m = &smaps->now;
@@ -305,7 +305,7 @@ static int is_anonymous(const pst_mapping_t *m)
     return !m->name[0] || !strncmp(m->name, "[anon", 5) || !strcmp(m->name, "[heap]");
 }
 
-/* Is a mapping the last part of an arena's 64 MB, which is not in use yet? What is in use lies below it. */
+/* Is a mapping the unused last part of an arena's 64 MB? The part in use is below it. */
 static int is_reserve(const pst_mapping_t *m, const pst_mapping_t *below)
 {
     return m->to % ARENA_ALIGN == 0 && below && below->to == m->from && below->perms[1] == 'w'
@@ -320,8 +320,7 @@ static int ends_in_guard(const pst_mapping_t *m, const pst_mapping_t *below)
     return !m->name[0] && !strncmp(m->perms, "---p", 4) && m->to - from <= GUARD_MOST && !is_reserve(m, below);
 }
 
-/* Of the stack that the mapping begins with: as its thread has it, where that can be told; else as stacks are as a
- * rule. */
+/* The end of the stack at the start of the mapping: from its thread if known; else by the usual size. */
 static apr_uint64_t stack_end(const pst_smaps_t *smaps)
 {
     const pst_mapping_t *m = &smaps->now;
@@ -452,7 +451,7 @@ void pst_smaps_feed(pst_smaps_t *smaps, const char *text, apr_size_t len)
         const char *newline = memchr(text, '\n', len);
         apr_size_t part = newline ? (apr_size_t)(newline - text) : len, room = PST_MEMORY_LINE - 1 - smaps->line_len;
 
-        /* what is cut of a long line is the end of a name */
+        /* the cut part of a long line is the end of a name */
         memcpy(smaps->line + smaps->line_len, text, part < room ? part : room);
         smaps->line_len += (unsigned)(part < room ? part : room);
         if (newline) {
@@ -478,7 +477,7 @@ static apr_uint64_t usual_stack(void)
     return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : STACK_USUAL;
 }
 
-/* Not among the zeros: to read a page of those that nobody wrote to makes it look as if it were there. */
+/* Not among the zeros: reading a never written page would make it look present. */
 #define NO_INODE APR_UINT64_MAX
 static apr_uint64_t apart_inode = NO_INODE;
 
@@ -505,7 +504,7 @@ apr_status_t pst_memory_maps(pst_memory_maps_t *maps, apr_uint32_t pid, const ps
     smaps.on_stack = (apr_uint64_t)(apr_uintptr_t)&smaps;
     smaps.list = list;
     smaps.list_count = pid ? 0 : pst_stack_list(list, LISTED);
-    /* the kernel lets go of the lock between two reads: small ones keep nobody waiting for long */
+    /* the kernel releases the lock between two reads: small ones keep nobody waiting for long */
     while ((got = pst_proc_read(fd, text, sizeof(text))) > 0 && maps->mappings < MOST_MAPS) {
         pst_smaps_feed(&smaps, text, (apr_size_t)got);
     }

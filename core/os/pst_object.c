@@ -3,8 +3,8 @@
  * The loaded objects of this process: see the header.
  *
  * Concurrency: a list is built aside, sorted, and published by one store; readers
- * search it without a lock.  Lists that were replaced are kept, since somebody may
- * still hold an entry: there is one per dlopen() that was noticed.
+ * search it without a lock.  Replaced lists are kept, since somebody may still hold an entry: one for each dlopen()
+ * noticed.
  */
 #include "pst_object.h"
 #include "pst_got.h"
@@ -37,7 +37,7 @@ static struct {
     const void  *mpm;
 } modules;
 
-static const pst_object_elsewhere_t *elsewhere;     /* set by the command alone, which has one thread */
+static const pst_object_elsewhere_t *elsewhere;     /* set only by the command, which has one thread */
 
 static apr_uint64_t fnv(apr_uint64_t hash, const void *data, apr_size_t size)
 {
@@ -150,8 +150,8 @@ static const pst_object_t *search_objects(const list_t *list, apr_uintptr_t at)
     return NULL;
 }
 
-/* All segments of the object that an address lies in are of this kind; the program itself, whatever it is linked with,
- * stays httpd. */
+/* Set the kind of all segments of the object that contains an address; the program itself, whatever is linked into
+ * it, stays httpd. */
 static void mark_kind(list_t *list, const void *address, pst_code_e kind)
 {
     const pst_object_t *object = search_objects(list, (apr_uintptr_t)address);
@@ -172,7 +172,7 @@ static void set_kinds(list_t *list)
     for (unsigned i = 0; i < modules.count; i++) {
         mark_kind(list, modules.records[i], modules.records[i] == modules.mpm ? PST_CODE_MPM : PST_CODE_MODULE);
     }
-    /* functions that nobody redirects: these addresses are the real ones */
+    /* functions that are never redirected: these addresses are the real ones */
     mark_kind(list, (const void *)apr_pool_parent_get, PST_CODE_APR);
     mark_kind(list, (const void *)apr_brigade_create, PST_CODE_APR);
     mark_kind(list, (const void *)pst_object_find, PST_CODE_SELF);
@@ -233,7 +233,7 @@ void pst_object_modules(const void *const *records, unsigned count, const void *
     modules.count = count;
     modules.mpm = mpm;
     if (list) {
-        set_kinds(list);                /* nobody else looks yet */
+        set_kinds(list);                /* not yet visible to others */
     }
 }
 
@@ -281,7 +281,7 @@ int pst_object_base(apr_uint64_t id, apr_uintptr_t *base)
     return elsewhere ? elsewhere->base(elsewhere->baton, id, base) : base_here(id, base);
 }
 
-/* dladdr() names the program as it was called, which need be no path. */
+/* dladdr() gives the name the program was started with, which need not be a path. */
 static const char *path_here(apr_uint64_t id)
 {
     const list_t *list = look_up_objects();

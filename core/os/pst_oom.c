@@ -2,9 +2,9 @@
  *
  * See pst_oom.h.
  *
- * The kernel raises the count before it sends the signal (__oom_kill_process() in mm/oom_kill.c, Linux 6.1): who hears
- * of the end of a process finds it raised.  cgroup v2 says "oom_kill N" in memory.events, v1 in memory.oom_control, the
- * machine in /proc/vmstat.
+ * The kernel raises the count before it sends the signal (__oom_kill_process() in mm/oom_kill.c, Linux 6.1): by the
+ * time the end of a process is noticed, the count has been raised.  cgroup v2 says "oom_kill N" in memory.events, v1
+ * in memory.oom_control, the machine in /proc/vmstat.
  */
 #include "pst_oom.h"
 #include "pst_proc.h"
@@ -17,7 +17,7 @@
 #define FILE_MOST  4096
 #define VMSTAT_MOST 16384       /* 170 lines of some 20 bytes */
 
-/* The number behind "oom_kill " at the beginning of a line. */
+/* The number after "oom_kill " at the start of a line. */
 static int find_count(const char *text, apr_uint64_t *kills)
 {
     static const char word[] = "oom_kill ";
@@ -45,7 +45,7 @@ static int read_count(const char *root, const char *folder, const char *path, co
 }
 
 /* A line of /proc/self/cgroup: "number:controllers:path". In a container the path may be one that only the host knows:
- * then what is mounted at the top is the container's own. */
+ * then the cgroup mounted at the top is the container's own. */
 static int of_line(const char *root, char *line, apr_uint64_t *kills)
 {
     char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;

@@ -2,9 +2,9 @@
  *
  * The mappings of this process: see the header.
  *
- * Lines are read by hand into a list that has room for all: it is mapped, and only what is
- * written to is ever there.  A file that ends in the midst of a line, that cannot be read to its end, or
- * that has no line at all (a /proc of other rights) gives no list.
+ * Lines are parsed by hand into a list with room for all: it is mapped, and only the part written takes memory. A
+ * file that ends in the middle of a line, cannot be read to its end, or has no lines (a /proc with other rights)
+ * gives no list.
  */
 #include "pst_pages.h"
 
@@ -17,7 +17,7 @@
 
 #define READ_AT_ONCE 4096
 
-/* Of a line, while it is read character by character. */
+/* Parser state: a line is read character by character. */
 typedef struct {
     pst_pages_t      *pages;
     pst_pages_range_t range;

@@ -10,7 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The last few descriptors that a process may have are for its work: a request would go without one meanwhile. */
+/* The last few descriptors that a process may have are left for its real work: a request must not lack one because of
+ * us. */
 #define SPARE 4
 
 static int is_scarce(int fd)

@@ -11,23 +11,23 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* Sizes that are tried, largest first. */
+/* Sizes to try, largest first. */
 #define LARGEST ((apr_size_t)1 << 28)
 #define LEAST   ((apr_size_t)1 << 22)
 
-/* Of a limited address space, no more than one part in so many. */
+/* Maximum share of a limited address space: one part in this many. */
 #define SHARE 64
 
-/* Each run and the page behind it are two mappings of the kernel's, of which it allows 65,530. */
+/* Each run and the page behind it are two kernel mappings, of which 65,530 are allowed. */
 #define RUNS_MOST 8192
 
-/* Pages looked at when one is taken. */
+/* Pages examined when one is taken. */
 #define LOOK_MOST 8192u
 
-/* The same each second, for what is old: once round in a minute. */
+/* The same per second when looking for old runs: once round in a minute. */
 #define OLD_MOST 1024u
 
-/* What is known of a page. In all pages of a run but the first, `first` leads there. */
+/* What is known about a page. In all pages of a run except the first, `first` points to that. */
 typedef struct {
     apr_uint32_t owner;         /* of the run */
     apr_uint32_t first;         /* page that the run begins with */
@@ -44,10 +44,10 @@ static struct {
     apr_uint32_t  count;        /* pages */
     apr_uint32_t  hand;         /* where the next is taken */
     apr_uint32_t  finger;       /* where the next is freed */
-    apr_uint32_t  broom;        /* where the next that is old is looked for */
+    apr_uint32_t  broom;        /* where to look for the next old run */
     apr_uint32_t  runs;         /* atomic */
     apr_size_t    quarantine;   /* atomic: bytes */
-    apr_size_t    most;         /* bytes of it */
+    apr_size_t    most;         /* its limit in bytes */
     int           busy;         /* pst_flag.h */
     pst_range_freed_fn *freed;
 } g;
@@ -57,7 +57,7 @@ static void *map_closed(void *at, apr_size_t size, int flags)
     return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
-/* Where addresses are limited they may be just enough for the threads that are still to come. */
+/* If the address space is limited it may be just enough for threads yet to be created. */
 static apr_size_t allowed(void)
 {
     struct rlimit limit;
@@ -141,7 +141,7 @@ static apr_uint32_t range_seconds(void)
 
 /* -- freed; inside ----------------------------------------------------------- */
 
-/* Is a run that begins there in quarantine? Its first page tells; that may have been opened. */
+/* Does a run in quarantine start there? Its first page says so; that may have been opened. */
 static int in_quarantine(apr_uint32_t page)
 {
     const page_t *at = &g.pages[page];
@@ -150,7 +150,7 @@ static int in_quarantine(apr_uint32_t page)
     return (is == PST_RANGE_ENDED || is == PST_RANGE_OPENED) && at->first == page && at->pages && at->ended;
 }
 
-/* What cannot be closed stays as it is. @return whether it was freed */
+/* A run that cannot be closed is left unchanged. @return whether it was freed */
 static int free_run(apr_uint32_t page)
 {
     page_t *at = &g.pages[page];
@@ -171,8 +171,8 @@ static int free_run(apr_uint32_t page)
     return 1;
 }
 
-/* Free runs until there is no more in quarantine than may be: a finger of its own goes round behind the hand, so that
- * each page is passed once a round. */
+/* Free runs until the quarantine is within its limit: a separate finger follows the hand, so that each page is
+ * visited once per round. */
 static void make_room(void)
 {
     for (apr_uint32_t looked = 0; looked < g.count; looked++) {
@@ -186,7 +186,7 @@ static void make_room(void)
     }
 }
 
-/* The same of what ended before, some pages a time. */
+/* The same for runs that ended before that time, some pages at a time. */
 static void let_old_go(apr_uint32_t before)
 {
     for (apr_uint32_t looked = 0; looked < OLD_MOST && looked < g.count; looked++) {
@@ -199,7 +199,7 @@ static void let_old_go(apr_uint32_t before)
 
 /* -- taken ------------------------------------------------------------------- */
 
-/* Free pages in a row, from the hand on. @return the first; count of all pages: there are none */
+/* Find consecutive free pages, starting at the hand. @return the first; the count of all pages if there are none */
 static apr_uint32_t free_row(apr_uint32_t wanted)
 {
     apr_uint32_t page = g.hand, row = 0;
@@ -267,7 +267,7 @@ static void ends(apr_uint32_t page, int counted)
     __atomic_store_n(&at->ended, now ? now : 1, __ATOMIC_RELEASE);
 }
 
-/* The state says first that it ended: who is there already waits for nothing but the page. */
+/* The state is set to ended first: a thread that is already there depends only on the page. */
 void pst_range_close(void *at, apr_size_t size, apr_uint32_t owner, int counted)
 {
     apr_uint32_t page = page_of(at), pages = g.pages[page].pages;
@@ -322,7 +322,7 @@ void pst_range_look(pst_range_page_t *page, const void *at)
     page->size = (apr_size_t)g.pages[first].pages * PST_RANGE_PAGE;
 }
 
-/* If the kernel has no room for one mapping more, all is opened: that needs less, and nobody dies of it. */
+/* If the kernel has no room for another mapping, everything is opened: that needs fewer, and kills nobody. */
 static int open_pages(apr_uint32_t page)
 {
     return mprotect(address_of(page), PST_RANGE_PAGE, PROT_READ | PROT_WRITE) == 0

@@ -2,11 +2,10 @@
  *
  * Names and lines of code: see the header.
  *
- * What is asked and answered, a line each, in the same order; fields end in a tab, but for the last:
+ * Questions and answers, one line each, in the same order; fields end in a tab, except the last:
  *
  *     ID OFFSET PATH                 two numbers in hexadecimal
- *     FUNCTION INTO FILE LINE        empty where it is not known; "!" in place of FUNCTION: the file is of another
- *     build
+ *     FUNCTION INTO FILE LINE        empty if not known; "!" instead of FUNCTION: the file is a different build
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -28,7 +27,7 @@
 
 #define ANSWER_MOST (512u << 10)    /* bytes */
 #define ASKED_MOST  (512u << 10)
-#define FAILURES    3               /* in a row: then it is left alone for a while */
+#define FAILURES    3               /* in a row, after which it is not tried for a while */
 #define PAUSE       300             /* s */
 #define LONGEST     600             /* bytes of a line of an answer */
 
@@ -76,7 +75,7 @@ const pst_resolved_t *pst_resolver_find(apr_uint64_t id, apr_uint64_t offset)
     return NULL;
 }
 
-/* Inside. One place always stays free, so that a look-up ends. */
+/* With the flag held. One place always stays free, so that a look-up ends. */
 static int keep_resolved(const pst_resolved_t *resolved)
 {
     apr_uint32_t i = first_place(resolved->id, resolved->offset);
@@ -113,7 +112,7 @@ static int make_pipes(int in[2], int out[2])
     return 1;
 }
 
-/* Signals are as a program expects them, whatever the MPM blocks in its threads. */
+/* Signals get their defaults, whatever the MPM blocks in its threads. */
 static int spawn(helper_t *helper, int in, int out)
 {
     char *argv[] = { (char *)(apr_uintptr_t)"poolstat", (char *)(apr_uintptr_t)"--resolve", NULL };
@@ -165,7 +164,7 @@ static long long now_ms(void)
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* Writing to a helper that is gone must not be a signal: SIGPIPE may be anybody's business in this process. */
+/* Writing to a dead helper must not raise a signal: somebody else in this process may use SIGPIPE. */
 static ssize_t write_quietly(int fd, const char *text, size_t size)
 {
     struct timespec none = { 0, 0 };
@@ -189,7 +188,7 @@ static ssize_t write_quietly(int fd, const char *text, size_t size)
     return written;
 }
 
-/* Write all that is asked and read all that is answered, until the time is over. @return bytes of the answer */
+/* Write all questions and read all answers, until time is up. @return bytes of the answer */
 static size_t converse(helper_t *helper, const char *asked, size_t asked_size, char *answer, size_t room,
                        long long until)
 {
@@ -221,7 +220,7 @@ static size_t converse(helper_t *helper, const char *asked, size_t asked_size, c
     }
 }
 
-/* However it went, it is no more. */
+/* Whatever happened, end the helper. */
 static void finish_helper(helper_t *helper)
 {
     if (helper->to >= 0) {
@@ -235,7 +234,7 @@ static void finish_helper(helper_t *helper)
 
 /* -- asking ----------------------------------------------------------------- */
 
-/* A field of an answer, up to the tab; *at moves behind it. */
+/* A field of an answer, up to the tab; *at moves past it. */
 static void field(char *to, size_t room, const char **at)
 {
     size_t length = 0;

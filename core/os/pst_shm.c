@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See pst_shm.h.  Lines of maps, and the heads of those of smaps: "from-to perms offset major:minor inode   name".
+ * See pst_shm.h.  Lines of maps, and head lines of smaps: "from-to perms offset major:minor inode   name".
  */
 #include "pst_shm.h"
 #include "pst_proc.h"
@@ -42,7 +42,7 @@ static pst_shm_t *shm_of(pst_shm_reader_t *reader, apr_uint64_t device, apr_uint
     return &reader->to[reader->count++];
 }
 
-/* @return 0: it is no head of a mapping */
+/* @return 0: it is not the head of a mapping */
 static int read_head(pst_shm_reader_t *reader, char *line)
 {
     char *at = line, *name;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * See pst_stack.h.  struct pthread of glibc has, in all of glibc 2, one after the other: stackblock, stackblock_size,
- * guardsize (nptl/descr.h, 2.36).  It lies within the last few kilobytes of the block; on some processors the static
- * variables of threads lie behind it.
+ * guardsize (nptl/descr.h, 2.36).  It is within the last few kilobytes of the block; on some processors the threads'
+ * static variables follow it.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -17,11 +17,11 @@
 #include <string.h>
 
 #define PAGE     4096u
-#define PAGES    4          /* of the stack's far end that are looked at */
+#define PAGES    4          /* examined at the stack's far end */
 #define LEAST    ((apr_uint64_t)16 * 1024)
 #define MOST     ((apr_uint64_t)64 << 20)
 
-/* Does the thread that is described there have a stack from `from` on? @return its end, or 0 */
+/* Does the thread described there have a stack starting at `from`? @return its end, or 0 */
 static apr_uint64_t told(const apr_uintptr_t word[3], apr_uint64_t from, apr_uint64_t to)
 {
     apr_uint64_t block = word[0], size = word[1], guard = word[2], end = block + size;
@@ -40,7 +40,7 @@ static apr_uint64_t mapped_below(apr_uint64_t end, apr_uint64_t from, apr_uint64
     for (unsigned i = 1; i <= PAGES && end - from >= i * (apr_uint64_t)PAGE; i++) {
         if (!pst_there(end - i * PAGE, end - (i - 1) * PAGE, &there) || !there
             || !pst_peek(words, end - i * PAGE, sizeof(words))) {
-            continue;       /* not to be brought there by looking */
+            continue;       /* looking must not bring it in */
         }
         for (unsigned k = 0; k + 3 <= PST_ITEMS(words); k++) {
             found = told(words + k, from, to);
@@ -57,7 +57,7 @@ apr_uint64_t pst_stack_end(apr_uint64_t from, apr_uint64_t to, apr_uint64_t usua
     apr_uint64_t end = usual < to - from ? mapped_below(from + usual, from, to) : 0;
 
     if (!end) {
-        end = mapped_below(to, from, to);      /* nothing is merged with it */
+        end = mapped_below(to, from, to);      /* if nothing is merged with it */
     }
     for (apr_uint64_t size = LEAST; !end && size <= MOST && size < to - from; size *= 2) {
         end = mapped_below(from + size, from, to);
@@ -67,10 +67,10 @@ apr_uint64_t pst_stack_end(apr_uint64_t from, apr_uint64_t to, apr_uint64_t usua
 
 /* -- the list ----------------------------------------------------------------- */
 
-#define LOOKED_AT 8192u     /* threads, those gone meanwhile among them: no walk is endless */
+#define LOOKED_AT 8192u     /* threads, including ended ones: bounds the walk */
 #define THREAD_MOST 4096u   /* bytes of struct pthread */
 
-/* What glibc tells debuggers of its private structs (nptl_db/structs.def, 2.36): size in bits, how many, offset. */
+/* What glibc tells debuggers about its private structs (nptl_db/structs.def, 2.36): size in bits, count, offset. */
 static apr_uint64_t offset_of(const char *field)
 {
     const apr_uint32_t *told_of = dlsym(RTLD_DEFAULT, field);
@@ -78,7 +78,7 @@ static apr_uint64_t offset_of(const char *field)
     return told_of ? told_of[2] : 0;
 }
 
-/* Does this describe the block that the thread's struct lies in? */
+/* Does this describe the block that contains the thread's struct? */
 static int describes(const apr_uintptr_t word[3], apr_uint64_t thread)
 {
     apr_uint64_t block = word[0], size = word[1], guard = word[2];

@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #define SLACK       10000000ul  /* ns that the system may add to a sleep, to wake several threads at once */
-#define AFTER       5000        /* us: so far behind the second that no clock is still before it */
+#define AFTER       5000        /* us: far enough past the second that no clock is still before it */
 #define JOIN        1           /* s */
-#define RINGS       20          /* heard within a second; the bell is open to other processes, the clock is not */
+#define RINGS       20          /* heard per second; other processes can ring the bell, but not change the clock */
 
 static struct {
     pthread_t     thread;
@@ -43,7 +43,7 @@ void pst_thread_ring(uint32_t *bell)
     futex(bell, FUTEX_WAKE, INT_MAX, NULL);
 }
 
-/* Until the bell no longer says `heard`, or the next second begins. */
+/* Sleep until the bell differs from `heard`, or the next second begins. */
 static void sleep_on(uint32_t heard)
 {
     static apr_uint64_t second;
@@ -56,15 +56,15 @@ static void sleep_on(uint32_t heard)
         second = now / APR_USEC_PER_SEC;
         rings = 0;
     }
-    /* anything but these answers means that there is no bell, as when the board's file was cut */
+    /* any other answer means that there is no bell, as when the board's file was truncated */
     if (++rings > RINGS || (futex(g.bell, FUTEX_WAIT, heard, &wait) != 0 && errno != ETIMEDOUT && errno != EAGAIN
                             && errno != EINTR)) {
         futex(&g.stop, FUTEX_WAIT, 0, &wait);
     }
 }
 
-/* It starts with all signals blocked: the process's are for the MPM's threads. Those that a fault raises
- * are for whoever faults. */
+/* It starts with all signals blocked: the process's are for the MPM's threads. Those raised by a fault go to the
+ * faulting thread. */
 static void unblock_faults(void)
 {
     static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };

@@ -2,7 +2,7 @@
  *
  * Releasing memory: on request, or gradually.
  *
- * Who asks raises release_asked in the child's block and rings its bell; the child's watchdog
+ * The requester raises release_asked in the child's block and rings its bell; the child's watchdog
  * empties idle allocators, then asks the heap to give back what is free, and says on
  * the block what came of it.  It works in slices: in between it beats on.
  *
