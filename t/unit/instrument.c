@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the instrumented allocator, from inside of an instrumented process.
+ * Unit: the instrumented allocator, from inside an instrumented process.
  *
  * Whatever a program does with pools, the figures on the board must be those that
  * a walk over all nodes finds, to the byte, at any moment.  So: a long random
- * walk through APR's functions, compared every so often; then the cases that have
- * a name.
+ * walk through APR's functions, compared now and then; then the named cases.
  *
  *   instrument [SEED [STEPS]]
  */
@@ -70,11 +69,11 @@ static apr_size_t any_size(void)
     }
 }
 
-/* ---- what the nodes say ------------------------------------------------- */
+/* ---- what the nodes tell ------------------------------------------------ */
 
 typedef struct {
     apr_pool_t    *pool;
-    pst_account_t *account;     /* whom it should be charged to; NULL: the process */
+    pst_account_t *account;     /* the account it should be charged to; NULL: the process */
 } seen_t;
 
 static seen_t seen[MAX_SEEN];
@@ -385,7 +384,7 @@ static int forget_unmanaged(const apr_pool_t *pool)
     return 0;
 }
 
-/* As a library does that keeps a pool of its own as long as its user's lives. */
+/* Like a library that keeps its own pool for as long as its user's pool exists. */
 static apr_status_t destroy_another(void *data)
 {
     if (!in_cleanup && data != operated_root && forget_unmanaged(data)) {
@@ -529,7 +528,7 @@ static void add_scope(scope_t *scope, pst_account_t *account, apr_pool_t *pool, 
     apr_pool_cleanup_register(pool, scope, scope_ends, apr_pool_cleanup_null);
 }
 
-/* Pools there are before the account is opened move to it. */
+/* Pools that exist before the account is opened move to it. */
 static pst_account_t *fresh_account(apr_pool_t *pool)
 {
     apr_pool_t *deeper = pool;
@@ -633,7 +632,7 @@ static void use_buckets(void)
     }
 }
 
-/* Mappings that are no nodes. */
+/* Mappings that are not nodes. */
 static void map_something(void)
 {
     apr_pool_t *pool = any_pool();
@@ -856,7 +855,8 @@ static apr_status_t note_cleanup(void *runs)
     return APR_SUCCESS;
 }
 
-/* Each registration counts, by whichever function, with a new node or a used record; killing one takes nothing back. */
+/* Each registration counts, whichever function makes it, with a new node or a reused record; killing one subtracts
+ * nothing. */
 static void cleanups_counted(void)
 {
     apr_pool_t *pool = pool_of_its_own(base, 1);
@@ -876,7 +876,7 @@ static void cleanups_counted(void)
     is_number(runs, 1007, "and they run");
 }
 
-/* Sizes computed from APR's rule: whole pages, at least two, 40 bytes of them the node's own. */
+/* Sizes computed by APR's rule: whole pages, at least two, including 40 bytes for the node itself. */
 static void scopes_one_by_one(int by_clear)
 {
     apr_pool_t *pool = pool_of_its_own(base, 1), *request, *deeper, *below_request;
@@ -1002,7 +1002,7 @@ static int count_abort(int code)
     return code;
 }
 
-/* @return what APR alone does, as a number: results and calls of the abort function */
+/* @return what plain APR does, as a number: results and calls of the abort function */
 static int too_large(void *unused)
 {
     static volatile apr_size_t sizes[] = { SIZE_MAX, SIZE_MAX - 6, SIZE_MAX - 7, SIZE_MAX - 40, SIZE_MAX - 4096,
@@ -1061,8 +1061,8 @@ static double grow_by_chunk(apr_pool_t *pool)
     return cpu_time() - begun;
 }
 
-/* A pool whose allocator keeps so many nodes: growing it asks neither the kernel nor the host for a page, which
- * may cost ten times as much from one moment to the next. */
+/* A pool whose allocator keeps that many nodes: growing it takes no page from the kernel or the host, the cost
+ * of which may vary tenfold from one moment to the next. */
 static apr_pool_t *warm_pool(int nodes)
 {
     apr_pool_t *pool = pool_of_its_own(base, APR_ALLOCATOR_MAX_FREE_UNLIMITED);
@@ -1117,8 +1117,8 @@ static void deep_tree(void)
     is_back(before, "3,000 pools, each below the one before, die at once");
 }
 
-/* Code that was not redirected makes a pool in the very node of one that died: no record
- * of the dead may speak for it. */
+/* Code that was not redirected makes a pool in the same node as a dead one: no record of the dead
+ * pool may be used for it. */
 static void unseen_birth(void)
 {
     apr_status_t (*real_create)(apr_pool_t **, apr_pool_t *, apr_abortfunc_t, apr_allocator_t *);
@@ -1217,7 +1217,7 @@ static int account_far_out(void *by_clear)
     return block->child_reserved_bytes != before ? 2 : block->connections_open || block->requests_finished != 1 ? 3 : 0;
 }
 
-/* What the nodes of a pool and those below it say, against what they are charged with. */
+/* Compare the nodes of a pool and those below it with what they are charged with. */
 static int is_right(apr_pool_t *pool, apr_uint64_t others)
 {
     pst_apr_figures_t figures = { 0 };
@@ -1227,7 +1227,8 @@ static int is_right(apr_pool_t *pool, apr_uint64_t others)
     return block->child_reserved_bytes == others + figures.reserved;
 }
 
-/* Calls that go past the wrappers: the pool heals when it is touched, by growth, by a hook, by a clear, by its end. */
+/* Calls that bypass the wrappers: the figures are repaired when the pool is touched: by growth, by a hook, by a clear,
+ * by its end. */
 static int unseen(void *unused)
 {
     apr_pool_t *pool;
@@ -1267,7 +1268,7 @@ static int unseen(void *unused)
     return block->child_reserved_bytes != others ? 6 : 0;
 }
 
-/* Looks enough for what is there all the time to be told. */
+/* Enough looks for something permanent to be reported. */
 static int balance_is(apr_uint64_t unbalanced, apr_uint64_t overbooked)
 {
     for (int i = 0; i < 5; i++) {
@@ -1282,7 +1283,7 @@ static int balance_is(apr_uint64_t unbalanced, apr_uint64_t overbooked)
     return 1;
 }
 
-/* The law fails where something was not seen, by just that much, until the pool is touched. */
+/* If something was not observed, the law is off by exactly that much, until the pool is touched. */
 static int unbalanced(void *unused)
 {
     apr_allocator_t *allocator;
@@ -1316,7 +1317,7 @@ static int unbalanced(void *unused)
     apr_allocator_owner_set(allocator, pool);
     apr_palloc(pool, 50000);
     apr_pool_clear(pool);
-    pst_real.palloc(pool, 50000);           /* out of the free list: nobody calls the system */
+    pst_real.palloc(pool, 50000);           /* from the free list: no system call */
     if (!balance_is(53248, 0)) {
         return 6;
     }
@@ -1324,7 +1325,7 @@ static int unbalanced(void *unused)
     if (!balance_is(0, 0)) {
         return 7;
     }
-    apr_allocator_max_free_set(allocator, 8192);    /* APR forgets what it keeps: nothing is said any more */
+    apr_allocator_max_free_set(allocator, 8192);    /* APR forgets what it keeps: nothing is reported any longer */
     pst_retained_balance(block, 0, NOW);
     return block->balance_time != 0 ? 8 : 0;
 }
@@ -1334,7 +1335,7 @@ static const char late_code[] =
     "void *late_palloc(void *pool, unsigned long size) { return apr_palloc(pool, size); }\n"
     "void *(*late_table[])(void *, unsigned long) = { apr_palloc };\n";
 
-/* An object loaded after the start: as soon as any pool grows its calls are seen, those through its tables too. */
+/* An object loaded after the start: as soon as any pool grows its calls are observed, also those through its tables. */
 static int loaded_late(void *unused)
 {
     char dir[] = "/tmp/poolstat-unit-XXXXXX", command[600];
@@ -1451,7 +1452,8 @@ static int unmanaged_before(void *unused)
     return wrong ? 3 : 0;
 }
 
-/* A pool of code that was loaded after the start and is not redirected yet: what it holds was seen when it was mapped. */
+/* A pool of code that was loaded after the start and is not redirected yet: what it holds was observed when it was
+ * mapped. */
 static int taken_in_late(void *unused)
 {
     apr_status_t (*real_create)(apr_pool_t **, apr_pool_t *, apr_abortfunc_t, apr_allocator_t *);
@@ -1486,7 +1488,7 @@ static int taken_in_late(void *unused)
     return wrong ? 4 : 0;
 }
 
-/* What else lies below the connection is sampled on. */
+/* Other pools below the connection are still sampled. */
 static int hint_survives_clear(void *unused)
 {
     apr_pool_t *pool, *request, *deeper;
@@ -1533,7 +1535,7 @@ static int made_by_cleanup(void *unused)
     apr_pool_cleanup_register(pool, pool, make_survivor, apr_pool_cleanup_null);
     connect_at(pool, NULL);
     apr_pool_clear(pool);
-    memset(apr_palloc(pool, 5000), 7, 5000);    /* what lay there is overwritten */
+    memset(apr_palloc(pool, 5000), 7, 5000);    /* the old contents are overwritten */
     apr_palloc(survivor, 30000);
     apr_pool_create(&deeper, survivor);
     compare(0);
@@ -1558,7 +1560,7 @@ static apr_uint64_t sampled_of(apr_uint32_t scope)
     return sum;
 }
 
-/* Its account goes with the clear: its samples go where its bytes go. */
+/* The clear ends its account: its samples go where its bytes go. */
 static int samples_outlive_clear(void *unused)
 {
     apr_uint64_t before;
@@ -1621,7 +1623,7 @@ static int at_hooks(void *unused)
     return slot->in_use || block->connections_open ? 4 : 0;
 }
 
-/* Another process writes to the block all the time: the proof is none of its business. */
+/* Another process writes to the block all the time: this must not affect the proof. */
 static int scribbled(void *unused)
 {
     const char *why_not = NULL;

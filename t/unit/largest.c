@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: finished requests.  Buckets at their edges; rows by handler and vhost, and those that find
- * none; what the list of the largest keeps; a list that is busy; threads that race; what
- * the snapshot makes of it all, and of lies.
+ * Unit: finished requests.  Buckets at their edges; rows by handler and vhost, and requests that
+ * find none; what the list of the largest keeps; a list that is busy; threads that race; what the
+ * snapshot makes of all that, and of lies.
  */
 #include "tap.h"
 #include "board_double.h"
@@ -40,7 +40,7 @@ static void open_connection(pst_account_t *connection, const char *vhost)
     pst_account_open_connection(connection, pool, &info);
 }
 
-/* A request of this peak from its line to its end; handler may be NULL. */
+/* A request with this peak, from its line to its end; handler may be NULL. */
 static void finish(pst_account_t *connection, apr_uint64_t peak, const char *line, const char *handler)
 {
     pst_account_t request;
@@ -277,7 +277,7 @@ static void over_all(void)
     pst_board_release(&board, 102);
 }
 
-/* Rows in numbers, of one child and of all: bounded, texts end, sums do not wrap. */
+/* Rows, of one child and of all: their number is bounded, texts end, sums do not wrap. */
 static void lies(void)
 {
     pst_shared_child_t *liar = add_child(&board, 103);
@@ -367,7 +367,7 @@ static void races(void)
 
 static unsigned arrived, left;
 
-/* Not a barrier, which wakes one after the other. */
+/* Not a barrier, which wakes threads one after the other. */
 static void wait_until(const unsigned *counter, unsigned value)
 {
     for (unsigned tries = 0; __atomic_load_n(counter, __ATOMIC_ACQUIRE) < value; tries++) {
@@ -377,7 +377,7 @@ static void wait_until(const unsigned *counter, unsigned value)
     }
 }
 
-/* As many as have rows. */
+/* As many names as there are rows. */
 static void name_all(void)
 {
     char name[PST_HANDLER_LEN] = "";

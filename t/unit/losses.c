@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: children that ended without a word.  What is written is what is read; the OOM killer's count is found wherever
- * the kernel has it, and each kill is told of one child; large losses stay longest; a hostile block or row harms nobody.
+ * Unit: children that ended without notice. What is written is what is read; the OOM killer's count is found wherever
+ * the kernel has it, and each kill is reported for one child; large losses stay longest; a hostile block or row does
+ * no harm.
  */
 #include "tap.h"
 #include "board_double.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: mappings that are not nodes are known exactly as long as they live, also
- * when there are more than the table has room for; and what cannot be unmapped stays what it is.
+ * Unit: mappings that are not nodes are known exactly as long as they exist, also when there are
+ * more than the table has room for; and what cannot be unmapped stays what it is.
  */
 #include "tap.h"
 #include "pst_child.h"
@@ -110,7 +110,7 @@ static int sometimes(void *at, size_t size)
     return munmap(at, size);
 }
 
-/* What the kernel does not unmap is held as before, and what was known to be no node is known still. */
+/* What the kernel does not unmap is held as before, and what was known not to be a node still is. */
 static void refused(void)
 {
     static pst_shared_child_t child;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: what the kernel and the heap tell of a process. The reader of smaps against texts made by hand, cut
- * anywhere, and against noise; then against this process, whose threads touch a known number of
- * pages and whose heap is given a known number of bytes.
+ * Unit: what the kernel and the heap tell about a process. The reader of smaps is tested with texts made by
+ * hand, cut anywhere, and with noise; then with this process, whose threads touch a known number of pages
+ * and whose heap gets a known number of bytes.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -222,7 +222,7 @@ static apr_uint64_t all(const pst_memory_maps_t *m)
     return m->file + m->shared + m->stacks + m->data + m->rest;
 }
 
-/* Look until nothing moves any more. */
+/* Look until nothing changes any longer. */
 static int quiet(pst_memory_maps_t *maps, pst_memory_sum_t *sum)
 {
     for (int i = 0; i < 50; i++) {
@@ -263,7 +263,7 @@ static void *toucher(void *each)
     return NULL;
 }
 
-/* @param guard  0: no guard; 1: as they have it */
+/* @param guard  0: no guard; 1: the default */
 static void threads(apr_size_t stack_size, int guard, const char *what)
 {
     const pst_memory_stacks_t stacks = { stack_size, 0 };
@@ -318,8 +318,8 @@ static void *deep_one(void *unused)
     return unused;
 }
 
-/* A thread whose stack has another size than stacks have as a rule: it fills what is its own from the far end.
- * @return 0; 1: what it touched is no stack; 2: it is something else, too */
+/* A thread whose stack does not have the usual size: it fills its own from the far end. @return 0; 1: what it
+ * touched is not counted as stack; 2: it is counted as something else, too */
 static int of_size(void *size)
 {
     const pst_memory_stacks_t stacks = { 256 * 1024, 0 };
@@ -336,7 +336,7 @@ static int of_size(void *size)
     pst_memory_maps(&after, 0, &stacks, NULL, NULL);
     pthread_barrier_wait(&barrier);
     pthread_join(thread, NULL);
-    /* a block that ended threads left has a few of its pages already */
+    /* a block left by ended threads already has a few of its pages */
     if (after.stacks - before.stacks < 268 * KB || after.stacks - before.stacks > 340 * KB) {
         return 1;
     }
@@ -381,8 +381,8 @@ static void this_process(void)
     ok(!pst_peek(&sum, 8, 8) && pst_peek(&sum, (apr_size_t)m, 8), "a look at an address that faults is none");
 }
 
-/* What kernels merge: a stack with what lies above it, an object's variables with what lies above them. The pages of
- * each are counted apart. */
+/* What kernels merge: a stack with what is above it, an object's variables with what is above them. The pages of
+ * each are counted separately. */
 
 #define OWN (256 * 1024)
 
@@ -408,7 +408,7 @@ static void touch_pages(char *at, unsigned pages)
     }
 }
 
-/* What moves if the last pages of a stack of 2 MB are touched, and the first above it. */
+/* What changes if the last pages of a 2 MB stack are touched, and the first ones above it. */
 typedef struct merged_t {
     apr_uint64_t stacks, rest, rest_mapped;
 } merged_t;
@@ -450,7 +450,7 @@ static void look_from(char *stack, pst_memory_maps_t *maps)
     pthread_attr_destroy(&attr);
 }
 
-/* The thread that looks has a smaller one. */
+/* The reading thread has a smaller stack. */
 static void own_stack(void)
 {
     pst_memory_maps_t before, after;
@@ -466,7 +466,7 @@ static void own_stack(void)
     unmap_stack(stack);
 }
 
-/* As a child of httpd has it that changed its user from root, without CoreDumpDirectory. @return 0 if nothing is amiss */
+/* As in a child of httpd that changed its user from root, without CoreDumpDirectory. @return 0 if all is well */
 static int without_rights(void *unused)
 {
     merged_t merged;
@@ -493,7 +493,7 @@ static void merged_stacks(void)
 {
     merged_t merged;
 
-    look_at_merged(&merged);         /* the reader's own stack is as deep as it gets from here on */
+    look_at_merged(&merged);         /* from here on the reader's own stack is as deep as it gets */
     look_at_merged(&merged);
     is_number(merged.stacks, 30 * 4 * KB, "a stack ends where stacks end");
     is_number(merged.rest, 7 * 4 * KB, "what was merged with it is rest");
@@ -502,7 +502,7 @@ static void merged_stacks(void)
     own_stack();
 }
 
-/* A shared mapping of one file, told apart from others. */
+/* A shared mapping of one file is told from others. */
 static void told_apart(void)
 {
     char name[] = "/tmp/poolstat-unit-XXXXXX";
@@ -589,7 +589,7 @@ static void arenas(void)
     is_number(after.arenas - before.arenas, 4, "an arena for each thread that wants one");
 }
 
-/* What is free in the heap and there, as the books say it. */
+/* What is free in the heap and resident, according to the books. */
 static apr_uint64_t free_there(void)
 {
     pst_heap_arenas_t arenas = { 0, 0, 0, 0 };
@@ -623,7 +623,7 @@ static void *fill_arena(void *unused)
     return unused;
 }
 
-/* In an arena of a thread: what is free counts as long as it is there. @return 0 if nothing is amiss */
+/* In an arena of a thread: what is free counts while it is resident. @return 0 if all is well */
 static int freed_in_arena(void *rightless)
 {
     apr_uint64_t taken, freed, released, bytes;
@@ -657,7 +657,8 @@ static int freed_in_arena(void *rightless)
     return wrong;
 }
 
-/* Mapped by the heap as the kernel sees it, against what the heap says: in a process that does nothing else. */
+/* What the heap has mapped according to the kernel, compared with what the heap says, in a process that does nothing
+ * else. */
 static int whole_heap(void *unused)
 {
     pst_memory_maps_t maps, then;
@@ -740,7 +741,7 @@ static void pauses(void)
     ok(pst_books_pause(PST_BOOKS_HEAP, (apr_uint64_t)-1) > 0 && pst_books_pause(PST_BOOKS_HEAP, 50000000) > 1000000000ull, "never none");
 }
 
-/* All, at once, whatever it cost before. */
+/* Take all figures at once, whatever it cost before. */
 static void anew(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
 {
     memset(keeper->not_before, 0, sizeof(keeper->not_before));
@@ -749,14 +750,14 @@ static void anew(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint
     pst_books_beat(keeper, child, 0, now, 1);
 }
 
-/* Memory that is neither APR's nor the heap's: how much of it may be there is told. */
+/* Memory that is neither APR's nor the heap's: the figure for it is within bounds. */
 static void others(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
 {
     apr_uint64_t before = child->books.other_bytes;
     char *m;
 
     if (!child->books.heap_time) {
-        return;     /* a heap that tells nothing: what is left is unexplained */
+        return;     /* a heap without figures: the rest is unexplained */
     }
     m = mmap(NULL, 32 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(m, 1, 32 * MB);
@@ -771,7 +772,7 @@ static void others(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
     is_number(child->books.other_bytes, before, "nor when it is gone");
 }
 
-/* While the sum is put off. Seconds go by as `now` says. */
+/* While the sum is put off. `now` is the clock. */
 static void between(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_uint64_t now)
 {
     pst_shared_books_t *books = &child->books;
@@ -841,8 +842,8 @@ static void books(void)
     memset(&keeper, 0, sizeof(keeper));
     child.pid = (apr_uint32_t)getpid();
     pst_books_start(&child, 0, 0);
-    pst_memory_sum(&sum, 0);            /* RSS is taken before the mappings: code that is read for the first time in */
-    pst_memory_maps(&maps, 0, NULL, NULL, NULL);    /* between would be in these alone */
+    pst_memory_sum(&sum, 0);            /* RSS is taken before the mappings: code that is first used in */
+    pst_memory_maps(&maps, 0, NULL, NULL, NULL);    /* between would only be in the mappings */
     ok(pst_books_beat(&keeper, &child, 0, now - 3000000, 1), "the first beat begins an interval");
     ok(!pst_books_beat(&keeper, &child, 0, now - 2500000, 1), "the next is in the same one");
     is_number(child.books.books_time, now - 3000000, "the sum was taken");
@@ -879,7 +880,8 @@ static unsigned mappings_in(const char *name)
     return count;
 }
 
-/* smaps tells of this process. Under qemu-user it tells of the emulator, which maps among us; maps it makes up. */
+/* Whether smaps is about this process. Under qemu-user it is about the emulator, which has mappings among ours; maps
+ * is made up. */
 static int smaps_is_ours(void)
 {
     return mappings_in("/proc/self/smaps") == mappings_in("/proc/self/maps");
@@ -896,7 +898,7 @@ int main(void)
     noise();
     rollups();
     pauses();
-    books();                    /* before threads leave stacks behind, mapped and hardly there */
+    books();                    /* before threads leave stacks behind, mapped but hardly resident */
     this_process();
     threads(0, 1, "stacks of the usual size");
     threads(512 * 1024, 1, "stacks of half a megabyte");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the face for Prometheus.  Both formats keep their form whatever lies on the
- * board: families once and whole, no sample twice; sums over scopes are the child's.
+ * Unit: the face for Prometheus.  Both formats keep their form whatever is on the board: families
+ * once and whole, no sample twice; sums over scopes are the child's.
  */
 #include <ctype.h>
 #include "tap.h"
@@ -36,12 +36,12 @@ static const char *face(pst_emit_e to, pst_classes_e classes)
     return out;
 }
 
-/* ---- a checker: what both formats demand ---- */
+/* ---- a checker: what both formats require ---- */
 
 #define FAMILIES_MAX 400
 #define SAMPLES_MAX  60000
 
-static const char *wrong;               /* what the last text was found to violate */
+static const char *wrong;               /* what the last text violates */
 
 static int is_name(const char *s, size_t len)
 {
@@ -53,7 +53,7 @@ static int is_name(const char *s, size_t len)
     return len > 0;
 }
 
-/* {name="text",...}: @return behind it, or NULL */
+/* {name="text",...}: @return the position after it, or NULL */
 static const char *labels(const char *s)
 {
     if (*s != '{') {
@@ -101,7 +101,7 @@ static int any_twice(char **list, unsigned count)
     return 0;
 }
 
-/* Is the sample one of the family that began last? */
+/* Does the sample belong to the family that began last? */
 static int belongs(const char *sample, size_t len, const char *family, const char *type)
 {
     static const char *const histogram[] = { "_bucket", "_sum", "_count", NULL }, *const counter[] = { "_total", "", NULL },
@@ -223,7 +223,7 @@ static void table(void)
         int seconds = m->kind == PST_TIME || m->unit == PST_USEC || m->unit == PST_SPAN, sum = i == PST_M_requests_peak_bytes, good;
         char *name;
 
-        if (!strncmp(m->key, "generation_", 11)) {      /* of the page and JSON: no series */
+        if (!strncmp(m->key, "generation_", 11)) {      /* for the page and JSON only: not a series */
             continue;
         }
         name = strdup(m->prom);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit: misuses on the board.  Words of PoolStatCheck and back; one place is one row; threads that race; a full table;
- * what the snapshot and the doctor make of it, of a child that is gone, and of lies.
+ * what the snapshot and the doctor make of it, also for a child that is gone, and of lies.
  */
 #include "tap.h"
 #include "board_double.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: new, or again. Paths are told apart, threads do not mix, and pages of pools are charged and given back to the byte.
+ * Unit: new, or again. Paths are distinguished, threads do not mix, and pages of pools are charged and given back to
+ * the byte.
  */
 #include "board_double.h"
 #include "pst_novel.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the list of this process's mappings says of each page what may be done to it; it is complete or not there.
+ * Unit: the list of this process's mappings says for each page what may be done to it; it is complete or missing.
  */
 #include "tap.h"
 #include "pst_pages.h"

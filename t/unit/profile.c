@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the heap profile.  With a rate of one byte each block is sampled and all is exact: by whichever function it came,
- * moved, freed, or freed where nobody saw it; mappings; threads; with a larger rate the estimates lie within what chance allows.
+ * Unit: the heap profile.  With a rate of one byte each block is sampled and everything is exact: whichever function
+ * allocated it, moved, freed, or freed unobserved; mappings; threads; with a larger rate the estimates are within
+ * what chance allows.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -52,7 +53,7 @@ static apr_uint64_t chunk(void *at)
     return malloc_usable_size(at) + sizeof(size_t);
 }
 
-/* What is live now, less what was. */
+/* What is live now, minus what was live before. */
 static void holds(const held_t *before, apr_uint64_t bytes, apr_uint64_t samples, const char *what)
 {
     held_t now = held(PST_SCOPE_HEAP);
@@ -89,7 +90,7 @@ static void each_function(void)
     holds(&none, 0, 0, "nothing freed");
 }
 
-/* What is freed as NULL is no block: not even where the look-up is not spared, as a block with such an address lives. */
+/* free(NULL) is not a block: not even if the look-up is made, because a block with a similar address is live. */
 static void freed_null(void)
 {
     held_t none = held(PST_SCOPE_HEAP);
@@ -308,7 +309,7 @@ static void more_than_there_is_room_for(void)
 
 static void off(void)
 {
-    void *at = pst_wrap_heap_malloc(2000000);    /* what was drawn at the rate before is used up */
+    void *at = pst_wrap_heap_malloc(2000000);    /* what was drawn at the previous rate is used up */
     char *text;
 
     ok(held(PST_SCOPE_HEAP).bytes > 0, "on");
@@ -320,7 +321,7 @@ static void off(void)
     free(text);
 }
 
-/* No table of calls leads to us any more: there is nothing to put back. */
+/* No call is redirected to us any longer: there is nothing to restore. */
 static void nothing_left(void)
 {
     const void *const others[] = { (const void *)apr_pool_parent_get, (const void *)gnu_get_libc_version, NULL };
@@ -351,7 +352,7 @@ static void *churn_on(void *unused)
     return unused;
 }
 
-/* Switched to and fro while threads allocate: in the end nothing is live, and it counts as on the first day. */
+/* Switched on and off while threads allocate: in the end nothing is live, and counting works as at the start. */
 static void switched_meanwhile(void)
 {
     pthread_t thread[THREADS];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the range of addresses.  What is taken is open and apart, what ended is closed, a page is opened once, what is
- * too much goes, the oldest first; nothing is lost, whatever comes in whichever order.
+ * Unit: the range of addresses.  What is taken is open and separate, what ended is closed, a page is opened once,
+ * what is too much is dropped, the oldest first; nothing is lost, in whatever order things happen.
  */
 #include "tap.h"
 #include "pst_range.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the child's side of a release, by a clock of the test's own: whom it obeys, and how it gives back by and by.
+ * Unit: the child's side of a release, by the test's own clock: who it obeys, and how it releases gradually.
  */
 #include "tap.h"
 #include "apart.h"
@@ -19,7 +19,7 @@
 
 static apr_uint64_t now = NOW + 5000;
 
-/* A connection that needs so many nodes for pieces of so many bytes, and ends. */
+/* A connection that needs that many nodes for pieces of that many bytes, and ends. */
 static void use(apr_pool_t *pool, int count, apr_size_t bytes)
 {
     for (int i = 0; i < count; i++) {
@@ -28,7 +28,7 @@ static void use(apr_pool_t *pool, int count, apr_size_t bytes)
     apr_pool_clear(pool);
 }
 
-/* @return what was given back since the last */
+/* @return what was given back since the last call */
 static apr_uint64_t second(void)
 {
     static apr_uint64_t before;
@@ -116,7 +116,7 @@ static void once_a_second(void)
     now += 3;
 }
 
-/* Nodes of more than a second's worth, and small ones that always come again. */
+/* Nodes larger than a second's share, and small ones that keep coming back. */
 static void large_ones(void)
 {
     apr_pool_t *large = transaction(base, APR_ALLOCATOR_MAX_FREE_UNLIMITED), *small = transaction(base, APR_ALLOCATOR_MAX_FREE_UNLIMITED);

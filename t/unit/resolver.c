@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: names and lines asked of a program, here a script that answers well, badly, late or not at all.  What is known
- * stays what it is, nothing is waited for beyond the time, no process is left, and who fails is left alone.
+ * Unit: names and lines asked of a program, here a script that answers well, badly, late or not at all.  What is
+ * known stays known, no wait exceeds its time, no process is left behind, and a program that keeps failing is not
+ * asked again.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -20,7 +21,7 @@
 static char dir[] = "/tmp/poolstat-unit-XXXXXX";
 static char program[64], started[64];
 
-/* By the path it is asked of. */
+/* It answers according to the path. */
 static const char script[] =
     "#!/bin/sh\n"
     "echo x >> %s\n"
@@ -108,7 +109,7 @@ static void hostile(void)
     ok(r && !r->file[0] && !r->line && !r->into, "are empty");
 }
 
-/* A name with a line's end in it would be two questions, and all answers after it another's. */
+/* A name with a newline in it would be two questions, and every later answer would be for the wrong one. */
 static void odd_paths(void)
 {
     const pst_unresolved_t places[] = { { 0x71, 1, "/good" }, { 0x72, 1, "/go\nod" }, { 0x73, 1, "/good" } };
@@ -153,7 +154,7 @@ static void full(void)
     ok(!pst_resolver_find(0xdead, 1), "what is not known is looked up to an end");
 }
 
-/* It dies without reading: no signal for this process, and after three times it is left alone. */
+/* It dies without reading: this process gets no signal, and stops asking after three times. */
 static void deaf(void)
 {
     static pst_unresolved_t places[4000];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: shared memory by segments.  Mappings of one file or segment are one, whatever else stands in maps; what is new is
- * its maker's, what is gone is forgotten; rows that are alike are one; a hostile row harms nobody.
+ * Unit: shared memory by segment. Mappings of one file or segment are one row, whatever else is in maps; a new one
+ * belongs to its maker, one that is gone is forgotten; similar rows are one; a hostile row does no harm.
  */
 #include "tap.h"
 #include "board_double.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: who writes a row that readers copy (pst_seq_copy) changes it between begin and end of its sequence and nowhere
- * else: connections, classes, the largest requests, names of histograms, call sites.  Each store is looked at: a writer
- * who is early or late by one store is found without luck.
+ * Unit: a writer of a row that readers copy (pst_seq_copy) changes it between begin and end of its sequence and
+ * nowhere else: connections, classes, the largest requests, names of histograms, call sites. Each store is examined:
+ * a writer that is early or late by a single store is always found.
  */
 #include "watched.h"
 #include "tap.h"
@@ -22,7 +22,7 @@ static const char code[4096];           /* addresses in it are creators */
 
 enum { SLOTS, CLASSES, LARGE, SIZES, SITES, KINDS };
 
-/* What is written outside of the sequence is left out: state, figures. */
+/* What is written outside the sequence is not covered: state, figures. */
 static watched_t kinds[KINDS] = {
     [SLOTS] = { .name = "connections", .size = sizeof(pst_shared_slot_t), .seq = offsetof(pst_shared_slot_t, seq),
                 .under = { UNDER(pst_shared_slot_t, in_use, kind),
@@ -99,7 +99,7 @@ int main(void)
     pst_account_start(&board, block);
     pst_class_start(&board, block);
     pst_site_start(&board, block, 1);
-    sites();                            /* what the first unwinding loads is not to be watched */
+    sites();                            /* what the first unwinding loads must not be watched */
     kinds[SLOTS].rows = (char *)pst_board_slot(&board, block, 0);
     kinds[SLOTS].count = board.slot_count;
     kinds[CLASSES].rows = (char *)pst_board_class(&board, block, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: a series of bounded length keeps its beginning, its end and what it is for, whatever its age.
+ * Unit: a series of bounded length keeps its beginning, its end and its shape, whatever its age.
  */
 #include "tap.h"
 #include "pst_series.h"

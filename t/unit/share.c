@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: new, or again, from made-up histories: the shares come out as they were put in, however often the heap was asked; and what is
- * said of a growth from look to look neither comes nor goes at once.
+ * Unit: new, or again, from made-up histories: the shares come out as they went in, however often the heap was asked;
+ * and a statement on growth neither appears nor disappears at once from look to look.
  */
 #include "tap.h"
 #include "pst_hold.h"
@@ -18,7 +18,8 @@
 static pst_history_point_t points[MOST];
 static pst_shared_share_t share;
 
-/* So many seconds: new requests in those that `is_new` names, ten repeated ones in each; the heap is asked every `asked` seconds. */
+/* That many seconds: new requests in those that `is_new` names, ten repeated ones in each; the heap is asked every
+ * `asked` seconds. */
 static double make(unsigned count, int (*is_new)(unsigned second), double each_new, double each_again, unsigned asked)
 {
     double heap = 1e6;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: call sites.  With a rate of one byte every growth is sampled and all is exact; with
- * a larger one the estimates must lie within what chance allows; stacks are told apart,
- * also when they were seen before; rows and samples that run out; moves; threads.
+ * Unit: call sites.  With a rate of one byte every growth is sampled and everything is exact; with
+ * a larger one the estimates must be within what chance allows; stacks are distinguished, also when
+ * they were seen before; rows and samples that run out; moves; threads.
  */
 #include "tap.h"
 #include "board_double.h"
@@ -47,7 +47,7 @@ static __attribute__((noinline)) void grow_there(pst_record_t *record, apr_size_
     __asm__ volatile("" ::: "memory");
 }
 
-/* As many stacks as bits allow. */
+/* A different stack for each combination of bits. */
 static void by_path(pst_record_t *record, unsigned path, int levels);
 static __attribute__((noinline)) void left(pst_record_t *record, unsigned path, int levels)
 {
@@ -370,7 +370,7 @@ static void lies(void)
     ok(good, "random bytes are disarmed");
 }
 
-/* A text that a sink gathers. */
+/* The text collected by a sink. */
 static char text[1 << 20];
 static apr_size_t text_len;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the snapshot's sums, filters and orders, and what it makes of a board
- * that someone filled with lies.
+ * Unit: the snapshot's sums, filters and orders, and what it makes of a board filled with lies.
  */
 #include "tap.h"
 #include "board_double.h"
@@ -62,7 +61,7 @@ static void sums(void)
     is_text(snap.about.mpm, "event", "the server's texts");
 }
 
-/* RSS + swap + not resident = held and all that is known beside it + unexplained. */
+/* RSS + swap + not resident = held and everything else that is known + unexplained. */
 static void books(void)
 {
     pst_shared_books_t *b = &pst_board_child(&board, 0)->books;
@@ -113,7 +112,7 @@ static void books(void)
     memset(b, 0, sizeof(*b));
 }
 
-/* What needs no more than the heads: the same sums. */
+/* The sums from the heads alone: the same. */
 static void heads(void)
 {
     pst_total_t total;
@@ -206,7 +205,7 @@ static void orders(void)
     ok(window.count == 0 && window.from == 4, "a window beyond the end is empty");
 }
 
-/* Every window of every order is the same cut of one order over all rows, whatever was asked before. */
+/* Every window of every order is the same part of one order over all rows, whatever was requested before. */
 static void windows(void)
 {
     tally_t wrong = { 0, 0 };
@@ -245,7 +244,7 @@ static void windows(void)
     none_wrong(&wrong, "any window is a cut of the whole order, whatever the snapshot was sorted by");
 }
 
-/* Rows cost memory and time of who reads: there is a bound on them, and none on what is added up. */
+/* Rows cost the reader memory and time: there is a bound on them, and none on what is added up. */
 static void too_many(void)
 {
     const apr_uint32_t children = 300, slots = 1000;
@@ -280,7 +279,7 @@ static void too_many(void)
     take("the small board again");
 }
 
-/* More rows than a handful, many of them with equal figures. */
+/* More than a few rows, many of them with equal figures. */
 static void many(void)
 {
     pst_board_t large;
@@ -358,7 +357,7 @@ static void lies(void)
     is_number(snap.child_count, 1, "is left out");
 }
 
-/* A child that is gone is shown to who asks for it, with how it ended, until its block is claimed anew. */
+/* A child that is gone is shown on request, with how it ended, until its block is claimed again. */
 static void gone(void)
 {
     apr_uint32_t pid, before;

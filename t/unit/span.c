@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: sampled mappings.  A model of pages says what must be left after each cut and each mapping anew; what was told
- * of changes must sum up to what is there; several threads at once, each in addresses of its own.
+ * Unit: sampled mappings.  A model of pages says what must be left after each cut and each new mapping; the reported
+ * changes must add up to what is there; several threads at once, each in its own addresses.
  */
 #include "tap.h"
 #include "pst_span.h"
@@ -17,7 +17,7 @@
 
 static apr_int64_t spans[SITES], sizes[SITES], weights[SITES];
 
-static unsigned others;         /* so many unmap something else just now: the flag is taken */
+static unsigned others;         /* how many unmap something else right now: the flag is taken */
 
 static void changed(apr_uint32_t site, int n, apr_int64_t size, apr_int64_t weight)
 {
@@ -68,7 +68,7 @@ static void one(void)
     forget_all();
 }
 
-/* Who unmaps while another one is in leaves the addresses behind: the next who is in works them off. */
+/* A thread that unmaps while another one is inside leaves the addresses behind: the next one inside processes them. */
 static void left_behind(void)
 {
     add(BASE, 1, 1);
@@ -136,7 +136,7 @@ static void more_than_there_is_room_for(void)
     forget_all();
 }
 
-/* Maps and unmaps in addresses that no other thread has. */
+/* Maps and unmaps at addresses that no other thread uses. */
 static void *churn(void *baton)
 {
     apr_uintptr_t base = BASE + ((apr_uintptr_t)baton << sizeof(baton) * 4);
@@ -159,7 +159,7 @@ static void threads(void)
     for (int i = 0; i < SITES - 1; i++) {
         pthread_join(thread[i], NULL);
     }
-    pst_span_cut(BASE - PAGE, BASE);        /* what was left to the next who is in */
+    pst_span_cut(BASE - PAGE, BASE);        /* what was left to the next one inside */
     add(BASE - PAGE, 1, 0);
     pst_span_cut(BASE - PAGE, BASE);
     for (int i = 1; i < SITES; i++) {

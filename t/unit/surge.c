@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the request since which mappings stay: which one it is, what it took and what is there of it, when it is forgotten.
+ * Unit: the request that left mappings behind: which one it is, what it took and what remains of it, when it is
+ * forgotten.
  */
 #include "tap.h"
 #include "child_double.h"
@@ -12,7 +13,7 @@
 
 static pst_shared_slot_t slot;
 
-/* A request that has so many MiB more at its peak, and leaves so many. */
+/* A request that adds that many MiB at its peak, and leaves that many. */
 static void request(const char *line, apr_int64_t took, apr_int64_t left)
 {
     apr_cpystrn(slot.line, line, sizeof(slot.line));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the heap profile switched by the board: whom the child obeys, within which bounds, and what a later one begins with.
+ * Unit: the heap profile switched through the board: who the child obeys, within which bounds, and what a later child
+ * starts with.
  */
 #include "tap.h"
 #include "apart.h"

@@ -98,7 +98,7 @@ static void test_cells(void)
     setlocale(LC_CTYPE, "C");
 }
 
-/* Whatever comes: each line fits, the words are those that were there, and it ends. */
+/* For any text: each line fits, no word is lost or added, and it ends. */
 static void test_any(unsigned seed)
 {
     static const char letters[] = "ab1M \x1f  9";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The child's own thread: wakes by the clock and by its bell, is not worn out by one that
- * never stops ringing, sees no signals, ends when told to, and holds nobody up if it cannot.
+ * The child's own thread: wakes by the clock and by its bell, is not kept busy by one that never
+ * stops ringing, gets no signals, ends when told to, and delays nobody if it cannot.
  */
 #include "pst_thread.h"
 #include "tap.h"
@@ -37,7 +37,7 @@ static int seen(void)
     return __atomic_load_n(&beats, __ATOMIC_SEQ_CST);
 }
 
-/* Has it worked more often than that, within so many milliseconds? */
+/* Has it worked more often than that, within that many milliseconds? */
 static int beats_beyond(int before, int ms)
 {
     for (; ms > 0 && seen() <= before; ms--) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: verdicts over series whose truth is known.
+ * Unit: verdicts on series whose truth is known.
  */
 #include "tap.h"
 #include "pst_trend.h"
@@ -103,7 +103,7 @@ static void steady(void)
     }
 }
 
-/* A server that warmed up: what it made for its busiest moment it gives back in part, later. */
+/* A server that warmed up: later it gives back a part of what it made for its busiest moment. */
 static void humps(void)
 {
     start();
@@ -143,7 +143,7 @@ static void humps(void)
     judge(PST_TREND_GROWING, "a ramp on which something stood for a while");
 }
 
-/* It gives back a good part of what had risen each time, and still comes back to a higher floor: that is no end. */
+/* Each time it gives back a good part of the rise, but returns to a higher floor: the growth has not ended. */
 static void saw_on_ramp(void)
 {
     tally_t wrong = { 0, 0 };
@@ -300,7 +300,7 @@ static void steps(void)
     judge(PST_TREND_STEADY, "a step down");
 }
 
-/* What a child takes at its start, or a cache at its first use, does not hide what grows after it by much less. */
+/* What a child takes at its start, or a cache at its first use, does not hide much smaller growth after it. */
 static void after_a_step(void)
 {
     start();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: what verdicts claim against what is true, over 10,000 series that were made up. Whatever is said to grow, or to have
- * grown, gained at least the rate times the time, within what noise and one step can hide; what is flat is not said to
- * grow; what ended is said to have ended, and then is steady; what goes on is said to grow, by its true rate.
+ * Unit: what verdicts claim compared with the truth, over 10,000 made-up series. Whatever is said to grow, or to have
+ * grown, gained at least the rate times the time, within what noise and one step can hide; a flat series is not said
+ * to grow; growth that ended is said to have ended, and then the series is steady; growth that continues is reported,
+ * with its true rate.
  */
 #include "tap.h"
 #include "pst_trend.h"
@@ -25,11 +26,11 @@ static const char *const names[KINDS] = {
 };
 
 typedef struct series_t {
-    double truth[MOST];         /* what was never given back, as far as it had come */
+    double truth[MOST];         /* what was never given back, up to each moment */
     pst_trend_point_t points[MOST];
     unsigned count;
     double hidden;              /* bytes: what noise, a tooth and a step can hide */
-    unsigned begins, ends;      /* where it grows; ends == count: it goes on */
+    unsigned begins, ends;      /* where it grows; ends == count: it continues */
     double period;              /* seconds: of a saw */
     double gap;                 /* seconds: the longest between two nodes while it grows */
 } series_t;
@@ -54,7 +55,7 @@ static double nodes(double bytes)
     return NODE * floor(bytes / NODE);
 }
 
-/* `size` is what it comes to over time, in nodes; noise lies on it, and comes and goes. */
+/* `size` is the growth in total, in nodes; noise is added to it, and comes and goes. */
 static void make(kind_e kind)
 {
     double base = nodes(between(300 * KIB, 8000 * KIB)), rate = between(200, 20000), noise = 0, requests = 0, period = 0, height = 0;
@@ -127,7 +128,7 @@ static void make(kind_e kind)
     series.gap = kind == STAIRS ? period + 1 : kind == BY_REQUESTS ? lull + 2 + NODE / (1500 * each) : NODE / rate + 1;
 }
 
-/* ---- what is held against it ---- */
+/* ---- what it is checked against ---- */
 
 static struct {
     unsigned judged, growing, ended, claims, accused, late, missed, wrong_rate, wrong_end;
@@ -140,7 +141,7 @@ static void complain(kind_e kind, const char *what, unsigned from, unsigned to, 
            verdict->gained, verdict->since, verdict->until);
 }
 
-/* Rate times time, and what it is said to have gained, against what there is. */
+/* Compare rate times time, and the claimed gain, with the truth. */
 static void weigh(kind_e kind, const pst_trend_t *verdict, unsigned from, unsigned to)
 {
     double lasted = verdict->until - verdict->since, true_gain = series.truth[to] - series.truth[(unsigned)verdict->since];
@@ -185,7 +186,7 @@ static void hold(kind_e kind, unsigned to)
     if (verdict.state == PST_TREND_GROWING || verdict.state == PST_TREND_ENDED) {
         weigh(kind, &verdict, from, to);
     }
-    /* two whole teeth, wherever the record begins, tell a saw from a ramp, ten seconds what warms up */
+    /* two whole teeth, wherever the record begins, tell a saw from a ramp; ten seconds tell a warm-up */
     if ((kind == FLAT || kind == STEP || (kind == SAW && to - from > 3.1 * series.period + 12) || (kind == WARM_UP && to >= 9))
         && (verdict.state == PST_TREND_GROWING || (kind != SAW && verdict.state == PST_TREND_ENDED))) {
         seen[kind].accused++;
@@ -229,7 +230,7 @@ static void few(unsigned count, unsigned of, unsigned percent, kind_e kind, cons
     }
 }
 
-/* ---- the server of whom it was said for half an hour after it had ended ---- */
+/* ---- the server that was said to grow for half an hour after its growth had ended ---- */
 
 static pst_trend_e at_minute(unsigned minutes, pst_trend_t *verdict)
 {
@@ -265,8 +266,9 @@ static void burst_then_idle(void)
     ok(1, "idle for long, then 7,500 requests and 48 KiB: steady");
 }
 
-/* Two children of one server at one moment: a cache that fills within the first minute, then repositories that are opened ever more
- * rarely, until both are idle. Points of a minute, the second 41 seconds after the first. */
+/* Two children of one server at one moment: a cache that fills within the first minute, then repositories that are
+ * opened less and less often, until both are idle. One point per minute, the second child 41 seconds after the first.
+ * */
 static void sibling(pst_trend_t *verdict, unsigned minutes, double end, double opened, double each, double back_at)
 {
     static pst_trend_point_t points[64], spare[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Unit: the turn to leave: one at a time, passed on when its holder is gone, whatever stands
- * there; processes that race for it.
+ * Unit: the turn to leave: one at a time, passed on when its holder is gone, whatever is in its
+ * place; processes that race for it.
  */
 #include "tap.h"
 #include "board_double.h"
@@ -52,7 +52,7 @@ static void hostile(void)
 #define RACERS 8
 #define ROUNDS 2000
 
-/* Takes the turn, raises a count that nobody else may touch meanwhile, gives it. */
+/* Takes the turn, increases a count that nobody else may touch meanwhile, gives it back. */
 static void race(apr_uint32_t pid)
 {
     uint64_t *inside = &pst_board_header(&board)->homeless;

@@ -53,7 +53,7 @@ static unsigned times(const char *text, const char *what)
     return n;
 }
 
-/* Two files beside the page, and no script in it. */
+/* Two files besides the page, and no script in it. */
 static int scripts_are_ours(void)
 {
     return times(out, "<script") == 2 && times(out, "<script src=\"./pool-status/") == 2
@@ -92,7 +92,7 @@ static void agree(void)
     ok(strstr(out, "href=\"./pool-status/style.css\"") != NULL, "page: links lead to its own place");
 }
 
-/* What is old is marked: PSS sooner than the rest, since it stands beside an RSS of now. */
+/* Old figures are marked: PSS sooner than the rest, because it is next to a current RSS. */
 static void ages(void)
 {
     pst_shared_child_t *child = add_child(&board, 4713);
