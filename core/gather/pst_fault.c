@@ -14,23 +14,23 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The same address so often in a row: it is not for want of being open. */
+/* The same address this often in a row: the page being closed is not the cause. */
 #define SAME_MOST 4
 
-/* An alternate stack that is smaller has no room for unwinding. */
+/* A smaller alternate stack has no room for unwinding. */
 #define ROOM ((apr_size_t)24 << 10)
 
 static struct {
     int              set;
     pid_t            pid;
-    struct sigaction next[2];   /* whom what is not ours goes to: one of them */
+    struct sigaction next[2];   /* the handler for faults that are not ours: one of the two */
     unsigned         which;     /* atomic */
 } g;
 
 static __thread struct {
-    int             inside;     /* in what may fault itself */
-    const char      *frame;     /* of who last called somebody else's handler, which may have left by longjmp() */
-    const siginfo_t *info;      /* and with what */
+    int             inside;     /* in code that may fault itself */
+    const char      *frame;     /* of the last call of somebody else's handler, which may have left by longjmp() */
+    const siginfo_t *info;      /* and its argument */
     unsigned        same;
     const void     *last;
     sigjmp_buf      back;
@@ -46,7 +46,7 @@ static apr_uint32_t depth_allowed(void)
                                                                                                   : PST_MISUSE_DEPTH;
 }
 
-/* Who registers a cleanup faults in our wrapper, which starts there and is less than that long. */
+/* Registering a cleanup faults in our wrapper, which starts there and is shorter than this. */
 #define REGISTERS 192
 
 static pst_misuse_e kind_of_touch(const pst_range_page_t *page, const pst_misuse_stack_t *stack)
@@ -60,7 +60,7 @@ static pst_misuse_e kind_of_touch(const pst_range_page_t *page, const pst_misuse
                                                                  : PST_MISUSE_USE_AFTER_DESTROY;
 }
 
-/* Unwinding reads memory that may be anything: if that faults, what was found so far must do. */
+/* Unwinding reads memory that may be invalid: if that faults, use what was found so far. */
 static void tell_touch(const void *at, const pst_range_page_t *page, const void *context)
 {
     pst_misuse_t misuse = { .kind = PST_MISUSE_USE_AFTER_DESTROY };
@@ -116,7 +116,7 @@ static void set_next(const struct sigaction *action)
     __atomic_store_n(&g.which, other, __ATOMIC_RELEASE);
 }
 
-/* It comes again, to the default; or is sent again, if it was sent. */
+/* Let it recur and go to the default; or send it again, if it was sent. */
 static void default_takes_it(int is_fault)
 {
     struct sigaction action;
@@ -130,14 +130,14 @@ static void default_takes_it(int is_fault)
     }
 }
 
-/* As the kernel would call it; but the signal is not blocked, since what is ours may come meanwhile. */
+/* Call it as the kernel would, but without blocking the signal, since a fault of ours may come meanwhile. */
 static void hand_fault_on(int signal, siginfo_t *info, void *context, int is_fault)
 {
     const struct sigaction *next = next_one();
     const char *frame = __builtin_frame_address(0);
     sigset_t mask, before;
 
-    /* who hands on to us what we have handed on to him has nobody behind him */
+    /* a handler that passes our signal back to us has no successor */
     if ((here.info == info && here.frame && frame < here.frame)
         || (!(next->sa_flags & SA_SIGINFO) && next->sa_handler == SIG_DFL)) {
         default_takes_it(is_fault);
@@ -237,7 +237,7 @@ pst_signal_fn *pst_wrap_guard_signal(int signal, pst_signal_fn *handler)
     return old.sa_flags & SA_SIGINFO ? (pst_signal_fn *)(void *)old.sa_sigaction : old.sa_handler;
 }
 
-/* What is asked for, without the one signal that must not be blocked. */
+/* The requested set, without the one signal that must not be blocked. */
 static const sigset_t *without(sigset_t *room, int how, const sigset_t *set)
 {
     if (!set || how == SIG_UNBLOCK || sigismember(set, SIGSEGV) != 1 || g.pid != getpid()) {
@@ -284,7 +284,7 @@ static int blocks(const char *task)
     return (mask >> (SIGSEGV - 1) & 1) != 0;
 }
 
-/* Has a thread the signal blocked? It would die of what others live through. Where /proc does not tell: yes. */
+/* Does a thread block the signal? A fault that others survive would kill it. If /proc does not say: yes. */
 static int somebody_blocks(void)
 {
     DIR *tasks = opendir("/proc/self/task");

@@ -13,13 +13,13 @@
 #define ENTRIES    3072u    /* pools that are, or were, guarded: 0 is none */
 #define ALLOCATORS 1024u
 
-/* Bytes of what ended that stay closed, and for how long at most. */
+/* Bytes of ended memory that stay closed, and the maximum time. */
 #define QUARANTINE ((apr_size_t)4 << 20)
 #define SECONDS    60u
 
 typedef struct {
     pst_apr_allocator_t ours;
-    apr_allocator_t    *theirs;     /* what the pool was to be made with; NULL: none */
+    apr_allocator_t    *theirs;     /* the allocator requested for the pool; NULL: none */
     apr_uint32_t        users;      /* atomic: pools, alive or not; 0: free */
     apr_uint32_t        owner;      /* the first of them */
 } slot_t;
@@ -30,7 +30,7 @@ static struct {
     apr_uint32_t   next_entry, next_slot;   /* atomic: where to look first */
     apr_uint32_t   one_in, kinds;           /* atomic */
     int            stands;                  /* behind pst_real */
-    pst_real_t     real;                    /* what stood there before */
+    pst_real_t     real;                    /* what was there before */
 } g;
 
 /* This thread allocates for a guarded pool, or ends one. */
@@ -123,7 +123,7 @@ int pst_guarded_is_dead(const apr_pool_t *pool)
     return page.is == PST_RANGE_ENDED || page.is == PST_RANGE_OPENED;
 }
 
-/* Another one, made where that was made. @return 0: there is none */
+/* Another entry with the same origin. @return 0: there is none */
 static apr_uint32_t another(apr_uint32_t owner)
 {
     apr_uint32_t other = owner ? take_guarded() : 0;
@@ -141,7 +141,7 @@ static apr_uint32_t another(apr_uint32_t owner)
 
 /* -- allocators ---------------------------------------------------------------- */
 
-/* The number of one of ours; 0: it is none. */
+/* The number of one of ours; 0: it is not ours. */
 static apr_uint32_t slot_of(const apr_allocator_t *allocator)
 {
     apr_uintptr_t at = (apr_uintptr_t)allocator - (apr_uintptr_t)g.slots;
@@ -248,7 +248,7 @@ static int is_to_be_guarded(apr_pool_t *parent, const apr_allocator_t *allocator
     apr_uint32_t one_in = __atomic_load_n(&g.one_in, __ATOMIC_RELAXED);
     apr_uint32_t kinds = __atomic_load_n(&g.kinds, __ATOMIC_RELAXED);
 
-    /* the dice first: they are cheaper than to look whose it is, and as fair */
+    /* roll the dice first: cheaper than determining the pool's kind, and just as fair */
     return one_in && by_chance(one_in) && parent && !pst_child_muted()
            && (guard_kind_of(parent, allocator) | PST_GUARD_ALL) & kinds;
 }
@@ -272,7 +272,7 @@ static __attribute__((noinline)) apr_status_t make_below(apr_pool_t **pool, apr_
     apr_uint32_t owner = another(page_owner(parent));
     apr_status_t rv;
 
-    if (!owner) {                   /* its nodes come from the system, as any */
+    if (!owner) {                   /* its nodes come from the system, as usual */
         return g.real.pool_create_ex(pool, parent, abort_fn, NULL);
     }
     pst_misuse_stack(&g.entries[owner].made);
@@ -281,7 +281,7 @@ static __attribute__((noinline)) apr_status_t make_below(apr_pool_t **pool, apr_
     rv = g.real.pool_create_ex(pool, parent, abort_fn, NULL);
     guarding = 0;
     if (rv != APR_SUCCESS || !pst_range_has(*pool)) {
-        drop_entry(owner);          /* the pool is one like any, or there is none */
+        drop_entry(owner);          /* the pool is an ordinary one, or there is none */
     }
     return rv;
 }
@@ -323,7 +323,7 @@ static apr_status_t guard_create(apr_pool_t **pool, apr_pool_t *parent, apr_abor
                                         : g.real.pool_create_ex(pool, parent, abort_fn, allocator);
 }
 
-/* Full, but for what is known of it: whatever is allocated lies in nodes that a clear gives back. */
+/* Fill it up, except for its own data: whatever is allocated later is in nodes that a clear releases. */
 static void fill_up(apr_pool_t *pool)
 {
     apr_memnode_t *self = pst_apr_pool(pool)->self;
@@ -341,7 +341,7 @@ void pst_guarded_seal(apr_pool_t *pool)
     }
 }
 
-/* The account lies in the pool still; what the record says, too, though it may have been dropped. */
+/* The account is still in the pool; so is the record's content, though it may have been dropped. */
 static void note_end(apr_uint32_t owner, apr_pool_t *pool, pst_misuse_e kind)
 {
     const pst_record_t *record = pst_record_inside(pool);
@@ -384,7 +384,7 @@ static void guard_destroy(apr_pool_t *pool)
     }
 }
 
-/* What was allocated ends, with what is known so far; the pool goes on as another. */
+/* What was allocated ends, with what is known so far; the pool continues as a new one. */
 static __attribute__((noinline)) void clear_pool(apr_pool_t *pool)
 {
     apr_uint32_t owner = page_owner(pool), next = another(owner), slot = slot_of(pst_apr_pool(pool)->allocator);
@@ -439,7 +439,7 @@ static char *guard_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
     return m;
 }
 
-/* Nodes in no pool, of an allocator of ours: bucket allocators'. */
+/* Nodes in no pool from one of our allocators: those of bucket allocators. */
 static apr_uint32_t owner_of_allocator(const apr_allocator_t *allocator)
 {
     apr_uint32_t slot = slot_of(allocator);
@@ -474,7 +474,7 @@ static void guard_max_free(apr_allocator_t *allocator, apr_size_t size)
     }
 }
 
-/* Memory of a pool that has ended already is nobody's from the start: it is in quarantine, not held. */
+/* Memory for a pool that has already ended has no owner from the start: it is in quarantine, not held. */
 static void *guard_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
     apr_uint32_t owner = guarding;
@@ -491,7 +491,7 @@ static void *guard_mmap(void *at, size_t size, int protection, int flags, int fd
     return m;
 }
 
-/* A node that is given back by itself, while its pool lives, ends here and now. */
+/* A node freed on its own while its pool exists ends right here. */
 static apr_uint32_t end_alone(apr_uint32_t owner)
 {
     apr_uint32_t other = g.entries[owner].ended ? 0 : another(owner);

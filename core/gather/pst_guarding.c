@@ -11,13 +11,13 @@
 #include "pst_wrap.h"
 
 static struct {
-    int          was_on;        /* once, so something may be closed */
+    int          was_on;        /* it was on at least once, so something may be closed */
     int          on;
     int          fence;
     apr_uint64_t loads;         /* objects loaded when all calls were redirected */
 } g;
 
-/* Signals first: nothing may be closed before a touch is harmless. */
+/* Signals first: nothing may be closed before an access is harmless. */
 static int redirect_guarded(void)
 {
     return pst_instrument_stand(PST_HOOKS_SIGNALS, 1) && pst_instrument_stand(PST_HOOKS_SYSCALLS, 1)
@@ -34,7 +34,7 @@ static apr_status_t guarding_starts(const pst_checks_t *wanted)
     if (pst_instrument_nodes_in_heap()) {
         return APR_ENOTIMPL;
     }
-    pst_object_refresh();       /* who is caught is told by what is known of objects */
+    pst_object_refresh();       /* offenders are identified by the known objects */
     rv = pst_fault_start();
     if (rv == APR_SUCCESS) {
         g.on = 1;
@@ -42,7 +42,7 @@ static apr_status_t guarding_starts(const pst_checks_t *wanted)
             pst_instrument_stand(PST_HOOKS_FENCE, 0);
         }
         g.fence = wanted->fence;
-        pst_wrap_check_on(0);   /* it stands before what is guarded, not behind */
+        pst_wrap_check_on(0);   /* it must be in front of the guard, not behind it */
         rv = redirect_guarded() ? pst_guarded_start(wanted) : APR_EGENERAL;
         pst_wrap_check_on(checked);
         g.on = rv == APR_SUCCESS;

@@ -4,10 +4,10 @@
  *
  * Place in the flow: wrappers -> accounts -> HEAVY -> board.
  *
- * Concurrency: whoever finds a row by its path as it came adds to it by atomics, under no flag; it says that it is at
- * it, and no row goes to another path meanwhile.  All else is done under a flag that nobody waits for (pst_flag.h).
- * Who cannot have it, or needs a row that cannot be had at the moment, leaves what it saw in a bounded list, which the
- * next one works off; if that is full, it counts as unnamed.  What decides is kept here, the board is added to.
+ * Concurrency: a thread that finds a row by its unfolded path adds to it by atomics, without a flag; it announces
+ * that, and no row is reassigned meanwhile. Everything else is done under a flag that nobody waits for (pst_flag.h).
+ * A thread that cannot get the flag, or a row it needs, leaves its observation in a bounded list, which the next one
+ * works off; if that is full, it counts as unnamed. Decisions use private data; the board is only added to.
  */
 #include "pst_heavy.h"
 #include "pst_flag.h"
@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #define ROWS   (PST_URL_COUNT - 1)
-#define RECENT 1024u            /* paths as they came, and where they are counted */
+#define RECENT 1024u            /* unfolded paths, and the rows that count them */
 #define MIX    UINT64_C(0x9e3779b97f4a7c15)
 
-/* What one request was. */
+/* One request. */
 typedef struct seen_t {
     apr_uint64_t peak, sampled, script;
     int scripted;
@@ -38,18 +38,18 @@ enum { FREE, WRITING, POSTED };
 
 static struct {
     pst_shared_child_t *block;
-    pst_shared_url_t *rows;             /* on the board; row 0 is for what has none */
+    pst_shared_url_t *rows;             /* on the board; row 0 is for requests without a row */
     int busy;                           /* the flag */
-    apr_uint32_t adding;                /* atomic: threads that are at a row */
-    apr_uint32_t waiting;               /* atomic: entries of posted, about */
+    apr_uint32_t adding;                /* atomic: threads working on a row */
+    apr_uint32_t waiting;               /* atomic: approximate number of entries in posted */
     apr_uint64_t seed;
     apr_uint32_t count;
     apr_uint64_t missed_bytes, missed_requests; /* the most that anything without a row can have */
-    apr_uint64_t keys[ROWS + 1];        /* atomic; 0: nobody's at the moment */
+    apr_uint64_t keys[ROWS + 1];        /* atomic; 0: unused at the moment */
     uint64_t most[ROWS + 1];            /* atomic: bytes that it can have taken, counted and missed */
     apr_byte_t handled[ROWS + 1];       /* its handler is known */
     struct {
-        apr_uint64_t mixed;             /* asked ^ key: what is half written fits no key */
+        apr_uint64_t mixed;             /* asked ^ key: a half written entry matches no key */
         apr_uint32_t row;
     } recent[RECENT];
     struct {
@@ -84,7 +84,7 @@ static apr_uint64_t mix_text(apr_uint64_t hash, const char *text, apr_size_t siz
     return hash;
 }
 
-/* Zeros up to their ends. */
+/* Texts are padded with zeros. */
 static void name_request(named_t *named, const pst_account_t *request)
 {
     memset(named, 0, sizeof(*named));
@@ -130,7 +130,7 @@ static APR_INLINE void add_seen(apr_uint32_t i, const seen_t *seen)
 
 /* -- rows, with the flag ---------------------------------------------------- */
 
-/* Of the row that gives way, what is known stays: in that of what has none. */
+/* The figures of a row that is given up are kept in row 0. */
 static void give_row_up(apr_uint32_t i)
 {
     const pst_shared_url_t *row = &g.rows[i];
@@ -149,7 +149,7 @@ static void give_row_up(apr_uint32_t i)
     raise_to(&g.rows->script_largest, pst_load(&row->script_largest));
 }
 
-/* The row that can have taken least gives way, unless somebody may be adding to it. @return 0 then */
+/* Vacate the row that can have taken least, unless somebody may be adding to it. @return 0 then */
 static apr_uint32_t vacate_row(void)
 {
     apr_uint32_t least = 1;
@@ -198,7 +198,7 @@ static apr_uint32_t make_row(const named_t *named)
     return i;
 }
 
-/* @return 0: none can be had now */
+/* @return 0: none is available now */
 static apr_uint32_t row_of_named(const named_t *named)
 {
     pst_shared_url_t *row;
@@ -217,7 +217,7 @@ static apr_uint32_t row_of_named(const named_t *named)
     return i;
 }
 
-/* Those that were left for whoever comes next. */
+/* Work off the observations left by others. */
 static void work_posts_off(void)
 {
     for (apr_uint32_t i = 0; i < PST_HEAVY_WAITING && __atomic_load_n(&g.waiting, __ATOMIC_ACQUIRE); i++) {
@@ -255,7 +255,7 @@ static void post_seen(const named_t *named, const seen_t *seen)
     pst_add(&g.block->requests_unnamed, 1);
 }
 
-/* A path that was not asked for lately, or whose row went to another, or whose row has no handler yet. */
+/* A path not requested recently, or whose row was reassigned or has no handler yet. */
 static __attribute__((noinline)) void add_slowly(pst_account_t *request, const seen_t *seen, apr_uint32_t at)
 {
     apr_uint32_t i = 0;

@@ -14,7 +14,7 @@ static struct {
     apr_size_t      count;
 } g[PST_HOOKS_TABLES];
 
-/* What the list has, for any APR. */
+/* Everything in the list, for any APR. */
 enum {
 #define PST_HOOK(table, when, function, name, returns, arguments) + 1
 #define PST_HOOK_ALSO(table, when, symbol, name) + 1

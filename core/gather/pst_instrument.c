@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Putting the wrappers to use: the start, and the proof that it works.
+ * Installing the wrappers: the start, and the proof that it works.
  *
  * Everything is proven in the running process before it is relied on: the mirror
  * of APR, that calls from libapr to itself, from libaprutil and from here reach the
- * wrappers, that nested pools are seen to die, that the sums come out to the byte.
- * What fails is undone and reported.
+ * wrappers, that the end of nested pools is seen, that the sums are correct to the byte. Whatever fails is undone and
+ * reported.
  */
 #include "pst_instrument.h"
 #include "pst_got.h"
@@ -23,10 +23,10 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-/* Nodes looked at of one of the proof's pools. */
+/* Nodes examined in one of the proof's pools. */
 #define WALK_NODES 4096
 
-/* Pools and nodes looked at at the child's start, where nobody waits yet. */
+/* Pools and nodes examined at the child's start, when nobody waits yet. */
 #define START_POOLS 1000000
 #define START_NODES 10000000
 
@@ -37,12 +37,12 @@
 /* How often to look for objects loaded since, at most; microseconds. */
 #define REFRESH_EVERY 1000000
 
-/* Objects that the loader may still have been at are looked at again, so often. */
+/* How often objects the loader may still have been relocating are examined again. */
 #define TRIES_MOST 1000
 
 static struct {
     pst_apr_facts_t facts;
-    pst_got_loads_t right;      /* the loader's list when all slots were last known to be right */
+    pst_got_loads_t right;      /* the loader's list when all slots were last known to be correct */
     apr_uint64_t    tried;      /* objects loaded when they were last walked over */
     unsigned        tries;
     apr_uint64_t    refreshed;  /* when somebody last looked */
@@ -52,7 +52,7 @@ static struct {
 
 pst_instrument_t pst_instrumented;
 
-/* Pools without a parent that are known. */
+/* Known pools without a parent. */
 static apr_pool_t *also[MAX_ALSO];
 static unsigned also_count;
 
@@ -139,7 +139,7 @@ void pst_instrument_also(apr_pool_t *pool)
     }
 }
 
-/* All pools there are, to the process scope; with them, what their allocators retain. */
+/* Charge all existing pools to the process scope, with what their allocators retain. */
 static void open_books(apr_pool_t *root, int adopt)
 {
     opening_t opening = { .nodes_left = START_NODES, .adopt = adopt };
@@ -172,11 +172,11 @@ static books_t books(void)
     return now;
 }
 
-/* More than the node that a pool begins with: whoever asks for it makes a pool grow. Each page that is written to is a
- * page fault at each child's start, so there are no more than that takes. */
+/* More than a pool's first node: an allocation of this size makes a pool grow. Each page written is a page fault at
+ * every child's start, so it is no larger than necessary. */
 #define GROWS 8300
 
-/* Does the account say what the nodes say? */
+/* Does the account agree with the nodes? */
 static int agrees(apr_pool_t *pool, apr_pool_t *below, const books_t *before)
 {
     pst_apr_figures_t figures = { 0 };
@@ -190,8 +190,8 @@ static int agrees(apr_pool_t *pool, apr_pool_t *below, const books_t *before)
     return now.reserved - before->reserved == figures.reserved && now.pools - before->pools == figures.pools;
 }
 
-/* Growth by libapr's own callers and by formatted printing, by more than an allocator sorts by size, and nested pools.
- * Looked at after each: the next call that is seen would put right what was not. */
+/* Growth by libapr's own callers and by formatted printing, by more than the sizes an allocator sorts, and by nested
+ * pools. Checked after each: the next call that is seen would correct a missed one. */
 static int grow_and_compare(apr_pool_t *pool, const books_t *before)
 {
     apr_pool_t *below;
@@ -225,7 +225,7 @@ static int use_buckets(apr_pool_t *pool, const books_t *before)
     return now.buckets - before->buckets == expected;
 }
 
-/* An allocator of its own, so that its nodes come from the system and go back there. */
+/* With its own allocator, so that its nodes come from the system and are returned there. */
 static const char *prove(apr_pool_t *parent)
 {
     books_t before = books(), after;
@@ -261,7 +261,7 @@ static const char *prove(apr_pool_t *parent)
     return NULL;
 }
 
-/* The process's mappings, as they are at the start. */
+/* The process's mappings at the start. */
 static pst_pages_t pages;
 
 static apr_status_t patch_pools(pst_hooks_e table, int flags)
@@ -301,7 +301,7 @@ static void in_forked(void)
     pst_child_mute();
 }
 
-/* With the list of mappings at hand. */
+/* Once the list of mappings is available. */
 static const char *redirect_calls(apr_pool_t *parent)
 {
     const char *why;
@@ -326,7 +326,7 @@ static const char *redirect_calls(apr_pool_t *parent)
     return why;
 }
 
-/* Nothing is touched unless it is known of all pages what may be done to them. */
+/* Nothing is touched unless the rights of all pages are known. */
 static const char *redirect_all(apr_pool_t *parent)
 {
     const char *why;
@@ -356,11 +356,12 @@ void pst_instrument_ready(void)
     pst_pages_drop(&pages);
 }
 
-/* What is laid over the calls, 1 << PST_HOOKS_CLOSE and 1 << PST_HOOKS_CHECK; changed by who holds g.refreshing. */
+/* Tables currently laid over the calls, 1 << PST_HOOKS_CLOSE and 1 << PST_HOOKS_CHECK; changed by the holder of
+ * g.refreshing. */
 static unsigned over;
 
-/* New objects alone are walked over. All is right when a later walk finds nothing to do: before, the loader may have
- * been at one. */
+/* Walk over new objects only. Everything is correct once a later walk finds nothing to do: before that, the loader
+ * may have been working on one. */
 static void patch_new(const pst_got_loads_t *now)
 {
     pst_pages_t here;
@@ -369,7 +370,7 @@ static void patch_new(const pst_got_loads_t *now)
     const char *why;
 
     if (pst_pages_take(&here, &why) != APR_SUCCESS) {
-        return;                 /* the next time */
+        return;                 /* next time */
     }
     pst_hooks_choose(over);
     rv = pst_hooks_patch(PST_HOOKS_NOW, (pst_got_job_t){ .pages = &here, .flags = PST_GOT_LATE, .skip = skip },
@@ -381,7 +382,7 @@ static void patch_new(const pst_got_loads_t *now)
     pst_pages_drop(&here);
 }
 
-/* @param again  also if all that was loaded has been walked over, but was not right then */
+/* @param again  even if all loaded objects have been walked over, but were not all correct then */
 static void look_for(int again)
 {
     pst_got_loads_t now;
@@ -489,7 +490,7 @@ void pst_instrument_refresh(apr_uint64_t now)
     }
 }
 
-/* Lay a table over the calls, or take it off. @return 0 if it cannot be, or not now */
+/* Lay a table over the calls, or remove it. @return 0 if impossible, or not now */
 static int lay_over(pst_hooks_e table, int on)
 {
     pst_pages_t here;

@@ -15,40 +15,40 @@
 #include <math.h>
 #include <string.h>
 
-/* What stays is what is still there after so many seconds; after half of them in a look that is not much longer. */
+/* Memory counts as remaining after this many seconds; after half of them if the look is not much longer. */
 #define STAYS       10.0
-/* The time judged by is the shortest of LOOK, twice LOOK and so on that has so many samples. */
+/* The time span judged is the shortest of LOOK, twice LOOK and so on with this many samples. */
 #define LOOK        40.0
 #define PLENTY      48u
-/* Who was named goes on being named while so much of what stays is its own. */
+/* A named holder stays named while it holds this much of what remains. */
 #define STILL       (1.0 / 3)
-/* Parts judged on their own: connections, requests, classes. Those beyond are judged by their scope. */
+/* Parts judged separately: connections, requests, classes. Any beyond are judged by their scope. */
 #define POLLS       1024u
 
 typedef struct {
-    double since;               /* seconds, as pst_close_since() has it */
+    double since;               /* seconds, from pst_close_since() */
     apr_uint64_t since_time;
     double stays;               /* seconds after which memory counts as kept, as last judged */
     apr_uint32_t named;         /* object that was named last, or 0 */
-    pst_shared_frame_t place;   /* of it, or of who would be */
+    pst_shared_frame_t place;   /* of it, or of the candidate */
     pst_shared_who_t who;       /* as named; site 0: nobody is */
 } scope_t;
 
 /* A part of a scope: who holds more than half, if anybody does. */
 typedef struct {
     apr_uint32_t key;           /* 0: free */
-    apr_uint32_t object;        /* who may have the majority; 0: nobody */
+    apr_uint32_t object;        /* candidate for the majority; 0: nobody */
     pst_shared_frame_t site;    /* and at which place */
     double lead, site_lead;
     double mass, own;           /* of all, of object */
-    double squares;             /* of all: what the samples' weights make of their number */
+    double squares;             /* of all: for the effective number of samples */
     apr_uint32_t samples, own_samples;
 } poll_t;
 
-/* What a site has of what stayed: in the older half of the time judged by, and in the younger. */
+/* A site's part of what remained: in the older half of the time span judged, and in the younger. */
 typedef struct {
     double mass[2];
-    double squares;             /* of both: what the weights make of the number of samples */
+    double squares;             /* of both: for the effective number of samples */
     apr_uint32_t samples[2];
 } halves_t;
 
@@ -72,7 +72,7 @@ static struct {
     holder_t holders[PST_SITE_COUNT];
     unsigned holder_count;
     poll_t polls[POLLS];
-    int polled;                 /* polls has something in it */
+    int polled;                 /* polls is not empty */
 } g;
 
 void pst_kept_start(const pst_board_t *board, pst_shared_child_t *block)
@@ -83,7 +83,7 @@ void pst_kept_start(const pst_board_t *board, pst_shared_child_t *block)
     g.polled = 0;
 }
 
-/* A leak that goes on is sampled for ever: of the older half of what there is half is enough. */
+/* A continuing leak is sampled for ever: half of the older half of the samples is enough. */
 static void thin_samples(void)
 {
     apr_uint32_t oldest = APR_UINT32_MAX, newest = 0;
@@ -100,7 +100,7 @@ static void thin_samples(void)
 
 /* -- judging -------------------------------------------------------------- */
 
-/* httpd's own growth has the object of the program, which no module is. */
+/* httpd's own growth is attributed to the program's object, which is not a module. */
 static apr_uint32_t site_object(const pst_site_of_t *site)
 {
     return PST_FRAME_MODULE(site->blamed);
@@ -111,7 +111,7 @@ static double age_of(const pst_site_kept_t *sample, double now)
     return now - sample->when;
 }
 
-/* Of one scope, in seconds: what is judged is what was taken between `from` and `to` ago. */
+/* For one scope, in seconds: samples taken between `from` and `to` ago are judged. */
 typedef struct {
     double from, middle, to;
 } span_t;
@@ -141,7 +141,7 @@ static span_t span_of(unsigned which, double now)
     return span;
 }
 
-/* A poll of a part; made if there is room for it and it is wanted. */
+/* A poll of a part; made if there is room and make is set. */
 static poll_t *find_poll(unsigned part, apr_uint32_t which, int make)
 {
     apr_uint32_t key = (part + 1) << 24 | which, i = key * 0x9e3779b1u >> 16;
@@ -163,7 +163,7 @@ static poll_t *find_poll(unsigned part, apr_uint32_t which, int make)
     return NULL;
 }
 
-/* By weight, whoever has more than half is left over in the end; and so is the place within. */
+/* Majority vote by weight: a holder of more than half is left at the end, and so is its place. */
 static void vote(poll_t *poll, const pst_site_kept_t *sample)
 {
     const pst_site_of_t *site = &g.sites[sample->site];
@@ -213,7 +213,7 @@ static void poll_parts(const pst_site_kept_t *sample, unsigned scope, void (*fn)
     }
 }
 
-/* All parts of a scope, by what stayed. */
+/* All parts of a scope, by what remained. */
 static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const pst_site_kept_t *))
 {
     for (int i = 0; i < g.count; i++) {
@@ -226,7 +226,7 @@ static void poll_scope(unsigned which, double now, void (*fn)(poll_t *, const ps
 
 /* -- a scope as a whole ---------------------------------------------------- */
 
-/* What stayed by site: all of it, and that of the time judged by. */
+/* What remained by site: all of it, and the part in the time span judged. */
 static void add_halves(unsigned which, const span_t *span, double now)
 {
     memset(g.halves, 0, sizeof(g.halves));
@@ -263,8 +263,8 @@ static holder_t *kept_holder(apr_uint32_t object)
 }
 
 /*
- * By module.  What grows is there in both halves: memory that is taken for a while and given back is only in the
- * younger one, what filled up once only in the older.
+ * By module.  Growth is in both halves: memory taken for a while and released is only in the younger one, what filled
+ * up once only in the older.
  */
 static void add_holders(pst_shared_frame_t kept_place)
 {
@@ -287,7 +287,7 @@ static void add_holders(pst_shared_frame_t kept_place)
         }
         holder->all += mass;
         holder->squares += halves->squares;
-        /* of two places that hold about as much, the one told before goes on being told */
+        /* of two places that hold about the same, keep the one reported before */
         mass *= g.sites[i].blamed == kept_place ? 2 : 1;
         if (mass > holder->site_mass) {
             holder->site_mass = mass;
@@ -322,7 +322,7 @@ static pst_shared_who_t kept_who(const holder_t *holder, double mass)
     return who;
 }
 
-/* Named is who certainly has the most, and then as long as it has a good part. @return -1: nobody is */
+/* Name the certain majority holder, and keep it while it holds a large part. @return -1: nobody is */
 static int choose_holder(scope_t *scope, double mass, double worth)
 {
     int before = -1;
@@ -363,7 +363,7 @@ static void publish_blame(unsigned which, int named, double mass, double samples
     pst_seq_end(&blame->seq);
 }
 
-/* The number of samples that as many of one weight would be: of those who grow, not of what filled up once. */
+/* The effective number of samples of equal weight: of what grows, not of what filled up once. */
 static double worth_of(double samples)
 {
     double all = 0, squares = 0;
@@ -405,7 +405,7 @@ static void judge_scope(unsigned which, double now)
     publish_blame(which, named, mass, samples);
 }
 
-/* Parts that lie in several scopes, classes, are asked once. */
+/* Parts that are in several scopes (classes) are judged once. */
 static void judge_parts(double now)
 {
     for (unsigned scope = 0; scope < PST_SCOPE_COUNT; scope++) {
@@ -443,7 +443,7 @@ void pst_kept_judge(apr_uint64_t time)
     g.count = pst_site_kept(g.samples, g.sites);
     if (g.count < 0) {
         g.count = 0;
-        return;                         /* what was judged last stands */
+        return;                         /* the last judgement stands */
     }
     pst_close_adapt(g.count);
     memset(g.sums, 0, sizeof(g.sums));

@@ -8,8 +8,8 @@
  * histograms take a flag that nobody waits for (pst_flag.h).  Most requests are no larger than
  * the smallest of the list, and pay a compare.
  *
- * What decides is kept here; the board is written, and of it only the figures and texts of the request
- * itself are read, as what they are.
+ * Decisions use private data; the board is written, and only the figures and texts of the request itself are read
+ * from it, untrusted.
  */
 #include "pst_largest.h"
 #include "pst_flag.h"
@@ -20,14 +20,14 @@
 #define WORDS (PST_VHOST_LEN / sizeof(apr_uint64_t))
 #define NAMED (PST_SIZES_EACH - 1)      /* rows with a name; the last is for all others */
 
-/* Names are compared as words, zeros to the end. */
+/* Names are padded with zeros and compared as words. */
 typedef struct {
     apr_uint64_t words[WORDS];
 } name_t;
 
 typedef struct {
     apr_uint32_t first;                 /* row on the board */
-    apr_uint32_t count;                 /* rows that have a name; those before never change */
+    apr_uint32_t count;                 /* rows that have a name; these never change */
     name_t names[NAMED];
 } group_t;
 
@@ -39,7 +39,7 @@ static struct {
     apr_uint32_t kept;
     apr_uint64_t peaks[PST_LARGE_COUNT];
     group_t handlers, vhosts;
-    int busy;                           /* somebody is in: pst_flag.h */
+    int busy;                           /* the flag: pst_flag.h */
 } g;
 
 void pst_largest_start(const pst_board_t *board, pst_shared_child_t *block)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What pools of the process scope handed out since: see the header.
+ * What pools of the process scope have handed out: see the header.
  *
- * Concurrency: pools belong to other threads, and may be gone before they are looked at.  So the kernel copies what
- * stands there, and nothing that is found is followed further than to the next copy.  What is torn is wrong for one
- * look.
+ * Concurrency: pools belong to other threads, and may be gone before they are examined. So the kernel copies the
+ * memory, and pointers are only followed by further copies. A torn copy is wrong for one look.
  */
 #include "pst_late.h"
 #include "pst_apr.h"
@@ -13,10 +12,10 @@
 #include "pst_record.h"
 #include "pst_retained.h"
 
-/* Pools looked at: with more of them their slack is as it was last published. */
+/* Pools examined: the slack of any further ones is as last published. */
 #define LOOK_POOLS 512
 
-/* Pools still to be looked at. */
+/* Pools still to be examined. */
 #define PENDING 256
 
 /* More than a pool and the record in it. */
@@ -45,7 +44,7 @@ static int peek(void *to, const void *from, apr_size_t size)
     return pst_peek(to, (apr_uint64_t)(apr_uintptr_t)from, size);
 }
 
-/* A pool that is changing just now is left out. */
+/* A pool that is changing right now is skipped. */
 static void add_late(walk_t *walk, const pst_record_t *record, const pst_apr_pool_t *pool)
 {
     apr_memnode_t node;
@@ -60,7 +59,7 @@ static void add_late(walk_t *walk, const pst_record_t *record, const pst_apr_poo
     }
 }
 
-/* @param only_root  of the pools that own allocators, those above all others alone */
+/* @param only_root  only those pools owning allocators that are at the top */
 static int look_at_pool(walk_t *walk, apr_pool_t *at, int only_root)
 {
     union { pst_apr_pool_t pool; char bytes[COPY]; apr_uint64_t aligned; } copy;

@@ -3,10 +3,10 @@
  * See pst_lent.h.
  *
  * Two tables of fixed size: buckets, each with the row and the turn of its pool; pools, each with a turn that goes up
- * when it ends.  What finds no room is not looked after.
+ * when it ends.  Anything that finds no room is not checked.
  *
- * Concurrency: a row is taken and given back by compare-and-swap of its key.  A bucket is in one thread's hands at a
- * time, and so is a pool.
+ * Concurrency: a row is claimed and released by compare-and-swap of its key. A bucket belongs to one thread at a
+ * time, and so does a pool.
  */
 #include "pst_lent.h"
 #include "pst_record.h"
@@ -17,7 +17,7 @@
 
 #define BUCKETS 4096u
 #define OWNERS  512u
-/* Rows in which a key may lie. */
+/* Rows that may hold a key. */
 #define WINDOW  8u
 /* Pools below a request's, and nodes of each, in which an address is looked for. */
 #define POOLS   64
@@ -35,7 +35,7 @@ typedef struct {
     apr_uint32_t turn;          /* atomic */
     apr_uint32_t of_class;
     const char  *tag;
-    const void  *caller;        /* who ended the one before this turn */
+    const void  *caller;        /* who ended the pool of the previous turn */
     pst_misuse_party_t of;
 } owner_t;
 
@@ -96,7 +96,7 @@ void pst_lent_end(apr_pool_t *pool, const void *caller)
     }
 }
 
-/* The row is this thread's until its pool ends: that is in the same hands. */
+/* The row belongs to this thread until its pool ends: the pool has the same owner. */
 static owner_t *lender_row(apr_pool_t *pool)
 {
     owner_t *row = owner_find(pool), *first = owners + first_row(pool, OWNERS);
@@ -151,7 +151,7 @@ static apr_pool_t *lender(const apr_bucket *e, apr_pool_t *request, const void *
     return search.found;
 }
 
-/* What it refers to, that may lie in a pool. Data of pool buckets become their own when the pool ends. */
+/* The data it refers to that may be in a pool. Pool buckets get their own copy when the pool ends. */
 static const void *reference(const apr_bucket *e)
 {
     if (APR_BUCKET_IS_FILE(e)) {
@@ -191,7 +191,7 @@ int pst_lent_look(apr_bucket *e, apr_pool_t *request)
     apr_pool_t *pool;
 
     if (row && !(data && is_same(row, e, data))) {
-        pst_lent_drop(e);               /* it was set aside, or read */
+        pst_lent_drop(e);               /* it was set aside or read */
         row = NULL;
     }
     if (row) {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <unwind.h>
 
-/* Frames by which a place is told from others: of who did it, and the one that ended it. */
+/* Frames that identify a place: of the offender, and of the code that ended the object. */
 #define PLACE_FRAMES 3
 
 static struct {
@@ -56,7 +56,7 @@ static _Unwind_Reason_Code on_misuse_frame(struct _Unwind_Context *context, void
             return _URC_NO_REASON;
         }
         u->ip = 0;
-        ip++;                   /* an instruction itself, where others are those after a call */
+        ip++;                   /* this is the instruction itself, others are return addresses */
     }
     else if ((apr_uintptr_t)_Unwind_GetCFA(context) <= u->from) {
         return _URC_NO_REASON;
@@ -104,7 +104,7 @@ void pst_misuse_stack_interrupted(pst_misuse_stack_t *stack, const void *context
     if (u.ip && most > 1) {
         _Unwind_Backtrace(on_misuse_frame, &u);
     }
-    if (!stack->depth && stack->ip[0] > 1) {    /* where it was is always known */
+    if (!stack->depth && stack->ip[0] > 1) {    /* the place itself is always known */
         stack->depth = 1;
     }
 }
@@ -121,8 +121,8 @@ static void fill_text(char *to, apr_size_t size, const char *from)
     memset(to + i, 0, size - i);
 }
 
-/* The line that a slot shows now, if it is still this connection's. It may be written meanwhile: then it is a wrong
- * one, of bytes that a client sent, as any. */
+/* The line that a slot shows now, if it is still this connection's. It may be written meanwhile: then it is wrong,
+ * but still just bytes from a client. */
 static void line_of(pst_misuse_party_t *party, const pst_shared_slot_t *slot)
 {
     fill_text(party->line, sizeof(party->line),

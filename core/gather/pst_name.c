@@ -2,9 +2,9 @@
  *
  * Names of pools' classes: see the header.
  *
- * Concurrency: an entry is claimed by compare-and-swap, filled in, then published; it never changes afterwards.  Who
- * meets one that is being filled in passes it by: a name may then be kept twice, which costs room, and is found
- * by its text all the same.
+ * Concurrency: an entry is claimed by compare-and-swap, filled in, then published; it never changes afterwards.  A
+ * thread that meets one being filled in skips it: a name may then be kept twice, which costs room but is still found
+ * by its text.
  */
 #include "pst_name.h"
 #include "pst_class.h"
@@ -13,13 +13,13 @@
 #include <string.h>
 
 typedef struct {
-    int  state;                 /* 0 free, 1 being filled in, 2 good for ever */
+    int  state;                 /* 0 free, 1 being filled in, 2 final */
     char text[PST_TAG_LEN];
 } name_t;
 
 static name_t names[PST_NAME_COUNT];
 
-/* Cut, and nothing but printable ASCII. @return bytes before the NUL */
+/* Cut, and reduced to printable ASCII. @return bytes before the NUL */
 static apr_size_t clean_name(char *to, apr_size_t room, const char *from, apr_size_t most)
 {
     apr_size_t n;
@@ -65,7 +65,7 @@ apr_status_t pst_name_pool(apr_pool_t *pool, const char *name)
     return APR_SUCCESS;
 }
 
-/* The row is on the board, where others can write: as long as its fields, and clean. */
+/* The row is on the board, where others can write: bound it by its fields, and clean it. */
 apr_status_t pst_name_of_class(apr_pool_t *pool, char *to)
 {
     apr_uint32_t which = pst_instrument_class(pool);

@@ -2,8 +2,8 @@
  *
  * New, or again.  See pst_novel.h.
  *
- * A Bloom filter with two bits for each path: 20,000 different paths are told with one error in two hundred, 100,000
- * with one in ten. It costs what was touched of 64 KiB.
+ * A Bloom filter with two bits for each path: 20,000 different paths give one error in two hundred, 100,000 one in
+ * ten. It uses the touched part of 64 KiB.
  */
 #include "pst_novel.h"
 
@@ -93,7 +93,7 @@ void pst_novel_grown(pst_record_t *record, apr_size_t bytes)
     }
 }
 
-/* Of whom the first node is, is not kept: of whoever has enough. */
+/* It is not recorded who the first node belongs to: it goes to either that has enough. */
 void pst_novel_given_back(pst_record_t *record, apr_size_t left)
 {
     apr_uint32_t pages = (apr_uint32_t)(left / PAGE), newly = record->newly, again = record->again;

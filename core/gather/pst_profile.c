@@ -2,7 +2,7 @@
  *
  * The heap profile: see the header.
  *
- * Calls are redirected in the tables of all objects but: the one that malloc comes from (what it maps is the heap),
+ * Calls are redirected in the tables of all objects except: the one that malloc comes from (what it maps is the heap),
  * libc for mappings and threads, libapr (its mappings are the pools'), the loader, and this module.
  */
 #ifndef _GNU_SOURCE
@@ -28,15 +28,15 @@
 static struct {
     pst_shared_child_t *block;
     apr_uint64_t rate, since;
-    apr_uint64_t loads;             /* of the loader when all slots were last known to be right */
+    apr_uint64_t loads;             /* of the loader when all slots were last known to be correct */
     apr_uint64_t known;             /* the same, when the list of objects was made */
     int          beats;             /* other threads run */
     int          closer;            /* samples are taken more often for now */
-    int          is_left;           /* switched off, and there are tables that calls still go astray by */
+    int          is_left;           /* switched off, but some tables still redirect calls */
     const void  *not_heap[LEFT_ALONE + 1], *not_maps[LEFT_ALONE + 1];
 } g;
 
-/* One more object that calls are not redirected in. */
+/* Add an object in which calls are not redirected. */
 static void refuse_symbol(const void **list, const void *address)
 {
     apr_size_t i = 0;
@@ -150,7 +150,7 @@ void pst_profile_beat(void)
     apr_uint64_t loads = pst_got_loads();
 
     g.beats = 1;
-    if (loads != g.known) {             /* with the profile off, too: stacks of pools lead through objects as well */
+    if (loads != g.known) {             /* even with the profile off: stacks of pools go through objects as well */
         pst_object_refresh();
         g.known = pst_site_forget_stacks() ? loads : g.known;
     }

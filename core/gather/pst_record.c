@@ -18,8 +18,8 @@
 #define GONE ((apr_pool_t *)(void *)1)
 #define BUSY ((apr_pool_t *)(void *)2)
 
-/* Entries lie all over the table, records side by side in the order in which they were first needed: a page that nobody
- * needs is never touched. An entry keeps its record for whoever is next in it. */
+/* Entries are scattered over the table, records are side by side in the order of first use: unneeded pages are never
+ * touched. An entry keeps its record for its next user. */
 typedef struct {
     apr_pool_t   *pool;     /* atomic: NULL = never used, GONE = free again, BUSY = being filled */
     pst_record_t *record;
@@ -68,9 +68,8 @@ static apr_size_t hash_pool(const apr_pool_t *pool)
 }
 
 /*
- * By hand what apr_palloc() would do, and one thing more: the pool is told that
- * its own first byte comes after the record, so that apr_pool_clear() (apr_pools.c,
- * which resets first_avail to self_first_avail) leaves it in place.
+ * Does by hand what apr_palloc() would do, and one thing more: sets the pool's own first byte to after the record, so
+ * that apr_pool_clear() (apr_pools.c, which resets first_avail to self_first_avail) leaves it in place.
  */
 pst_record_t *pst_record_make(apr_pool_t *pool)
 {

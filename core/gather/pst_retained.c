@@ -2,9 +2,9 @@
  *
  * What allocators keep, counted: see the header.
  *
- * Concurrency: a place is taken by compare-and-swap and emptied by who destroys the allocator.  Who looks may be at one
- * that is just being destroyed, or was by calls that nobody saw: so the kernel copies what stands there, which
- * fails where nothing is any more, and a number read in vain is in one look of many.
+ * Concurrency: a place is claimed by compare-and-swap and emptied by the thread that destroys the allocator. A look
+ * may hit an allocator that is just being destroyed, or was destroyed by unseen calls: so the kernel copies the
+ * memory, which fails if it is gone, and a wrong number affects one look of many.
  */
 #include "pst_retained.h"
 #include "pst_figure.h"
@@ -14,23 +14,24 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Places in which an allocator may stand, in each table. */
+/* Places for an allocator in each table. */
 #define WINDOW 16
 
-/* A page for as many as nearly every child has, and more that nobody touches before they are needed. */
+/* One page holds as many as nearly every child has; more are not touched before they are needed. */
 #define FEW  512
 #define MANY 8192
 
-/* Nodes looked at in the free lists of an allocator that loses its limit. */
+/* Nodes examined in the free lists of an allocator that loses its limit. */
 #define COUNT_NODES 4096
 
-/* Allocators asked at once. */
+/* Allocators queried at once. */
 #define AT_ONCE 32
 
-/* Looks of which the least difference is told: what is just on its way between two books is in none of the next. */
+/* Number of looks whose smallest difference is reported: an amount just moving between two books does not show in the
+ * next. */
 #define LOOKS 5
 
-/* The books are read again if they moved meanwhile, so often. */
+/* How often the books are read again if they changed meanwhile. */
 #define TRIES 4
 
 static apr_allocator_t *few[FEW], *many[MANY];
@@ -252,7 +253,7 @@ unsigned pst_retained_owners(apr_pool_t **owners, unsigned most)
     return look.count;
 }
 
-/* What is held and in nobody's books; below 0: in books, and not held. */
+/* What is held but in no books; negative: in books but not held. */
 static int difference(const pst_shared_child_t *block, apr_uint64_t bag, apr_int64_t *bytes)
 {
     for (int i = 0; i < TRIES; i++) {

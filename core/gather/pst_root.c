@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See pst_root.h.  Walks are bounded: what they leave out makes slack less fresh, no sum wrong.
+ * See pst_root.h.  Walks are bounded: what they leave out makes slack less fresh, but no sum wrong.
  */
 #include "pst_root.h"
 #include "pst_allocator.h"
@@ -11,8 +11,8 @@
 #include "pst_site.h"
 #include "pst_wrap.h"
 
-/* Pools and nodes looked at when an account is opened or sampled: enough for what
- * httpd has there, a bound for the rest. */
+/* Pools and nodes examined when an account is opened or sampled: enough for what httpd has there, a bound for the
+ * rest. */
 #define WALK_POOLS 64
 #define WALK_NODES 4096
 
@@ -20,7 +20,7 @@ typedef struct {
     pst_account_t *from, *to;
 } transfer_t;
 
-/* What belongs to another account already (a stream's) keeps it, with all below. */
+/* A pool that already belongs to another account (a stream's) stays there, with everything below it. */
 static int transfer(void *baton, apr_pool_t *pool)
 {
     const transfer_t *t = baton;
@@ -40,7 +40,7 @@ static int transfer(void *baton, apr_pool_t *pool)
     return 1;
 }
 
-/* Without redirected calls the end of a pool is heard of by a cleanup. */
+/* Without redirected calls a cleanup reports the end of a pool. */
 static const char root_key[] = "mod_poolstat account";
 
 static apr_status_t on_root_end(void *data)
@@ -50,7 +50,7 @@ static apr_status_t on_root_end(void *data)
     if (account->scope == PST_SCOPE_REQUEST) {
         pst_heavy_count(account);
         if (pst_largest_count(account)) {
-            pst_largest_keep(account);      /* as it was last walked */
+            pst_largest_keep(account);      /* as of the last walk */
         }
     }
     pst_account_close(account, account);

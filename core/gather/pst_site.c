@@ -4,17 +4,15 @@
  *
  * Place in the flow: wrappers -> SITES -> board.
  *
- * Unwinding a stack costs some 20,000 instructions.  But stacks come again: each
- * one that was unwound leaves a trace, the places on the stack where its return addresses were found and what
- * they were, counted from the frame of pst_site_sample().  If all of them are there again, it is the
- * same stack.  They are compared from the innermost frame on, so that each one found
- * right vouches for the layout of the next; none beyond what unwinding has
- * seen of this thread's stack is looked at.
+ * Unwinding a stack costs some 20,000 instructions.  But stacks recur: each unwound stack leaves a trace, the
+ * positions of its return addresses relative to the frame of pst_site_sample(), and their values. If all of them
+ * match again, it is the same stack. They are compared starting at the innermost frame, so that each match vouches
+ * for the layout of the next; nothing beyond what unwinding has seen of this thread's stack is read.
  *
  * Concurrency: samples are rare, so one flag guards traces, sites and samples, and
- * nobody waits for it (pst_flag.h).  Who cannot have it does without: the
- * thread's next growth is sampled instead; samples to be released are left on a list that the next
- * holder clears.  Unwinding and all that may take the loader's lock happens outside.
+ * nobody waits for it (pst_flag.h).  A thread that cannot get it does without: its next growth is sampled instead;
+ * samples to be released are left on a list that the next holder clears. Unwinding and anything that may take the
+ * loader's lock happens without the flag.
  */
 #include "pst_site.h"
 #include "pst_flag.h"
@@ -26,7 +24,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SAMPLES     65536u      /* live samples of a child, at most */
+#define SAMPLES     65536u      /* maximum number of live samples in a child */
 #define TRACES      512u
 #define BUCKETS     256u
 
@@ -62,31 +60,31 @@ typedef struct {
     apr_uint32_t of_class, scope;
 } charged_t;
 
-/* What is on the board, as this process knows it. */
+/* This process's own copy of what is on the board. */
 typedef struct {
     pst_shared_site_t *row;
-    apr_uint32_t turn;          /* how often the row was given away */
+    apr_uint32_t turn;          /* how often the row was reassigned */
     apr_uint32_t depth;
     apr_uint32_t scope, of_class;
     apr_uint64_t live_samples;
     apr_uint64_t ever_samples, ever_bytes, ever_sampled_bytes; /* without those that left */
-    pst_shared_frame_t blamed;  /* whose place; 0: nobody's */
+    pst_shared_frame_t blamed;  /* the place to blame; 0: nobody's */
     pst_shared_frame_t frames[PST_SITE_FRAMES];
 } site_t;
 
 /* Samples of two kinds, each with a share of the table that the other cannot take. */
 typedef struct {
     apr_uint32_t first, end;    /* of the table */
-    apr_uint32_t count;         /* the next that was never used */
-    apr_uint32_t free;          /* those given back: a list; 0 ends */
+    apr_uint32_t count;         /* the next unused one */
+    apr_uint32_t free;          /* released ones: a list; 0 ends */
 } share_t;
 
 static struct {
     const pst_board_t *board;
     pst_shared_child_t *block;
     double rate;
-    int busy;                   /* somebody is in */
-    apr_uint32_t left;          /* samples released while somebody was: a list, atomic */
+    int busy;                   /* the flag */
+    apr_uint32_t left;          /* samples released while the flag was taken: a list, atomic */
     share_t profile, kept;
     apr_uint32_t retired;       /* samples that wait for their pool to drop them */
     apr_uint32_t trace_count, site_count;
@@ -102,7 +100,7 @@ static __thread apr_uint64_t dice __attribute__((tls_model("initial-exec")));
 static __thread int begun __attribute__((tls_model("initial-exec")));   /* pst_site_left was drawn */
 static __thread apr_uintptr_t known_top __attribute__((tls_model("initial-exec")));
 
-/* Those that are never needed are never touched. */
+/* Rows that are never needed are never touched. */
 static void give_row(apr_uint32_t site)
 {
     g.sites[site].row = pst_board_site(g.board, g.block, site);
@@ -110,7 +108,7 @@ static void give_row(apr_uint32_t site)
 
 void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uint64_t rate)
 {
-    if (g.board) {              /* else all of it is zero, and no page of it need be there */
+    if (g.board) {              /* else all of it is zero, and no page of it is needed */
         memset(g.buckets, 0, sizeof(g.buckets));
         memset(g.sites, 0, sizeof(g.sites));
     }
@@ -171,7 +169,7 @@ apr_uint64_t pst_site_weight(apr_uint64_t size, double rate)
     return (apr_uint64_t)((double)size / -expm1(-(double)size / rate));
 }
 
-/* A growth that may be the profile's: at a thread's first one it is not known yet how much is left. */
+/* A growth that may be the profile's: at a thread's first growth the remaining bytes are not yet drawn. */
 static int is_due(apr_size_t size)
 {
     if (g.rate <= 0) {
@@ -205,7 +203,7 @@ static apr_uint32_t site_bucket(apr_uint32_t of_class, apr_uint32_t scope, apr_u
     return (apr_uint32_t)(((apr_uint64_t)ip ^ of_class << 8 ^ scope) * 0x9e3779b97f4a7c15u >> 56) % BUCKETS;
 }
 
-/* Is this stack here now? */
+/* Is this the current stack? */
 static __attribute__((no_sanitize("address"))) int is_here(const trace_t *trace, apr_uintptr_t base)
 {
     apr_uint32_t i;
@@ -267,7 +265,7 @@ static void add_trace(const pst_unwound_t *stack, apr_uintptr_t own, const charg
 
 /* -- sites; inside -------------------------------------------------------- */
 
-/* The row of a site that holds nothing now, and least ever; what it had goes to row 0. */
+/* The row of a site that holds nothing now and has held least ever; its figures go to row 0. */
 static apr_uint32_t take_row(void)
 {
     apr_uint32_t i, least = 0;
@@ -347,7 +345,7 @@ static apr_uint32_t find_written(const pst_shared_frame_t *frames, apr_uint32_t 
     return i;
 }
 
-/* Also outside. The row is not given away while there are samples, so their count goes down last. */
+/* Also without the flag. A row is not reassigned while it has samples, so their count is lowered last. */
 static void change_live(site_t *site, int samples, apr_int64_t size, apr_int64_t weight)
 {
     pst_add(&site->row->site_live_samples, samples);
@@ -380,7 +378,7 @@ static void charge_ever(apr_uint32_t which, const sample_t *sample)
     pst_add(&site->row->site_ever_sampled_bytes, (apr_int64_t)sample->size);
 }
 
-/* It is another site's now. What the board tells only grows. */
+/* The row now belongs to another site. Counters on the board only grow. */
 static void leave_ever(apr_uint32_t which, const sample_t *sample)
 {
     site_t *site = &g.sites[which];
@@ -400,7 +398,7 @@ static int enter_sampling(void)
     return pst_flag_take(&g.busy);
 }
 
-/* Inside: a sample is no more. */
+/* With the flag: free a sample. */
 static void free_sample(apr_uint32_t i)
 {
     sample_t *sample = &g.samples[i];
@@ -413,7 +411,7 @@ static void free_sample(apr_uint32_t i)
     of->free = i;
 }
 
-/* Inside: the same of a chain. */
+/* With the flag: the same for a chain. */
 static void free_chain(apr_uint32_t i)
 {
     while (i) {
@@ -430,7 +428,7 @@ static void leave_sampling(void)
     pst_flag_give(&g.busy);
 }
 
-/* Outside: leave a chain to the next one who is in. */
+/* Without the flag: leave a chain to its next holder. */
 static void leave_chain(apr_uint32_t head)
 {
     apr_uint32_t tail = head, seen = __atomic_load_n(&g.left, __ATOMIC_RELAXED);
@@ -476,7 +474,7 @@ static void add_sample(pst_record_t *record, apr_uint32_t site, apr_size_t size,
     hang_on(record, i, &made);
 }
 
-/* The pool is the caller's, and so is its chain: what was retired goes. */
+/* The caller owns the pool and its chain: drop retired samples. */
 static void prune(pst_record_t *record)
 {
     apr_uint32_t *link = &record->samples;
@@ -517,12 +515,12 @@ static void add_kept(pst_record_t *record, apr_uint32_t site, apr_uint64_t weigh
     }
 }
 
-/* What is to be sampled of one growth. */
+/* What to sample of one growth. */
 typedef struct {
     apr_size_t   size;
     int          first;
     int          due;           /* for the profile */
-    apr_uint64_t close;         /* what it stands for among what may be kept, or 0 */
+    apr_uint64_t close;         /* its weight as a sample of a close look, or 0 */
 } wanted_t;
 
 /* Inside. */
@@ -552,7 +550,7 @@ static void unwind(pst_unwound_t *stack, apr_uintptr_t base)
     }
 }
 
-/* A stack that no trace tells. */
+/* A stack that matches no trace. */
 static __attribute__((noinline)) void sample_new(pst_record_t *record, const wanted_t *wanted, apr_uintptr_t base,
                                                  apr_uintptr_t own)
 {
@@ -782,7 +780,7 @@ void pst_site_release(pst_record_t *record, int all)
     if (pst_child_muted()) {
         return;
     }
-    for (; i; i = next) {               /* the chain is the pool's own */
+    for (; i; i = next) {               /* the chain belongs to the pool */
         apr_uint32_t *to = g.samples[i].first && !all ? &kept : &gone;
 
         next = g.samples[i].next;

@@ -2,9 +2,9 @@
  *
  * Sampled mappings: see the header.
  *
- * One flag guards the spans. Who unmaps and cannot have it leaves the addresses in a bounded list, before the kernel
- * may give them to anybody else; who has the flag works the list off before adding. If the list is full, all that is
- * known may be wrong, and is forgotten.
+ * One flag guards the spans. A thread that unmaps and cannot get it leaves the addresses in a bounded list, before
+ * the kernel can give them to anybody else; the flag's holder works the list off before adding. If the list is full,
+ * everything known may be wrong and is forgotten.
  */
 #include "pst_span.h"
 #include "pst_flag.h"
@@ -14,8 +14,8 @@ enum { FREE, WRITING, POSTED };
 static struct {
     int          busy;
     int          overflown;         /* atomic: an unmapping was lost */
-    apr_uint32_t posted;            /* atomic: entries of pending, about */
-    apr_uint32_t count;             /* atomic to look at, changed inside */
+    apr_uint32_t posted;            /* atomic: approximate number of entries in pending */
+    apr_uint32_t count;             /* read atomically, changed with the flag held */
     pst_span_fn  changed;
     pst_span_t   spans[PST_SPAN_COUNT];
     struct {
@@ -49,7 +49,7 @@ static apr_uint64_t share(const pst_span_t *span, apr_uint64_t bytes)
     return (apr_uint64_t)((double)span->weight * (double)bytes / (double)span->size);
 }
 
-/* Its end goes from there on. */
+/* Cut off its end from there. */
 static void shorten(pst_span_t *span, apr_uintptr_t to)
 {
     apr_uint64_t size = to - span->from, weight = share(span, size);
@@ -60,7 +60,7 @@ static void shorten(pst_span_t *span, apr_uintptr_t to)
     span->weight = weight;
 }
 
-/* What lies behind the hole becomes a span of its own, if there is room: else it is forgotten. */
+/* The part after the hole becomes a separate span if there is room, else it is forgotten. */
 static void split_span(apr_uint32_t i, apr_uintptr_t from, apr_uintptr_t to)
 {
     pst_span_t behind = g.spans[i];
@@ -97,7 +97,7 @@ static void cut(apr_uintptr_t from, apr_uintptr_t to)
             i++;
         }
         else if (from <= span->from && to >= span->to) {
-            remove_span(i);             /* another one lies here now */
+            remove_span(i);             /* another one is here now */
         }
         else if (from <= span->from) {
             cut_begin(span, to);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Threads and who is charged for their stacks: see the header.
+ * Threads and the sites charged for their stacks: see the header.
  *
- * The end of a thread is heard of by a key whose destructor runs whichever way it ends: by a return, by
- * pthread_exit() or by being cancelled.
+ * The end of a thread is noticed by a key whose destructor runs however it ends: by return, pthread_exit() or
+ * cancellation.
  */
 #include "pst_started.h"
 #include "pst_site.h"

@@ -2,8 +2,8 @@
  *
  * The request since which mappings stay.  See pst_surge.h.
  *
- * One is remembered: that which left more behind than was left at its begin by the one before. It is forgotten when
- * all but a little of that is gone. What the others take at their peaks is averaged, each the last eight or so.
+ * One request is remembered: one that left more behind than remained of the previous one when it began. It is
+ * forgotten when nearly all of that is gone. The peaks of the others are averaged, over the last eight or so.
  */
 #include "pst_surge.h"
 #include "pst_child.h"
@@ -35,7 +35,7 @@ void pst_surge_mapped(apr_int64_t bytes)
     apr_int64_t live = __atomic_add_fetch(&g.live, bytes, __ATOMIC_RELAXED);
 
     if (live > __atomic_load_n(&g.peak, __ATOMIC_RELAXED)) {
-        __atomic_store_n(&g.peak, live, __ATOMIC_RELAXED);      /* another thread's may be lost: it is alone */
+        __atomic_store_n(&g.peak, live, __ATOMIC_RELAXED);      /* another thread's change may be lost: there is none */
     }
 }
 

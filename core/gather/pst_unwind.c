@@ -32,7 +32,7 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *baton
     if (!ip) {
         return _URC_END_OF_STACK;
     }
-    if (end <= stack->base) {           /* inside of who asked, and what it calls */
+    if (end <= stack->base) {           /* in the calling function, or what it calls */
         return _URC_NO_REASON;
     }
     if (stack->cacheable && (end - stack->base > APR_UINT32_MAX || !find_slot(stack, end, ip))) {
@@ -103,7 +103,7 @@ void pst_unwind_name(pst_unwound_t *stack, const pst_board_t *board, pst_unwind_
             ? PST_FRAME(pst_board_module_add(board, object->id, object->name, object->kind), at - object->base)
             : PST_FRAME(0, at);
         if (stack->frame_count == INNERMOST && module >= first + PST_SITE_FRAMES) {
-            i = module - 2;             /* on with who called, and the module */
+            i = module - 2;             /* continue with the caller and the module */
         }
     }
 }

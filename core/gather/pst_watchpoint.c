@@ -3,8 +3,8 @@
  * Watchpoints: see the header.
  *
  * Concurrency: a watchpoint is a row of a small table.  Its word holds a state and a turn, and changes by
- * compare-and-swap alone: set -> met -> filled by who came, or set -> free by who set it.  Who set it waits a bounded
- * time for who came to say where it is, and leaves the row to it otherwise.  Nobody waits for anybody without a bound.
+ * compare-and-swap alone: set -> met -> filled by the thread that collides, or set -> free by its setter. The setter
+ * waits a bounded time for the other thread's stack, and otherwise leaves the row to it. No wait is unbounded.
  */
 #include "pst_watchpoint.h"
 #include "pst_clock.h"
@@ -21,15 +21,15 @@
 #define WANTED      1u          /* of pst_watchpoint_armed */
 #define EACH_SET    2u
 
-/* A watchpoint stays so many microseconds, between half of it and one and a half. */
+/* A watchpoint stays for about this many microseconds, between half of it and one and a half. */
 #define WAIT        20u
-/* Of its time a thread spends one part in so many waiting, at most. */
+/* A thread spends at most one part in this many of its time waiting. */
 #define SHARE       20u
-/* Who came is waited for so long, microseconds. */
+/* How long to wait for the colliding thread, microseconds. */
 #define PATIENCE    2000u
-/* Between two that are told, microseconds: what happens always shall not cost a stack each time. */
+/* Minimum time between two reports, microseconds: a frequent misuse must not cost a stack each time. */
 #define TOLD_EVERY  10000u
-/* Rarer than one in so many: whose turn it is, is not counted by each operation. */
+/* If rarer than one in this many, turns are not counted by each operation. */
 #define COUNTED     64u
 /* Operations that one tick stands for. */
 #define A_TICK      40u
@@ -47,7 +47,7 @@ typedef struct {
 static struct {
     watch_t       watches[WATCHES];
     apr_uint32_t  one_in;       /* atomic */
-    apr_uint32_t  threads;      /* that have come by (atomic) */
+    apr_uint32_t  threads;      /* seen so far (atomic) */
     apr_uint64_t  told;         /* ticks (atomic) */
     const char *const *except;  /* atomic */
 } g;
@@ -79,7 +79,7 @@ void pst_watchpoint_except(const char *const *names)
     __atomic_store_n(&g.except, names, __ATOMIC_RELEASE);
 }
 
-/* Good enough to not be in step with anything. */
+/* Random enough not to be in step with anything. */
 static apr_uint32_t chance(apr_uint32_t below)
 {
     if (!me.random) {
@@ -137,7 +137,7 @@ static int is_named(const char *name, apr_size_t length)
     return 0;
 }
 
-/* Is the innermost module of this stack one that was named? */
+/* Is the innermost module of this stack one of the named ones? */
 static int is_by_named(const pst_misuse_stack_t *stack)
 {
     for (apr_uint32_t i = 0; i < stack->depth; i++) {
@@ -163,7 +163,7 @@ static int is_excepted(const void *object, pst_watch_e what, const pst_misuse_st
            || is_by_named(one) || (two && is_by_named(two));
 }
 
-/* May somebody be told about now? */
+/* May something be reported now? */
 static int may_tell(void)
 {
     apr_uint64_t now = pst_ticks(), last = __atomic_load_n(&g.told, __ATOMIC_RELAXED);
@@ -207,7 +207,7 @@ static void give_back(watch_t *watch, apr_uint32_t word)
     __atomic_store_n(&watch->word, (word - word % STATES) + STATES + FREE, __ATOMIC_RELEASE);
 }
 
-/* Somebody else is about to use this very object. */
+/* Another thread is about to use this very object. */
 static __attribute__((noinline)) void watch_met(watch_t *watch, apr_uint32_t word)
 {
     pst_misuse_stack(&watch->came);
@@ -246,7 +246,7 @@ static void watch_wait(apr_uint64_t usec)
     }
 }
 
-/* Somebody came. Where it was, it says by itself. */
+/* Another thread came. It supplies its own stack. */
 static __attribute__((noinline)) void tell_met(watch_t *watch, apr_uint32_t set)
 {
     apr_uint32_t base = set - set % STATES;
@@ -262,7 +262,7 @@ static __attribute__((noinline)) void tell_met(watch_t *watch, apr_uint32_t set)
         if (may_tell() && !is_excepted(watch->object, watch->what, &mine, NULL)) {
             tell_two(watch, &mine, NULL);
         }
-        return;                         /* who came gives it back */
+        return;                         /* the other thread releases it */
     }
     if (may_tell() && !is_excepted(watch->object, watch->what, &mine, &watch->came)) {
         tell_two(watch, &mine, &watch->came);
@@ -333,9 +333,9 @@ void pst_watchpoint_served(pst_serving_t before)
 }
 
 /*
- * A pool of a request or of a stream.  Those of connections go from hand to hand: those of backends from one client's
- * to the next, those of clients by the MPM.  Streams' pools are in their own thread's hands, and in those of the
- * connection that carries the stream.
+ * A pool of a request or of a stream.  Connections' pools change hands: those of backends from one client to the
+ * next, those of clients by the MPM. Streams' pools are used by their own thread, and by that of the connection that
+ * carries the stream.
  */
 static void watch_judge(apr_pool_t *pool)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrappers of whatever uses pools, allocators and buckets, for as long as that is checked.
+ * Wrappers of everything that uses pools, allocators and buckets, while that is checked.
  *
  * Place in the flow: APR calls -> WRAPPERS -> the plain wrappers; what is found goes to pst_misuse.h.
  *
- * Each looks, tells, and then does what it was called for: what was found is not mended.  pst_instrument_check()
+ * Each checks, reports, and then does what it was called for: misuses are not corrected.  pst_instrument_check()
  * leads calls here.
  *
- * Pools that have ended: the last that is done to a pool is that its tag becomes pst_ended_tag.  Whoever makes a pool
- * resets that (apr_pool_create_ex() in memory/unix/apr_pools.c, APR 1.7), so a pool with this tag is one that has
- * ended, and no other lies in its place.
+ * Pools that have ended: the last thing done to a pool is to set its tag to pst_ended_tag. Creating a pool resets
+ * that (apr_pool_create_ex() in memory/unix/apr_pools.c, APR 1.7), so a pool with this tag is one that has
+ * ended, and no other is in its place.
  */
 #include "pst_wrap.h"
 #include "pst_buckets.h"
@@ -19,9 +19,9 @@
 #include "pst_misuse.h"
 #include "pst_watchpoint.h"
 
-/* Pools of this thread that are being destroyed, one inside of the other. */
+/* Pools of this thread that are being destroyed, nested. */
 #define ENDING 16
-/* Pools that have ended, of which it is known who ended them. */
+/* Ended pools for which it is known who ended them. */
 #define ENDED  1024u
 /* Pools left by a cleanup below its own that are reported. */
 #define LEFT   4
@@ -42,13 +42,13 @@ static __thread struct {
 static __thread const void *cleared_by __attribute__((tls_model("initial-exec")));
 
 static struct {
-    apr_pool_t *pool;           /* all relaxed atomics: told of, not relied on */
+    apr_pool_t *pool;           /* all relaxed atomics: reported, not relied on */
     const void *caller;
     apr_uint64_t connection;
     apr_uint32_t of_class;
 } ended[ENDED];
 
-/* The real functions, while others stand for them. */
+/* The real functions, while others replace them. */
 static int is_on;
 static void *(*real_palloc)(apr_pool_t *pool, apr_size_t size);
 static void (*real_clear)(apr_pool_t *pool);
@@ -93,7 +93,7 @@ static void tell_ended(apr_pool_t *pool, pst_misuse_e kind)
     pst_misuse_tell(&misuse);
 }
 
-/* Somebody is about to use it. */
+/* The pool is about to be used. */
 static APR_INLINE void alive(apr_pool_t *pool, pst_misuse_e kind)
 {
     if (pst_fault_is_dead(pool, kind)) {
@@ -131,7 +131,7 @@ static void check_destroy(apr_pool_t *pool)
 
 /* -- pools ----------------------------------------------------------------- */
 
-/* No watchpoint is set, and none is wanted: as a rule. What is rare is called last, so that the rest is a jump. */
+/* Usually no watchpoint is set and none is wanted. The rare case is called last, so that the rest is a jump. */
 #define IS_QUIET PST_LIKELY(!__atomic_load_n(&pst_watchpoint_armed, __ATOMIC_RELAXED))
 
 static __attribute__((noinline)) void watched(apr_pool_t *pool)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrappers of what takes memory from a pool, for as long as that is looked into.
+ * Wrappers of everything that takes memory from a pool, while that is examined.
  *
  * Place in the flow: APR calls -> WRAPPERS -> call sites.
  *
- * A pool grows by a node when somebody's allocation does not fit any more.  Who that is, is chance, but the same chance
- * in all connections that do the same: it takes many nodes to know.  So of a scope that grows the allocations
- * themselves are sampled, by their bytes.  That costs instructions in each of them, so calls lead here for half a
- * minute at a time (pst_instrument_look_closely()), and to the plain wrappers otherwise.
+ * A pool grows by a node when somebody's allocation does not fit any more.  Which allocation that is, is chance, but
+ * the same chance in all connections that do the same: it takes many nodes to find out.  So of a scope that grows the
+ * allocations themselves are sampled, by their bytes.  That costs instructions in each of them, so calls lead here
+ * for half a minute at a time (pst_instrument_look_closely()), and to the plain wrappers otherwise.
  */
 #include "pst_wrap.h"
 #include "pst_site.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrappers of what takes memory from a pool, while guarded pools are fenced: each allocation of theirs gets a node of
- * its own and lies at its very end, before the closed page behind it.  Of all other pools nothing changes.
+ * Wrappers of everything that takes memory from a pool, while guarded pools are fenced: each of their allocations
+ * gets its own node and is placed at its very end, right before the closed page. Nothing changes for other pools.
  *
  * Place in the flow: APR calls -> HERE -> the plain wrappers.
  */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrappers that stand before the others while pools are guarded: what is done to a pool that has ended is told before
- * it does harm.
+ * Wrappers in front of the others while pools are guarded: operations on an ended pool are reported before they do
+ * harm.
  *
  * Place in the flow: APR calls -> HERE -> wrappers -> accounts -> board.
  *
- * A pool that is destroyed or cleared again is left alone: it has no nodes left to give back, and no list that they may
- * go into.
+ * A pool that is destroyed or cleared again is left alone: it has no nodes left to free, and no list to put them in.
  */
 #include "pst_fault.h"
 #include "pst_guarded.h"

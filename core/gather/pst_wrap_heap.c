@@ -4,9 +4,9 @@
  *
  * Place in the flow: malloc, mmap, pthread_create -> WRAPPERS -> call sites -> board.
  *
- * Of the bytes that a thread asks for one in `rate` is chosen at random, on average; the block that it lies in is
- * charged to its stack until it is freed. A block that another allocation gets again was freed in a way that nobody
- * saw, as by a stored pointer to free(): it is forgotten then.
+ * Of the bytes a thread requests, one in `rate` is chosen at random, on average; the block that contains it is
+ * charged to its stack until it is freed. A block that another allocation returns was freed unseen, for example by a
+ * stored pointer to free(): it is then forgotten.
  *
  * Rules in here: no lock, no allocation, no errno, and nothing that is wrapped is called, but by what unwinds the
  * stack: `inside` keeps that out.
@@ -34,7 +34,7 @@
 /* Whoever called the wrapper: tells stacks apart that were seen before. */
 #define CALLER ((apr_uintptr_t)__builtin_return_address(0))
 
-/* While nothing is sampled a thread asks again after so many bytes. */
+/* While nothing is sampled a thread checks again after this many bytes. */
 #define ASK_AGAIN 65536
 
 static struct {
@@ -43,7 +43,7 @@ static struct {
     apr_size_t    overhead;     /* bytes of a block beyond what is usable of it */
 } g = { .page = 4096 };
 
-/* A thread looks so often, in bytes, whether the rate is still what it was. */
+/* How often, in bytes, a thread checks whether the rate has changed. */
 #define STEP 32768
 
 /* Bytes until this thread's next look, and from there to its next sample. */
@@ -108,7 +108,7 @@ static __attribute__((noinline)) void lose(const void *at)
     }
 }
 
-/* A block is chosen by what was asked for, and counts with what it takes. */
+/* A block is chosen by its requested size, and counts with its real size. */
 static void keep_block(void *at, apr_uint64_t size, apr_uint64_t rate, apr_uintptr_t caller)
 {
     apr_uint64_t asked = size ? size : 1, taken = malloc_usable_size(at) + g.overhead;
@@ -209,7 +209,7 @@ static inline __attribute__((always_inline)) void *moved_block(const aside_t *as
         }
         return handed_out(to, size);
     }
-    if (aside->was && !pst_block_add(from, &aside->block)) {    /* it failed: the old block is there still */
+    if (aside->was && !pst_block_add(from, &aside->block)) {    /* it failed: the old block still exists */
         forget_block(&aside->block);
     }
     return to;
@@ -291,7 +291,7 @@ static void keep_span(apr_uintptr_t from, apr_uint64_t size, apr_uint64_t rate, 
     PST_COUNT(samples_lost, 1);
 }
 
-/* A mapping was made: what was known of its addresses is no more. */
+/* A mapping was made: forget what was known about its addresses. */
 static __attribute__((noinline)) void mapped(apr_uintptr_t from, apr_uint64_t size, int counts, apr_uintptr_t caller)
 {
     apr_uint64_t rate;
@@ -324,7 +324,7 @@ void *pst_wrap_heap_mmap(void *at, size_t size, int protection, int flags, int f
 /* More than any address space has. */
 #define TOO_MUCH ((apr_uint64_t)1 << 56)
 
-/* What the kernel refuses at once changes nothing. */
+/* A call that the kernel rejects at once changes nothing. */
 static void unmapping(void *at, size_t size)
 {
     if (size && size < TOO_MUCH && (apr_uintptr_t)at % g.page == 0 && !inside && !pst_child_muted()) {
@@ -338,7 +338,7 @@ int pst_wrap_heap_munmap(void *at, size_t size)
     return pst_real.heap_munmap(at, size);
 }
 
-/* As if it were mapped anew, by who moves it: what it held goes with it. */
+/* Treated as a new mapping by the caller: its old samples are dropped. */
 void *pst_wrap_heap_mremap(void *at, size_t size, size_t new_size, int flags, ...)
 {
     void *to, *wanted = NULL;
@@ -372,7 +372,7 @@ static apr_uint64_t stack_of(const pthread_attr_t *attr)
     return size;
 }
 
-/* Each thread is charged: they are few, and who makes too many is asked for by name. */
+/* Each thread is charged: they are few, and code that makes too many must be named. */
 int pst_wrap_heap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *argument)
 {
     pst_started_t *started = NULL;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrappers of what deals in bare nodes: the allocator as seen from outside of
- * libapr (bucket allocators above all), and the operating system as seen from
- * inside of it.
+ * Wrappers of functions that handle bare nodes: the allocator as seen from outside libapr (mainly bucket allocators),
+ * and the operating system as seen from inside it.
  *
  * Place in the flow: APR calls -> WRAPPERS -> accounts -> board.
  *
- * Whose is a node that lies in no pool?  A mark says it, kept in the node's ref,
+ * Who owns a node that is in no pool? A mark says so, kept in the node's ref,
  * a field that only pools use: the tag of the connection it is charged to, next to
  * a check that makes a leftover pointer no mark.  A bucket allocator lies in a
  * node itself; the mark of that one speaks for all it takes later.
@@ -218,13 +217,13 @@ void *pst_wrap_mmap(void *at, size_t size, int protection, int flags, int fd, of
             pst_account_held((apr_int64_t)size);
         }
         else if (!pst_maps_add(m)) {
-            pst_account_held((apr_int64_t)size);    /* will be taken for a node when it goes */
+            pst_account_held((apr_int64_t)size);    /* will be taken for a node when it is unmapped */
         }
     }
     return m;
 }
 
-/* Forgotten before it goes: afterwards its address may be another's. */
+/* Forgotten before the call: afterwards its address may be another's. */
 int pst_wrap_munmap(void *at, size_t size)
 {
     int known = pst_maps_remove(at);
@@ -234,7 +233,7 @@ int pst_wrap_munmap(void *at, size_t size)
         pst_account_held(-(apr_int64_t)size);
     }
     else if (rv != 0 && known && !pst_maps_add(at)) {
-        pst_account_held((apr_int64_t)size);        /* as if it had found no room when it came */
+        pst_account_held((apr_int64_t)size);        /* as if there had been no room for it at first */
     }
     return rv;
 }

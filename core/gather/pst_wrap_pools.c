@@ -4,9 +4,8 @@
  *
  * Place in the flow: APR calls -> WRAPPERS -> accounts -> board.
  *
- * Each calls the real function and compares the pool before and after.  Nothing
- * is counted on the common way of a palloc: what opens no node does not change
- * what the pool holds.
+ * Each calls the real function and compares the pool before and after.  Nothing is counted on the common path of a
+ * palloc: an allocation that opens no node does not change what the pool holds.
  *
  * Concurrency: a pool's record is touched only by who may touch the pool, which
  * APR already demands to be one thread at a time; charges are atomic.
@@ -43,7 +42,7 @@ static void nothing_sealed(apr_pool_t *pool)
 void (*pst_wrap_sealed)(apr_pool_t *pool) = nothing_sealed;
 static apr_uint64_t looked;         /* pst_ticks() */
 
-/* Nodes looked at when a pool is taken in late. */
+/* Nodes examined when a pool is adopted late. */
 #define WALK_NODES 4096
 
 /* Pools that outlive a clear: httpd's make none; all must be found, since they
@@ -172,7 +171,7 @@ static __attribute__((noinline)) void moved_node(apr_pool_t *pool, const apr_mem
     }
 }
 
-/* A pool without a record is taken in before it changes, not after. */
+/* A pool without a record is adopted before it changes, not after. */
 static APR_INLINE void about_to(apr_pool_t *pool)
 {
     pst_record_t *record = pst_wrap_record(pool);
@@ -483,10 +482,9 @@ static int inherit(void *baton, apr_pool_t *pool)
 }
 
 /*
- * The pool lives on, its account ends: what is left goes back to whom its parent
- * is charged to.  That is the bare pool, and pools that its cleanups have made below it: these
- * survive a clear.  The account lies in the pool, maybe in a node that clear
- * gives back, and is used from a copy.
+ * The pool continues, its account ends: what is left goes back to the account its parent is charged to.  That is the
+ * bare pool, and pools that its cleanups have made below it: these survive a clear.  The account lies in the pool,
+ * maybe in a node that clear gives back, and is used from a copy.
  */
 static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_t *record)
 {
@@ -529,7 +527,7 @@ void pst_wrap_pool_clear(apr_pool_t *pool)
     }
 }
 
-/* Who asks for a pool's allocator is about to use it. */
+/* A caller that gets a pool's allocator is about to use it. */
 apr_allocator_t *pst_wrap_pool_allocator_get(apr_pool_t *pool)
 {
     const pst_record_t *record = pst_record_find(pool);
@@ -587,7 +585,7 @@ static int publish_pool(void *baton, apr_pool_t *pool)
     return record != NULL;
 }
 
-/* The last moment at which a request is all there. */
+/* The last moment at which a request is complete. */
 static APR_INLINE void weigh_request(apr_pool_t *pool, pst_account_t *account)
 {
     apr_size_t budget = WALK_NODES;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrappers of what hands memory to the kernel, while memory may be closed.  The kernel does not fault there: the call
- * fails with EFAULT.  Then what is closed is told and opened, and the call is made again.
+ * Wrappers of calls that pass memory to the kernel, while memory may be closed. The kernel does not fault there: the
+ * call fails with EFAULT. Then the closed memory is reported and opened, and the call is repeated.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -12,10 +12,10 @@
 
 #include <errno.h>
 
-/* A call is made again so often: each time something was opened. */
+/* Maximum number of repetitions of a call: each time something was opened. */
 #define TRIES 4
 
-/* Parts of a vector that are looked at. */
+/* Parts of a vector that are examined. */
 #define PARTS 1024
 
 /* @return whether any of it was closed, and is open now */
@@ -46,7 +46,7 @@ static int opens_message(const char *name, const struct msghdr *message)
     return any | opens_vector(name, message->msg_iov, message->msg_iovlen);
 }
 
-/* The call; and again, as long as what it was handed was closed. */
+/* Make the call, and repeat it as long as its memory was closed. */
 #define AGAIN(type, call, opened) \
     type rv = (call); \
     for (int tries = 0; PST_UNLIKELY(rv < 0 && errno == EFAULT && tries < TRIES && (opened)); tries++) { \
