@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What taking the books of a child costs: bench/books.c, in a process as large and with a heap as broken up as
-# asked for. The kernel's work is the most of it, so CPU time counts; instructions are those of user space.
+# What taking the books of a child costs: bench/books.c, in a process of the requested size and with a heap
+# fragmented as requested. Most of the work is the kernel's, so CPU time counts; instructions are those of
+# user space.
 package Books;
 use strict;
 use warnings;

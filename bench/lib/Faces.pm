@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the faces cost over 400 children x 64 connections, beside server-status over a
-# scoreboard of that size. Ours: bench/faces.c on a simulated board. server-status:
+# What the faces cost over 400 children x 64 connections, compared with server-status over a scoreboard of
+# that size. Ours: bench/faces.c on a simulated board. server-status:
 # requests to httpd -X, whose scoreboard has that many slots.
 package Faces;
 use strict;
@@ -18,7 +18,7 @@ sub measure {
     return { rows => [peer($say), @$rows] };
 }
 
-# Ours: what core/ does for a face, on a board with no and with 64 connections a child.
+# Ours: what core/ does for a face, on a board with no connections and with 64 per child.
 sub ours {
     my ($top, $say) = @_;
     my $faces = compile($top) or do { $say->('faces: core/ does not build yet'); return [] };
@@ -28,7 +28,7 @@ sub ours {
         my $name = $face =~ s{^page}{/pool-status}r =~ s{^json}{/pool-status/json}r =~ s{^metrics}{/pool-status/metrics}r =~ s{^snapshot}{(snapshot alone)}r;
         push @rows, { face => $name, board => 'idle', %$idle }, { face => $name, board => 'busy', %$busy };
         $say->(sprintf 'faces: %s: idle %.2f M, busy %.2f M instructions', $name, $idle->{instructions} / 1e6, $busy->{instructions} / 1e6);
-        # What one row more costs: the page shows as many as it is asked for, JSON all.
+        # What one more row costs: the page shows as many as requested, JSON all.
         my ($less, $more, $n) = $face eq 'json' ? ($idle, $busy, $CHILDREN * $SLOTS)
                               : $face eq 'page' ? ($busy, simulate($faces, 'page?rows=1000', $SLOTS), 900) : next;
         push @rows, { face => $name, board => 'a busy row more',
@@ -37,7 +37,7 @@ sub ours {
     return \@rows;
 }
 
-# A program of bench/ with all of core/, "faces" unless it is another. @return its path
+# Build a program of bench/ with all of core/, by default "faces". @return its path
 sub compile {
     my ($top, $name) = @_;
     $name //= 'faces';
@@ -69,7 +69,7 @@ sub simulate {
 }
 
 # server-status, idle and with busy rows. It has a row for each thread that ever served, so instructions and
-# bytes are of the second page that a fresh server gives.
+# bytes are for the second page of a fresh server.
 sub peer {
     my ($say) = @_;
     my $sum = $CHILDREN * $SLOTS;
@@ -111,7 +111,7 @@ sub second_page {
     return { instructions => $instructions, seconds => (sort { $a <=> $b } @seconds)[0], bytes => $size };
 }
 
-# n keep-alive connections, each with one request done; they last as long as what is returned.
+# n keep-alive connections, each with one request done; they last as long as the return value.
 sub hold {
     my ($server, $n) = @_;
     my @held;

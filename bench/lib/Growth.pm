@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Does a pool's growth cost the same whatever the pool's size? The probe module
-# (c-modules/poolprobe) lets one pool of the child grow, a node for each piece; what a
-# growth costs when the pool is new is compared with what it costs at the end.
+# (c-modules/poolprobe) makes one pool of the child grow by a node for each piece; the cost of a growth when
+# the pool is new is compared with the cost at the end.
 package Growth;
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ sub measure {
     my %figure;
     for my $variant ('plain', @variants) {
         for my $already (0, $steps - 1) {
-            # The probe walks the ring before and after: two runs that begin alike cancel that out.
+            # The probe walks the ring before and after: two runs with the same beginning cancel that out.
             my $before = sub { $_[0]->get($path->($STEP)) for 1 .. $already; return };
             my ($one, $all) = map { Instructions::run($case, $variant, 1, path => $path->($_), before => $before) } 1, $STEP;
             push @{$figure{$variant}}, ($all - $one) / ($STEP - 1);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the heap profile costs: instructions of a request with PoolStatHeapProfile 512K beside the same with Off, where
-# a request makes no malloc, thousands of them (mod_perl, mod_php), or those of a TLS handshake.
+# What the heap profile costs: instructions of a request with PoolStatHeapProfile 512K compared with Off, for
+# requests with no malloc, with thousands (mod_perl, mod_php), or with those of a TLS handshake.
 package Heap;
 use strict;
 use warnings;
@@ -56,7 +56,7 @@ sub _text {
     return "LoadModule ssl_module \@MODULES\@/mod_ssl.so\nSSLEngine On\nSSLCertificateFile \@WORK\@/cert.pem\nSSLCertificateKeyFile \@WORK\@/key.pem\n";
 }
 
-# [ case, { variant => [ figures ] } ] of each case that this machine can run; others are told by name.
+# [ case, { variant => [ figures ] } ] for each case that this machine can run; the others are listed by name.
 sub measure {
     my ($times, $say) = @_;
     my @rows;

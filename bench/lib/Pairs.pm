@@ -2,8 +2,7 @@
 #
 # Throughput and CPU per request of two servers, side by side: A B A B ..., every
 # B against the mean of its neighbours A, medians of these ratios. A second
-# plain server is the control: what it differs by is what this machine cannot
-# resolve.
+# plain server is the control: its difference is what this machine cannot resolve.
 package Pairs;
 use strict;
 use warnings;
@@ -23,7 +22,7 @@ sub beat {
     my $before = $server->cpu;
     my ($text, $requests, $rate);
     if ($server->{h2c}) {
-        # A fixed number of requests, as many as the last beat says fit in the time.
+        # A fixed number of requests, as many as fit in the time going by the last beat.
         my $n = $server->{fits} || 2000;
         $text = Server::client("$server->{dir}/client", 'h2load', "-c$CONNECTIONS", '-m4', '-n', $n, $server->url);
         ($rate, $requests) = $text =~ m{, ([\d.]+) req/s.*?(\d+) succeeded, 0 failed}s;

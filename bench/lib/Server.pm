@@ -2,7 +2,7 @@
 #
 # One private httpd for a measurement: its configuration, its start, its end.
 #
-# Variants of a server differ in what %VARIANT says and in nothing else; the
+# Variants of a server differ only in what %VARIANT says; the
 # rest of the configuration is the same text. Nothing outside the work
 # directory is written, and only processes started here are ended, by pid.
 package Server;
@@ -41,7 +41,7 @@ my $serial = 0;
 my %running;     # pid => 1
 my $owner = $$;  # not its children
 
-# However the bench ends, no server of its own stays.
+# However the bench ends, none of its servers stays.
 END {
     if ($$ == $owner) {
         local $?;
@@ -86,7 +86,7 @@ KeepAliveTimeout 300
     Require all granted
 </Directory>
 CONF
-    # As many children from the first moment as there ever will be.
+    # All children start at once; there are never more.
     if ($s->{mpm} eq 'prefork') {
         $text .= "ServerLimit $children\nStartServers $children\nMinSpareServers $children\n"
                . "MaxSpareServers $children\nMaxRequestWorkers $children\n";
@@ -113,8 +113,8 @@ sub start {
         @{$how{options} || []} if $how{callgrind};
     # Not as root: callgrind writes its file after httpd has dropped its rights.
     unshift @cmd, as_user();
-    # Client and server on one CPU: whether the next request has already come
-    # when the server looks for it is then no matter of chance.
+    # Client and server on one CPU: whether the next request has already arrived when the server looks for it
+    # is then not left to chance.
     unshift @cmd, 'taskset', '-c', $env{cpu} if $how{callgrind};
     $s->{pid} = spawn("$s->{dir}/output", @cmd);
     $running{$s->{pid}} = 1;

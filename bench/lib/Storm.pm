@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Do requests notice that memory is released meanwhile? One server under load, in turn
-# without and with a POST to /pool-status/release every 100 ms: latency (median, 99th percentile, longest) and throughput,
-# each beat with a storm against the mean of its two neighbours without. As a control every second
-# "storm" is none.
+# Do requests notice that memory is being released? One server under load, alternately without and with a POST
+# to /pool-status/release every 100 ms: latency (median, 99th percentile, longest) and throughput, each beat
+# with a storm against the mean of its two neighbours without. As a control every second "storm" does nothing.
 #
-# Two loads: requests that use pools alone, which nobody keeps waiting; and such that call malloc too, in children whose
-# heaps are full of holes, where malloc_trim holds the lock that they want.
+# Two loads: requests that only use pools, which never wait; and requests that also call malloc, in children
+# whose heaps are fragmented, where malloc_trim holds the lock that they need.
 package Storm;
 use strict;
 use warnings;

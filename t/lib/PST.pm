@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the tests are written in: HTTP by hand on one connection (so that a test
-# knows which connection it is), the JSON face, the probe, waiting by condition,
-# and APR's rule for the size of a node.
+# The tests' vocabulary: HTTP by hand on one connection (so that a test knows which connection it is), the
+# JSON face, the probe, waiting for conditions, and APR's rule for the size of a node.
 #
 # No bare sleeps: wait_for() polls a condition against a deadline.
 package PST;
@@ -23,8 +22,8 @@ sub stage { PST::Stage::load() }
 sub mpm   { stage()->{mpm} }
 sub port  { stage()->{port} }
 
-# lacks('gdb', ...): '' or the reason to skip what needs these programs. The suite collects such reasons and says in the
-# end which tests were not run since this machine lacks something.
+# lacks('gdb', ...): '' or the reason to skip what needs these programs. The suite collects such reasons and
+# says at the end which tests were not run because this machine lacks something.
 sub lacks {
     my @missing = grep { my $program = $_; !grep { -x "$_/$program" } split /:/, $ENV{PATH} } @_;
     return @missing ? "not here: @missing" : '';
@@ -44,7 +43,7 @@ sub wait_for {
 }
 
 my $serial = 0;
-# Of one length, so that none is the beginning of another.
+# All of the same length, so that none is a prefix of another.
 sub token { return sprintf '%s-%d-%09d-%05d', $_[0] // 't', $$, int(time * 1000) % 1_000_000_000, ++$serial }
 
 # fetch(path, port => , headers => [..], method =>): a request on a connection of its own.
@@ -57,8 +56,8 @@ sub fetch {
     return $conn->response(head => $method eq 'HEAD', timeout => $o{timeout});
 }
 
-# The same on a connection that is kept: the observer then neither opens nor closes
-# anything between two looks, so that they differ only by what is looked at.
+# The same on a connection that is kept: the observer then neither opens nor closes anything between two
+# looks, so that they differ only in what is observed.
 my %kept;
 
 sub fetch_kept {
@@ -71,17 +70,17 @@ sub fetch_kept {
             delete $kept{"$$ $port"} if !$r->{complete} || ($r->{headers}{connection} // '') =~ /close/i;
             return $r if $r->{status};
         }
-        delete $kept{"$$ $port"};    # timed out meanwhile: once more
+        delete $kept{"$$ $port"};    # timed out meanwhile: try again
     }
     return { status => 0, body => '', headers => {} };
 }
 
 sub json_of {
     my ($text) = @_;
-    return eval { Cpanel::JSON::XS->new->utf8->decode($text) };    # in a hundredth of what JSON::PP takes; refuses a key that comes twice
+    return eval { Cpanel::JSON::XS->new->utf8->decode($text) };    # much faster than JSON::PP; refuses duplicate keys
 }
 
-# The snapshot, taken now, from the observer's connection; port => from one of its own there.
+# The snapshot, taken now, over the observer's connection; port => over a separate connection to that port.
 sub json_now {
     my (%o) = @_;
     my $r = ($o{port} ? \&fetch : \&fetch_kept)->('/pool-status/json' . ($o{query} ? "?$o{query}" : ''), %o);
@@ -107,7 +106,7 @@ sub rows {
     return map { my $pid = $_->{pid}; map { { %$_, pid => $pid } } @{ $_->{connections} } } @{ $json->{children} };
 }
 
-# The one row whose current request line holds the text.
+# The one row whose current request line contains the text.
 sub row_of {
     my ($json, $text) = @_;
     my @found = grep { $_->{request} && index($_->{request}{line} // '', $text) >= 0 } rows($json);
@@ -127,7 +126,7 @@ sub child_of {
 }
 
 # The law of conservation, for every child: what is wrong, or nothing.
-# Figures of a busy child move between two reads of them: call it at quiet, by wait_for().
+# Figures of a busy child change between two reads: call it when all is quiet, through wait_for().
 sub books_balance {
     my ($json) = @_;
     my @wrong;
@@ -158,7 +157,7 @@ sub books_balance {
 }
 
 # Does the row serve a request? prefork and worker make the next request's pool
-# before they wait for its line: until that has come there is no request to speak of.
+# before they wait for its line: until that arrives there is no real request.
 sub serves { my ($row) = @_; return $row->{request} && length $row->{request}{line} }
 
 1;

@@ -55,7 +55,7 @@ static double nodes(double bytes)
     return NODE * floor(bytes / NODE);
 }
 
-/* `size` is the growth in total, in nodes; noise is added to it, and comes and goes. */
+/* `size` is what is really held, in whole nodes; noise is added to it, and comes and goes. */
 static void make(kind_e kind)
 {
     double base = nodes(between(300 * KIB, 8000 * KIB)), rate = between(200, 20000), noise = 0, requests = 0, period = 0, height = 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A server with one guilty module and an innocent one, and what looks at it say: t/doctor/blame.t and t/cases/blame.t.
+# A server with one guilty module and an innocent one, and the result of looks at it: t/doctor/blame.t and
+# t/cases/blame.t.
 package PST::Blame;
 use strict;
 use warnings;
@@ -30,7 +31,7 @@ sub new {
     return bless { server => $s, name => $name, looks => {}, lost => {}, wrong => {}, last => {}, site => {} }, $class;
 }
 
-# What one look says: of each scope those that are named
+# The result of one look: for each scope those that are named
 sub look {
     my ($it) = @_;
     my $json = eval { $it->{server}->json(timeout => 20) } or return;
@@ -50,14 +51,14 @@ sub look {
     for my $scope (@scopes) {
         my @who = sort keys %{ $named{$scope} // {} };
         $it->{wrong}{"$scope $_"}++ for grep { !/^(?:nobody|mod_poolguilty\.so)$/ } @who;
-        # all that grow have a name: looks count from then on
+        # everything that grows has a name: looks count from then on
         my $known = @who && !grep { $_ eq 'nobody' } @who;
         $it->{looks}{$scope}++, $it->{last}{$scope} = $named{$scope}{'mod_poolguilty.so'} if $known && "@who" eq 'mod_poolguilty.so';
         $it->{lost}{$scope}++ if !$known && @who && ($it->{looks}{$scope} // 0) > 0 && mpm() ne 'prefork';
     }
 }
 
-# A look at each in a second, until all were named so often in each scope
+# Look at each once a second, until all were named that often in each scope
 sub watch {
     my ($all, $looks, $seconds) = @_;
     my $begun = time;

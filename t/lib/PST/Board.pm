@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Another hand on the board: figures in the heads of blocks, read and written by the name that the board's own
-# descriptors give them.
+# Access to the board from outside: figures in the heads of blocks, read and written by the names in the
+# board's own descriptors.
 #
 #   my $board = PST::Board->new($s->board);
 #   $board->write('held_bytes', 1 << 40);          # in every block that has an owner

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The books of a child, for tests: the law that holds in every snapshot, and what the
-# kernel says when it is asked from outside.
+# The books of a child, for tests: the law that holds in every snapshot, and what the kernel says when asked
+# from outside.
 package PST::Books;
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use Exporter 'import';
 
 our @EXPORT = qw(explained law rollup stacks_of);
 
-# What explains a child's memory, without what is unexplained.
+# What explains a child's memory, without the unexplained part.
 sub explained {
     my ($c) = @_;
     my $sum = 0;
@@ -43,7 +43,7 @@ sub rollup {
     return \%sum;
 }
 
-# The bytes of pages from one address to another that are there: resident or swapped. Asked as root.
+# The bytes of pages between two addresses that exist: resident or swapped. Needs root.
 sub _there {
     my ($pid, $from, $to) = @_;
     open my $in, '<:raw', "/proc/$pid/pagemap" or return 0;
@@ -63,12 +63,12 @@ sub _watchdogs_stack {
     return 0;
 }
 
-# The stacks of a process by mappings and pagemap: (bytes there, how many, how many have something else above them in the same
-# mapping). Threads' stacks have `usual` bytes, the watchdog's a quarter of a megabyte.
+# The stacks of a process, from its mappings and pagemap: (bytes that exist, how many, how many have something
+# else above them in the same mapping). Threads' stacks have `usual` bytes, the watchdog's a quarter of a megabyte.
 sub stacks_of {
     my ($pid, $usual) = @_;
     my ($guard, $bytes, $count, $merged, $arena) = (0, 0, 0, 0, 64 << 20);
-    my ($below, $top) = (0, 0);    # the writable mapping before
+    my ($below, $top) = (0, 0);    # the previous writable mapping
     my $own = _watchdogs_stack($pid) or return;
     open my $in, '<', "/proc/$pid/maps" or return;
     while (<$in>) {

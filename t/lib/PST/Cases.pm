@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the cases have in common: clients that ask in the background, and looks at what the doctor says.
+# Shared by the cases: clients that send requests in the background, and looks at what the doctor says.
 package PST::Cases;
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(modules kept looks blamed_ones ended said);
 
-# LoadModule lines of those that are to be named, and of those that are not.
+# LoadModule lines of those that must be named, and of those that must not.
 sub modules {
     my $top = PST::stage()->{top};
     return "LoadModule poolguilty_module $top/mod_poolguilty.so\nLoadModule poolinnocent_module $top/mod_poolinnocent.so\n";
@@ -56,7 +56,7 @@ sub ended {
 }
 END { local $?; ended() if @clients }
 
-# A look each second at most until done->($json, seconds since the start), for so many seconds at the longest.
+# At most one look a second until done->($json, seconds since the start), for at most that many seconds.
 sub looks {
     my ($server, $seconds, $done) = @_;
     my $begun = time;

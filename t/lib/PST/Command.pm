@@ -25,7 +25,7 @@ sub program { return PST::stage()->{top} . '/poolstat' }
 
 sub _dir { my $d = PST::stage()->{top} . '/t/logs'; return $d }
 
-# Run it: status, what it said on both, and how long it took. It may take ten seconds.
+# Run it: status, stdout, stderr, and how long it took. It may take ten seconds.
 sub poolstat {
     my @args = @_;
     my %env = ref $args[0] ? %{ shift @args } : ();
@@ -46,7 +46,7 @@ sub poolstat {
     return \%r;
 }
 
-# What `poolstat json` says of a server, or nothing.
+# What `poolstat json` says about a server, or nothing.
 sub poolstat_json {
     my $r = poolstat('json', @_);
     return $r->{status} == 0 ? PST::json_of($r->{out}) : undef;
@@ -57,7 +57,7 @@ sub lacks_terminal {
     return PST::lacks('tmux') || (-e '/dev/pts/ptmx' && -e '/dev/ptmx' ? '' : 'not here: /dev/pts');
 }
 
-# A terminal of tmux, with a server of its own, which ends with us.
+# A terminal of tmux, with its own tmux server, which ends with us.
 my @terminals;
 
 sub terminal {
@@ -67,7 +67,7 @@ sub terminal {
     return $class->_session($columns, $lines, "$run 2>&1; echo status=\$?; exec cat");
 }
 
-# The same, started by a shell that has jobs: Ctrl-Z and fg.
+# The same, started by a shell with job control: Ctrl-Z and fg.
 sub shell {
     my ($class, $columns, $lines, @args) = @_;
     my $self = $class->_session($columns, $lines, "PS1='ready> ' exec bash --norc --noprofile -i");
@@ -135,7 +135,7 @@ sub PST::Command::pty {
 
 sub pid { $_[0]{pid} }
 
-# Read what comes until it matches; with nothing to match, until the end. True if it did.
+# Read until the output matches; with nothing to match, until the end. True if it matched.
 sub shows {
     my ($self, $what, $seconds) = @_;
     my $until = time + ($seconds // 30);
@@ -151,7 +151,7 @@ sub shows {
 
 sub hang_up { my ($self) = @_; close $self->{master} }
 
-# Its end, awaited: status (undef: it goes on), CPU seconds, what it wrote, without the terminal's \r.
+# Wait for its end: status (undef: still running), CPU seconds, what it wrote, without the terminal's \r.
 sub end {
     my ($self, $seconds) = @_;
     $self->shows(undef, $seconds) if $self->{master}->opened;

@@ -36,7 +36,7 @@ sub get {
         map("$_\r\n", @{ $o{headers} // [] }), "\r\n");
 }
 
-# More bytes into the buffer. False at the end of the stream or of the time.
+# Read more bytes into the buffer. False at the end of the stream or on timeout.
 sub _more {
     my ($self, $until) = @_;
     my $left = $until - time;
@@ -46,7 +46,7 @@ sub _more {
     return $n;
 }
 
-# One response: { status, headers (lower case), body, raw_head, complete }. Status 0: none came.
+# One response: { status, headers (lower case), body, raw_head, complete }. Status 0: no response.
 sub response {
     my ($self, %o) = @_;
     my $until = time + ($o{timeout} // 40);
@@ -92,7 +92,7 @@ sub response {
     return \%r;
 }
 
-# Has the other side closed it? Waits that long at most.
+# Has the other side closed it? Waits at most that long.
 sub closed {
     my ($self, $seconds) = @_;
     my $until = time + $seconds;
@@ -100,7 +100,7 @@ sub closed {
     return !$self->{open};
 }
 
-# Some of what came, without waiting for all of a response.
+# Some of what arrived, without waiting for a whole response.
 sub some {
     my ($self, $bytes, $seconds) = @_;
     my $until = time + ($seconds // 10);
@@ -110,7 +110,7 @@ sub some {
 
 sub close { my ($self) = @_; close $self->{sock}; $self->{open} = 0 }
 
-# Go away as a crashed client does: by a reset.
+# Leave like a crashed client: by a reset.
 sub abort {
     my ($self) = @_;
     setsockopt $self->{sock}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;

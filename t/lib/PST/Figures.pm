@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What a face says, as data: { thing => { figure => value } }, the same shape whatever the face. A thing is
-# "child 4711", "request 4711 3", "class 4711 2" (the second of its child), "total class 2" and so on; a figure bears the
-# name that it has in include/poolstat_metrics.def.
+# "child 4711", "request 4711 3", "class 4711 2" (the second of its child), "total class 2" and so on; a
+# figure has the name that it has in include/poolstat_metrics.def.
 #
 # Values are whole numbers, or seconds with six decimals, and compared as texts; a face for people has rounded ones,
 # "1.4 MiB", which only have to round to it: PST::Figures::differ() knows.
@@ -23,7 +23,7 @@ sub table {
     };
 }
 
-# The figure behind a key of JSON: inside of a child, a class ... a prefix that says so is left out.
+# The figure behind a key of JSON: inside a child, a class ... a prefix that says so is left out.
 sub _figure {
     my ($kind, $key) = @_;
     my %prefix = (child => 'child_', total => 'child_', class => 'class_', site => 'site_', generation => 'generation_');
@@ -41,7 +41,7 @@ sub _value {
 # A sum, as figures of its kind are written.
 sub as_figure { return _value(@_) }
 
-# Numbers of a JSON object that are figures.
+# The numbers of a JSON object that are figures.
 sub _take {
     my ($to, $thing, $kind, $from) = @_;
     for my $key (keys %$from) {
@@ -55,7 +55,7 @@ sub _sizes {
     return join ' ', map { ($_->{up_to_bytes} // '+Inf') . ":$_->{requests}" } @$buckets;
 }
 
-# Which code a class is made by, as the metrics face names it.
+# The code that makes a class, as the metrics face names it.
 sub _class_name {
     my ($c) = @_;
     my $name = $c->{other} ? 'other' : !defined $c->{module} ? 'unknown' : defined $c->{function} ? "$c->{module} $c->{function}"
@@ -157,7 +157,7 @@ sub text {
         my $of = $sizes{$thing};
         $f{$thing}{request_peak_bytes} = join ' ', map { ($of->{$_}{UpToBytes} // '+Inf') . ":$of->{$_}{Requests}" } sort { $a <=> $b } keys %$of;
     }
-    # of no request there is no line
+    # without a request there is no line
     $f{$_}{request_peak_bytes} //= '' for 'total sizes', map { /^child (\d+)$/ ? "sizes $1" : () } keys %f;
     $f{server}{server_start_time} = $line{ServerStarted};
     $f{server}{server} = join '|', @line{qw(ServerVersion ServerModule ServerMpm)};
@@ -184,7 +184,7 @@ sub _exact {
     return table()->{$figure}{unit} eq 'span' ? sprintf '%.6f', $n / 1e6 : $n;
 }
 
-# A table by what stands in its headings: rows of { cells => [ { html, title, class, key } ], open => the row's tag }.
+# A table found by its headings: rows of { cells => [ { html, title, class, key } ], open => the row's tag }.
 sub _rows {
     my ($html) = @_;
     my ($head, $body) = $html =~ m{<thead>(.*?)</thead>(.*)}s or return;
@@ -205,7 +205,7 @@ sub _rows {
     return @rows;
 }
 
-# Cells of a row that have a key, into a thing. A cell without its exact value, or two that differ, is no good.
+# Put the cells of a row that have a key into a thing. A cell without its exact value, or two that differ, are an error.
 sub _cells {
     my ($to, $thing, $row, $which) = @_;
     for my $cell (grep { defined $_->{key} && $which->($_) } @{ $row->{cells} }) {
@@ -213,12 +213,12 @@ sub _cells {
         die "$thing: no exact $cell->{key}: $cell->{html}\n" if !defined $value;
         die "$thing: $cell->{key} is $to->{$thing}{ $cell->{key} } and $value\n" if ($to->{$thing}{ $cell->{key} } // $value) ne $value;
         $to->{$thing}{ $cell->{key} } = $value;
-        # what people see of it
+        # what people see
         die "$thing: $cell->{key} is $value, but reads $cell->{html}\n" if differ($cell->{key}, $value, _plain($cell->{html}));
     }
 }
 
-# What a row of a child says of its process scope.
+# What a row of a child says about its process scope.
 sub _process {
     my ($to, $pid) = @_;
     my $reserved = delete $to->{"child $pid"}{process_reserved_bytes};
@@ -278,7 +278,7 @@ sub page {
 
 # ---- metrics ----
 
-# What they say of children by their blocks: { block => pid }. By kind of connection, not of each; of classes by name.
+# What they say about children, by block: { block => pid }. Connections by kind, not each; classes by name.
 sub metrics {
     my ($m, $blocks) = @_;
     my (%f, %bucket);
@@ -291,7 +291,7 @@ sub metrics {
             my $pid = defined $label->{block} ? $blocks->{ $label->{block} } // die "no child has the block of $name\n" : undef;
             if ($figure eq 'server') { $f{server}{server} = join '|', @$label{qw(version module mpm)} }
             elsif ($figure eq 'finding') { push @found, [ @$label{qw(id severity)}, $value - 1 ] }
-            elsif ($figure eq 'misuse') { }         # by kind, of no other face: t/check has its own look
+            elsif ($figure eq 'misuse') { }         # by kind, in no other face: t/check has its own test
             elsif ($figure eq 'findings') { $severity{ $label->{severity} } = $value }
             elsif ($figure eq 'request_peak_bytes') {
                 $bucket{$pid}{ $label->{le} } = $value if $name =~ /_bucket$/;
@@ -325,7 +325,7 @@ sub metrics {
     return \%f;
 }
 
-# The same of what JSON says: connections added up by kind, without what is their request's; classes by name.
+# The same from JSON: connections added up by kind, without their requests; classes by name.
 sub as_metrics {
     my ($f, $names, $kinds) = @_;
     my %m;
@@ -346,12 +346,12 @@ sub as_metrics {
                 my $v = $f->{$thing}{$figure};
                 my $largest = $figure =~ /largest|max|growing/;
                 $to->{$figure} = !defined $to->{$figure} ? $v : $largest ? ($v > $to->{$figure} ? $v : $to->{$figure}) : _value($figure, $v + $to->{$figure});
-                $to->{class_lifetime_mean_seconds} = undef if $sum{"$of $names->{$thing}"}{$figure}++;    # is no sum
+                $to->{class_lifetime_mean_seconds} = undef if $sum{"$of $names->{$thing}"}{$figure}++;    # is not a sum
             }
         }
         else { $m{$thing} = { %{ $f->{$thing} } } }
     }
-    # kinds of which there is no connection are there all the same
+    # kinds without a connection are still there
     for my $pid (map { /^child (\d+)$/ ? $1 : () } keys %$f) {
         for my $kind (qw(client secondary backend)) {
             for my $what (qw(connection request)) {
@@ -440,7 +440,7 @@ sub connection {
     return \%f;
 }
 
-# watch: of its line the gauges.
+# watch: the gauges of its line.
 sub watch {
     my ($text) = @_;
     my ($head, $line) = $text =~ /^(Time .*)\n(\d.*)$/m or return {};
@@ -460,7 +460,7 @@ sub doctor {
 
 # ---- comparing ----
 
-# Nothing, if what a face shows of a figure is its value, or rounds to it.
+# Returns nothing if what a face shows for a figure is its value, or rounds to it.
 sub differ {
     my ($figure, $value, $shown) = @_;
     return 'nothing is shown' if !defined $shown;
@@ -475,7 +475,7 @@ sub differ {
         return if $value >= $n * $each - 1e-9 && $value < ($n + $least) * $each;    # spans are cut
     }
     elsif ($shown eq '0' && table()->{$figure}{unit} eq 'span') {
-        return if $value == 0;          # what took less than a microsecond
+        return if $value == 0;          # for what took less than a microsecond
     }
     elsif ($shown =~ /^\d{1,3}(?:,\d{3})+$/) {
         return if $shown =~ tr/,//dr eq $value;

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A board on which nothing moves any more, though httpd goes on answering: for comparing what its faces say.
+# A board on which nothing changes any longer, although httpd still answers: for comparing its faces.
 #
-# Whoever answers moves figures of its own. So all children are stopped, all free blocks of the board are given
-# to one of them, and the server is restarted gracefully: the children that then answer find no block, and
-# nothing of them is on the board. It should have room for as many children again, start as many as it
-# wants to have, and all at once.
+# A child that answers changes its own figures. So all children are stopped, all free blocks of the board are
+# given to one of them, and the server is restarted gracefully: the children that then answer find no block,
+# and are not on the board. The server should have room for twice its children, and start all of them at once.
 #
 #   my $s = PST::Server->new(...); $s->start; traffic...
 #   my $frozen = PST::Frozen->new($s);      # or nothing
-#   $s->fetch('/pool-status');              # as often as is wanted
+#   $s->fetch('/pool-status');              # as often as needed
 #   $frozen->thaw;
 package PST::Frozen;
 use strict;
@@ -48,8 +47,8 @@ sub _fill {
     return $filled;
 }
 
-# What may move by itself: nothing. Times, ages and what follows from them alone; and other processes, at which the parent
-# looks every ten seconds, whether or not anybody asks.
+# What may still change: only times, ages and what follows from them; and other processes, which the parent
+# looks at every ten seconds in any case.
 sub _still {
     my ($thing) = @_;
     return join ',', map { "$_:" . _still($thing->{$_}) } grep !/^(?:age_seconds|time|release_nonce|relatives(?:_\w+)?)$/, sort keys %$thing if ref $thing eq 'HASH';
@@ -74,7 +73,7 @@ sub new {
     return $self;
 }
 
-# Did nothing move since?
+# Did nothing change since?
 sub held { my ($self) = @_; return _still($self->{server}->json) eq $self->{was} }
 
 sub thaw { my ($self) = @_; PST::Server::thaw(@{ $self->{pids} }) }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# An access log that holds our figures beside the probe's, and its lines as data.
+# An access log with our figures next to the probe's, and its lines as data.
 #
 #   my $log = PST::Log->new($server);         directives: $log->conf
 #   my $line = $log->line('a text of the request line');
@@ -13,8 +13,8 @@ use PST ();
 our @REQUEST    = qw(reserved used slack peak pools growths);
 our @CONNECTION = qw(reserved used slack peak pools growths buckets retained requests);
 
-# The probe's figure, ours, the probe's again: where its two agree, so must the one between.
-# A text is 24 bytes of the probe, 40 of ours: what is used grows by them.
+# The probe's figure, ours, the probe's again: if its two agree, so must the one between them.
+# A text takes 24 bytes for the probe, 40 for us: `used` grows by them.
 my @SANDWICH = ('%^PB', '%^PR', '%{Reserved}^PR', '%{reserved_bytes}^PR', '%^PB', '%{used}^PB', '%{used}^PR', '%{used}^PB', '%{nodes}^PB');
 
 sub new {
@@ -45,7 +45,7 @@ sub lines {
     return map parse($_), split /\n/, PST::Stage::read_file($self->{file}) =~ s/[^\n]+\z//r;
 }
 
-# The line of the request that has this in its own, once it is written.
+# The line of the request whose request line contains this, once it is written.
 sub line {
     my ($self, $what) = @_;
     my @found;
@@ -54,7 +54,7 @@ sub line {
 }
 
 # What is wrong with a line whose request has one pool, or nothing.
-# Tells by the second result whether the probe's figures framed ours, so that they could be compared.
+# The second result says whether the probe's figures enclosed ours, so that they could be compared.
 sub wrong {
     my ($line) = @_;
     my ($p1, @rest) = @{ $line->{sandwich} };
@@ -62,7 +62,7 @@ sub wrong {
     my ($p2, $nodes) = splice @rest, 3, 2;
     my @wrong = grep { $p1 == $p2 && $_ ne $p1 } @rest;
     @wrong = map "the probe says $p1, we say $_", @wrong;
-    # the probe counts what was handed out; used is all that is not slack, and each node has 40 bytes of its own
+    # the probe counts what was handed out; `used` is everything except slack, and each node has 40 bytes of its own
     my $r = $line->{request};
     push @wrong, "used: the probe says $used1 and then $used2 of $nodes nodes, we say $used"
       if $used2 - $used1 == 40 + 24 && $used ne $used1 + 40 + 40 * $nodes;

@@ -91,7 +91,7 @@ sub table {
     return \%figure;
 }
 
-# What a child of the JSON face and the samples of its block say differently. Meant for one that stands still.
+# Differences between a child of the JSON face and the samples of its block. Meant for a child that does nothing.
 sub disagreements {
     my ($self, $child) = @_;
     my $table = table();
@@ -106,7 +106,7 @@ sub disagreements {
         my ($f, $json) = ($table->{$key}, $child->{ $short{$key} });
         next if !defined $json || ref $json || $key =~ /^(?:class|site)_|^(?:bucket_bytes|retained_bytes|requests)$/;
         next if $f->{kind} =~ /histogram|info/ || $key =~ /^(?:process|connections|requests)_reserved_bytes$/;
-        next if $key eq 'requests_peak_bytes' || $key eq 'growths';    # below; the connections' have none
+        next if $key eq 'requests_peak_bytes' || $key eq 'growths';    # below; those of connections have none
         $compare->($json, $self->value($f->{prom}, block => $block), "$key of the child") if $key ne 'peak_bytes';
     }
     $compare->($child->{process}{$_}, $self->value($table->{$_}{prom}, block => $block, scope => 'process'), "$_ of the process scope")
@@ -139,7 +139,7 @@ sub disagreements {
     return @wrong;
 }
 
-# ---- a Prometheus on loopback, with a storage of its own ----
+# ---- a Prometheus on loopback, with its own storage ----
 
 package PST::Metrics::Prometheus;
 use strict;
@@ -150,7 +150,7 @@ use POSIX ();
 my @all;
 
 # Start and wait until it is ready; without a pid if it ended.
-# config => text of prometheus.yml; files => { name => text } beside it
+# config => text of prometheus.yml; files => { name => text } next to it
 sub start {
     my ($class, %o) = @_;
     my $dir  = PST::stage()->{top} . "/t/logs/prometheus-$$";
@@ -189,7 +189,7 @@ sub api {
 
 sub _encoded { my ($text) = @_; utf8::encode($text) if utf8::is_utf8($text); return $text =~ s/([^A-Za-z0-9_.~-])/sprintf '%%%02X', ord $1/ger }
 
-# The result of an instant query, or dies with what Prometheus says of it.
+# The result of an instant query; dies with Prometheus's message if it fails.
 sub query {
     my ($self, $query, $time) = @_;
     my $r = $self->api('query?query=' . _encoded($query) . (defined $time ? "&time=$time" : ''));

@@ -13,7 +13,7 @@ use PST::Conn;
 
 sub start {
     my ($class, $query, %o) = @_;
-    # waits are named apart from the request, so that peek= and release= are not taken for it
+    # waits have names that differ from the request's, so that peek= and release= are not mistaken for it
     my $self = bless { name => PST::token('p'), wait => PST::token('w'), port => $o{port} // PST::port(), ask => $o{ask} // PST::port() }, $class;
     my @holds = @{ $o{hold} // ['hold'] };
     $self->{holds} = [@holds];

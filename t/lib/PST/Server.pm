@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A second httpd, for what would disturb the one that all tests share: other
-# directives, restarts, killed children. It lives in t/logs/servers/NAME of the
-# staged tree, runs in the foreground as our child, and is stopped by its pid.
+# A second httpd, for what would disturb the one that all tests share: other directives, restarts, killed
+# children. Its files are in t/logs/servers/NAME of the staged tree; it runs in the foreground as our child,
+# and is stopped by its pid.
 #
 #   my $s = PST::Server->new('file', conf => "PoolStatFile x.board\n");
 #   $s->start or BAIL_OUT...; $s->json; $s->graceful; $s->stop;
@@ -50,7 +50,7 @@ sub write_conf {
           . "MaxSpareThreads 40\nMaxRequestWorkers 20\n");
     my $cores = $o{cores} // 1 ? qq(CoreDumpDirectory "$dir/cores"\n) : '';
     my $show = exists $o{show} ? $o{show} : 'PoolStatShow line';
-    # behind the modules: some tests take ours out of them
+    # after the modules: some tests remove ours from them
     my $ours = "<IfModule poolstat_module>\n    PoolStatSymbols Off\n    $show\n" . ($ENV{CHECK} ? "    PoolStatCheck $ENV{CHECK}\n" : '') . "</IfModule>\n";
     my $cgid = $stage->{mpm} eq 'event' ? "ScriptSock $dir/run/cgisock\n" : '';
     PST::Stage::write_file($self->conf, join '', <<"EOT", PST::Stage::load_modules($stage), $user, $cores, $cgid, $limits, $ours, <<'EOT2', $o{conf} // '');
@@ -89,7 +89,7 @@ sub log_text {
     return -e "$self->{dir}/error_log" ? PST::Stage::read_file("$self->{dir}/error_log") : '';
 }
 
-# What the server says on the way up, before it has a log.
+# What the server prints at startup, before it has a log.
 sub start_text {
     my ($self) = @_;
     return -e "$self->{dir}/start_log" ? PST::Stage::read_file("$self->{dir}/start_log") : '';
@@ -120,7 +120,7 @@ sub start {
     return $self->answers(20);
 }
 
-# Has our httpd ended? Its status then.
+# Has our httpd ended? If so, its status.
 sub ended {
     my ($self) = @_;
     return 1 unless $self->{pid};
@@ -144,7 +144,7 @@ sub json  { my ($self, %o) = @_; return PST::json_now(port => $self->{port}, %o)
 
 sub signal { my ($self, $signal) = @_; return $self->{pid} ? kill $signal, $self->{pid} : 0 }
 
-# Restart gracefully and wait until the new generation has said so in the log.
+# Restart gracefully and wait until the log shows the new generation.
 sub graceful {
     my ($self, $signal) = @_;
     my $seen = () = $self->log_text =~ /resuming normal operations/g;
@@ -156,7 +156,7 @@ sub graceful {
     }, 20);
 }
 
-# Stop it: the exit status as wait() gives it, or undef if it would not.
+# Stop it: the exit status as wait() gives it, or undef if it did not stop.
 sub stop {
     my ($self, $signal) = @_;
     return $self->{status} unless $self->{pid};
@@ -184,8 +184,8 @@ sub child_pids {
     return sort { $a <=> $b } @found;
 }
 
-# Stop a child, so that nothing of it moves, until thaw(). All its threads must stand before anybody connects:
-# one that is still awake would be woken for that connection, alone, and then never come to accept it.
+# Stop a child, so that nothing in it changes, until thaw(). All its threads must be stopped before anybody
+# connects: a thread still awake would be the only one woken for that connection, and then never accept it.
 my %frozen;
 
 sub freeze {
@@ -197,19 +197,19 @@ sub freeze {
     }, 5);
 }
 
-# An end without a word for all of these, of which one is the parent. Children go first: stopped ones whose parent is gone get SIGHUP
-# and go on, and httpd's end in order then.
+# End all of these without notice; one of them is the parent. Children go first: stopped ones whose parent is
+# gone get SIGHUP and continue, and httpd's children then exit in an orderly way.
 sub kill_all {
     my ($parent, @pids) = @_;
     my %is_above = map { $_ => 1 } @$parent;
     @pids = grep !$is_above{$_}, @pids;
-    kill STOP => @$parent, @pids;    # or the parent would replace them
+    kill STOP => @$parent, @pids;    # otherwise the parent would replace them
     kill KILL => @pids;
     PST::wait_for(sub { !grep { _is_there($_) } @pids });
     kill KILL => @$parent;
 }
 
-# Not a zombie: a parent that is stopped does not wait for its children.
+# Not a zombie: a stopped parent does not wait for its children.
 sub _is_there {
     my $stat = eval { PST::Stage::read_file("/proc/$_[0]/stat") } // return 0;
     return $stat !~ /\) [ZX]/;
@@ -217,7 +217,7 @@ sub _is_there {
 
 sub thaw { kill CONT => $_ for grep { delete $frozen{$_} } @_ ? @_ : keys %frozen }
 
-# Resident bytes of a process that are its own.
+# Resident bytes that a process does not share.
 sub rss {
     my ($pid) = @_;
     open my $in, '<', "/proc/$pid/status" or return 0;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a staged tree knows of itself: t/conf/stage.json, written by t/suite.
+# What a staged tree knows about itself: t/conf/stage.json, written by t/suite.
 package PST::Stage;
 use strict;
 use warnings;
@@ -50,11 +50,10 @@ sub load_modules {
     return $text;
 }
 
-# Wait, three seconds at most, until the kernel knows no open connection of this
-# port's server. httpd 2.4.71's event MPM crashes now and then when it is stopped in the moment in which a
-# worker closes a connection (close_worker_sockets() reads a socket whose pool
-# another thread frees): 3 of 150 stops without mod_poolstat. Tests of our module
-# have no use for that lottery.
+# Wait, at most three seconds, until the kernel has no open connection of this port's server. httpd 2.4.71's event
+# MPM crashes now and then when it is stopped at the moment when a worker closes a connection (close_worker_sockets()
+# reads a socket whose pool another thread frees): 3 of 150 stops without mod_poolstat. Tests of our module must not
+# depend on that.
 sub quiet_port {
     my ($port) = @_;
     my $local = sprintf '0100007F:%04X', $port;
