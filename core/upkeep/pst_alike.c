@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is alike.  See pst_alike.h.
+ * Similar objects. See pst_alike.h.
  *
- * A point is the mean, times as many as there were at the beginning: one that comes and goes, as who looks at the page
- * does, moves it little.  When there are a good deal more or fewer of them, the series begins anew.
+ * A point is the mean times their initial number: one that comes and goes, like a viewer of the page, changes it
+ * little. When their number changes considerably, the series starts over.
  *
  * One thread: the child's watchdog.
  */
@@ -13,15 +13,15 @@
 
 #include <string.h>
 
-#define OTHERS 10u              /* per cent more or fewer: there are not as many any more */
-#define FEW    2u               /* nor do so many make a difference */
-/* What was handed out is known to the byte: so much less than of whole nodes is a rise. In prefork each child has one
- * connection, and the sum is the doctor's to make. */
+#define OTHERS 10u              /* per cent more or fewer: the number has changed */
+#define FEW    2u               /* but a change by this many does not count */
+/* Bytes handed out are known exactly: so a much smaller rise counts than for whole nodes. In prefork each child has
+ * one connection, and the doctor adds them up. */
 #define FINER  8.0
 
 typedef struct {
     pst_series_t series;
-    apr_uint32_t alike;         /* how many there were at its beginning */
+    apr_uint32_t alike;         /* their number at its start */
     pst_hold_t held;
     pst_trend_point_t points[PST_SERIES_MOST];
 } alike_t;

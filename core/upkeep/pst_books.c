@@ -4,8 +4,8 @@
  *
  * Place in the flow: kernel, heap -> BOOKS -> board.
  *
- * One thread: the child's watchdog or, where there is none, the parent's monitor, which then looks
- * at its children from outside and cannot ask their heaps.
+ * One thread: the child's watchdog or, where there is none, the parent's monitor, which then examines its children
+ * from outside and cannot query their heaps.
  */
 #include "pst_books.h"
 #include "pst_clock.h"
@@ -17,14 +17,14 @@
 #include <string.h>
 
 #define MAPS_EVERY  60
-#define MAPS_FIRST  3       /* seconds of a child's life before its mappings are looked at, and its heap: who starts
-                               maps and touches much, and reading them costs as much as all else that its start does */
-#define MOVED_PART  16      /* sum and maps are old when RSS has moved by this part of it, */
-#define MOVED_LEAST (APR_UINT64_C(1) << 20) /* and by so much */
+#define MAPS_FIRST  3       /* age of a child in seconds before its mappings and heap are read: a starting child maps
+                               and touches much, and reading that costs as much as the rest of its start */
+#define MOVED_PART  16      /* sum and maps are outdated when RSS has moved by this part of it, */
+#define MOVED_LEAST (APR_UINT64_C(1) << 20) /* and at least by this */
 #define PAUSE_TIMES 1000
-#define HURRY_TIMES 100     /* where there is reason to look again */
-/* us that a worker may be held up before a source is left alone for longer. Few requests use the heap at all, but
- * they do not know how to wait; a request that needs another mapping goes to the kernel anyway. */
+#define HURRY_TIMES 100     /* if there is reason to look again */
+/* us that a worker may be delayed before the pause of a source grows. Few requests use the heap at all, but those
+ * should not wait; a request that needs another mapping goes to the kernel anyway. */
 #define PAUSE_HEAP  1000
 #define PAUSE_MAPS  10000
 #define PAUSE_MOST  (APR_UINT64_C(30) * 24 * 3600 * 1000000)
@@ -58,7 +58,8 @@ apr_uint64_t pst_books_pause(pst_books_source_e source, apr_uint64_t cost)
     return pause < PAUSE_MOST ? pause : PAUSE_MOST;
 }
 
-/* What a taking costs is its CPU time: being made to wait costs nobody, and a busy machine makes figures no older. */
+/* The cost of a reading is its CPU time: waiting costs nobody anything, and a busy machine must not make figures
+ * older. */
 typedef struct taking_t {
     apr_uint64_t began;         /* by the thread's own clock */
 } taking_t;
@@ -118,8 +119,8 @@ static void take_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_
     pst_store(&books->books_cost, taken(keeper, PST_BOOKS_SUM, &taking));
 }
 
-/* Between two takings: RSS and swap, which can be had for less, if not to the page; and what follows from them.
- * @return whether they have moved so far that the sum should be taken */
+/* Between two readings: RSS and swap, which are available more cheaply, if not exactly; and what follows from them.
+ * @return whether they have moved so far that the sum should be read */
 static int count_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, apr_uint32_t pid)
 {
     pst_memory_sum_t sum;
@@ -146,7 +147,7 @@ static void look_at_sum(pst_books_keeper_t *keeper, pst_shared_books_t *books, a
     }
 }
 
-/* What is free in the heap and there. @param keeper  what heap and mappings said last, each at its time */
+/* What is free in the heap and present. @param keeper the last reports of heap and mappings, each from its own time */
 static void tell_free(const pst_books_keeper_t *keeper, pst_shared_books_t *books)
 {
     pst_store(&books->heap_free_bytes, pst_minus(keeper->heap_free, keeper->heap_absent));
@@ -163,7 +164,7 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     }
     begin_taking(&taking);
     if (pst_heap_ask(&figures) == APR_SUCCESS) {
-        /* where libapr gets its nodes from the heap they are in use there too, and counted as APR's */
+        /* if libapr gets its nodes from the heap, they are in use there too, and counted as APR's */
         apr_uint64_t nodes = g.nodes_in_heap ? pst_load(&child->held_bytes) : 0;
 
         pst_store(&books->heap_in_use_bytes, pst_minus(figures.in_use, nodes));
@@ -181,10 +182,10 @@ static void take_heap(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr
     pst_store(&books->heap_cost, taken(keeper, PST_BOOKS_HEAP, &taking));
 }
 
-/* Of anonymous memory that is neither stack nor data: what is mapped beyond what APR and the heap have. At most so
- * much is there of it, and no more than there is at all. A heap that has mapped more than it tells would leave room for
- * others that there are not: then what is there beyond APR's and the heap's own bounds it. Where the heap does not tell
- * what it has mapped, nothing is said, and the rest comes out as unexplained. */
+/* Anonymous memory that is neither stack nor data: what is mapped beyond what APR and the heap have. At most that
+ * much of it is present, and no more than is present in total. A heap that has mapped more than it reports would
+ * leave room for others that do not exist: then it is bounded by what is present beyond APR's and the heap's own. If
+ * the heap does not report what it has mapped, nothing is claimed, and the rest is reported as unexplained. */
 static apr_uint64_t others(const pst_books_keeper_t *keeper, const pst_memory_maps_t *maps, apr_uint64_t held)
 {
     apr_uint64_t nodes = g.nodes_in_heap ? 0 : held, known = keeper->heap_mapped + keeper->heap_beyond + nodes, other,
@@ -200,7 +201,7 @@ static apr_uint64_t others(const pst_books_keeper_t *keeper, const pst_memory_ma
     return other < most ? other : most;
 }
 
-/* What the board has of PSS.  The sum was taken with what was known of it then. */
+/* The board's part of PSS. The sum was read with what was known about it then. */
 static void tell_board(pst_books_keeper_t *keeper, pst_shared_books_t *books, const pst_memory_maps_t *maps)
 {
     if (keeper->sum_rss) {
@@ -254,7 +255,7 @@ static void look_at_maps(pst_books_keeper_t *keeper, pst_shared_child_t *child, 
     }
     take_maps(keeper, child, pid, now, moved);
     if (keeper->not_before[PST_BOOKS_MAPS] != before) {
-        /* not all children at once, the next time */
+        /* next time, not all children at once */
         keeper->maps_interval = keeper->interval - keeper->pid % (MAPS_EVERY / 2);
     }
 }
@@ -277,7 +278,7 @@ int pst_books_beat(pst_books_keeper_t *keeper, pst_shared_child_t *child, apr_ui
     keeper->interval = interval;
     look_at_sum(keeper, &child->books, pid, now);
     if ((interval - keeper->first_interval) * seconds < MAPS_FIRST) {
-        return 1;               /* without the mappings it is not known what of the heap's free memory is there */
+        return 1;               /* without the mappings it is not known how much of the heap's free memory is present */
     }
     if (!pid) {
         take_heap(keeper, child, now);

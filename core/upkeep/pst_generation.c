@@ -4,7 +4,7 @@
  *
  * Concurrency: the parent fills a record in before children of that generation exist, and
  * marks it in use last.  Children only add, by relaxed atomics.  The number in a child's block is
- * hostile to the parent: it is used modulo the ring's length and must be what the record says.
+ * hostile to the parent: it is used modulo the ring's length and must match the record.
  */
 #include "pst_memory.h"
 #include "pst_generation.h"
@@ -17,14 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Pools and nodes that the parent's walk looks at, at most: far above any configuration. */
+/* Maximum number of pools and nodes in the parent's walk: far above any configuration. */
 #define POOLS_MOST 4000000
 #define NODES_MOST 4000000
 
-/* Bytes that no process has: what a block says of a lost child is not believed beyond that. */
+/* Bytes that no process has: a block's figures about a lost child are not trusted beyond that. */
 #define MOST (APR_UINT64_C(1) << 47)
 
-/* Tables of what was asked for that one sweep adds: a process may have written any number into any block. */
+/* Maximum number of URL tables that one sweep adds: a process may have written any number into any block. */
 #define ADDED_MOST 64
 
 /* -- what a process has ------------------------------------------------------- */
@@ -50,7 +50,7 @@ static apr_uint64_t statm_resident(apr_uint64_t *own)
     return pages[1] * (apr_uint64_t)page;
 }
 
-/* Field 20 of /proc/self/stat; the name before it may hold anything. @return 0: not known */
+/* Field 20 of /proc/self/stat; the name before it may contain anything. @return 0: not known */
 static unsigned long threads(void)
 {
     char text[1024], *at;
@@ -89,7 +89,7 @@ static apr_uint64_t reserved_below(apr_pool_t *top)
     return walk.figures.cut || !pools ? 0 : walk.figures.reserved;
 }
 
-/* All but what a reload clears. */
+/* Everything that a reload does not clear. */
 typedef struct lasting_t {
     walk_t walk;
     const apr_pool_t *pconf, *plog;
@@ -124,7 +124,7 @@ void pst_generation_measure(pst_generation_begin_t *begin, apr_pool_t *pconf, ap
     memset(begin, 0, sizeof(*begin));
     begin->rss_bytes = statm_resident(&begin->private_bytes);
     begin->shmem_bytes = pst_memory_shmem();
-    /* A thread of another module's could change the tree under the walk. With one thread, ours, none can begin. */
+    /* Another module's thread could change the tree under the walk. With only our thread, none can start. */
     if (proven && threads() == 1) {
         begin->config_bytes = reserved_below(pconf);
         begin->parent_bytes = reserved_below(pst_apr_root(pconf));
@@ -262,7 +262,7 @@ void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_
     }
     pst_add(&record->generation_children_ended, 1);
     pst_add(&record->generation_children_lost, 1);
-    /* what no process has spoils no sum */
+    /* impossible values must not spoil sums */
     if (rss && file && rss < MOST && process < MOST) {
         sum_end(record, process, file < rss && shared < rss - file ? rss - file - shared : 0, rss);
     }

@@ -20,28 +20,28 @@
 
 #define SERIES 32
 
-/* A server that warms up makes pools on demand and keeps them: for each connection served at once a transaction pool,
- * for each thread its own, for each of mod_http2's workers (half as many more, unless H2MaxWorkers says otherwise) two
- * or three, for each backend connection that is kept another. So many more pools than there were say nothing. */
+/* A server warming up makes pools on demand and keeps them: a transaction pool for each simultaneous connection, one
+ * for each thread, two or three for each of mod_http2's workers (half as many more, unless H2MaxWorkers says
+ * otherwise), another for each kept backend connection. An increase by this many pools means nothing. */
 #define POOLS_PER_THREAD 8
 #define POOLS_LEAST      32
-#define THREADS_MOST     20000      /* httpd's own limit; the board says how many there are, and may lie */
+#define THREADS_MOST     20000      /* httpd's own limit; the number on the board may be wrong */
 /* What an empty pool reserves: APR's smallest node. */
 #define EMPTY_POOL       8192
 
-/* The fine ring is judged again after so many points: at each while it is short. */
+/* The fine ring is judged again after this many points; at each one while it is short. */
 #define SHORT       60
 #define FINE_EVERY  5
-/* A day of minutes says nothing new before it is longer than the fine ring. */
+/* A day of minutes adds nothing before it is longer than the fine ring. */
 #define COARSE_FROM 20
-/* What only the child's end gives back is not said to grow by fewer points: it warms up. */
+/* Memory that is released only at the child's end is not reported as growing by fewer points: it is warming up. */
 #define WARMED_UP   20
-/* The last minutes may grow so many times as fast as the day before they are told instead of it. */
+/* How many times faster than the day the last minutes must grow to be reported instead of it. */
 #define FASTER      2
 
 /*
- * Memory as the kernel gives it: zero, and not there before it is used.  malloc
- * would set up an arena for this thread and write zeros to all of it, in each child.
+ * Memory straight from the kernel: zero, and absent until used. malloc would set up an arena for this thread and
+ * write zeros to all of it, in each child.
  */
 static void *room_for(apr_size_t bytes)
 {
@@ -56,8 +56,8 @@ static struct {
     pst_history_t history;
     pst_trend_point_t *points, *spare;
     double *work;
-    apr_uint64_t on_demand;     /* pools that the child may make and keep */
-    char *all;                  /* what they lie in */
+    apr_uint64_t on_demand;     /* number of pools that the child may make and keep */
+    char *all;                  /* the memory that contains them */
     apr_size_t all_size;
 } own;
 
@@ -86,8 +86,8 @@ static int make_series(const pst_board_t *board)
     return 1;
 }
 
-/* A copy of the history and what is made of it serve one judgement: kept, they would fill page by page as the history
- * does, and look like a leak of the child. */
+/* A copy of the history and the derived data are for one judgement only: if kept, they would fill page by page like
+ * the history, and look like a leak in the child. */
 static void give_room_back(void)
 {
     madvise(own.all, own.all_size, MADV_DONTNEED);
@@ -100,7 +100,7 @@ static apr_uint64_t pools_on_demand(const pst_board_t *board)
     return POOLS_LEAST + POOLS_PER_THREAD * (threads < THREADS_MOST ? threads : THREADS_MOST);
 }
 
-/* What there is without such pools: `most` of those that came since there were `least`. What they were given beyond
+/* Size without such pools: without `most` of those that appeared since there were `least`. What they hold beyond
  * their first node counts. */
 static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools, apr_uint64_t least, apr_uint64_t most)
 {
@@ -110,10 +110,10 @@ static apr_uint64_t without_on_demand(apr_uint64_t reserved, apr_uint64_t pools,
     return pst_minus(reserved, more * EMPTY_POOL);
 }
 
-/* What is judged of a point: the process scope, what came of it with no new request, and the parts outside of pools. */
+/* What is judged in a point: the process scope, its part that came with no new request, and the parts outside pools. */
 typedef enum { OF_PROCESS, OF_REPEATED, OF_HEAP, OF_MAPPED, OF_STACKS, OF_COUNT } of_e;
 
-/* A figure that was not taken yet is none. */
+/* A figure not yet measured does not count. */
 static double size_of_part(const pst_history_point_t *point, apr_uint64_t least_pools, of_e of)
 {
     apr_uint64_t size;
@@ -121,7 +121,8 @@ static double size_of_part(const pst_history_point_t *point, apr_uint64_t least_
     if (of == OF_HEAP) {
         return point->heap_in_use ? (double)point->heap_in_use : (double)NAN;
     }
-    if (of == OF_MAPPED || of == OF_STACKS) {       /* taken together with the data of loaded objects, which is never 0
+    if (of == OF_MAPPED || of == OF_STACKS) {       /* measured together with the data of loaded objects, which is
+                                                       never 0
                                                        */
         return !point->data ? (double)NAN : (double)(of == OF_MAPPED ? point->other : point->stacks);
     }
@@ -160,7 +161,7 @@ static void judge_day(pst_told_t *told, pst_history_t *history, of_e of)
     history->coarse_count = count;
 }
 
-/* The last minutes by the fine points, the day by the coarse ones: one verdict, whose rate is that of the time it
+/* The last minutes by the fine points, the day by the coarse ones: one verdict, whose rate applies to the time it
  * names. @return whether it is the day's */
 static int judge_both(pst_told_t *told, pst_history_t *history, of_e of)
 {
@@ -190,10 +191,11 @@ static int judge_both(pst_told_t *told, pst_history_t *history, of_e of)
     return 1;
 }
 
-/* What stands on the board of the one and the other, from look to look. */
+/* What is on the board for each of them, from look to look. */
 static pst_hold_t held[OF_COUNT];
 
-/* By repetition, if what came without new requests grows of itself; else all of it, with what came with which. */
+/* By repetition, if the part that came without new requests grows by itself; else all of it, with the split between
+ * the two. */
 static void judge_process(pst_shared_child_t *child, pst_history_t *history, apr_uint64_t now)
 {
     pst_shared_share_t share = { 0 };
@@ -266,17 +268,17 @@ void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int
 /* -- connections and their requests ----------------------------------------- */
 
 typedef struct series_t {
-    apr_uint64_t of;            /* id of the connection, beginning of the request */
+    apr_uint64_t of;            /* id of the connection, start of the request */
     pst_series_t series;
     pst_hold_t held;
     pst_trend_point_t points[SERIES];
 } series_t;
 
-/* By slot; untouched ones cost no memory. */
+/* By slot; unused ones cost no memory. */
 static struct {
     series_t *connections, *requests;
     apr_uint32_t slots;
-    apr_uint32_t touched;       /* series up to there have been used: those beyond are not even looked at */
+    apr_uint32_t touched;       /* series up to there have been used: later ones are not even read */
 } kept;
 
 static int keep_series(apr_uint32_t slots)
@@ -307,7 +309,7 @@ static void add_growth_point(series_t *to, apr_uint64_t of, apr_uint64_t now, ap
     pst_series_add(&to->series, to->points, SERIES, &point, PST_SERIES_FLOOR);
 }
 
-/* The last point may be of some beats ago, where a point stands for many. */
+/* The last point may be some beats old, if a point covers many. */
 static void judge_series(pst_told_t *told, series_t *of, apr_uint64_t now)
 {
     pst_trend_t trend;
@@ -360,7 +362,7 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
 
 /* -- classes ---------------------------------------------------------------- */
 
-/* A class's live pools: between two reads one may have come or gone. */
+/* A class's live pools: between two reads one may have been created or destroyed. */
 static apr_uint64_t live_pools(const pst_shared_class_t *row)
 {
     apr_uint64_t gone = pst_load(&row->class_pools_destroyed) + pst_load(&row->class_pools_left);

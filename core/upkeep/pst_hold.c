@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is said of a growth, from look to look.  See pst_hold.h.
+ * What is reported about growth, from look to look. See pst_hold.h.
  */
 #include "pst_hold.h"
 
-#define ENTER 2u                /* looks in a row that find it growing, before that is said */
-#define LEAVE 5u                /* that do not, before it is no longer said */
-#define LATER 5u                /* that find it to begin later, before that is believed */
+#define ENTER 2u                /* looks in a row that find it growing before that is reported */
+#define LEAVE 5u                /* that do not, before it is no longer reported */
+#define LATER 5u                /* that find a later start, before that is believed */
 
 void pst_told_from(pst_told_t *told, const pst_trend_t *trend, apr_uint64_t begin)
 {
@@ -31,7 +31,7 @@ static void set_told_rate(pst_told_t *told)
     }
 }
 
-/* It still grows. If it is found to begin later than was said: what was gained up to now, since then. */
+/* It still grows. If it is found to start later than reported: the gain since the reported start. */
 static void go_on(pst_hold_t *hold, pst_told_t *told)
 {
     const pst_told_t *said = &hold->said;
@@ -47,7 +47,7 @@ static void go_on(pst_hold_t *hold, pst_told_t *told)
     }
 }
 
-/* It does not, or not any more; for a few looks it may just not be seen. */
+/* It does not grow, or not any more; for a few looks it may just have been missed. */
 static void linger(const pst_hold_t *hold, pst_told_t *told, apr_uint64_t now)
 {
     *told = hold->said;
@@ -79,7 +79,7 @@ void pst_told_publish(pst_shared_verdict_t *to, const pst_told_t *told, const ps
 
     if ((told->state != PST_TREND_GROWING && told->state != PST_TREND_ENDED)
         || (scope != PST_OF_NO_SCOPE && (int)to->scope != scope)) {
-        pst_store(&to->site, 0);            /* who it is, pst_suspicion.c says */
+        pst_store(&to->site, 0);            /* set by pst_suspicion.c */
     }
     to->scope = (uint8_t)(scope == PST_OF_NO_SCOPE ? PST_SCOPE_PROCESS : scope);
     to->fit = (uint16_t)(told->fit * 1000 + 0.5);

@@ -2,8 +2,8 @@
  *
  * See pst_losses.h.
  *
- * The block is hostile: whatever stands there is copied as figures, texts are cut, loops are bounded by what this
- * process knows.  What it says may have been torn amid a change: then a row is left out.
+ * The block is hostile: its contents are copied as figures, texts are cut, loops are bounded by what this process
+ * knows. A row may have been torn in the middle of a change: then it is skipped.
  */
 #include "pst_losses.h"
 #include "pst_blame.h"
@@ -13,9 +13,9 @@
 
 #include <string.h>
 
-#define SLOTS_MOST 4096u        /* connections that are looked at */
-#define HOLDERS    32u          /* objects among whom the largest part is shared out */
-#define SEEN       4u           /* of that part, call sites must have seen one in so many bytes */
+#define SLOTS_MOST 4096u        /* connections that are examined */
+#define HOLDERS    32u          /* objects among which the largest part is divided */
+#define SEEN       4u           /* call sites must have seen one in this many bytes of that part */
 #define MOST       (APR_UINT64_C(1) << 47) /* bytes that no process has */
 #define SIGNAL_KILL 9u
 
@@ -32,7 +32,7 @@ void pst_oom_watch(pst_oom_watch_t *watch, pst_oom_e kind, apr_uint64_t kills)
     watch->kind = kind;
 }
 
-/* Each kill is told of one child. */
+/* Each kill is attributed to one child. */
 static void tell_oom(pst_shared_loss_t *loss, const pst_loss_how_t *how, pst_oom_watch_t *watch)
 {
     apr_uint64_t kills;
@@ -115,7 +115,7 @@ static void take_finished(pst_shared_loss_t *loss, const pst_board_t *board, pst
     }
 }
 
-/* The least RSS on record, the last time it was that. */
+/* The lowest RSS on record, and the last time it was that low. */
 static void take_record(pst_shared_loss_t *loss, const pst_board_t *board, pst_shared_child_t *child)
 {
     pst_shared_history_t *history = pst_board_history(board, (apr_uint32_t)pst_board_index(board, child));
@@ -172,7 +172,7 @@ static pst_part_e part_of_scope(apr_uint32_t scope)
     }
 }
 
-/* Who is to blame holds so much of a part; its site holds most of that. */
+/* How much of a part an object to blame holds; its site holds most of that. */
 typedef struct holder_t {
     apr_uint32_t object;
     apr_uint64_t bytes, samples, site_bytes;
@@ -184,7 +184,7 @@ typedef struct holders_t {
     holder_t     of[PST_PART_COUNT][HOLDERS];
 } holders_t;
 
-static holders_t holders;       /* of one child: too large for a stack */
+static holders_t holders;       /* for one child: too large for a stack */
 
 static void add_loss_site(const pst_board_t *board, const pst_shared_site_t *site)
 {
@@ -218,7 +218,7 @@ static void add_loss_site(const pst_board_t *board, const pst_shared_site_t *sit
     }
 }
 
-/* Right, or silent: more than half of the part that is the largest, of which enough was seen. */
+/* Name the holder of more than half of the largest part if enough of it was seen; else name nobody. */
 static void name_holder(pst_shared_loss_t *loss, pst_part_e part)
 {
     const holder_t *best = NULL;
@@ -235,7 +235,7 @@ static void name_holder(pst_shared_loss_t *loss, pst_part_e part)
     }
 }
 
-/* Samples see what came after the books were taken. */
+/* Samples include what came after the books were measured. */
 static void blame_sites(pst_shared_loss_t *loss, const pst_board_t *board, pst_shared_child_t *child)
 {
     apr_uint64_t outside = 0, sum = bytes_at(&child->held_bytes);
@@ -264,7 +264,7 @@ static void blame_sites(pst_shared_loss_t *loss, const pst_board_t *board, pst_s
 
 /* -- on the board ------------------------------------------------------------- */
 
-/* One never used, else the oldest small one, else the oldest. Rows say which is older: anything may stand there. */
+/* An unused row, else the oldest small one, else the oldest. Age is read from the rows, which may contain anything. */
 static pst_shared_loss_t *row_for(const pst_board_t *board, const pst_shared_loss_t *loss)
 {
     pst_shared_loss_t *best = pst_board_loss(board, (apr_uint32_t)(loss->number % PST_LOSS_COUNT));
@@ -300,7 +300,7 @@ static void write_down(const pst_board_t *board, const pst_shared_loss_t *loss)
     pst_add(&header->children_lost_oom, loss->oom);
 }
 
-/* The block of a child that did not say that it ends. */
+/* The block of a child that ended abruptly. */
 static pst_shared_child_t *block_of(const pst_board_t *board, apr_uint32_t pid)
 {
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); pid && i < count; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who holds what grows outside of pools.  See pst_outside.h.
+ * Who holds growing memory outside pools.  See pst_outside.h.
  *
- * Sums of live bytes are kept by who is to blame for them (pst_blame.h), each as a short series.  Of a part that grows
- * those count that hold more now than when it began to: one is named when with all but certainty more than half of what
- * they gained is its own; once named it stays until another one is, or it has less than a third.  What the profile has
- * not seen is nobody's: if it saw much less than the part grew by, nobody is named.
+ * Sums of live bytes are kept per object to blame (pst_blame.h), each as a short series. For a growing part those
+ * count that hold more now than when it started to grow: one is named when it almost certainly has more than half of
+ * their gain; it stays named until another one is, or until it has less than a third. What the profile has not seen
+ * is attributed to nobody: if it saw much less than the growth of the part, nobody is named.
  *
  * One thread: the child's watchdog.
  */
@@ -22,12 +22,12 @@
 #define HOLDERS 96u
 #define POINTS  32u             /* of a series */
 #define STILL   (1.0 / 3)
-#define SEEN    0.25            /* of what the part grew by, the profile must have seen so much */
-#define CLOSER  120             /* s that it is looked closer at what grows while nobody is named */
+#define SEEN    0.25            /* share of the part's growth that the profile must have seen */
+#define CLOSER  120             /* seconds of closer sampling while something grows and nobody is named */
 
 typedef struct {
     apr_uint32_t scope, object; /* object 0: free */
-    pst_shared_frame_t site;    /* that holds most of it */
+    pst_shared_frame_t site;    /* the site that holds most of it */
     apr_uint64_t site_bytes;
     pst_trend_point_t now;      /* size: bytes held; requests: samples; times from g.looked on */
     pst_series_t series;
@@ -35,11 +35,11 @@ typedef struct {
 } holder_t;
 
 static struct {
-    apr_uint64_t looked;        /* when first: what was held then was not gained */
-    apr_uint64_t since;         /* the profile was switched on then: before, nothing is known */
+    apr_uint64_t looked;        /* time of the first look: what was held then was not gained */
+    apr_uint64_t since;         /* when the profile was switched on: nothing is known from before */
     apr_uint32_t named[SCOPES]; /* objects; 0: nobody */
-    apr_uint64_t closer_since;  /* 0: nothing that grows is without a name */
-    unsigned used;              /* of the holders: those beyond were never touched */
+    apr_uint64_t closer_since;  /* 0: everything that grows has a name */
+    unsigned used;              /* number of holders used: later ones were never touched */
     holder_t holders[HOLDERS];
     pst_site_of_t sites[PST_SITE_COUNT];
     pst_site_sum_t sums[PST_SITE_COUNT];
@@ -69,7 +69,7 @@ static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
     return spare;
 }
 
-/* @param sites  how many there are */
+/* @param sites  their number */
 static void sum_up(apr_uint32_t sites)
 {
     for (unsigned i = 0; i < g.used; i++) {
@@ -106,7 +106,7 @@ static void add_holder_points(apr_uint64_t now)
 
 /* -- who gained ------------------------------------------------------------- */
 
-/* What it held then. Who came later held nothing, unless that was before the first look. */
+/* What it held then. A later holder held nothing, unless that time was before the first look. */
 static pst_trend_point_t held_at(const holder_t *holder, apr_uint64_t time)
 {
     pst_trend_point_t found = { 0, 0, 0 };
@@ -130,7 +130,7 @@ typedef struct {
     const holder_t *of[PST_WHO_COUNT];
     double gained[PST_WHO_COUNT];
     apr_uint64_t samples[PST_WHO_COUNT];
-    double all;                 /* by all that gained */
+    double all;                 /* by all gainers */
     apr_uint64_t all_samples;
 } gainers_t;
 
@@ -225,7 +225,7 @@ static void forget_blame(pst_shared_blame_t *blame)
     }
 }
 
-/* How much of the growth can have been seen: the profile may have been switched on in its midst. */
+/* How much of the growth can have been seen: the profile may have been switched on in the middle of it. */
 static double known_part(apr_uint64_t since, apr_uint64_t known, apr_uint64_t now)
 {
     return known > since && now > known ? (double)(now - known) / (double)(now - since) : 1;
@@ -256,7 +256,7 @@ static int blame_part(pst_shared_child_t *child, pst_shared_verdict_t *verdict, 
     return who < 0;
 }
 
-/* More samples name it sooner; but not for ever, as where it grows in ways that nobody sees. */
+/* More samples name it sooner; but not for ever, in case it grows in ways that cannot be seen. */
 static void look_closer(int is_nameless, apr_uint64_t now)
 {
     if (!is_nameless) {
@@ -268,7 +268,7 @@ static void look_closer(int is_nameless, apr_uint64_t now)
     pst_profile_look_closer(is_nameless && now - g.closer_since < CLOSER * APR_UINT64_C(1000000));
 }
 
-/* It was switched: who held what before is not known, or was told at another rate. */
+/* The profile was switched: earlier holders are not known, or were sampled at another rate. */
 static void begin_anew(pst_shared_child_t *child, apr_uint64_t since)
 {
     g.since = since;

@@ -2,8 +2,8 @@
  *
  * Readings: see the header.
  *
- * Place in the flow: accounts -> READINGS, beside the board: of the account at hand alone, so
- * that nothing is searched for and nothing waits.
+ * Place in the flow: accounts -> READINGS, beside the board: only for the account at hand, so there is no search and
+ * no wait.
  */
 #include "pst_reading.h"
 #include "pst_figure.h"
@@ -58,7 +58,7 @@ void pst_reading_take(pst_reading_t *reading, pst_account_t *account, int fresh)
     reading->used_bytes = pst_minus(to->reserved_bytes, to->slack_bytes);
 }
 
-/* What can be known at a level below the fullest: counted at hooks, or walked there. */
+/* Can this be known at a level below full: counted or walked at hooks? */
 static int known_at(pst_level_e level, pst_metric_e metric)
 {
     switch (metric) {

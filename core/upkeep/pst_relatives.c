@@ -2,11 +2,11 @@
  *
  * See pst_relatives.h.
  *
- * Growth is told in two ways.  A look every ten seconds makes eight points, of which a trend can be told, in eighty
- * seconds; a daemon that grows by megabytes a minute is told sooner: when each of five looks in a row found it larger
- * than the one before, by no less than a quarter of the mean, and the last two were no smaller than half of it.  What
- * warms up does not pass: its steps become smaller, or it does not take one at each look.  What grows by less is the
- * trend's to tell.
+ * Growth is detected in two ways. A look every ten seconds gives the eight points needed for a trend in eighty
+ * seconds; a daemon that grows by megabytes a minute is detected sooner: when each of five looks in a row finds it
+ * larger than the one before, by at least a quarter of the mean step, and the last two steps are at least half of it.
+ * A process warming up does not pass: its steps get smaller, or it does not take one at each look. Slower growth is
+ * left to the trend.
  */
 #include "pst_relatives.h"
 #include "pst_books.h"
@@ -20,19 +20,19 @@
 #include <unistd.h>
 
 #define SECOND       ((apr_uint64_t)1000000)
-#define LOOK_EACH    (5 * SECOND)   /* the MPM's hook comes sooner when many children end */
+#define LOOK_EACH    (5 * SECOND)   /* the MPM's hook runs more often when many children end */
 #define ROLLUP_EACH  (60 * SECOND)
-#define ROLLUP_MOST  10000          /* microseconds of all of a look */
-#define STEP_LEAST   65536          /* bytes: what a process moves by when it does nothing much is less */
-#define STEP_EVEN    4              /* of the mean step, each is at least this part */
+#define ROLLUP_MOST  10000          /* microseconds, in total per look */
+#define STEP_LEAST   65536          /* bytes: a nearly idle process moves by less */
+#define STEP_EVEN    4              /* each step is at least this part of the mean step */
 #define FLAT_LOOKS   3              /* looks without a step that end it */
-#define LOOKS_APART  (30 * SECOND)  /* more between two looks: something was not seen */
+#define LOOKS_APART  (30 * SECOND)  /* more than this between two looks: something was missed */
 #define STRIDE_MOST  32
-#define GAIN_LEAST   1048576        /* bytes: by less the trend of an interpreter at work moves, too */
+#define GAIN_LEAST   1048576        /* bytes: the trend of a working interpreter moves by less than this, too */
 #define TREND_LOOKS  12             /* points: two minutes at least */
-#define ROLE_LOOKS   6              /* a process says late what it is: it forks, then sets up */
+#define ROLE_LOOKS   6              /* a process shows late what it is: it forks, then sets up */
 
-static pst_family_t family;         /* of one pass: too large for a stack */
+static pst_family_t family;         /* for one pass: too large for a stack */
 
 /* -- does it grow ------------------------------------------------------------- */
 
@@ -58,7 +58,7 @@ static int is_even(const pst_relative_series_t *series)
             return 0;
         }
     }
-    /* of what warms up the last ones are the smallest */
+    /* while warming up the last ones are the smallest */
     return series_step(series, PST_RELATIVE_STEPS - 1) + series_step(series, PST_RELATIVE_STEPS - 2)
            >= sum / PST_RELATIVE_STEPS;
 }
@@ -93,7 +93,7 @@ static void keep_point(pst_relative_series_t *series, const pst_relative_point_t
     series->points[series->count++] = *point;
 }
 
-/* It goes on until it did not grow for some looks, or gave half of it back. */
+/* It continues until it does not grow for some looks, or releases half of the gain. */
 static void follow_series(pst_relative_series_t *series, const pst_relative_point_t *point)
 {
     apr_uint64_t gained = pst_minus(series->peak.size, series->since.size);
@@ -190,7 +190,7 @@ static int is_parents_pipe(const pst_family_file_t *file, const pst_family_files
     return file && file->kind == PST_FILE_PIPE && pst_family_has(own, PST_FILE_PIPE, file->inode);
 }
 
-/* The parent writes to it. What it also reads from is a program that answers, as those of RewriteMap. */
+/* The parent writes to it. One it also reads from is a program that answers, like those of RewriteMap. */
 static int is_logger(const pst_family_files_t *files, const pst_family_files_t *own)
 {
     const pst_family_file_t *in = pst_family_file(files, 0), *out = pst_family_file(files, 1);
@@ -246,7 +246,7 @@ unsigned pst_relative_role(const pst_family_process_t *process, const char *comm
         return PST_ROLE_WSGI;
     }
     if (of_child || parents_role == PST_ROLE_CGID) {
-        /* who reads symbols for us is nobody's program */
+        /* our own symbol resolver does not count */
         return strcmp(process->name, "addr2line") ? PST_ROLE_CGI : PST_ROLE_OTHER;
     }
     return direct ? PST_ROLE_OTHER : parents_role;
@@ -292,7 +292,7 @@ static int is_same_process(const pst_relative_t *relative, const pst_family_proc
     return relative->process.pid == process->pid && relative->process.born == process->born;
 }
 
-/* It is still there, or new. */
+/* The process still exists, or is new. */
 static void meet(pst_relatives_t *keeper, const pst_family_process_t *process, apr_uint64_t now)
 {
     pst_relative_t *relative = relative_of(keeper, process->pid);
@@ -326,7 +326,7 @@ static apr_status_t meet_all(pst_relatives_t *keeper, apr_uint32_t top, apr_uint
                          + pst_books_pause(PST_BOOKS_SUM, pst_clock_usec(CLOCK_THREAD_CPUTIME_ID) - began);
     keeper->more = 0;
     keeper->cut = rv == APR_SUCCESS && family.cut;
-    /* first those that are gone make room */
+    /* first, ended ones make room */
     for (unsigned i = 0; i < PST_RELATIVE_COUNT; i++) {
         pst_relative_t *relative = &keeper->relative[i];
 
@@ -361,7 +361,7 @@ static void meet_known(pst_relatives_t *keeper, apr_uint64_t now)
 
 /* -- what it has -------------------------------------------------------------- */
 
-/* What is asked for at most once in a look. */
+/* What is determined at most once per look. */
 typedef struct look_t {
     pst_relatives_t *keeper;
     apr_uint32_t top;

@@ -2,8 +2,8 @@
  *
  * The child's side of a release.  See pst_release.h.
  *
- * One thread, the child's watchdog: all here is its own.  The board tells it no more than that
- * somebody asks; what it has done already it knows by itself.
+ * One thread, the child's watchdog: all data here is its own. The board only says that somebody asks; what has been
+ * done already is remembered here.
  */
 #include "pst_release.h"
 #include "pst_allocator.h"
@@ -16,40 +16,39 @@
 #include <apr_time.h>
 #include <string.h>
 
-/* A slice of work, between two looks at the bell; microseconds. The bell is heard twenty times a second. */
+/* A slice of work, between two looks at the bell; microseconds. The bell is heard at most twenty times a second. */
 #define SLICE 25000
 
-/* The heap is asked with locks held that threads in malloc() wait for: after that cost t,
- * not again before HEAP_REST times t, and not within HEAP_EVERY. */
+/* The heap works under locks that threads in malloc() wait for: after a cost of t, not again before HEAP_REST times
+ * t, and not within HEAP_EVERY. */
 #define HEAP_REST  20
 #define HEAP_EVERY 1000000
 
 #define SECOND 1000000
 
-/* Unasked: so much must be free in it, and so seldom; after each time that brought less than a part of that, half as
- * often: what is free lies between what is in use, and to look for it holds up whoever calls malloc. */
+/* Unasked: the minimum that must be free in it, and how seldom; after each attempt that brought less than a part of
+ * that, half as often: free memory is scattered among memory in use, and looking for it delays callers of malloc. */
 #define HEAP_WORTH    ((apr_uint64_t)32 * 1024 * 1024)
 #define HEAP_LITTLE   (HEAP_WORTH / 16)
 #define HEAP_UNASKED  ((apr_uint64_t)60 * SECOND)
 #define HEAP_SELDOM   ((apr_uint64_t)24 * 3600 * SECOND)
 
-/* Allocators that were busy, that of the connection that asked among them, are looked for so often again, a second
- * apart. */
+/* How often busy allocators, such as that of the requesting connection, are tried again, a second apart. */
 #define LATE_ROUNDS 5
 
 static struct {
     pst_shared_child_t *block;
     int                 empties, obeys;
     apr_uint64_t        measured;
-    apr_uint32_t        heard;          /* release_asked that was answered, or is being answered */
+    apr_uint32_t        heard;          /* value of release_asked that has been or is being answered */
     int                 running;
     apr_uint64_t        began, rss_before, bytes;
     pst_allocator_round_t round;
-    int                 late;           /* rounds to come for those that were busy */
+    int                 late;           /* remaining rounds for those that were busy */
     apr_uint64_t        heap_rests;     /* until then */
     apr_uint64_t        rate, refilled, heap_unasked, heap_pause;
-    apr_uint64_t        allowed;        /* bytes that may go */
-    apr_uint64_t        aim, saved;     /* a node that is too large for that; bytes saved up for it */
+    apr_uint64_t        allowed;        /* bytes that may be released */
+    apr_uint64_t        aim, saved;     /* size of a node too large for that; bytes saved up for it */
 } g;
 
 void pst_release_start(pst_shared_child_t *block, int obeys, int empties, apr_uint64_t rate)
@@ -68,7 +67,7 @@ static apr_uint64_t now_usec(void)
     return (apr_uint64_t)apr_time_now();
 }
 
-/* By the kernel's own counters: to add up the mappings costs 15 ms for each GB, and several of these are taken. */
+/* By the kernel's own counters: adding up the mappings costs 15 ms per GB, and several readings are taken. */
 static apr_uint64_t resident_now(void)
 {
     pst_memory_sum_t sum = { 0 };
@@ -78,7 +77,8 @@ static apr_uint64_t resident_now(void)
 
 static int heap_rests(apr_uint64_t now)
 {
-    return now < g.heap_rests && g.heap_rests - now < 3600ull * SECOND;     /* a clock set back must not stop it */
+    return now < g.heap_rests && g.heap_rests - now < 3600ull * SECOND;     /* a clock that is set back must not stop
+                                                                               it */
 }
 
 static apr_uint64_t ask_heap(void)
@@ -144,7 +144,7 @@ static void finish_release(void)
     g.late = g.round.busy ? LATE_ROUNDS : 0;
 }
 
-/* Nobody waits for these any more: they count as part of the release all the same. */
+/* Nobody waits for these any more, but they still count as part of the release. */
 static void come_late(void)
 {
     apr_uint64_t before = g.bytes;
@@ -163,7 +163,7 @@ static void come_late(void)
     }
 }
 
-/* What the block says of the heap decides no more than when it is asked. */
+/* The block's figures about the heap only decide when to ask it. */
 static void ask_heap_gently(apr_uint64_t now)
 {
     if (now - g.heap_unasked > g.heap_pause && pst_load(&g.block->books.heap_free_bytes) > HEAP_WORTH
@@ -178,7 +178,7 @@ static void ask_heap_gently(apr_uint64_t now)
     }
 }
 
-/* Nodes of at least so many bytes, at most most in all: what is taken is given back at once, or at the next beat.
+/* Nodes of at least `least` bytes, at most `most` in total: what is taken is released at once, or at the next beat.
  * @return the bytes taken */
 static apr_uint64_t give_some(apr_uint64_t least, apr_uint64_t most)
 {
@@ -206,8 +206,8 @@ static apr_uint64_t income(apr_uint64_t now)
     return (apr_uint64_t)((double)g.rate * (double)gone / SECOND);
 }
 
-/* What may go grows by rate a second, up to a second's worth. Of what comes in half is saved while there is an aim, and
- * what would be more than that second's worth. */
+/* The allowance grows by rate per second, up to a second's worth. While there is an aim, half of the income is saved
+ * for it, and whatever exceeds that second's worth. */
 static void earn(apr_uint64_t more)
 {
     if (g.saved < g.aim) {
@@ -222,8 +222,8 @@ static void earn(apr_uint64_t more)
 }
 
 /*
- * Unasked.  A node of more than a second's worth must neither keep the others waiting nor stay for ever: it
- * is saved up for.  If it is in use when there is enough, another is aimed at.
+ * Unasked.  A node of more than a second's worth must neither delay the others nor stay for ever: bytes are saved up
+ * for it. If it is in use when there is enough, another becomes the aim.
  */
 static void give_gently(apr_uint64_t now)
 {
@@ -235,7 +235,7 @@ static void give_gently(apr_uint64_t now)
     g.allowed -= give_some(0, g.allowed);
     if (!g.aim) {
         g.aim = pst_allocator_find_larger(g.rate);
-        g.allowed -= pst_allocator_bag() < g.allowed ? pst_allocator_bag() : g.allowed; /* an owner left it behind */
+        g.allowed -= pst_allocator_bag() < g.allowed ? pst_allocator_bag() : g.allowed; /* left behind by an owner */
     }
     ask_heap_gently(now);
 }
@@ -255,10 +255,10 @@ void pst_release_beat(apr_uint64_t now)
         if (empty_some()) {
             finish_release();
         }
-        pst_thread_ring(&g.block->bell);        /* go on; or hear who asked meanwhile */
+        pst_thread_ring(&g.block->bell);        /* continue; or hear new requests */
     }
-    if (now / SECOND != g.measured / SECOND) {     /* the watchdog wakes once in each, now a bit earlier, now a bit
-                                                      later */
+    if (now / SECOND != g.measured / SECOND) {     /* the watchdog wakes once per second, sometimes a bit earlier,
+                                                      sometimes later */
         g.measured = now;
         pst_allocator_measure(g.block);
         pst_late_beat(g.block);

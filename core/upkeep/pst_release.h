@@ -3,8 +3,8 @@
  * Releasing memory: on request, or gradually.
  *
  * The requester raises release_asked in the child's block and rings its bell; the child's watchdog
- * empties idle allocators, then asks the heap to give back what is free, and says on
- * the block what came of it.  It works in slices: in between it beats on.
+ * empties idle allocators, then asks the heap to release free memory, and writes the result to the block. It works in
+ * slices, and beats as usual in between.
  *
  * Called by: start (pst_release_start), watchdog
  */

@@ -124,7 +124,7 @@ static int by_rows_bytes(const void *one, const void *two)
     return (a->bytes < b->bytes) - (a->bytes > b->bytes);
 }
 
-/* As many rows as there are segments that are not alike. */
+/* One row for all segments that are alike. */
 static unsigned collect_rows(pst_shared_segment_t *rows, const pst_segments_t *segments,
                              const pst_segments_hints_t *hints)
 {

@@ -8,18 +8,18 @@
 #include <math.h>
 #include <string.h>
 
-#define QUIET_REQUESTS 20       /* repeated requests in intervals without new ones: fewer say nothing */
-#define QUIET_PART     20       /* nor do less than such a part of all that were repeated */
-#define FIT_STEPS      10       /* looks at the heap: fewer say nothing of two rates */
-#define TOLD_APART     0.10     /* of what was gained: the error of what came with new ones, at most (standard error) */
-#define MOSTLY         0.75     /* of what was gained came with what is new: it explains the growth */
+#define QUIET_REQUESTS 20       /* repeated requests in intervals without new ones: fewer are not enough */
+#define QUIET_PART     20       /* nor is a smaller part than this of all repeated ones */
+#define FIT_STEPS      10       /* looks at the heap: fewer do not determine two rates */
+#define TOLD_APART     0.10     /* part of the gain: maximum standard error of what came with new requests */
+#define MOSTLY         0.75     /* this part of the gain came with new requests: they explain the growth */
 
 typedef struct stretch_t {
     const pst_history_point_t *points;
     apr_uint32_t from, to;      /* from < to */
 } stretch_t;
 
-/* @return 0 if no two points lie between these moments */
+/* @return 0 if there are no two points between these moments */
 static int find_stretch(stretch_t *stretch, const pst_history_point_t *points, apr_uint32_t count, apr_uint64_t since,
                         apr_uint64_t until)
 {
@@ -72,7 +72,7 @@ void pst_share_process(pst_shared_share_t *share, const pst_history_point_t *poi
 
 /* ---- the heap ---- */
 
-/* Between two looks at the heap, which may be some points apart: what was served, and what the floor rose by. */
+/* Between two looks at the heap, which may be some points apart: what was served, and the rise of the floor. */
 typedef struct step_t {
     double newly, again, gained;
     int quiet;                          /* nothing new was served, nor just before: a request may take a while */
@@ -109,7 +109,7 @@ static void add_step(sums_t *sums, const step_t *step)
     sums->gg += step->gained * step->gained;
 }
 
-/* The last point, from this one back, for which the heap was asked; or the first of all. */
+/* The last point, going back from this one, at which the heap was queried; or the very first. */
 static apr_uint32_t asked_at(const stretch_t *stretch, apr_uint32_t i)
 {
     while (i > stretch->from && stretch->points[i].heap_read == stretch->points[i - 1].heap_read) {
@@ -118,7 +118,7 @@ static apr_uint32_t asked_at(const stretch_t *stretch, apr_uint32_t i)
     return i;
 }
 
-/* Up to a point the floor is the least that is seen from there on: gone through backwards. */
+/* The floor at a point is the lowest value from there on: so go through backwards. */
 static void sum_stretch(sums_t *sums, const stretch_t *stretch)
 {
     apr_uint32_t to = asked_at(stretch, stretch->to);
@@ -136,8 +136,7 @@ static void sum_stretch(sums_t *sums, const stretch_t *stretch)
     }
 }
 
-/* The rates for what is new and for what is repeated that fit best. @return 0 if they cannot be told apart well
- * enough */
+/* The best fitting rates for new and for repeated requests. @return 0 if they cannot be separated well enough */
 static int fit_rates(double *gained_new, const sums_t *sums, double all_new, double gained)
 {
     double apart = sums->nn * sums->aa - sums->na * sums->na, each_new, each_again, missed, error;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Call sites as such.  See pst_site_growth.h.
+ * Call sites themselves. See pst_site_growth.h.
  *
- * Place in the flow: samples of the profile -> series by who is to blame -> verdicts of call sites on the board.
+ * Place in the flow: samples of the profile -> series per place to blame -> verdicts of call sites on the board.
  *
- * A place is named by the rule for all (pst_blame.h): once it gained so many samples, by its own code.
+ * A place is named by the common rule (pst_blame.h), once it has gained enough samples by its own code.
  *
  * One thread: the child's watchdog.
  */
@@ -16,13 +16,13 @@
 
 #include <string.h>
 
-#define PLACES 256u             /* a power of two, and more than there are sites */
+#define PLACES 256u             /* a power of two, larger than the number of sites */
 #define TRIES  16u
 #define POINTS 32u              /* of a series */
 
 typedef struct {
     pst_shared_frame_t place;   /* 0: free */
-    apr_uint32_t row;           /* call site that holds most of it */
+    apr_uint32_t row;           /* the call site that holds most of it */
     apr_uint64_t row_bytes;
     apr_uint64_t bytes, samples;
     pst_series_t series;
@@ -30,17 +30,17 @@ typedef struct {
     pst_trend_point_t points[POINTS];
 } grower_t;
 
-/* Untouched ones cost no memory, and are not even looked at: `used` lists the others, in no order. */
+/* Unused ones cost no memory, and are not even read: `used` lists the others, unordered. */
 static struct {
     unsigned used_count;
     apr_uint16_t used[PLACES];
     grower_t growers[PLACES];
     pst_site_of_t sites[PST_SITE_COUNT];
     pst_site_sum_t sums[PST_SITE_COUNT];
-    apr_byte_t told[PST_SITE_COUNT];    /* a verdict stands with that call site: 2: since this beat, or still */
+    apr_byte_t told[PST_SITE_COUNT];    /* that call site has a verdict; 2: set or confirmed in this beat */
 } g;
 
-/* Whose place it is: its own, a free one, or that of a place at which nothing is held any more. */
+/* The entry for a place: its own, a free one, or that of a place that no longer holds anything. */
 static grower_t *grower_at(pst_shared_frame_t place, apr_uint64_t now)
 {
     apr_uint32_t at = (apr_uint32_t)(place * 0x9e3779b97f4a7c15u >> 40);
@@ -104,7 +104,7 @@ static void withdraw_site_verdicts(const pst_board_t *board, pst_shared_child_t 
     }
 }
 
-/* With the call site that holds most; it is known by then whose it is, or not. */
+/* Publish with the call site that holds most; by then it is decided whether its owner is known. */
 static void publish_site_verdict(const pst_board_t *board, pst_shared_child_t *child, const grower_t *grower,
                                  const pst_told_t *told)
 {
@@ -117,7 +117,7 @@ static void publish_site_verdict(const pst_board_t *board, pst_shared_child_t *c
     g.told[grower->row] = 2;
 }
 
-/* Most places hold what they held: they need no line drawn through them. */
+/* Most places hold a constant amount: they need no fitted line. */
 static int may_grow(const grower_t *grower)
 {
     double least = (double)grower->bytes;

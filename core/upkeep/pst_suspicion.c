@@ -4,8 +4,8 @@
  *
  * Place in the flow: board, samples of growth -> SUSPICION -> the verdicts' who.
  *
- * A scope's sum is suspicious when its floor rises: the least of the last seconds lies above the least of those before.
- * That says little, and is forgotten when nothing more comes of it; it costs some samples a second.
+ * A scope's sum is suspicious when its floor rises: the minimum of the last seconds is above the minimum of those
+ * before. That means little, and is forgotten when nothing follows; it costs some samples per second.
  *
  * One thread: the child's watchdog.
  */
@@ -19,29 +19,30 @@
 
 #include <string.h>
 
-#define HALF   4u               /* seconds of which the floor is compared with as many before */
-#define NEW    5000000u         /* a connection or request so young is like no other: it warms up. Microseconds */
-#define PATIENCE 60000000u      /* microseconds after the last rise: it has ended */
+#define HALF   4u               /* seconds whose floor is compared with that of as many before */
+#define NEW    5000000u         /* a connection or request this young is not comparable: it is warming up.
+                                   Microseconds */
+#define PATIENCE 60000000u      /* microseconds after the last rise until it has ended */
 
 typedef struct {
     apr_uint64_t sums[2 * HALF];    /* a ring */
     apr_uint32_t count;             /* ever */
     apr_uint64_t rose;              /* time; 0: never, or forgotten */
-    apr_uint32_t rises;             /* a bit for each of the last looks, the newest lowest */
+    apr_uint32_t rises;             /* one bit for each of the last looks, the newest lowest */
 } watched_t;
 
 static watched_t watched[PST_SCOPE_COUNT];
 
-/* Each allocation is seen for CLOSELY, if who makes something grow is not known; then not before a PAUSE is over, which
- * gets longer each time. */
-#define STEADILY 5u             /* rises seen in so many looks, of the last 2 * HALF */
+/* Each allocation is seen for CLOSELY if the cause of a growth is not known; then not again before a PAUSE is over,
+ * which gets longer each time. */
+#define STEADILY 5u             /* number of looks with rises among the last 2 * HALF */
 #define CLOSELY  30000000u
 #define PAUSE    60000000u
 #define PAUSES   16u            /* PAUSE at most times this */
 
 static struct {
     int          on;
-    apr_uint64_t until;         /* on: the end; off: the earliest beginning; time */
+    apr_uint64_t until;         /* on: the end; off: the earliest start; time */
     apr_uint32_t pauses;
 } close_look;
 
@@ -65,17 +66,17 @@ static int rises(watched_t *w, apr_uint64_t sum)
            && least_watched(w, w->count - HALF, w->count) > least_watched(w, w->count - 2 * HALF, w->count - HALF);
 }
 
-/* What was handed out moves with each request; nodes come in steps, and where many are alike all at once. */
+/* Bytes handed out move with each request; nodes come in steps and, if many are alike, all at once. */
 static apr_uint64_t used(const pst_shared_usage_t *usage)
 {
     return pst_minus(pst_load(&usage->reserved_bytes), pst_load(&usage->slack_bytes));
 }
 
-/* All of a scope, and those that are not new: these are alike. */
+/* Everything in a scope, and those that are not new: these are alike. */
 typedef struct {
     apr_uint64_t sum, alike;
-    apr_uint32_t count;             /* of those that are alike */
-    int judged;                     /* one of them grows by a verdict */
+    apr_uint32_t count;             /* number of those that are alike */
+    int judged;                     /* a verdict says that one of them grows */
 } scope_sum_t;
 
 static void add_one(scope_sum_t *to, apr_uint64_t bytes, int is_new)
@@ -87,7 +88,7 @@ static void add_one(scope_sum_t *to, apr_uint64_t bytes, int is_new)
     }
 }
 
-/* What connections hold themselves, and their current requests. */
+/* What connections themselves and their current requests hold. */
 static void add_slots(scope_sum_t *scopes, const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now)
 {
     for (apr_uint32_t s = 0; s < board->slot_count; s++) {
@@ -168,7 +169,7 @@ static void say(pst_shared_verdict_t *verdict, const pst_shared_who_t *who)
     verdict->samples = who->samples;
 }
 
-/* By what stayed of this very thing, or else of all that are like it. What was said stands as long as it grows. */
+/* By what remained of this very object, or else of all objects like it. What was reported stays as long as it grows. */
 static void say_who(pst_shared_verdict_t *verdict, unsigned part, apr_uint32_t which, int scope)
 {
     pst_shared_who_t own = { .site = verdict->site }, of_all = { .site = 0 };

@@ -2,13 +2,13 @@
  *
  * The child's side of switching its heap profile.  See pst_switch.h.
  *
- * Any process that has the board mapped may write there: what is asked is a wish, and bounded here.
+ * Any process that has the board mapped may write there: a request is only a wish, and bounded here.
  */
 #include "pst_switch.h"
 #include "pst_profile.h"
 
 static struct {
-    pst_shared_child_t *block;      /* NULL: nobody may ask */
+    pst_shared_child_t *block;      /* NULL: requests are not allowed */
     apr_uint64_t        heard;
 } g;
 

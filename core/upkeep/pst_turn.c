@@ -2,8 +2,8 @@
  *
  * The turn to leave: see the header.
  *
- * One word: the holder's pid above, the second in which it took it below, so that no two turns
- * look the same to a compare-and-swap.
+ * One word: the holder's pid above, the second in which it took it below, so that no two turns look alike to a
+ * compare-and-swap.
  */
 #include "pst_turn.h"
 
@@ -19,7 +19,7 @@ static apr_uint32_t turn_pid(apr_uint64_t turn)
     return (apr_uint32_t)(turn >> 32);
 }
 
-/* The parent frees the blocks of children that are gone. */
+/* The parent frees the blocks of children that have ended. */
 static int owns_a_block(const pst_board_t *board, apr_uint32_t pid)
 {
     apr_uint32_t i, count = pst_board_claimed(board);

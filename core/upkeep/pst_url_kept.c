@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See pst_url_kept.h.  The board's sequence is odd while the copy is written and until the child's own rows count no
- * longer: who reads both begins anew then.
+ * See pst_url_kept.h.  The board's sequence is odd while the copy is written and until the child's own rows no longer
+ * count: a reader of both starts over then.
  */
 #include "pst_url_kept.h"
 #include "pst_array.h"
@@ -11,7 +11,7 @@
 
 #define ROOM PST_URL_ROOM(PST_URL_KEPT_COUNT, PST_URL_COUNT)
 
-/* The parent has one thread that comes here. Too large for a stack. */
+/* Only one thread of the parent gets here. Too large for a stack. */
 static pst_shared_url_t sum_rows[ROOM], child_rows[PST_URL_COUNT];
 static apr_uint16_t slots[2048];
 
