@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Checks, as far as they need httpd: who a thread serves, and filters of ours at four levels that look at what is
+ * Checks, as far as they need httpd: who a thread serves, and our filters at four levels that look at what is
  * passed. New connections and requests get them only while buckets are checked.
  *
  * Concurrency: a connection's filters run on its thread.

@@ -13,7 +13,7 @@ void pst_control_post_config(server_rec *s);
 
 /**
  * A nonce that a form sends back, valid for an hour in whichever child gets it.
- * @return NULL where PoolStatControl is Off, or there is no key; else text of pool
+ * @return NULL if PoolStatControl is Off, or there is no key; else text of pool
  */
 const char *pst_control_nonce(apr_pool_t *pool);
 

@@ -71,7 +71,7 @@ static struct {
     int               (*update_status)(ap_sb_handle_t *, int, request_rec *);
     int                 leaving;        /* atomic: the main thread reads it */
     apr_uint64_t        left;           /* when it began to leave; 0: it was logged that this takes long */
-    int                 out;            /* atomic: prefork's worker is out of the parent's count when idle */
+    int                 out;            /* atomic: prefork's idle worker is out of the parent's count */
     apr_uint64_t        asked;          /* when it began to ask for its replacement; 0: it is not asking */
     apr_uint64_t        again;          /* not before this time */
 } g;

@@ -156,7 +156,7 @@ static int index_of_place(ap_HOOK_post_config_t *function)
     return -1;
 }
 
-/* Those that come after the first hook of ours and before the last. */
+/* Those that come after our first hook and before our last. */
 static void take_places(apr_array_header_t *list)
 {
     ap_LINK_post_config_t *links = (ap_LINK_post_config_t *)list->elts;

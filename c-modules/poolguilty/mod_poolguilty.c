@@ -2,7 +2,7 @@
  *
  * The guilty: a module that keeps memory it should not, in each scope, so that tests know what must be named.
  *
- *   PoolGuilty process|connection|regex BYTES     so many bytes (regex: one) for each request of /small.txt
+ *   PoolGuilty process|connection|regex BYTES     this many bytes (regex: one) for each request of /small.txt
  *   PoolGuilty request BYTES                      the size of a chunk: 400
  *   SetHandler poolguilty                         a stream that takes a chunk of its request's pool each 20 ms, and
  *   leaks it

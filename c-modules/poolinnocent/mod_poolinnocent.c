@@ -3,7 +3,7 @@
  * The innocent: a module that makes pools wherever it can, fills them, and destroys them in order. Naming it is always
  * wrong.
  *
- *   PoolInnocents N      so many pools below the process's, the connection's and the request's pool for each request,
+ *   PoolInnocents N      this many pools below the process's, the connection's and the request's pool for each request,
  *   and below the
  *                        request's for each brigade that is sent
  */

@@ -26,12 +26,12 @@
  *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed,
  *                    or
  *                    every second one
- *   keep=KIND        heap= blocks of heap_bytes= each, beside pools, until let_go=1; taken by poolprobe_keep():
+ *   keep=KIND        heap= blocks of heap_bytes= each, outside pools, until let_go=1; taken by poolprobe_keep():
  *                    malloc calloc realloc (from a quarter) strdup memalign mmap, or thread: waits, with a stack
  *                    of its own; or
  *   truth=KIND       the same, but pool (the child's), malloc or mmap alone: seven, two and one of ten blocks by
  *                    poolprobe_seventy(), _twenty(), _ten()
- *   lose=regex|json  forget so many (heap=) regular expressions on the child's pool, or objects of libjansson: other
+ *   lose=regex|json  forget that many (heap=) regular expressions on the child's pool, or objects of libjansson: other
  *   code allocates them, poolprobe_lose() is to blame
  *   let_go=1         free, unmap and end all that was kept so in this child
  *   late=PATH        load this shared object and call its late_keep(heap=, heap_bytes=); late_close=1: unload it
@@ -625,7 +625,7 @@ static void take_heap(const plan_t *plan)
     apr_thread_mutex_unlock(kept_lock);
 }
 
-/* --- beside pools, until it is let go -------------------------------------- */
+/* --- outside pools, until it is let go -------------------------------------- */
 
 typedef struct kept_t {
     struct kept_t *before;
@@ -898,8 +898,7 @@ static void answer(work_t *w)
     }
 }
 
-/* release= and peek=: the other side of a wait. @return 1 if this was one. */
-/* Of httpd's list of post_config hooks, those that lie in an object of this name. */
+/* How many of httpd's post_config hooks are in an object of this name. */
 static int count_hooks(const char *object)
 {
     apr_array_header_t *list = ap_hook_get_post_config();
@@ -914,6 +913,7 @@ static int count_hooks(const char *object)
     return count;
 }
 
+/* release= and peek=: the other side of a wait. @return 1 if this was one. */
 static int token_command(request_rec *r, apr_table_t *args, int *status)
 {
     const char *release = text(r, args, "release", NULL), *peek = text(r, args, "peek", NULL);

@@ -207,7 +207,7 @@ typedef struct pst_snapshot_t {
     apr_uint32_t loss_count;
     pst_shared_loss_t *losses;  /**< children that ended without notice; checked, the last one first */
     const struct pst_findings_t *findings; /**< what pst_doctor_take() found; NULL: nobody asked */
-    pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty where there is none
+    pst_shared_module_t *modules; /**< copied, PST_MODULE_COUNT of them; names end in a NUL, empty if there is none
                                        */
 } pst_snapshot_t;
 

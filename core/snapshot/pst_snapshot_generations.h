@@ -19,7 +19,7 @@ typedef struct pst_generation_growth_t {
 
 /**
  * Reader: compare the last generations, at most `most` of them. The server's first is left out where there are
- * enough others: what it lacks (modules unloaded and loaded again) is no growth. The row ends at a generation
+ * enough others: what it lacks (modules unloaded and loaded again) is not growth. The row ends at a generation
  * whose figure is not known (0).
  * @return growth->steps
  */

@@ -12,7 +12,7 @@
 /** "use-after-destroy"; "?" if out of range. */
 const char *pst_misuse_word(unsigned kind);
 
-/** What stack 0 to 2 of a kind is of: "touched", "destroyed", "made"; empty: there is none. */
+/** What stack 0 to 2 of a kind shows: "touched", "destroyed", "made"; empty: there is none. */
 const char *pst_misuse_stack_word(unsigned kind, unsigned stack);
 
 /** How many of a kind, over all children shown. */

@@ -10,7 +10,7 @@
 /** What grows, the fastest first; nothing where nothing does. */
 void pst_view_suspects(pst_emit_t *emit, const pst_page_t *page);
 
-/** A chart per child, and the children that are gone; nothing where there are no histories. */
+/** A chart per child, and the children that are gone; nothing if there are no histories. */
 void pst_view_charts(pst_emit_t *emit, const pst_page_t *page);
 
 #endif /* PST_VIEW_GROWTH_H */

@@ -8,7 +8,7 @@
 #include "pst_emit.h"
 #include "pst_snapshot.h"
 
-/** Which samples there are of classes. */
+/** Which samples of classes are printed. */
 typedef enum {
     PST_CLASSES_SUM = 0,        /**< gauges, added up over all children */
     PST_CLASSES_BLOCK,           /**< each child's, counters too */

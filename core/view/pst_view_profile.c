@@ -127,7 +127,7 @@ static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_pro
 
         for (apr_uint32_t s = 0; s < child->site_count; s++) {
             if (is_of_profile(&child->sites[s], of)) {
-                /* figures of at most INT64_MAX: many may wrap, which harms nobody here */
+                /* figures of at most INT64_MAX: many may wrap, which does no harm here */
                 counts_t one = counts_of(&child->sites[s].row);
 
                 sum.live += one.live;

@@ -9,7 +9,7 @@
 #include "pst_emit.h"
 #include "pst_snapshot.h"
 
-/** What memory a profile is of. */
+/** Which memory a profile covers. */
 typedef enum {
     PST_PROFILE_POOLS = 0,
     PST_PROFILE_HEAP,

@@ -426,7 +426,8 @@ static size_t printed(unsigned which, const char *pid, char *to, size_t room, in
     return length > 0 ? (size_t)length : 0;
 }
 
-/* What ends well printed what it prints of the whole board: no figure is of a part that was gone when it was read. */
+/* A run that ends well prints the same as for the whole board: no figure comes from a part that was gone when it was
+ * read. */
 static void test_cut_once(unsigned times)
 {
     static char right[1 << 20], now[1 << 20];

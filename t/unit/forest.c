@@ -255,7 +255,7 @@ static void sound(void)
     stop(&other);
 }
 
-/* -- pools that belong to nobody ---------------------------------------------- */
+/* -- pools without an owner ---------------------------------------------- */
 
 static void make_others(site_t *site)
 {

@@ -118,11 +118,13 @@ static void test(const char *name, pst_heap_e kind, const char *pattern)
         printf("# %s, others in KB: %llu, 64 MB in use %llu, freed %llu, 32 MB of somebody's %llu, gone %llu\n", name, told.quiet / 1024,
                told.used / 1024, told.freed / 1024, told.mapped / 1024, told.gone / 1024);
         within(told.quiet, 0, 2 * MB, name, "nearly nothing is in other mappings");
-        /* tcmalloc's page map has a leaf of 2 MiB for each stretch of addresses, and by chance 64 MB lie across two */
+        /* tcmalloc's page map has a leaf of 2 MiB for each stretch of addresses, and 64 MB may happen to lie across
+         * two */
         own = kind == PST_HEAP_TCMALLOC ? 4 * MB : 2 * MB;
         within(told.used, 0, told.quiet + own, name, "what it maps for what is in use is its own");
         within(told.freed, 0, told.quiet + own, name, "and stays its own when it is free");
-        /* what mimalloc committed and nobody touched goes off: it tells one from the other as little as free from in use */
+        /* less what mimalloc committed and nobody touched: it does not tell these apart, just as it does not tell free
+         * from in use */
         within(told.mapped, told.freed + 32 * MB - (kind == PST_HEAP_MIMALLOC ? 4 * MB : MB), told.freed + 32 * MB + MB, name, "what somebody else maps is one of the others");
         within(told.gone, 0, told.freed + MB, name, "until it is gone");
     }

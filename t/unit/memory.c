@@ -88,7 +88,7 @@ static void parse(pst_memory_maps_t *maps, pieces_t *pieces, const char *text, a
 
 #define NAMELESS(range, perms, there) range " " perms " 00000000 00:00 0 \n" FIGURES(there, there, 0)
 
-/* Stacks beside arenas, whose reserve looks like a guard. */
+/* Stacks next to arenas, whose reserve looks like a guard. */
 static void beside_arenas(void)
 {
     static const struct {

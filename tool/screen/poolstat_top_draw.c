@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define LINE 4096
-#define SPARK_LEAST 14          /* columns of the small charts beside children */
+#define SPARK_LEAST 14          /* columns of the small charts next to children */
 #define SPARK_MOST  24
 #define FACT_LINES  3           /* the most that a long text takes */
 #define CHART_ROWS 6
@@ -93,7 +93,7 @@ static void put_spark(const top_t *top, int y, const pst_child_row_t *child, att
     attrset(A_NORMAL);
 }
 
-/* A chart with its bounds beside it. @return the line after it */
+/* A chart with its bounds next to it. @return the line after it */
 static int put_chart(const top_t *top, int y, const char *title, const apr_uint64_t *values, unsigned count)
 {
     unsigned columns = COLS > 24 ? (unsigned)COLS - 14 : 10;

@@ -26,7 +26,7 @@ typedef struct poolstat_board_t {
     apr_uint32_t parent;        /**< from the board; 0 if no such process uses the board */
     apr_uint32_t child;         /**< the child given by --pid, by the board's id, else 0 */
     int          is_gone;       /**< nobody uses it: its server is dead */
-    int          is_unsure;     /**< nobody was seen to use it, but not all processes could be looked at */
+    int          is_unsure;     /**< nobody was seen using it, but not all processes could be examined */
     apr_uint64_t as_of;         /**< if so, the time of its figures; else 0 */
     int          objects;       /**< functions are looked up in a process of the server: poolstat_objects() */
     int          is_foreign;    /**< of another version: nothing is mapped, `foreign` can be read */
@@ -37,7 +37,7 @@ typedef struct poolstat_board_t {
  * Find and open.  Complains on stderr, and says there if the server is dead.
  * @param options filter.pid and filter.gone are set if the board that was found requires it
  * @param foreign a board of another version is not an error: is_foreign is set
- * @return -1 to go on, else the status to end with; to be closed in any case
+ * @return -1 to go on, else the status to end with; close it in any case
  */
 int poolstat_open(poolstat_board_t *to, poolstat_options_t *options, int foreign, apr_pool_t *pool);
 

@@ -130,7 +130,7 @@ static poolstat_server_t *known(poolstat_servers_t *servers, dev_t device, ino_t
     return NULL;
 }
 
-/* Add a file that is a board. Other users' boards cannot take the room of ours. */
+/* Add a file that is a board. Other users' boards cannot take the room for ours. */
 static void add_server(poolstat_servers_t *servers, const poolstat_server_t *found, apr_uint32_t pid)
 {
     int fits = found->is_ours ? servers->count - servers->others < POOLSTAT_SERVERS : servers->others < POOLSTAT_OTHERS;

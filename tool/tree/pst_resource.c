@@ -250,7 +250,7 @@ static void tell_socket(pst_resources_t *resources, const pst_tree_pool_t *pool,
         local[0] = '\0';
     }
     if (is_unset(remote)) {
-        remote[0] = '\0';       /* connected to nobody */
+        remote[0] = '\0';       /* not connected */
     }
     snprintf(name->detail, sizeof(name->detail), "fd %d%s%s%s%s", socket.fd, *local ? " at " : "", local,
              *remote ? " to " : "", remote);
