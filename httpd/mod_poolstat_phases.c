@@ -29,6 +29,7 @@
 
 static ap_filter_rec_t *out_filter;
 static pst_line_e lines;        /* PoolStatShow */
+static int scripts;             /* mod_php is loaded */
 
 /* In the connection's configuration; allocated from its pool. */
 typedef struct {
@@ -320,7 +321,7 @@ int pst_phase_log_transaction(request_rec *r)
         note_came(r);
     }
     end_surge(r);
-    if (!apr_is_empty_table(last_of(r)->notes)) {
+    if (scripts) {
         note_script(r);
     }
     return DECLINED;
@@ -393,9 +394,21 @@ pst_account_t *pst_phase_connection_account(const conn_rec *c)
     return connection ? &connection->account : NULL;
 }
 
+/* mod_php.c, and with its number in the name before PHP 8. */
+static int has_scripts(void)
+{
+    for (module *const *each = ap_loaded_modules; *each; each++) {
+        if (strncmp((*each)->name, "mod_php", 7) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 void pst_phases_child_init(const pst_config_t *config)
 {
     lines = config->line;
+    scripts = has_scripts();
 }
 
 void pst_phases_register(apr_pool_t *pool)

@@ -44,7 +44,7 @@ sub prefix {
     return $prefix;
 }
 
-my @always = qw(bin/poolstat include/mod_poolstat.h include/poolstat_board.h include/poolstat_metrics.def modules/mod_poolstat.so
+my @always = qw(bin/poolstat include/mod_poolstat.h include/poolstat_board.h include/poolstat_metrics.def include/poolstat_misuse.def modules/mod_poolstat.so
     share/bash-completion/completions/poolstat share/man/man1/poolstat.1);
 
 sub installed { my ($prefix, @more) = @_; return [ sort map("/$_", @always, @more, 'apxs') ] }
@@ -67,7 +67,7 @@ subtest 'DESTDIR' => sub {
     my $r = make('install', "DESTDIR=$top/dest", "APXS=$stage->{apxs}", 'LAYOUT=debian');
     is($r->{status}, 0, 'installed') or return diag($r->{out});
     my ($bin, $modules, $include, $man, $etc) = map ask($_), qw(BINDIR LIBEXECDIR INCLUDEDIR MANDIR SYSCONFDIR);
-    my %mode = map { $_ => 0644 } map("$include/$_", qw(mod_poolstat.h poolstat_board.h poolstat_metrics.def)),
+    my %mode = map { $_ => 0644 } map("$include/$_", qw(mod_poolstat.h poolstat_board.h poolstat_metrics.def poolstat_misuse.def)),
         map("$etc/mods-available/poolstat.$_", qw(load conf)), "$man/man1/poolstat.1", $bin =~ s{/[^/]+$}{}r . '/share/bash-completion/completions/poolstat';
     @mode{"$bin/poolstat", "$modules/mod_poolstat.so"} = (0755) x 2;
     is_deeply(files("$top/dest"), [ sort keys %mode ], 'below it, where apxs says, and nothing else');
