@@ -90,8 +90,8 @@ my @p = map { PST::Probe->start($_, port => $s->port, ask => $s->port) } 'pool=r
 $_->arrived('hold') for @p;
 my $stopped = row_of($s->json, $p[0]->name)->{pid};
 
-# once a moment for its books to be taken
-wait_for(sub { child_of($s->json, $stopped)->{rss_bytes} }, 10) or fail('its books are taken');
+# once its books are taken and its heap was looked at
+wait_for(sub { my $c = child_of($s->json, $stopped); $c->{rss_bytes} && defined $c->{heap_in_use_bytes} }, 20) or fail('its books are taken');
 PST::Server::freeze($stopped);
 my $child = child_of($s->json, $stopped);
 
