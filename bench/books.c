@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What taking the books costs, and whom it keeps waiting: in a process of a chosen size whose heap is as
- * broken up as asked for.  bench/lib/Books.pm compiles it with core/.
+ * What taking the books costs, and who has to wait for it: in a process of a chosen size with a heap fragmented as
+ * requested.  bench/lib/Books.pm compiles it with core/.
  *
- *   books cost MEGABYTES CHUNKS TIMES   of sum, heap and maps: microseconds of CPU of the fastest taking, and how many seconds
- *                                       the source is then left alone; of giving back what is free in the heap, and of trying
+ *   books cost MEGABYTES CHUNKS TIMES   of sum, heap and maps: microseconds of CPU of the fastest taking, and how many
+ *   seconds
+ *                                       the source is then left alone; of giving back what is free in the heap, and of
+ *                                       trying
  *                                       that again: microseconds
- *   books wait MEGABYTES CHUNKS         three threads that malloc, map and fault for a second each: alone, while books are
+ *   books wait MEGABYTES CHUNKS         three threads that malloc, map and fault for a second each: alone, while books
+ *   are
  *                                       taken without pause, and as pst_books_beat() takes them: a line each,
  *                                       "mean p99.9 most" of each thread in microseconds
  *
@@ -231,7 +234,7 @@ int main(int argc, char **argv)
         return 2;
     }
     pst_heap_recognise();
-    mallopt(M_ARENA_MAX, 1);    /* the thread that calls malloc shall want the arena that is looked at */
+    mallopt(M_ARENA_MAX, 1);    /* the thread that calls malloc must use the arena that is examined */
     grow(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
     if (!strcmp(argv[1], "cost")) {
         cost(argc > 4 ? atoi(argv[4]) : 1);

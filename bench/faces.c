@@ -48,7 +48,7 @@ static apr_status_t count_bytes(void *baton, const char *data, apr_size_t len)
     return APR_SUCCESS;
 }
 
-/* A connection as a busy server has it; n makes them differ. */
+/* A connection as on a busy server; n makes them differ. */
 static void fill_slot(pst_shared_slot_t *slot, unsigned n, apr_uint64_t now)
 {
     pst_slot_begin(slot);
@@ -107,7 +107,7 @@ static void fill_board(const pst_board_t *board, unsigned rows)
     }
 }
 
-/* What a request for this face does, but for httpd's own part. */
+/* What a request for this face does, without httpd's own part. */
 static apr_uint64_t show(const char *face, const pst_board_t *board, apr_pool_t *pool)
 {
     apr_uint64_t bytes = 0;

@@ -224,8 +224,8 @@ static const address_t addresses[] = {
       pst_web_dygraph_min_js_tag }
 };
 
-/* Without a plain <Location> the page may have any name: any path that does not end like another address is the page.
- * */
+/* Without a plain <Location> the page may have any name: any path that does not end like another address is the
+ * page. */
 static const address_t *what_to_serve(request_rec *r)
 {
     const char *rest = below_location(r);

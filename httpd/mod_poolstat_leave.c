@@ -10,8 +10,7 @@
  * How: prefork's child stops listening at a SIGUSR1.  A child of worker or event
  * has its main thread wait in ap_mpm_podx_check(), which the MPM calls through its table of imported functions. In
  * this child the call is made to answer as in a graceful stop, and a SIGTERM, which does nothing else there, wakes
- * the thread.
- * (child_main() of server/mpm/{prefork,worker,event}, 2.4.63: the listener of worker and event
+ * the thread. (child_main() of server/mpm/{prefork,worker,event}, 2.4.63: the listener of worker and event
  * wakes it the same way.)
  *
  * What decides is private to the process, except for two words on the board: whose turn it is, and what was logged

@@ -58,8 +58,8 @@ static const char *access_connection(request_rec *r, char *word)
     return in_access_log(r, pst_phase_connection_account(r->connection), PST_SCOPE_CONNECTION, word);
 }
 
-/* Prints nothing if there is no figure, as the core's own items do, so that the format's flags decide what is printed.
- * */
+/* Prints nothing if there is no figure, as the core's own items do, so that the format's flags decide what is
+ * printed. */
 static int in_error_log(char *to, int room, pst_account_t *account, pst_scope_e scope, const char *word)
 {
     char text[PST_FORMAT_LEN];

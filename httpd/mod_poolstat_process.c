@@ -434,9 +434,8 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
 /*
  * A process that the parent forked does not have the board mapped. The MPM's children get it back here; any other
  * process that gets here, such as mod_cgid's daemon, does not. An MPM reports the state "starting" only in its
- * children, once it runs
- * (child_main() of prefork, worker and event, 2.4.71); or "stopping", if a signal comes before the child has its own
- * handlers. mod_cgid does not restart its daemon while the MPM stops.
+ * children, once it runs (child_main() of prefork, worker and event, 2.4.71); or "stopping", if a signal comes before
+ * the child has its own handlers. mod_cgid does not restart its daemon while the MPM stops.
  */
 static int is_child_of_mpm(void)
 {

@@ -56,8 +56,8 @@ static apr_uint64_t clock_now(void)
            : (apr_uint64_t)time.tv_sec * 1000000 + (apr_uint64_t)time.tv_nsec / 1000;
 }
 
-/* From glibc: with another malloc it stays 0. The detection in pst_heap.h would leave something behind in the parent.
- * */
+/* From glibc: with another malloc it stays 0. The detection in pst_heap.h would leave something behind in the
+ * parent. */
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || (__GLIBC__ == 2 && __GLIBC_MINOR__ >= 33))
 static apr_uint64_t heap_in_use(void)
 {

@@ -55,8 +55,7 @@
  * begun), peek=TOKEN tells whether somebody waits there, and the report.
  * layout=1 tells where APR keeps which fields of a pool in this process, see layout().
  * In access logs %^PB is what the request's pool reserves, %{used}^PB what was handed out of it, %{nodes}^PB its
- * number of nodes.
- * Tokens live in memory shared by all children and generations.  Every wait, loop and
+ * number of nodes. Tokens live in memory shared by all children and generations.  Every wait, loop and
  * size is bounded (LIMIT_*), whatever is asked for.
  *
  * A directive leaks once for each reading of the configuration:

@@ -218,8 +218,8 @@ static const char *rates(const pst_doctor_t *doctor, const alike_t *alike, of_e 
     return pst_doctor_say(doctor, "by %s to %s a minute each", least, most);
 }
 
-/* Which growth came with which requests: "Of 1.2 MiB 1.1 MiB came with 140 requests new to it, 8.2 KiB each, and ..."
- * */
+/* Which growth came with which requests: "Of 1.2 MiB 1.1 MiB came with 140 requests new to it, 8.2 KiB each, and
+ * ..." */
 static const char *shares(const pst_doctor_t *doctor, const pst_shared_share_t *share)
 {
     const char *said;

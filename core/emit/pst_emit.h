@@ -133,8 +133,8 @@ void pst_emit_sentence(pst_emit_t *emit, const char *sentence);
 
 /* METRICS and OPENMETRICS: all samples of a family follow its beginning; no family begins twice. */
 
-/** Labels prepared for being printed many times: name="text",..., escaped. PST_LABELS_PAD bytes after it can be read.
- * */
+/** Labels prepared for being printed many times: name="text",..., escaped. PST_LABELS_PAD bytes after it can be
+ * read. */
 typedef struct pst_labels_t {
     const char *text;
     apr_size_t len;

@@ -331,8 +331,8 @@ static void *come(void *unused)
     return unused;
 }
 
-/* The same from the releaser's side, which must be busy with many nodes for long enough: what it leaves has no owner.
- * */
+/* The same from the releaser's side, which must be busy with many nodes for long enough: what it leaves has no
+ * owner. */
 static void owner_comes_just_then(void)
 {
     apr_pool_t *pool = keeps(0, 60, 100000);

@@ -90,8 +90,8 @@ static void each_function(void)
     holds(&none, 0, 0, "nothing freed");
 }
 
-/* free(NULL) is not a block: not even if the look-up is made, because the filter has a live block at such an address.
- * */
+/* free(NULL) is not a block: not even if the look-up is made, because the filter has a live block at such an
+ * address. */
 static void freed_null(void)
 {
     held_t none = held(PST_SCOPE_HEAP);

@@ -267,8 +267,8 @@ static void burst_then_idle(void)
 }
 
 /* Two children of one server at one moment: a cache that fills within the first minute, then repositories that are
- * opened less and less often, until both are idle. One point per minute, the second child 41 seconds after the first.
- * */
+ * opened less and less often, until both are idle. One point per minute, the second child 41 seconds after the
+ * first. */
 static void sibling(pst_trend_t *verdict, unsigned minutes, double end, double opened, double each, double back_at)
 {
     static pst_trend_point_t points[64], spare[64];

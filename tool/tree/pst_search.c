@@ -63,8 +63,8 @@ static void take_found(look_t *look, uintptr_t at, const pst_pool_copy_t *copy)
                       && copy->pool.allocator;
 }
 
-/* Search the collected pages: the beginning of each or, if nodes may begin anywhere, all of it and a bit of the next.
- * */
+/* Search the collected pages: the beginning of each or, if nodes may begin anywhere, all of it and a bit of the
+ * next. */
 static void look_at_waiting(look_t *look)
 {
     const apr_size_t size = look->stride == PAGE ? sizeof(pst_pool_copy_t) : PAGE + sizeof(pst_pool_copy_t);

@@ -23,8 +23,8 @@ typedef enum {
 typedef struct pst_found_t {
     uintptr_t at;
     uint64_t  size;
-    uintptr_t first[2];         /**< the words after its head: for a pool parent and child; for a bucket size and list
-                                 * */
+    uintptr_t first[2];         /**< the words after its head: for a pool parent and child; for a bucket size and
+                                 * list */
     uintptr_t third;            /**< for a bucket its node */
     int       rootlike;         /**< a pool without a parent seems to be in it */
     pst_found_e state;          /**< PST_FOUND_LIVE if libapr takes nodes by mmap: dead ones are unmapped */
