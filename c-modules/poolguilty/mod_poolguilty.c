@@ -5,7 +5,7 @@
  *   PoolGuilty process|connection|regex BYTES     this many bytes (regex: one) for each request of /small.txt
  *   PoolGuilty request BYTES                      the size of a chunk: 400
  *   SetHandler poolguilty                         a stream that takes a chunk of its request's pool each 20 ms, and
- *   leaks it
+ *                                                 leaks it
  */
 #include <httpd.h>
 #include <http_config.h>

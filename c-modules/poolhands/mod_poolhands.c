@@ -9,7 +9,7 @@
  *     lock [MS]      the same with a pool, each time under a lock
  *     wait, use      the first waits until the second, on another connection, has used its request's pool
  *     keep, late     the first's filter keeps a bucket of its request, which the second, on the same connection,
- *     passes on
+ *                    passes on
  *     twice          destroys a bucket twice
  *     foreign        passes a bucket of another bucket allocator
  *     below          a cleanup makes a pool below the one that is being destroyed

@@ -4,8 +4,7 @@
  * wrong.
  *
  *   PoolInnocents N      this many pools below the process's, the connection's and the request's pool for each request,
- *   and below the
- *                        request's for each brigade that is sent
+ *                        and below the request's for each brigade that is sent
  */
 #include <httpd.h>
 #include <http_config.h>

@@ -24,15 +24,14 @@
  *   fork=1           ... in a forked process, which then ends, instead of in this one
  *   heap=N heap_bytes=B heap_free=none|all|pinned|half
  *                    N blocks of B bytes from malloc, written to: kept for ever, or freed, or all but the last freed,
- *                    or
- *                    every second one
+ *                    or every second one
  *   keep=KIND        heap= blocks of heap_bytes= each, outside pools, until let_go=1; taken by poolprobe_keep():
  *                    malloc calloc realloc (from a quarter) strdup memalign mmap, or thread: waits, with a stack
  *                    of its own; or
  *   truth=KIND       the same, but pool (the child's), malloc or mmap alone: seven, two and one of ten blocks by
  *                    poolprobe_seventy(), _twenty(), _ten()
  *   lose=regex|json  forget that many (heap=) regular expressions on the child's pool, or objects of libjansson: other
- *   code allocates them, poolprobe_lose() is to blame
+ *                    code allocates them, poolprobe_lose() is to blame
  *   let_go=1         free, unmap and end all that was kept so in this child
  *   late=PATH        load this shared object and call its late_keep(heap=, heap_bytes=); late_close=1: unload it
  *   cpu=MS           compute without any input or output
@@ -47,7 +46,7 @@
  *   complain=1       write the request to the error log
  *   hold2=TOKEN      wait, after that
  *   leave=1          the child ends itself with the request's pool: by exit(0) in a cleanup, as mod_perl's
- *   child_terminate()
+ *                    child_terminate()
  *   output=report|none|N
  *                    answer with the report (JSON), nothing, or N bytes
  *

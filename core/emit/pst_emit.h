@@ -6,8 +6,7 @@
  *
  *   JSON   objects, arrays, keys
  *   TEXT   a line "Key: value" per figure; the key is made of the objects around it: TotalReservedBytes,
- *   Child.4711.ProcessPools,
- *          Child.4711.Connection.3.RequestReservedBytes
+ *          Child.4711.ProcessPools, Child.4711.Connection.3.RequestReservedBytes
  *   HTML   pieces of web/, whose {{names}} are filled in; a figure becomes the
  *          piece set with pst_emit_cell()
  *   METRICS, OPENMETRICS   what Prometheus reads, in its older text format 0.0.4 and as
