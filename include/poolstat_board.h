@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The board: mod_poolstat's scoreboard in shared memory, as it lies in the
- * file that PoolStatFile names.  This header IS the contract between the
- * children that write it and everything that reads it: change it and raise
+ * The board: mod_poolstat's scoreboard in shared memory, as stored in the file that PoolStatFile names.  This header
+ * IS the contract between the children that write it and everything that reads it: change it and raise
  * PST_BOARD_VERSION.  docs/board.md explains it in words.
  *
  *   +--------------------------------------------------------------+ 0

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The board's life: made by the parent, claimed by children, read by anyone.
- * APR only.  The layout is include/poolstat_board.h.
+ * APR only.  The layout is in include/poolstat_board.h.
  *
  * Called by: parent (pst_board_create, pst_board_withhold, pst_board_holder, pst_board_is_at, pst_board_release),
  *   start (pst_board_join, pst_board_close_file, pst_board_claim, pst_board_claim_unseen, pst_board_show), end

@@ -29,7 +29,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* -- made ------------------------------------------------------------------- */
+/* -- creating --------------------------------------------------------------- */
 
 /* A board up to this size, without histories, gets its room at the start. In a larger one blocks get it when a child
  * claims them, as histories do; but at the start it is still checked that enough is free. */
@@ -161,7 +161,7 @@ apr_status_t pst_board_create(pst_board_t *board, const char *path, apr_uint32_t
     return rv;
 }
 
-/* -- whose ------------------------------------------------------------------ */
+/* -- ownership -------------------------------------------------------------- */
 
 apr_status_t pst_board_withhold(pst_board_t *board)
 {
@@ -284,7 +284,7 @@ void pst_board_give_back(const pst_board_t *board, const pst_shared_child_t *own
     let_go(board, history + board->history_size, board->size);
 }
 
-/* -- read ------------------------------------------------------------------- */
+/* -- reading ---------------------------------------------------------------- */
 
 apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch)
 {

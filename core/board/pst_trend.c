@@ -186,7 +186,7 @@ static rise_t judge_stretch(const pst_trend_point_t *p, const double *floor, axi
     return rise;
 }
 
-/* -- the floor and what lies above it -------------------------------------- */
+/* -- the floor and what is above it ---------------------------------------- */
 
 typedef struct parts_t {
     unsigned settled;           /* the last point whose floor is final */

@@ -87,7 +87,7 @@ static apr_uint64_t most_of(const pst_shared_url_t *row)
     return pst_plus(pst_url_took(row), row->missed_bytes);
 }
 
-/* -- a table more ----------------------------------------------------------- */
+/* -- adding a table --------------------------------------------------------- */
 
 static apr_uint32_t hash_of(const pst_shared_url_t *row)
 {

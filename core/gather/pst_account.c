@@ -503,7 +503,7 @@ void pst_account_gone(void)
     pst_store(&pst_child.block->unslotted_connections, 0);
 }
 
-/* Compared as a whole with the request's before: zeros up to the end. */
+/* Compared as a whole with the previous request's: padded with zeros. */
 static void set_handler(pst_account_t *connection, const char *handler)
 {
     pst_shared_slot_t *slot = connection->slot;

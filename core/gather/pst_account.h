@@ -19,8 +19,8 @@
 #include "pst_child.h"
 
 /**
- * One account.  The process's is static; a connection's or request's lies in the
- * pool it was opened for (root) and ends with it.
+ * One account.  The process's is static; a connection's or request's is in the pool it was opened for (root) and ends
+ * with it.
  */
 typedef struct pst_account_t {
     pst_shared_usage_t   *usage;    /**< its figures, usually on the board; NULL: only those above count */

@@ -359,7 +359,7 @@ static apr_uint64_t clock_usec(void)
     return (apr_uint64_t)ts.tv_sec * 1000000 + (apr_uint64_t)ts.tv_nsec / 1000;
 }
 
-/* Up to AT_ONCE nodes off one of the bag's lists. @return their bytes */
+/* Take up to AT_ONCE nodes from one of the bag's lists. @return their bytes */
 static apr_uint64_t pick(apr_memnode_t **list, apr_memnode_t **chain, int *count)
 {
     apr_uint64_t bytes = 0;

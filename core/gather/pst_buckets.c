@@ -32,7 +32,7 @@ void pst_buckets_switch(int wanted)
     __atomic_store_n(&on, wanted, __ATOMIC_RELAXED);
 }
 
-/* -- given back twice ------------------------------------------------------ */
+/* -- double frees ---------------------------------------------------------- */
 
 static int is_given_back(const pst_apr_bucket_head_t *head)
 {

@@ -11,7 +11,7 @@
 
 pst_checks_t pst_check_now;
 
-/* The checks there are. */
+/* All checks. */
 static pst_check_switch_fn *const checks[] = { pst_guarding_switch, pst_use_switch, NULL };
 
 static struct {

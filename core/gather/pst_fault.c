@@ -262,7 +262,7 @@ int pst_wrap_guard_sigprocmask(int how, const sigset_t *set, sigset_t *before)
     return pst_real.guard_sigprocmask(how, without(&room, how, set), before);
 }
 
-/* -- threads that are there --------------------------------------------------------- */
+/* -- existing threads --------------------------------------------------------------- */
 
 static int blocks(const char *task)
 {

@@ -50,7 +50,7 @@ const pst_guarded_t *pst_guarded_of(apr_uint32_t owner)
     return owner && owner < ENTRIES && g.entries ? &g.entries[owner] : NULL;
 }
 
-/* @return its number, with one reference; 0: there is none */
+/* @return its number, with one reference; 0: none is free */
 static apr_uint32_t take_guarded(void)
 {
     apr_uint32_t at = __atomic_fetch_add(&g.next_entry, 1, __ATOMIC_RELAXED);
@@ -154,7 +154,7 @@ static apr_allocator_t *ours(apr_uint32_t slot)
     return (apr_allocator_t *)(void *)&g.slots[slot].ours;
 }
 
-/* @param like  whose mutex and owner it has */
+/* @param like the allocator whose mutex and owner it copies */
 static apr_uint32_t take_slot(const apr_allocator_t *like, apr_allocator_t *theirs)
 {
     apr_uint32_t at = __atomic_fetch_add(&g.next_slot, 1, __ATOMIC_RELAXED);
@@ -591,7 +591,7 @@ void pst_guarded_sweep(void)
     pst_range_sweep(second > SECONDS ? (apr_uint32_t)(second - SECONDS) : 0);
 }
 
-/* -- what is told -------------------------------------------------------------------- */
+/* -- reports ------------------------------------------------------------------------- */
 
 void pst_guarded_describe(pst_misuse_t *misuse, const pst_range_page_t *page, const void *at)
 {

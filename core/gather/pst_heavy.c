@@ -236,7 +236,7 @@ static void work_posts_off(void)
     }
 }
 
-/* -- whoever comes ---------------------------------------------------------- */
+/* -- counting --------------------------------------------------------------- */
 
 static void post_seen(const named_t *named, const seen_t *seen)
 {

@@ -3,8 +3,8 @@
  * Records of pools: see the header.
  *
  * Concurrency: an inside record belongs to whoever owns the pool.  The side table
- * is open addressing with atomic keys: inserts race by compare-and-swap, lookups
- * never wait; what is deleted leaves a tombstone that the next insert on its way reuses.
+ * is open addressing with atomic keys: inserts race by compare-and-swap, lookups never wait; a deletion leaves a
+ * tombstone that the next insert to pass reuses.
  */
 #include "pst_record.h"
 #include "pst_apr.h"
@@ -131,7 +131,7 @@ static pst_record_t *adopt_aside(apr_pool_t *pool)
     return NULL;
 }
 
-/* Nothing allocated yet, or all of it cleared away: there is room inside. */
+/* Nothing is allocated yet, or everything was cleared: there is room inside. */
 static int is_virgin(apr_pool_t *pool)
 {
     const pst_apr_pool_t *p = pst_apr_pool(pool);

@@ -154,7 +154,7 @@ void pst_wrap_allocator_max_free_set(apr_allocator_t *allocator, apr_size_t size
     }
 }
 
-/* -- who looks ------------------------------------------------------------ */
+/* -- looking -------------------------------------------------------------- */
 
 /* Copies of some allocators. @return how many, beginning with the first; none is left out, but for those gone */
 static int copy_allocators(pst_apr_allocator_t *to, apr_allocator_t *const *from, int count)

@@ -187,7 +187,7 @@ static int is_due(apr_size_t size)
     return 1;
 }
 
-/* The same of what may be kept. @return the bytes it stands for; 0: it is not to be sampled */
+/* The same for a close look. @return the bytes it stands for; 0: it is not to be sampled */
 static apr_uint64_t is_close(const pst_record_t *record, apr_size_t size, int first)
 {
     if (!dice) {
@@ -196,7 +196,7 @@ static apr_uint64_t is_close(const pst_record_t *record, apr_size_t size, int fi
     return pst_close_weight(record, size, first, (double)(roll() >> 11) / 9007199254740992.0);
 }
 
-/* -- traces; inside ------------------------------------------------------- */
+/* -- traces; with the flag ------------------------------------------------ */
 
 static apr_uint32_t site_bucket(apr_uint32_t of_class, apr_uint32_t scope, apr_uintptr_t ip)
 {
@@ -263,7 +263,7 @@ static void add_trace(const pst_unwound_t *stack, apr_uintptr_t own, const charg
     *bucket = g.trace_count++;
 }
 
-/* -- sites; inside -------------------------------------------------------- */
+/* -- sites; with the flag ------------------------------------------------- */
 
 /* The row of a site that holds nothing now and has held least ever; its figures go to row 0. */
 static apr_uint32_t take_row(void)

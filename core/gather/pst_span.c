@@ -29,7 +29,7 @@ void pst_span_start(pst_span_fn changed)
     g.changed = changed;
 }
 
-/* -- inside ----------------------------------------------------------------- */
+/* -- with the flag ---------------------------------------------------------- */
 
 static void set_spans(apr_uint32_t count)
 {

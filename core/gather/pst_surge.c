@@ -35,7 +35,7 @@ void pst_surge_mapped(apr_int64_t bytes)
     apr_int64_t live = __atomic_add_fetch(&g.live, bytes, __ATOMIC_RELAXED);
 
     if (live > __atomic_load_n(&g.peak, __ATOMIC_RELAXED)) {
-        __atomic_store_n(&g.peak, live, __ATOMIC_RELAXED);      /* another thread's change may be lost: there is none */
+        __atomic_store_n(&g.peak, live, __ATOMIC_RELAXED);      /* not atomic with the test: there is only one thread */
     }
 }
 

@@ -123,7 +123,7 @@ static int watch_due(void)
     return (__atomic_fetch_and(&pst_watchpoint_armed, ~WANTED, __ATOMIC_RELAXED) & WANTED) != 0;
 }
 
-/* -- what is told ---------------------------------------------------------- */
+/* -- reports --------------------------------------------------------------- */
 
 static int is_named(const char *name, apr_size_t length)
 {
@@ -309,7 +309,7 @@ static void watch_set(void *object, pst_watch_e what)
     me.resting += (me.resting - start) * (SHARE - 1);
 }
 
-/* -- whose hands ----------------------------------------------------------- */
+/* -- wrong hands ----------------------------------------------------------- */
 
 pst_serving_t pst_watchpoint_serves(const pst_account_t *account)
 {

@@ -31,7 +31,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Whoever called the wrapper: tells stacks apart that were seen before. */
+/* The wrapper's caller: identifies stacks that were seen before. */
 #define CALLER ((apr_uintptr_t)__builtin_return_address(0))
 
 /* While nothing is sampled a thread checks again after this many bytes. */

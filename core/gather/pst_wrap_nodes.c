@@ -7,8 +7,8 @@
  *
  * Who owns a node that is in no pool? A mark says so, kept in the node's ref,
  * a field that only pools use: the tag of the connection it is charged to, next to
- * a check that makes a leftover pointer no mark.  A bucket allocator lies in a
- * node itself; the mark of that one speaks for all it takes later.
+ * a check, so that a leftover pointer is not taken for a mark. A bucket allocator is in a node itself; that node's
+ * mark applies to all it takes later.
  */
 #include "pst_wrap.h"
 #include "pst_allocator.h"
@@ -17,12 +17,11 @@
 #include <malloc.h>
 #include <sys/mman.h>
 
-/* Nodes of a bucket allocator handed over to a connection; what a long-lived one
- * has gathered beyond stays where it is charged. */
+/* Nodes of a bucket allocator handed over to a connection; any further ones of a long-lived allocator stay where they
+ * are charged. */
 #define TAKE_NODES 64
 
-/* In the check of a mark: the node was not taken by a bucket allocator for its buckets; as a rule
- * one lies in it. */
+/* In the check of a mark: the node was not taken by a bucket allocator for its buckets; usually it contains one. */
 #define DIRECT ((apr_uint64_t)1 << 32)
 
 #define SMALLEST_NODE 8192u
@@ -30,7 +29,7 @@
 
 static apr_uint64_t secret;
 
-/* While a bucket allocator takes a node: whom it works for, plus one. */
+/* While a bucket allocator takes a node: the tag it works for, plus one. */
 static __thread apr_uint64_t taking_for __attribute__((tls_model("initial-exec")));
 
 void pst_wrap_nodes_start(apr_uint32_t random)
@@ -56,7 +55,7 @@ static int read_mark(const apr_memnode_t *node, apr_uint32_t *tag)
     return ((apr_uint32_t)(ref >> 32) ^ check_of(node)) <= 1;
 }
 
-/* Of a node with a mark. */
+/* For a node with a mark. */
 static int is_direct(const apr_memnode_t *node)
 {
     return (apr_uint32_t)((apr_uint64_t)(apr_uintptr_t)node->ref >> 32) != check_of(node);
@@ -143,7 +142,7 @@ static __attribute__((noinline)) void *bucket_by_real(apr_size_t size, apr_bucke
     return m;
 }
 
-/* A large bucket has a node of its own, which goes back when the bucket does. */
+/* A large bucket has its own node, which is freed with the bucket. */
 static __attribute__((noinline)) void *large_bucket(apr_size_t size, apr_bucket_alloc_t *list)
 {
     pst_apr_bucket_head_t *head;
@@ -166,8 +165,8 @@ static __attribute__((noinline)) void *large_bucket(apr_size_t size, apr_bucket_
     return (char *)head + PST_APR_BUCKET_HEAD;
 }
 
-/* The common cases of apr_bucket_alloc() itself: a small bucket, from the list of
- * those given back or from the current node while it has more than enough room. */
+/* The common cases of apr_bucket_alloc() itself: a small bucket, from the list of freed ones or from the current node
+ * while it has more than enough room. */
 void *pst_wrap_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
 {
     pst_apr_bucket_alloc_t *l = pst_apr_bucket_alloc(list);

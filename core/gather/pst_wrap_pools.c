@@ -49,8 +49,8 @@ static apr_uint64_t looked;         /* pst_ticks() */
  * would point to an account that is gone. */
 #define WALK_SURVIVORS 1000000
 
-/* What a pool born before this child was instrumented holds was never counted as
- * held, unless the walk at the start found the pool; nor what its allocator keeps. */
+/* What a pool older than this child's instrumentation holds was never counted as held, unless the walk at the start
+ * found the pool; nor was what its allocator keeps. */
 static apr_size_t missing_in_held(apr_pool_t *pool, apr_size_t reserved)
 {
     apr_allocator_t *allocator = pst_apr_pool(pool)->allocator;
@@ -112,9 +112,8 @@ apr_int64_t pst_wrap_publish(pst_record_t *record, apr_pool_t *pool)
 }
 
 /*
- * The pool got nodes, or was cleared, by calls that are not redirected: those of an object that was loaded just
- * now, or through a pointer from dlsym().  Its nodes tell what it holds; a pool of too many is left until it is
- * cleared.
+ * The pool got nodes, or was cleared, by calls that are not redirected: those of a newly loaded object, or through a
+ * pointer from dlsym(). Its nodes show what it holds; a pool with too many is left until it is cleared.
  */
 void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool)
 {
@@ -138,8 +137,8 @@ void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool)
 
 /*
  * The active node changed while m was handed out.  APR moves to an older node
- * with room as well as to a fresh one; only m at the very start of the node tells
- * a fresh one, since a node in the ring is never empty (apr_palloc() and
+ * with room as well as to a fresh one; only m at the very start of the node identifies a fresh one, since a node in
+ * the ring is never empty (apr_palloc() and
  * apr_pvsprintf() link it together with the bytes it was asked for).
  */
 static __attribute__((noinline)) void moved_node(apr_pool_t *pool, const apr_memnode_t *before, const void *m)
@@ -218,7 +217,7 @@ void *pst_wrap_palloc(apr_pool_t *pool, apr_size_t size)
     return take_bytes(pool, size);
 }
 
-/* What a request calls most beside apr_palloc() itself: each a palloc and a few
+/* What a request calls most besides apr_palloc() itself: each a palloc and a few
  * stores in libapr too (strings/apr_strings.c, apr_pools.c), here without the calls between. */
 void *pst_wrap_pmemdup(apr_pool_t *pool, const void *from, apr_size_t size)
 {
@@ -300,7 +299,7 @@ void pst_wrap_pool_cleanup_register_spaced(apr_pool_t *pool, const void *data, a
     }
 }
 
-/* Few are registered, and what the pool gets for them comes through our palloc. */
+/* Few are registered, and the pool's memory for them comes through our palloc. */
 void pst_wrap_pool_pre_cleanup_register(apr_pool_t *pool, const void *data, apr_status_t (*plain_fn)(void *))
 {
     if (pool) {
@@ -327,7 +326,7 @@ char *pst_wrap_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
     return m;
 }
 
-/* A hint, not a figure: no need for it to be exact when threads meet. */
+/* A hint, not a figure: it need not be exact when threads collide. */
 static APR_INLINE void note_below(pst_account_t *account, apr_uint32_t more)
 {
     if (account->root) {
@@ -407,8 +406,8 @@ apr_status_t pst_wrap_pool_create_unmanaged_ex(apr_pool_t **pool, apr_abortfunc_
 }
 
 /*
- * What apr_pool_destroy() and apr_pool_clear() do first is done here first, in the
- * same order, through the wrappers: pre-cleanups, then the pools below.
+ * Does what apr_pool_destroy() and apr_pool_clear() do first, in the same order, through the wrappers: pre-cleanups,
+ * then the pools below.
  * apr_pool_destroy() calls itself for these, directly and not through a table that
  * could be redirected (Debian's libapr 1.7.2); the real function then finds none.
  */
@@ -483,8 +482,8 @@ static int inherit(void *baton, apr_pool_t *pool)
 
 /*
  * The pool continues, its account ends: what is left goes back to the account its parent is charged to.  That is the
- * bare pool, and pools that its cleanups have made below it: these survive a clear.  The account lies in the pool,
- * maybe in a node that clear gives back, and is used from a copy.
+ * bare pool, and pools that its cleanups have made below it: these survive a clear. The account is in the pool, maybe
+ * in a node that clear releases, and is used from a copy.
  */
 static __attribute__((noinline)) void clear_rooted(apr_pool_t *pool, pst_record_t *record)
 {
@@ -556,7 +555,7 @@ static APR_INLINE void finish_pool(apr_pool_t *pool)
     }
 }
 
-/* The account lies in the pool: it is used from a copy once that is gone. */
+/* The account is in the pool: once that is gone a copy is used. */
 static void destroy(apr_pool_t *pool, pst_record_t *record, pst_account_t *account)
 {
     apr_int64_t reserved = (apr_int64_t)record->reserved, slack = (apr_int64_t)record->published;

@@ -32,7 +32,7 @@ static unsigned byte_kind(char byte)
     return kinds[(unsigned char)byte];
 }
 
-/* -- what is written -------------------------------------------------------- */
+/* -- output ----------------------------------------------------------------- */
 
 typedef struct out_t {
     char *to;

@@ -39,7 +39,7 @@ static struct {
     mi_info_fn     mi_info;
 } g;
 
-/* -- which one -------------------------------------------------------------- */
+/* -- recognising ------------------------------------------------------------ */
 
 /* An entry point, if it comes from the object that malloc comes from. */
 static void *entry(const char *name, apr_uint64_t object)
@@ -101,7 +101,7 @@ pst_heap_tells_e pst_heap_tells(void)
     }
 }
 
-/* -- asking ----------------------------------------------------------------- */
+/* -- querying --------------------------------------------------------------- */
 
 /* Freed blocks that a thread keeps for itself (tcache: seven of each size up to a kilobyte) count as in use. */
 static apr_status_t ask_glibc(pst_heap_figures_t *figures)
@@ -255,7 +255,7 @@ void pst_heap_find_arenas(void *baton, apr_uint64_t from, apr_uint64_t to, apr_u
     }
 }
 
-/* -- giving back ------------------------------------------------------------ */
+/* -- releasing -------------------------------------------------------------- */
 
 int pst_heap_gives(apr_uint32_t kind)
 {

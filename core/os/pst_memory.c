@@ -182,7 +182,7 @@ apr_uint64_t pst_memory_shmem(void)
     return shmem ? kilobytes(shmem + 11) : 0;
 }
 
-/* -- what lies where -------------------------------------------------------- */
+/* -- layout ----------------------------------------------------------------- */
 
 /* Where an object's variables end, from the program headers at the start of its first mapping. Only for this process:
  * 0 if not known. */

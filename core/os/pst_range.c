@@ -139,7 +139,7 @@ static apr_uint32_t range_seconds(void)
     return clock_gettime(CLOCK_MONOTONIC_COARSE, &ts) == 0 ? (apr_uint32_t)ts.tv_sec : 0;
 }
 
-/* -- freed; inside ----------------------------------------------------------- */
+/* -- freeing; with the flag -------------------------------------------------- */
 
 /* Does a run in quarantine start there? Its first page says so; that may have been opened. */
 static int in_quarantine(apr_uint32_t page)
@@ -197,7 +197,7 @@ static void let_old_go(apr_uint32_t before)
     }
 }
 
-/* -- taken ------------------------------------------------------------------- */
+/* -- taking ------------------------------------------------------------------ */
 
 /* Find consecutive free pages, starting at the hand. @return the first; the count of all pages if there are none */
 static apr_uint32_t free_row(apr_uint32_t wanted)
@@ -255,7 +255,7 @@ void *pst_range_take(apr_size_t size, apr_uint32_t owner)
     return at;
 }
 
-/* -- ended ------------------------------------------------------------------- */
+/* -- ending ------------------------------------------------------------------ */
 
 static void ends(apr_uint32_t page, int counted)
 {
@@ -309,7 +309,7 @@ void pst_range_leave(void *at, int counted)
     ends(page, counted);
 }
 
-/* -- touched ----------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------- */
 
 void pst_range_look(pst_range_page_t *page, const void *at)
 {
@@ -363,7 +363,7 @@ unsigned pst_range_open_span(const void *at, apr_size_t size, const void **first
     return opened;
 }
 
-/* -- kept up ------------------------------------------------------------------ */
+/* -- upkeep ------------------------------------------------------------------- */
 
 void pst_range_sweep(apr_uint32_t before)
 {

@@ -53,7 +53,7 @@ int pst_resolver_is_there(void)
     return g.program != NULL;
 }
 
-/* -- what is known ---------------------------------------------------------- */
+/* -- known places ----------------------------------------------------------- */
 
 static apr_uint32_t first_place(apr_uint64_t id, apr_uint64_t offset)
 {

@@ -157,7 +157,7 @@ static void take_books(pst_shared_loss_t *loss, const pst_shared_child_t *child)
     loss->parts[PST_PART_STACKS] = bytes_at(&books->stack_bytes);
 }
 
-/* -- who ---------------------------------------------------------------------- */
+/* -- who is to blame ---------------------------------------------------------- */
 
 static pst_part_e part_of_scope(apr_uint32_t scope)
 {

@@ -104,7 +104,7 @@ static void add_holder_points(apr_uint64_t now)
     }
 }
 
-/* -- who gained ------------------------------------------------------------- */
+/* -- gainers ---------------------------------------------------------------- */
 
 /* What it held then. A later holder held nothing, unless that time was before the first look. */
 static pst_trend_point_t held_at(const holder_t *holder, apr_uint64_t time)

@@ -252,7 +252,7 @@ unsigned pst_relative_role(const pst_family_process_t *process, const char *comm
     return direct ? PST_ROLE_OTHER : parents_role;
 }
 
-/* -- who there is ------------------------------------------------------------- */
+/* -- processes ---------------------------------------------------------------- */
 
 static int is_child(const pst_relatives_t *keeper, apr_uint32_t pid)
 {

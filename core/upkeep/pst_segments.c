@@ -12,7 +12,7 @@
 
 static pst_shm_t seen[PST_SEGMENTS_KNOWN];      /* too large for a stack; one thread of one process */
 
-/* -- which there are ---------------------------------------------------------- */
+/* -- the segments ------------------------------------------------------------- */
 
 static const pst_segment_known_t *find_segment(const pst_segment_known_t *known, apr_uint32_t count,
                                               const pst_shm_t *shm)
@@ -58,7 +58,7 @@ int pst_segments_look(pst_segments_t *segments, apr_uint32_t generation, const c
     return 1;
 }
 
-/* -- who made them ------------------------------------------------------------ */
+/* -- their makers ------------------------------------------------------------- */
 
 static int by_makers_bytes(const void *one, const void *two)
 {

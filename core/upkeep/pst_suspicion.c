@@ -160,7 +160,7 @@ static void suspect_child(const pst_board_t *board, pst_shared_child_t *child, a
     look_closely(wanted, now);
 }
 
-/* -- who ------------------------------------------------------------------- */
+/* -- who is to blame ------------------------------------------------------- */
 
 static void say(pst_shared_verdict_t *verdict, const pst_shared_who_t *who)
 {
