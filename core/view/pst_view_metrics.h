@@ -23,7 +23,7 @@ typedef enum {
  * block), scope, kind, class and tag (places in code), le. No pid, no client, no URI.
  * @param emit  of PST_EMIT_METRICS or PST_EMIT_OPENMETRICS; flushed by the caller
  * @param snapshot of all children; its rows are not needed (pst_filter_t.no_rows); findings too, if it has been
- * examined
+ *              examined
  * @param pool  for sorting and joining; bounded by the board's geometry
  * @return what the sink said
  */
