@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-/** A figure that is not known where it was asked for. */
+/** The value of an unknown figure. */
 #define POOLSTAT_UNKNOWN UINT64_MAX
 
 /**

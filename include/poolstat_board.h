@@ -228,7 +228,7 @@ typedef struct pst_shared_slot_t {
 #define PST_METRIC_CONNECTION(...) uint64_t PST_FIELD(__VA_ARGS__);
 #include "poolstat_metrics.def"
     pst_shared_usage_t usage;   /**< the whole tree: connection, current and finishing requests */
-    pst_shared_usage_t request; /**< the current request alone */
+    pst_shared_usage_t request; /**< the current request only */
     pst_shared_verdict_t verdict;
     char client[PST_CLIENT_LEN];
     char protocol[PST_PROTOCOL_LEN];
@@ -255,7 +255,7 @@ typedef enum {
 typedef struct pst_shared_module_t {
     uint32_t state;             /**< 0 free, 1 being written, 2 final */
     uint32_t kind;              /**< pst_code_e; a library that a later configuration loads as a module becomes one */
-    uint64_t id;                /**< tells builds apart: a hash of the build id */
+    uint64_t id;                /**< identifies the build: a hash of the build id */
     char     name[PST_MODULE_LEN];  /**< its file name, without directories */
 } pst_shared_module_t;
 

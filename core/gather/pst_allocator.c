@@ -159,7 +159,7 @@ static struct {
     apr_byte_t       tried[PST_ALLOCATOR_COUNT];    /* has nothing more that pst_allocator_take_some() may take */
     apr_uint64_t     level;     /* it is at those that keep so much, */
     unsigned         next;      /* and at this entry */
-    unsigned         looked;    /* entry that pst_allocator_find_larger() looked into last */
+    unsigned         looked;    /* last entry examined by pst_allocator_find_larger() */
 } g;
 
 static int make_ready(const pst_allocator_t *entry, apr_pool_t *pool)

@@ -13,8 +13,8 @@
  *      |   first use (exchange)  |     |   nodes are taken (compare-and-swap)      |   |
  *      +-------------------------+     +-------------------------------------------+   |
  *      +-------------------------------------------------------------------------------+
- *          first use (exchange) while the releaser is at it: the owner goes on with the spare
- *          allocator that lies ready, and the releaser, whose compare-and-swap fails, keeps the old one
+ *          first use (exchange) while the releaser has it: the owner continues with the spare
+ *          allocator that is ready, and the releaser, whose compare-and-swap fails, keeps the old one
  *
  * Nobody ever waits: the owner makes one exchange at the first slow operation of a connection.  The releaser touches
  * the table's entry and the allocator, never the pool, which may be destroyed at any moment. In state IDLE only the

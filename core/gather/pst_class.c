@@ -215,7 +215,7 @@ static int rename_class(pst_creator_t *creator, apr_uint32_t which, const char *
     return 1;
 }
 
-/* A pool guessed to be of class from was of class to. */
+/* A pool guessed to be in class `from` turned out to be in class `to`. */
 static void learn_class(pst_creator_t *creator, apr_uint32_t from, apr_uint32_t to, const place_t *place)
 {
     if (pst_classes[from].tag && from != to) {

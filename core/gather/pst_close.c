@@ -92,7 +92,7 @@ void pst_close_each(int on)
     __atomic_store_n(&g.each, on, __ATOMIC_RELAXED);
 }
 
-/* -- what is looked into -------------------------------------------------- */
+/* -- scopes under investigation -------------------------------------------------- */
 
 static double seconds(apr_uint64_t now)
 {

@@ -34,7 +34,7 @@ enum { FREE = 0, PROFILE, KEPT, RETIRED };
 typedef struct {
     apr_uint32_t next;          /* of the same pool, or of the free ones; 0 ends */
     apr_uint16_t site;
-    apr_byte_t   first;         /* the node that the pool lies in */
+    apr_byte_t   first;         /* the node that contains the pool */
     apr_byte_t   is;
     apr_uint64_t weight;        /* bytes it stands for */
     union {
@@ -55,7 +55,7 @@ typedef struct {
     apr_uintptr_t ip[PST_UNWIND_DEPTH];
 } trace_t;
 
-/* What a site is of, beside its stack. */
+/* What a site is for, besides its stack. */
 typedef struct {
     apr_uint32_t of_class, scope;
 } charged_t;

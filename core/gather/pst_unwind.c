@@ -7,7 +7,7 @@
 #include <unwind.h>
 
 #define MAX_FRAME   4096u       /* words of a stack frame searched for its return address */
-#define INNERMOST   16u         /* frames kept of a stack whose first module lies too far out */
+#define INNERMOST   16u         /* frames kept of a stack whose first module is too far out */
 
 /* The word of a frame that holds its return address: the last one where calls push it. */
 static __attribute__((no_sanitize("address"))) int find_slot(pst_unwound_t *stack, apr_uintptr_t end, apr_uintptr_t ip)

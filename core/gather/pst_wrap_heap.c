@@ -154,8 +154,8 @@ static __attribute__((noinline)) void *note_block(void *at, size_t size, apr_uin
     return at;
 }
 
-/* A block was handed out. Part of the wrapper, whose caller is asked for where it is needed: earlier, it would be kept
- * at hand by all calls. */
+/* A block was handed out. Part of the wrapper, whose caller is determined only where needed: earlier, all calls would
+ * have to keep it. */
 static inline __attribute__((always_inline)) void *handed_out(void *at, size_t size)
 {
     if (__builtin_expect(!at, 0)) {

@@ -139,7 +139,7 @@ void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool)
  * The active node changed while m was handed out.  APR moves to an older node
  * with room as well as to a fresh one; only m at the very start of the node identifies a fresh one, since a node in
  * the ring is never empty (apr_palloc() and
- * apr_pvsprintf() link it together with the bytes it was asked for).
+ * apr_pvsprintf() link it together with the requested bytes).
  */
 static __attribute__((noinline)) void moved_node(apr_pool_t *pool, const apr_memnode_t *before, const void *m)
 {
@@ -198,7 +198,7 @@ static __attribute__((noinline)) void *palloc_by_real(apr_pool_t *pool, apr_size
 /*
  * The common case of apr_palloc() itself, the same in effect: take from the active
  * node if it has room.  Both ends of a node's room are aligned, so comparing the
- * size as asked for decides the same as comparing it rounded up, and no size can wrap.
+ * size as requested gives the same result as comparing it rounded up, and no size can wrap.
  */
 static APR_INLINE void *take_bytes(apr_pool_t *pool, apr_size_t size)
 {
@@ -603,7 +603,7 @@ static __attribute__((noinline)) void destroy_rooted(apr_pool_t *pool, pst_recor
     weigh_request(pool, original);
     finish_pool(pool);
     if (original->scope == PST_SCOPE_REQUEST) {
-        pst_heavy_count(original);      /* it was logged by now: httpd does so in a cleanup */
+        pst_heavy_count(original);      /* it has been logged by now: httpd does so in a cleanup */
     }
     pst_account_copy(&account, original);
     destroy(pool, record, &account);

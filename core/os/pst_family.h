@@ -24,7 +24,7 @@
 
 typedef struct pst_family_process_t {
     apr_uint32_t pid, parent;
-    apr_uint64_t born;          /**< clock ticks from the machine's start: with pid it tells processes apart */
+    apr_uint64_t born;          /**< clock ticks from the machine's start: together with pid it identifies a process */
     char         name[16];      /**< the program's, cut by the kernel; any bytes */
 } pst_family_process_t;
 

@@ -4,7 +4,7 @@
  *
  *   the query, and parameters of a segment from its ';' on, are cut
  *   several slashes are one
- *   a word is what lies between other bytes than letters, digits, '-' and '_'.  One that looks like an id is {id}:
+ *   a word is a run of letters, digits, '-' and '_'.  One that looks like an id is {id}:
  *     8 or more hexadecimal digits, with a digit and a letter among them, dashes aside: a UUID, a hash
  *     10 or more bytes in which letters and digits meet 3 times, or 16 or more in which they meet twice, and capitals
  *     follow small letters twice more: a token

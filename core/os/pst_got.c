@@ -248,7 +248,7 @@ static void relocations(job_t *job, object_t *object, ElfW(Addr) at, apr_size_t 
     }
 }
 
-/* Is any entry for this object?  Those of libapr's own calls are for libapr alone. */
+/* Is any entry for this object? Those of libapr's own calls apply only to libapr. */
 static int is_wanted(const job_t *job, const object_t *object)
 {
     apr_size_t i;

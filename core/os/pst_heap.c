@@ -49,7 +49,7 @@ static void *entry(const char *name, apr_uint64_t object)
     return at && object && pst_object_of(at) == object ? at : NULL;
 }
 
-/* ISO C has no cast from an object's address to a function's; POSIX has it of dlsym(). */
+/* ISO C has no cast from an object's address to a function's; POSIX guarantees it for dlsym(). */
 #define ENTRY(to, name, object) \
     do { \
         void *at_ = entry((name), (object)); \
@@ -196,9 +196,9 @@ apr_status_t pst_heap_ask(pst_heap_figures_t *figures)
 
 /*
  * Apart from the main arena, which grows by brk(), each arena is in heaps of 64 MB, at multiples of that (HEAP_MAX_SIZE
- * in malloc/arena.c, glibc 2.36; 2 * DEFAULT_MMAP_THRESHOLD_MAX).  A heap begins with what heap_info has had first
- * in all of glibc 2: the arena, the heap before it, its size, how much of it is mapped for use.  An arena directly
- * follows the head of its first heap, which has no predecessor.
+ * in malloc/arena.c, glibc 2.36; 2 * DEFAULT_MMAP_THRESHOLD_MAX).  A heap starts with the fields that heap_info has
+ * had first in all of glibc 2: the arena, the previous heap, its size, how much of it is mapped for use.  An arena
+ * directly follows the head of its first heap, which has no predecessor.
  */
 #define HEAP_MAX  (APR_UINT64_C(64) << 20)
 #define HEAD_MOST 4096

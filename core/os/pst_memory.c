@@ -9,7 +9,7 @@
  *   file              a private mapping with a name: unmodified pages are file, modified ones are data
  *   a thread's stack  no name, writable, right above a guard: what glibc's allocate_stack() leaves at the stack's low
  *                     end, inaccessible. An arena's reserve is inaccessible too, but ends on a multiple of
- *                     64 MB; where a guard lies right above one, the kernel merges them
+ *                     64 MB; if a guard is right above one, the kernel merges them
  *                     A stack without such a guard is known by glibc's list of threads (pst_stack_list())
  *   data              no name, right above a writable file mapping: an object's zero-initialised variables, up
  *                     to where its program headers say that they end
@@ -312,7 +312,7 @@ static int is_reserve(const pst_mapping_t *m, const pst_mapping_t *below)
            && m->to - below->from >= ARENA_ALIGN;
 }
 
-/* Does a mapping end in a stack's guard? Above a reserve, the guard is what lies beyond the multiple of 64 MB. */
+/* Does a mapping end in a stack's guard? Above a reserve, the guard is the part beyond the multiple of 64 MB. */
 static int ends_in_guard(const pst_mapping_t *m, const pst_mapping_t *below)
 {
     apr_uint64_t edge = (m->to - 1) / ARENA_ALIGN * ARENA_ALIGN, from = m->from > edge ? m->from : edge;

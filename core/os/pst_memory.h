@@ -87,7 +87,7 @@ apr_uint64_t pst_memory_mapped(void);
 apr_status_t pst_memory_user(apr_uint32_t pid, apr_uint32_t *user);
 
 /**
- * Does a process have a shared mapping of this file? By the inode alone: some file systems show a device here that
+ * Does a process have a shared mapping of this file? By the inode only: some file systems show a device here that
  * differs from stat()'s.
  * @return 1, 0, or -1 if not known
  */

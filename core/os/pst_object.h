@@ -17,7 +17,7 @@
 typedef struct pst_object_t {
     apr_uintptr_t from, to;         /**< the segment */
     apr_uintptr_t base;             /**< what the object's own addresses are relative to */
-    apr_uint64_t  id;               /**< tells builds apart: a hash of the build id, or of name and size */
+    apr_uint64_t  id;               /**< identifies the build: a hash of the build id, or of name and size */
     int           is_main;          /**< the program itself */
     pst_code_e    kind;             /**< its role for httpd, as far as pst_object_modules() determined it */
     char          name[PST_OBJECT_NAME]; /**< file without folders, cut */

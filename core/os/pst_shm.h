@@ -16,7 +16,7 @@ typedef struct pst_shm_t {
     apr_uint64_t device, inode; /**< its identity: the same in each process for as long as it exists */
     apr_uint64_t from;          /**< where the first of its mappings begins */
     apr_uint64_t bytes;         /**< mapped */
-    apr_uint64_t rss, pss;      /**< resident; 0 if not asked for */
+    apr_uint64_t rss, pss;      /**< resident; 0 if not requested */
     char         name[PST_SHM_NAME]; /**< as the kernel names it, without directories: "zero (deleted)"; cut */
 } pst_shm_t;
 

@@ -93,7 +93,7 @@ static void *run_thread(void *unused)
     return unused;
 }
 
-/* The thread may be stuck behind a lock whose holder is the caller: then it stays, and ends with the process. */
+/* The thread may be waiting for a lock that the caller holds: then it is left, and ends with the process. */
 static apr_status_t stop(void *unused)
 {
     struct timespec until;

@@ -20,13 +20,13 @@
 void pst_growth_process(const pst_board_t *board, pst_shared_child_t *child, int coarse);
 
 /**
- * Child, its history's writer alone, after a fine point was added: take a point for each connection and its request,
+ * Child, its history's writer only, after a fine point was added: take a point for each connection and its request,
  * judge, publish. Does nothing if memory is short.
  */
 void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
 
-/** The same for each class, by what its pools reserve, again leaving out a bounded number of them. Child, its history's
- *  writer alone. */
+/** The same for each class, by what its pools reserve, again leaving out a bounded number of them. Child, its
+ *  history's writer only. */
 void pst_growth_classes(const pst_board_t *board, pst_shared_child_t *child, apr_uint64_t now);
 
 #endif /* PST_GROWTH_H */
