@@ -7,12 +7,11 @@
 
 #include <string.h>
 
-/* Whether it climbs: over as many of the last reloads as each added that much. @return 0: too few did */
-static int climbs(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
-                  apr_int64_t least)
+/* Whether it climbs: over as many of the last reloads as each added that much. @return 0: fewer than steps did */
+static int climbs_for(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
+                      apr_int64_t least, unsigned steps)
 {
     pst_generation_growth_t more;
-    unsigned steps = PST_DOCTOR_RELOADS;
 
     if (pst_generation_growth(growth, snapshot, metric, steps + 1) < steps || growth->least < least) {
         return 0;
@@ -22,6 +21,12 @@ static int climbs(pst_generation_growth_t *growth, const pst_snapshot_t *snapsho
         steps++;
     }
     return 1;
+}
+
+static int climbs(pst_generation_growth_t *growth, const pst_snapshot_t *snapshot, pst_metric_e metric,
+                  apr_int64_t least)
+{
+    return climbs_for(growth, snapshot, metric, least, PST_DOCTOR_RELOADS);
 }
 
 /* -- who ---------------------------------------------------------------------- */
@@ -110,7 +115,8 @@ static const char *author(pst_doctor_t *doctor, pst_finding_t *finding, const ch
         name, (int)(share * 100 + 0.5));
 }
 
-/* Segments that outlive the configuration they were made for. */
+/* Segments that outlive the configuration they were made for. The module that was seen to make them is evidence: fewer
+ * reloads are enough then. */
 static void find_shared(pst_doctor_t *doctor)
 {
     pst_generation_growth_t shared;
@@ -118,7 +124,12 @@ static void find_shared(pst_doctor_t *doctor)
     const char *name;
     double share = 0;
 
-    if (!climbs(&shared, doctor->snapshot, PST_M_generation_parent_shmem_bytes, PST_DOCTOR_RELOAD_SHMEM)) {
+    if (!climbs_for(&shared, doctor->snapshot, PST_M_generation_parent_shmem_bytes, PST_DOCTOR_RELOAD_SHMEM,
+                    PST_DOCTOR_RELOADS_SEEN)) {
+        return;
+    }
+    name = maker_of(doctor->snapshot, &shared, shared_of, &share);
+    if (shared.steps < PST_DOCTOR_RELOADS && !name) {
         return;
     }
     finding = pst_doctor_find(doctor, "shared-by-generation", PST_SEVERITY_WARNING);
@@ -131,7 +142,6 @@ static void find_shared(pst_doctor_t *doctor)
     finding->advice =
         "A module makes a segment each time it is configured, from a pool that outlives the configuration "
         "(s->process->pool), and never destroys it.";
-    name = maker_of(doctor->snapshot, &shared, shared_of, &share);
     finding->advice = pst_doctor_say(
         doctor, "%s %s A restart by stop and start gives the memory back.", finding->advice,
         name ? author(doctor, finding, name, share)

@@ -80,6 +80,8 @@
 /* In each of this many last reloads, by at least this much.  A healthy parent on Debian 12 moved by 4 KiB at most
  * in any of twenty reloads. */
 #define PST_DOCTOR_RELOADS        3
+/* Where a module was seen to take it in each. */
+#define PST_DOCTOR_RELOADS_SEEN   2
 #define PST_DOCTOR_RELOAD_POOLS   4096
 /* Bytes used of what outlives the configuration: in a healthy server they do not move at all. */
 #define PST_DOCTOR_RELOAD_LASTING 1024

@@ -753,6 +753,19 @@ static void shared_by_generation(void)
     }
     ok(finding && strstr(finding->what, "leaves 256 KiB of shared memory") && figure(finding, "shared_bytes_per_reload") == (double)least,
        "by so much each");
+    for (int seen = 0; seen < 2; seen++) {
+        wipe();
+        for (apr_uint32_t n = 0; n < 4; n++) {
+            const pst_shared_maker_t makers[PST_MAKER_COUNT] = { { "mod_a.so", least } };
+            pst_generation_begin_t begin = { 1000, 2000, 4000 + n * least, 3000, 1000 + n * least, 0 };
+
+            pst_generation_begin(&board, n, &begin, NOW - (10 - n) * SECOND);
+            pst_generation_made(&board, n, seen || n < 3 ? makers : NULL, NULL, NULL);
+            finding = found("shared-by-generation");
+            ok(!finding == (n < 3 || !seen), seen ? "after three if a module was seen to take it each time" : "else after four");
+        }
+    }
+    ok(finding && finding->blamed && !strcmp(finding->blamed, "mod_a.so"), "which is named");
 }
 
 static void limits(void)
