@@ -22,6 +22,7 @@ static struct {
     int          open;
     int          known;             /* there is one */
     apr_uint64_t base;              /* bytes, before it */
+    apr_uint64_t left;              /* what it left and is still there, at most */
     apr_uint64_t usual, requests;
 } g;
 
@@ -56,7 +57,7 @@ void pst_surge_begin(void)
     g.open = 1;
 }
 
-static void note_surge(pst_shared_surge_t *surge, const pst_shared_slot_t *slot, apr_uint64_t took)
+static void note_surge(pst_shared_surge_t *surge, const pst_shared_slot_t *slot, apr_uint64_t took, apr_uint64_t left)
 {
     memcpy(surge->line, slot->line, sizeof(surge->line));
     memcpy(surge->vhost, slot->vhost, sizeof(surge->vhost));
@@ -64,6 +65,7 @@ static void note_surge(pst_shared_surge_t *surge, const pst_shared_slot_t *slot,
     surge->finished = (apr_uint64_t)apr_time_now();
     surge->took_bytes = took;
     g.base = g.began_with;
+    g.left = left;
     g.known = 1;
 }
 
@@ -73,6 +75,14 @@ static void count_usual(apr_uint64_t took)
 
     g.requests++;
     g.usual = took > g.usual ? g.usual + (took - g.usual) / weight : g.usual - (g.usual - took) / weight;
+}
+
+/* Of what it left. What requests after it left is theirs. */
+static apr_uint64_t remains(apr_uint64_t now)
+{
+    apr_uint64_t more = now > g.base ? now - g.base : 0;
+
+    return more < g.left ? more : g.left;
 }
 
 void pst_surge_end(const pst_shared_slot_t *slot)
@@ -86,10 +96,10 @@ void pst_surge_end(const pst_shared_slot_t *slot)
     g.open = 0;
     surge = &g.block->surge;
     left = now > g.began_with ? now - g.began_with : 0;
-    before = g.known && g.began_with > g.base ? g.began_with - g.base : 0;
+    before = g.known ? remains(g.began_with) : 0;
     pst_seq_begin(&surge->seq);
     if (slot && left >= LEAST && left > before) {
-        note_surge(surge, slot, peak - g.began_with);
+        note_surge(surge, slot, peak - g.began_with, left);
     }
     else {
         count_usual(peak > g.began_with ? peak - g.began_with : 0);
@@ -97,7 +107,8 @@ void pst_surge_end(const pst_shared_slot_t *slot)
     if (g.known && now <= g.base + LEAST / 2) {
         g.known = 0;
     }
-    surge->kept_bytes = g.known ? now - g.base : 0;
+    g.left = remains(now);
+    surge->kept_bytes = g.known ? g.left : 0;
     surge->usual_bytes = g.usual;
     surge->requests = g.requests;
     pst_seq_end(&surge->seq);

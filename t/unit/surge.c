@@ -58,13 +58,18 @@ int main(void)
     request("less", 20, -15);
     is_surge("large", 60, 15, "half of it is given back");
     request("as much", 5, 5);
-    is_surge("large", 60, 20, "one that leaves less is not named");
+    is_surge("large", 60, 15, "one that leaves less is not named, nor is what it leaves the other's");
     request("larger", 90, 50);
     is_surge("larger", 90, 50, "one that leaves more is");
     pst_surge_end(&slot);
     is_surge("larger", 90, 50, "an end without a begin is none");
     request("small", 2, -50);
     is_surge("larger", 90, 0, "when it is given back nothing stays");
+    for (int i = 0; i < 20; i++) {
+        request("leak", 2, 2);
+        is_surge("leak", 2, 2, "of what each leaves behind one has left its own part");
+    }
+    pst_surge_mapped(-40 * MIB);
     request("last", 12, 9);
     is_surge("last", 12, 9, "the next one is told");
     pst_surge_begin();
