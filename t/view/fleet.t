@@ -92,7 +92,7 @@ my $stopped = row_of($s->json, $p[0]->name)->{pid};
 
 # once its books are taken and its heap was looked at
 wait_for(sub { my $c = child_of($s->json, $stopped); $c->{rss_bytes} && defined $c->{heap_in_use_bytes} }, 20) or fail('its books are taken');
-PST::Server::freeze($stopped);
+$s->freeze_at_rest($stopped) or fail('it comes to rest');
 my $child = child_of($s->json, $stopped);
 
 # the shipped example, at other targets and faster

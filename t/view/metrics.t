@@ -43,6 +43,7 @@ subtest 'arguments and methods' => sub {
 };
 
 subtest 'families' => sub {
+    wait_for(sub { @{ json_now()->{relatives} // [] } }, 20);      # the parent looks at other processes every ten seconds
     my $table = PST::Metrics::table();
     my ($open, $text) = map { PST::Metrics->fetch(open => $_, query => 'classes=block') } 1, 0;
     is(join(' ', map $_->{name} =~ s/_total$//r, $text->families), join(' ', map { $_->{name} . ($_->{type} eq 'info' ? '_info' : '') } $open->families),
@@ -125,7 +126,7 @@ my @p = map { PST::Probe->start($_, port => $s->port, ask => $s->port) }
   'pool=request&bytes=5000001', 'pool=connection&bytes=300000', 'pool=buckets&bytes=2000000&pieces=2';
 $_->arrived('hold') for @p;
 my $stopped = row_of($s->json, $p[0]->name)->{pid};
-PST::Server::freeze($stopped);
+$s->freeze_at_rest($stopped) or fail('it comes to rest');
 
 subtest 'a frozen child' => sub {
     my $child = child_of($s->json, $stopped) or return fail('is in JSON');

@@ -197,6 +197,20 @@ sub freeze {
     }, 5);
 }
 
+# The same at a moment when no thread is between two figures of the books: what answered a moment ago may be ending.
+sub freeze_at_rest {
+    my ($self, $pid) = @_;
+    return PST::wait_for(sub {
+        freeze($pid);
+        my $child = PST::child_of($self->json, $pid);
+        my $classes = 0;
+        $classes += $_->{reserved_bytes} for @{ $child->{classes} };
+        return 1 if $classes == $child->{reserved_bytes};
+        thaw($pid);
+        return 0;
+    }, 10);
+}
+
 # End all of these without notice; one of them is the parent. Children go first: stopped ones whose parent is
 # gone get SIGHUP and continue, and httpd's children then exit in an orderly way.
 sub kill_all {
