@@ -9,7 +9,9 @@ use Test::More;
 
 my $top = PST::stage()->{top};
 my $conf = "LoadModule poolmisuser_module $top/mod_poolmisuser.so\n<Location /misuse>\nSetHandler poolmisuser\n</Location>\n";
-my $s = PST::Server->new('check_switch', conf => "${conf}ServerName main.example\nPoolStatControl On\n");
+# those that start later check what is configured: none does
+my @limits = mpm() eq 'prefork' ? (limits => "StartServers 4\nMinSpareServers 1\nMaxSpareServers 20\nServerLimit 20\nMaxRequestWorkers 20\n") : ();
+my $s = PST::Server->new('check_switch', @limits, conf => "${conf}ServerName main.example\nPoolStatControl On\n");
 $s->start or BAIL_OUT('httpd does not start: ' . $s->log_text);
 
 sub post {
