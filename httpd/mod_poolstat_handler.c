@@ -18,8 +18,7 @@
 #include "mod_poolstat_handler.h"
 #include "pst_array.h"
 #include "mod_poolstat_control.h"
-#include "mod_poolstat_heap.h"
-#include "mod_poolstat_checks.h"
+#include "mod_poolstat_switch.h"
 #include "mod_poolstat_release.h"
 #include "pst_accept.h"
 #include "pst_args.h"
@@ -27,8 +26,7 @@
 #include "pst_emit.h"
 #include "pst_history.h"
 #include "pst_runtime.h"
-#include "pst_view_heap.h"
-#include "pst_view_checks.h"
+#include "pst_view_asked.h"
 #include "pst_view_history.h"
 #include "pst_view_metrics.h"
 #include "pst_holders.h"
@@ -464,41 +462,22 @@ static int serve_release(request_rec *r, const pst_board_t *board, pst_emit_t *e
     return OK;
 }
 
-static int serve_switch(request_rec *r, const pst_board_t *board, pst_emit_t *emit, apr_pool_t *pool)
+static int serve_switch(request_rec *r, const pst_board_t *board, pst_emit_t *emit, pst_switch_serve_fn *serve,
+                        apr_pool_t *pool)
 {
     const char *sentence = NULL;
-    pst_switch_asked_t asked;
-    int status = pst_heap_serve(r, board, &asked, &sentence, pool);
+    pst_asked_t asked;
+    int status = serve(r, board, &asked, &sentence, pool);
     out_t out;
 
     if (status != OK) {
         return refuse_face(r, status, sentence, pool);
     }
     if (open_answer(&out, emit, r) == PST_EMIT_HTML) {
-        pst_view_switched_page(emit, &asked);
+        pst_view_asked_page(emit, &asked);
     }
     else {
-        pst_view_switched(emit, &asked);
-    }
-    close_output(&out, emit);
-    return OK;
-}
-
-static int serve_checking(request_rec *r, const pst_board_t *board, pst_emit_t *emit, apr_pool_t *pool)
-{
-    const char *sentence = NULL;
-    pst_checking_asked_t asked;
-    int status = pst_checks_serve(r, board, &asked, &sentence, pool);
-    out_t out;
-
-    if (status != OK) {
-        return refuse_face(r, status, sentence, pool);
-    }
-    if (open_answer(&out, emit, r) == PST_EMIT_HTML) {
-        pst_view_checking_page(emit, &asked);
-    }
-    else {
-        pst_view_checking(emit, &asked);
+        pst_view_asked(emit, &asked);
     }
     close_output(&out, emit);
     return OK;
@@ -514,9 +493,10 @@ static int serve_control(request_rec *r, const address_t *address, apr_pool_t *p
         return status;
     }
     if (address->face == PST_FACE_CHECK) {
-        return serve_checking(r, board, emit, pool);
+        return serve_switch(r, board, emit, pst_switch_checks_serve, pool);
     }
-    return address->face == PST_FACE_HEAP ? serve_switch(r, board, emit, pool) : serve_release(r, board, emit, pool);
+    return address->face == PST_FACE_HEAP ? serve_switch(r, board, emit, pst_switch_heap_serve, pool)
+                                          : serve_release(r, board, emit, pool);
 }
 
 static int serve_face(request_rec *r, const address_t *address, apr_pool_t *pool)

@@ -143,3 +143,11 @@ void pst_checks_unpack(pst_checks_t *checks, apr_uint64_t packed)
     checks->buckets = (int)(packed >> 52 & 1);
     checks->fence = checks->guard && (packed >> 53 & 1);
 }
+
+const char *pst_checks_packed_text(char *to, apr_uint64_t packed)
+{
+    pst_checks_t checks;
+
+    pst_checks_unpack(&checks, packed);
+    return pst_checks_text(to, &checks);
+}

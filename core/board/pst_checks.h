@@ -42,6 +42,9 @@ int pst_checks_parse(pst_checks_t *checks, int count, const char *const *words, 
 /** Back to words, as short as possible. @param to room for PST_CHECKS_TEXT */
 char *pst_checks_text(char *to, const pst_checks_t *checks);
 
+/** The same of what pst_checks_pack() made. */
+const char *pst_checks_packed_text(char *to, apr_uint64_t packed);
+
 /** Pack into one number, 0 for all off; and unpack: whatever the number, the result is valid. */
 apr_uint64_t pst_checks_pack(const pst_checks_t *checks);
 void pst_checks_unpack(pst_checks_t *checks, apr_uint64_t packed);

@@ -9,7 +9,7 @@
 #include "pst_array.h"
 #include "pst_text.h"
 #include "pst_metric.h"
-#include "pst_switch_ask.h"
+#include "pst_ask.h"
 #include "pst_view_metrics.h"
 #include "pst_view_profile.h"
 
@@ -108,8 +108,8 @@ static const char *set_nonce(pst_args_t *args, const char *value, apr_pool_t *po
 static const char *set_arg_rate(pst_args_t *args, const char *value, apr_pool_t *pool)
 {
     (void)pool;
-    args->has_rate = pst_switch_rate_of(&args->rate, value);
-    return args->has_rate ? NULL : PST_SWITCH_RATES;
+    args->has_rate = pst_ask_rate(&args->rate, value);
+    return args->has_rate ? NULL : PST_ASK_RATES;
 }
 
 static const char *set_arg_of(pst_args_t *args, const char *value, apr_pool_t *pool)

@@ -5,6 +5,7 @@
  * What is read back is input like everything else on the board: it is only shown.
  */
 #include "pst_release_ask.h"
+#include "pst_ask.h"
 #include "pst_figure.h"
 #include "pst_thread.h"
 
@@ -13,12 +14,11 @@
 static void ask_child(pst_release_asked_t *asked, const pst_board_t *board, apr_uint32_t i, apr_uint32_t pid)
 {
     pst_shared_child_t *child = pst_board_child(board, i);
-    apr_uint32_t owner = __atomic_load_n(&child->owner, __ATOMIC_ACQUIRE);
+    apr_uint32_t owner = pst_ask_whom(child, pid);
     pst_release_row_t *row = &asked->rows[asked->count];
 
     /* a child configured differently, before a reload, would not answer */
-    if (!owner || !__atomic_load_n(&child->ready, __ATOMIC_ACQUIRE) || !__atomic_load_n(&child->obeys, __ATOMIC_ACQUIRE)
-        || (pid && pid != owner)) {
+    if (!owner || !__atomic_load_n(&child->obeys, __ATOMIC_ACQUIRE)) {
         return;
     }
     memset(row, 0, sizeof(*row));

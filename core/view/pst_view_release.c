@@ -129,8 +129,9 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
     const char *note = note_of(asked);
     char allocators[PST_FORMAT_LEN], heap[PST_FORMAT_LEN], before[PST_FORMAT_LEN], after[PST_FORMAT_LEN];
 
-    PIECE(emit, &pst_web_released, NUMBER("done", asked->count - asked->pending - asked->gone),
-          NUMBER("asked", asked->count), TEXT("allocators", pst_format_size(allocators, asked->allocators_bytes)),
+    PIECE(emit, &pst_web_answer, TEXT("title", "released"), TEXT("heading", "Memory released"),
+          NUMBER("done", asked->count - asked->pending - asked->gone), NUMBER("asked", asked->count));
+    PIECE(emit, &pst_web_released, TEXT("allocators", pst_format_size(allocators, asked->allocators_bytes)),
           TEXT("heap", pst_format_size(heap, asked->heap_bytes)),
           TEXT("before", pst_format_size(before, asked->rss_before)),
           TEXT("after", pst_format_size(after, asked->rss_after)));
@@ -157,6 +158,7 @@ apr_status_t pst_view_released_page(pst_emit_t *emit, const pst_release_asked_t 
     }
     pst_emit_piece(emit, &pst_web_release_end, NULL, 0);
     pst_emit_piece(emit, &pst_web_released_end, NULL, 0);
+    pst_emit_piece(emit, &pst_web_answer_end, NULL, 0);
     return emit->status;
 }
 

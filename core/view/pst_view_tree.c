@@ -376,7 +376,6 @@ static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
                              int listed_only)
 {
     char checks_on[PST_CHECKS_TEXT];
-    pst_checks_t checks;
     pst_emit_element(emit, child->head.owner);
     pst_emit_number(emit, "pid", child->head.owner);
     pst_emit_number(emit, "block", child->block);
@@ -403,8 +402,7 @@ static void print_tree_child(pst_emit_t *emit, const pst_snapshot_t *snapshot, c
     pst_view_limits(emit, child);
     pst_emit_number(emit, "profile_rate_bytes", child->head.profile_rate);
     pst_emit_number(emit, "heap_profile_rate_bytes", child->head.heap_profile_rate);
-    pst_checks_unpack(&checks, child->head.checks);
-    pst_emit_text(emit, "checks", pst_checks_text(checks_on, &checks));
+    pst_emit_text(emit, "checks", pst_checks_packed_text(checks_on, child->head.checks));
     pst_emit_seconds(emit, "heap_profile_since", child->head.heap_profile_since, 6);
     print_tree_classes(emit, snapshot, child, child->classes, child->class_count);
     print_tree_sites(emit, snapshot, child, child->sites, child->site_count);

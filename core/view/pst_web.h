@@ -77,12 +77,16 @@ extern const pst_piece_t
     pst_web_relatives_more, pst_web_relatives_cut, pst_web_relatives_close, pst_web_relatives_hidden;
 
 /* checks.html */
-extern const pst_piece_t pst_web_checks, pst_web_checks_form, pst_web_checks_end, pst_web_checks_asked,
-    pst_web_checks_row, pst_web_checks_asked_end;
+extern const pst_piece_t pst_web_checks, pst_web_checks_form, pst_web_checks_end;
+
+/* asked.html */
+extern const pst_piece_t pst_web_asked, pst_web_asked_row, pst_web_asked_end;
+
+/* answer.html */
+extern const pst_piece_t pst_web_answer, pst_web_answer_end;
 
 /* heap.html */
-extern const pst_piece_t pst_web_heap, pst_web_heap_form, pst_web_heap_child, pst_web_heap_form_end, pst_web_heap_end,
-    pst_web_heap_asked, pst_web_heap_row, pst_web_heap_asked_end;
+extern const pst_piece_t pst_web_heap, pst_web_heap_form, pst_web_heap_child, pst_web_heap_form_end, pst_web_heap_end;
 
 /* parts.html */
 extern const pst_piece_t pst_web_parts_row, pst_web_parts_row_end, pst_web_parts, pst_web_parts_module,

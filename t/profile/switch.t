@@ -9,8 +9,9 @@ use PST::Server;
 use Test::More;
 
 plan skip_all => 'the sanitizer brings a heap of its own' if stage()->{san};
+# two children, also after a restart
 my $limits = mpm() eq 'prefork' ? "StartServers 2\nMinSpareServers 1\nMaxSpareServers 2\nServerLimit 4\nMaxRequestWorkers 2\n"
-    : "StartServers 2\nServerLimit 6\nThreadsPerChild 4\nThreadLimit 4\nMinSpareThreads 1\nMaxSpareThreads 8\nMaxRequestWorkers 8\n";
+    : "StartServers 2\nServerLimit 6\nThreadsPerChild 4\nThreadLimit 4\nMinSpareThreads 5\nMaxSpareThreads 12\nMaxRequestWorkers 8\n";
 my $s = PST::Server->new('switch', limits => $limits, conf => "ServerName main.example\nPoolStatControl On\nPoolStatHeapProfile 16K\n");
 ok($s->start, 'a server') or BAIL_OUT($s->start_text . $s->log_text);
 

@@ -9,7 +9,7 @@
 #include "pst_array.h"
 #include "pst_profile.h"
 #include "pst_switch.h"
-#include "pst_switch_ask.h"
+#include "pst_ask.h"
 
 #include <string.h>
 
@@ -30,11 +30,11 @@ static void ask(apr_uint64_t value)
 
 static void obeys(void)
 {
-    pst_switch_asked_t asked;
+    pst_asked_t asked;
 
     is_number(pst_switch_start(&board, block, 0, CONFIGURED), CONFIGURED, "begins as configured");
     pst_profile_switch(CONFIGURED);
-    ok(pst_switch_ask(&asked, &board, -1, 0, 0, base) == APR_SUCCESS && asked.count == 0 && asked.deaf == 1,
+    ok(pst_ask(&asked, PST_ASK_HEAP, &board, -1, 0, 0, base) == APR_SUCCESS && asked.count == 0 && asked.deaf == 1,
        "nobody is asked who would not listen");
     ask(0);
     is_number(rate_now(), CONFIGURED, "who must not obey does not, whatever is written on the board");
@@ -42,28 +42,28 @@ static void obeys(void)
 
     pst_switch_start(&board, block, 1, CONFIGURED);
     block->obeys = 1;
-    ok(pst_switch_ask(&asked, &board, -1, 0, 65536, base) == APR_SUCCESS && asked.count == 1, "who must is asked");
-    is_number(pst_switch_look(&asked, &board), 1, "it has not heard yet");
+    ok(pst_ask(&asked, PST_ASK_HEAP, &board, -1, 0, 65536, base) == APR_SUCCESS && asked.count == 1, "who must is asked");
+    is_number(pst_ask_look(&asked, &board), 1, "it has not heard yet");
     pst_switch_beat();
-    is_number(pst_switch_look(&asked, &board), 0, "it hears");
-    ok(asked.done == 1 && asked.rows[0].state == PST_SWITCH_DONE && rate_now() == 65536, "and does so");
-    ok(pst_switch_ask(&asked, &board, -1, 1, 0, base) == APR_SUCCESS && asked.count == 0, "another one is not there");
+    is_number(pst_ask_look(&asked, &board), 0, "it hears");
+    ok(asked.done == 1 && asked.rows[0].state == PST_ASKED_DONE && rate_now() == 65536, "and does so");
+    ok(pst_ask(&asked, PST_ASK_HEAP, &board, -1, 1, 0, base) == APR_SUCCESS && asked.count == 0, "another one is not there");
 }
 
 static void within_bounds(void)
 {
     const apr_uint64_t bad[] = { 1, PST_HEAP_RATE_LEAST - 1, PST_HEAP_RATE_MOST + 1, PST_HEAP_ASKED_RATE };
-    pst_switch_asked_t asked;
+    pst_asked_t asked;
 
     for (unsigned i = 0; i < PST_ITEMS(bad); i++) {
         ask(bad[i]);
         is_number(rate_now(), 65536, "a rate out of bounds is not taken");
         ok(pst_load(&block->heap_answered) == pst_load(&block->heap_asked), "but heard");
     }
-    pst_switch_ask(&asked, &board, -1, 0, 1, base);
+    pst_ask(&asked, PST_ASK_HEAP, &board, -1, 0, 1, base);
     pst_switch_beat();
-    pst_switch_look(&asked, &board);
-    ok(asked.rows[0].state == PST_SWITCH_CANNOT && asked.rows[0].rate == 65536, "who asks is told what it is");
+    pst_ask_look(&asked, &board);
+    ok(asked.rows[0].state == PST_ASKED_CANNOT && asked.rows[0].value == 65536, "who asks is told what it is");
     ask(PST_HEAP_RATE_LEAST);
     is_number(rate_now(), PST_HEAP_RATE_LEAST, "the least is");
     ask(PST_HEAP_RATE_MOST);
@@ -74,13 +74,13 @@ static void within_bounds(void)
 
 static void later_ones(void)
 {
-    pst_switch_asked_t asked;
+    pst_asked_t asked;
     uint64_t *all = &pst_board_header(&board)->heap_asked;
 
-    pst_switch_ask(&asked, &board, -1, block->owner, 8192, base);
+    pst_ask(&asked, PST_ASK_HEAP, &board, -1, block->owner, 8192, base);
     pst_store(all, 0);
     is_number(pst_switch_start(&board, block, 1, CONFIGURED), CONFIGURED, "one child was asked: a later one begins as configured");
-    pst_switch_ask(&asked, &board, -1, 0, 8192, base);
+    pst_ask(&asked, PST_ASK_HEAP, &board, -1, 0, 8192, base);
     is_number(pst_switch_start(&board, block, 1, CONFIGURED), 8192, "all were asked: a later one begins so");
     is_number(pst_switch_start(&board, block, 0, CONFIGURED), CONFIGURED, "but where it must not obey");
     block->generation++;
@@ -102,7 +102,7 @@ static void as_text(void)
 
     for (unsigned i = 0; i < PST_ITEMS(all); i++) {
         apr_uint64_t rate;
-        int good = pst_switch_rate_of(&rate, all[i].text);
+        int good = pst_ask_rate(&rate, all[i].text);
 
         ok(good == all[i].good && (!good || rate == all[i].rate), all[i].text);
     }

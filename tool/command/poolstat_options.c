@@ -8,10 +8,9 @@
 #include "poolstat_nearest.h"
 #include "poolstat_text.h"
 #include "pst_args.h"
-#include "pst_check_ask.h"
 #include "pst_doctor.h"
 #include "pst_metric.h"
-#include "pst_switch_ask.h"
+#include "pst_ask.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -198,8 +197,8 @@ static const char *set_option_of(poolstat_options_t *options, const char *value)
 
 static const char *set_option_heap(poolstat_options_t *options, const char *value)
 {
-    options->has_rate = pst_switch_rate_of(&options->rate, value);
-    return options->has_rate ? NULL : PST_SWITCH_RATES;
+    options->has_rate = pst_ask_rate(&options->rate, value);
+    return options->has_rate ? NULL : PST_ASK_RATES;
 }
 
 static const char *set_option_check(poolstat_options_t *options, const char *value)
@@ -208,7 +207,7 @@ static const char *set_option_check(poolstat_options_t *options, const char *val
     apr_pool_t *pool;
 
     apr_pool_create(&pool, NULL);
-    options->has_checks = pst_checks_of_text(&options->checks, value, error, pool);
+    options->has_checks = pst_ask_checks(&options->checks, value, error, pool);
     apr_pool_destroy(pool);
     return options->has_checks ? NULL : "Off, or what PoolStatCheck takes, such as \"guard 1/1000\"";
 }

@@ -9,10 +9,9 @@
 #include "poolstat.h"
 #include "poolstat_look.h"
 #include "poolstat_text.h"
-#include "pst_check_ask.h"
+#include "pst_ask.h"
 #include "pst_emit.h"
 #include "pst_format.h"
-#include "pst_switch_ask.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,51 +43,32 @@ static int open_for_writing(const poolstat_board_t *board)
     return fd;
 }
 
-static void print_rows(const pst_switch_asked_t *asked)
+static void print_rate(const pst_asked_row_t *row)
 {
     char rate[PST_FORMAT_LEN];
 
-    for (apr_uint32_t i = 0; i < asked->count; i++) {
-        const pst_switch_row_t *row = &asked->rows[i];
-        int is_known = row->state == PST_SWITCH_DONE || row->state == PST_SWITCH_CANNOT;
-
-        if (is_known && row->rate) {
-            pst_format_size(rate, row->rate);
-        }
-        else {
-            snprintf(rate, sizeof(rate), "%s", is_known ? "off" : "-");
-        }
-        printf("child %u: %s, a sample each: %s\n", (unsigned)row->pid, pst_switch_word(row->state), rate);
+    if (pst_asked_is_known(row) && row->value) {
+        pst_format_size(rate, row->value);
     }
+    else {
+        snprintf(rate, sizeof(rate), "%s", pst_asked_is_known(row) ? "off" : "-");
+    }
+    printf("child %u: %s, a sample each: %s\n", (unsigned)row->pid, pst_asked_word(row->state), rate);
 }
 
-static int ask_children(const poolstat_board_t *board, const poolstat_options_t *options, int fd, apr_pool_t *pool)
+static void print_checks(const pst_asked_row_t *row)
 {
-    pst_switch_asked_t asked;
-    apr_time_t until = apr_time_now() + WAIT;
-    apr_status_t rv = pst_switch_ask(&asked, &board->board, fd, board->child, options->rate, pool);
-
-    if (rv != APR_SUCCESS) {
-        poolstat_say("the board could not be written to: %s", strerror(rv));
-        return POOLSTAT_FAILED;
-    }
-    if (!asked.count) {
-        poolstat_say(asked.deaf ? "no child listens: PoolStatControl is Off there" : "there is no such child");
-        return POOLSTAT_NONE;
-    }
-    while (pst_switch_look(&asked, &board->board) && apr_time_now() < until) {
-        usleep(POLL);
-    }
-    print_rows(&asked);
-    return asked.done == asked.count ? POOLSTAT_OK : POOLSTAT_FAILED;
-}
-
-static int ask_for_checks(const poolstat_board_t *board, const poolstat_options_t *options, int fd, apr_pool_t *pool)
-{
-    apr_time_t until = apr_time_now() + WAIT;
     char text[PST_CHECKS_TEXT];
-    pst_checking_asked_t asked;
-    apr_status_t rv = pst_check_ask(&asked, &board->board, fd, board->child, &options->checks, pool);
+
+    printf("child %u: %s, checks: %s\n", (unsigned)row->pid, pst_asked_word(row->state),
+           pst_asked_is_known(row) ? pst_checks_packed_text(text, row->value) : "-");
+}
+
+static int switch_and_print(const poolstat_board_t *board, pst_ask_e what, apr_uint64_t value, int fd, apr_pool_t *pool)
+{
+    pst_asked_t asked;
+    apr_time_t until = apr_time_now() + WAIT;
+    apr_status_t rv = pst_ask(&asked, what, &board->board, fd, board->child, value, pool);
 
     if (rv != APR_SUCCESS) {
         poolstat_say("the board could not be written to: %s", strerror(rv));
@@ -98,22 +78,16 @@ static int ask_for_checks(const poolstat_board_t *board, const poolstat_options_
         poolstat_say(asked.deaf ? "no child listens: PoolStatControl is Off there" : "there is no such child");
         return POOLSTAT_NONE;
     }
-    while (pst_checking_look(&asked, &board->board) && apr_time_now() < until) {
+    while (pst_ask_look(&asked, &board->board) && apr_time_now() < until) {
         usleep(POLL);
     }
     for (apr_uint32_t i = 0; i < asked.count; i++) {
-        const pst_checking_row_t *row = &asked.rows[i];
-        int is_known = row->state == PST_CHECKING_DONE || row->state == PST_CHECKING_CANNOT;
-
-        printf("child %u: %s, checks: %s\n", (unsigned)row->pid, pst_checking_word(row->state),
-               is_known ? pst_checks_text(text, &row->checks) : "-");
+        (what == PST_ASK_HEAP ? print_rate : print_checks)(&asked.rows[i]);
     }
     return asked.done == asked.count ? POOLSTAT_OK : POOLSTAT_FAILED;
 }
 
-typedef int asking_fn(const poolstat_board_t *board, const poolstat_options_t *options, int fd, apr_pool_t *pool);
-
-static int switch_by(poolstat_options_t *options, asking_fn *ask)
+static int switch_by(poolstat_options_t *options, pst_ask_e what, apr_uint64_t value)
 {
     poolstat_board_t board;
     apr_pool_t *pool;
@@ -126,7 +100,7 @@ static int switch_by(poolstat_options_t *options, asking_fn *ask)
     }
     if (status < 0) {
         fd = open_for_writing(&board);
-        status = fd < 0 ? POOLSTAT_NONE : ask(&board, options, fd, pool);
+        status = fd < 0 ? POOLSTAT_NONE : switch_and_print(&board, what, value, fd, pool);
         if (fd >= 0) {
             close(fd);
         }
@@ -138,10 +112,10 @@ static int switch_by(poolstat_options_t *options, asking_fn *ask)
 
 int poolstat_switch(poolstat_options_t *options)
 {
-    return switch_by(options, ask_children);
+    return switch_by(options, PST_ASK_HEAP, options->rate);
 }
 
 int poolstat_switch_checks(poolstat_options_t *options)
 {
-    return switch_by(options, ask_for_checks);
+    return switch_by(options, PST_ASK_CHECKS, pst_checks_pack(&options->checks));
 }
