@@ -70,6 +70,15 @@ void misuse_keep(kept_t *kept, request_rec *r)
     kept->pool = r->pool;
 }
 
+/* A node of its own, larger than a small range of addresses gives. */
+SHOWN void misuse_keep_large(kept_t *kept, request_rec *r);
+void misuse_keep_large(kept_t *kept, request_rec *r)
+{
+    misuse_keep(kept, r);
+    kept->text = apr_palloc(r->pool, 700 << 10);
+    memset(kept->text, 'k', 700 << 10);
+}
+
 unsigned misuse_stale(const kept_t *kept)
 {
     return (unsigned char)kept->text[5];
@@ -133,11 +142,13 @@ unsigned misuse_cleared(const kept_t *kept)
     return (unsigned char)kept->of_cleared[3];
 }
 
-/* Every byte of a dead pool, from one end to the other. */
+/* The whole node that a dead pool was in, from one end to the other: 8 KiB, of which it was at the start. */
 void misuse_many(const kept_t *kept)
 {
-    for (int i = 0; i < 4096; i += 64) {
-        sink += (unsigned char)((volatile char *)kept->text)[i - 2048];
+    volatile char *node = (volatile char *)((apr_uintptr_t)kept->pool & ~(apr_uintptr_t)4095);
+
+    for (int i = 0; i < 8192; i += 64) {
+        sink += (unsigned char)node[i];
     }
 }
 
@@ -224,6 +235,9 @@ static int misuser_handler(request_rec *r)
     ap_set_content_type(r, "text/plain");
     if (strcmp(what, "keep") == 0) {
         misuse_keep(kept, r);
+    }
+    else if (strcmp(what, "keeplarge") == 0) {
+        misuse_keep_large(kept, r);
     }
     else if (strcmp(what, "overrun") == 0) {
         misuse_overrun(r);

@@ -364,6 +364,10 @@ void pst_apr_add_pool(pst_apr_figures_t *figures, apr_pool_t *pool, apr_size_t *
         figures->nodes++;
         figures->reserved += pst_apr_node_size(node);
         figures->slack += pst_apr_node_slack(node);
+        if (!node->next || node->next->ref != &node->next) {
+            figures->cut = figures->dead = 1;
+            return;
+        }
         node = node->next;
     } while (node != self);
 }

@@ -158,7 +158,9 @@ typedef struct pst_apr_figures_t {
     apr_size_t nodes;
     apr_size_t reserved;
     apr_size_t slack;
-    int        cut;             /**< the walk hit its bound: the figures are too low */
+    int        cut;             /**< the walk hit its bound, or a node that is not in a pool's ring: the figures are
+                                     too low */
+    int        dead;            /**< the second: that pool was destroyed, and its nodes are elsewhere */
 } pst_apr_figures_t;
 
 /**

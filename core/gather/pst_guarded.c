@@ -4,6 +4,7 @@
  */
 #include "pst_guarded.h"
 #include "pst_clock.h"
+#include "pst_linger.h"
 #include "pst_record.h"
 #include "pst_wrap.h"
 
@@ -36,6 +37,7 @@ static struct {
 /* This thread allocates for a guarded pool, or ends one. */
 static __thread apr_uint32_t guarding __attribute__((tls_model("initial-exec")));
 static __thread apr_uint32_t ending __attribute__((tls_model("initial-exec")));
+static __thread int freeing __attribute__((tls_model("initial-exec")));     /* a node of one of our allocators */
 static __thread apr_uint64_t dice __attribute__((tls_model("initial-exec")));
 
 static apr_uint64_t monotonic(void)
@@ -374,13 +376,25 @@ static __attribute__((noinline)) void end_pool(apr_pool_t *pool)
     drop_entry(owner);
 }
 
+/* A pool that is not guarded but below one that is has its allocator, too. @return the flag to restore afterwards */
+static int frees_ours(apr_pool_t *pool)
+{
+    int outer = freeing;
+
+    freeing = slot_of(pst_apr_pool(pool)->allocator) != 0;
+    return outer;
+}
+
 static void guard_destroy(apr_pool_t *pool)
 {
     if (pst_range_has(pool) && page_owner(pool)) {
         end_pool(pool);
     }
     else {
+        int outer = frees_ours(pool);
+
         g.real.pool_destroy(pool);
+        freeing = outer;
     }
 }
 
@@ -415,7 +429,10 @@ static void guard_clear(apr_pool_t *pool)
         clear_pool(pool);
     }
     else {
+        int outer = frees_ours(pool);
+
         g.real.pool_clear(pool);
+        freeing = outer;
     }
 }
 
@@ -467,6 +484,13 @@ static void *guard_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
     return m;
 }
 
+static void guard_allocator_free(apr_allocator_t *allocator, apr_memnode_t *node)
+{
+    freeing = slot_of(allocator) != 0;
+    g.real.allocator_free(allocator, node);
+    freeing = 0;
+}
+
 static void guard_max_free(apr_allocator_t *allocator, apr_size_t size)
 {
     if (!slot_of(allocator)) {
@@ -509,8 +533,10 @@ static int guard_munmap(void *at, size_t size)
 {
     apr_uint32_t owner, to;
 
+    /* A node for which the range had no room. APR's allocators would have kept it, and stale pointers into it would
+     * have been harmless: our allocators keep nothing, so it lingers here. */
     if (!pst_range_has(at)) {
-        return g.real.munmap(at, size);
+        return ending || freeing ? pst_linger(at, size) : g.real.munmap(at, size);
     }
     owner = page_owner(at);
     to = ending ? ending : end_alone(owner);
@@ -541,6 +567,7 @@ static void put_behind(void)
     PUT(pvsprintf, guard_pvsprintf);
     PUT(allocator_alloc, guard_allocator_alloc);
     PUT(bucket_alloc, guard_bucket_alloc);
+    PUT(allocator_free, guard_allocator_free);
     PUT(allocator_max_free_set, guard_max_free);
     PUT(pool_create_ex, guard_create);
     pst_wrap_sealed = pst_guarded_seal;
@@ -588,6 +615,7 @@ void pst_guarded_sweep(void)
 {
     apr_uint64_t second = monotonic() / 1000000;
 
+    pst_linger_beat();
     pst_range_sweep(second > SECONDS ? (apr_uint32_t)(second - SECONDS) : 0);
 }
 

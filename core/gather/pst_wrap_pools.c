@@ -66,6 +66,16 @@ void pst_wrap_fill(pst_record_t *record, apr_pool_t *pool, const pst_apr_figures
     record->left = figures->slack - pst_apr_node_slack(pst_apr_pool(pool)->active);
 }
 
+/* Whoever allocates from a destroyed pool may get away with it. */
+static int is_dead(apr_pool_t *pool)
+{
+    pst_apr_figures_t figures = { 0 };
+    apr_size_t budget = WALK_NODES;
+
+    pst_apr_add_pool(&figures, pool, &budget);
+    return figures.dead;
+}
+
 /* A pool without a record: made by code that is not instrumented (yet), or before the
  * start and in no tree.  If no object has come since the start it must be the latter. */
 static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
@@ -73,9 +83,13 @@ static __attribute__((noinline)) pst_record_t *take_in(apr_pool_t *pool)
     apr_pool_t *parent = pst_apr_pool(pool)->parent;
     pst_apr_figures_t figures = { 0 };
     apr_size_t budget = WALK_NODES;
-    pst_record_t *record = pst_range_has(pool) ? NULL : pst_record_adopt(pool), *above;
+    pst_record_t *record, *above;
 
-    if (!record) {              /* a guarded pool without one has ended */
+    if (pst_range_has(pool)) {      /* a guarded pool without one has ended */
+        return NULL;
+    }
+    record = is_dead(pool) ? NULL : pst_record_adopt(pool);
+    if (!record) {
         return NULL;
     }
     above = parent ? pst_record_find(parent) : NULL;

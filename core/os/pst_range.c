@@ -4,7 +4,6 @@
  */
 #include "pst_range.h"
 #include "pst_clock.h"
-#include "pst_flag.h"
 
 #include <apr_errno.h>
 #include <sys/mman.h>
@@ -32,7 +31,7 @@ typedef struct {
     apr_uint32_t owner;         /* of the run */
     apr_uint32_t first;         /* page that the run begins with */
     apr_uint32_t pages;         /* of the run; in its first page */
-    apr_uint32_t ended;         /* seconds; in its first page */
+    apr_uint32_t ended;         /* atomic: seconds; in its first page; 0: it has not, or somebody frees it */
     apr_byte_t   is;            /* atomic: pst_range_e */
     apr_byte_t   counted;       /* in its first page */
 } page_t;
@@ -41,14 +40,13 @@ struct pst_range_t pst_range;
 
 static struct {
     page_t       *pages;
-    apr_uint32_t  count;        /* pages */
-    apr_uint32_t  hand;         /* where the next is taken */
-    apr_uint32_t  finger;       /* where the next is freed */
-    apr_uint32_t  broom;        /* where to look for the next old run */
+    apr_uint32_t  count;        /* pages: a power of two */
+    apr_uint32_t  hand;         /* atomic: where the next is taken, modulo count */
+    apr_uint32_t  finger;       /* atomic: where the next is freed, modulo count */
+    apr_uint32_t  broom;        /* atomic: where to look for the next old run, modulo count */
     apr_uint32_t  runs;         /* atomic */
     apr_size_t    quarantine;   /* atomic: bytes */
     apr_size_t    most;         /* its limit in bytes */
-    int           busy;         /* pst_flag.h */
     pst_range_freed_fn *freed;
 } g;
 
@@ -125,13 +123,6 @@ static void becomes(apr_uint32_t page, pst_range_e what)
     __atomic_store_n(&g.pages[page].is, (apr_byte_t)what, __ATOMIC_RELEASE);
 }
 
-static int is_free_page(apr_uint32_t page)
-{
-    pst_range_e is = is_now(page);
-
-    return is == PST_RANGE_NEVER || is == PST_RANGE_FREE;
-}
-
 static apr_uint32_t range_seconds(void)
 {
     struct timespec ts;
@@ -139,36 +130,42 @@ static apr_uint32_t range_seconds(void)
     return clock_gettime(CLOCK_MONOTONIC_COARSE, &ts) == 0 ? (apr_uint32_t)ts.tv_sec : 0;
 }
 
-/* -- freeing; with the flag -------------------------------------------------- */
+/* -- freeing ------------------------------------------------------------------- */
 
 /* Does a run in quarantine start there? Its first page says so; that may have been opened. */
-static int in_quarantine(apr_uint32_t page)
+static int in_quarantine(apr_uint32_t page, apr_uint32_t before)
 {
     const page_t *at = &g.pages[page];
     pst_range_e is = is_now(page);
+    apr_uint32_t ended = __atomic_load_n(&at->ended, __ATOMIC_ACQUIRE);
 
-    return (is == PST_RANGE_ENDED || is == PST_RANGE_OPENED) && at->first == page && at->pages && at->ended;
+    return (is == PST_RANGE_ENDED || is == PST_RANGE_OPENED) && at->first == page && at->pages && ended
+           && ended < before;
 }
 
-/* A run that cannot be closed is left unchanged. @return whether it was freed */
-static int free_run(apr_uint32_t page)
+/* Whoever takes the time when it ended frees it: one thread. A run that cannot be closed is left unchanged. */
+static void free_run(apr_uint32_t page)
 {
     page_t *at = &g.pages[page];
+    apr_uint32_t ended = __atomic_exchange_n(&at->ended, 0, __ATOMIC_ACQ_REL);
     apr_uint32_t count = at->pages, owner = at->owner;
     apr_size_t size = (apr_size_t)count * PST_RANGE_PAGE;
+    int counted = at->counted;
 
+    if (!ended) {
+        return;
+    }
     if (map_closed(address_of(page), size + PST_RANGE_PAGE, MAP_FIXED) == MAP_FAILED) {
-        return 0;
+        __atomic_store_n(&at->ended, ended, __ATOMIC_RELEASE);
+        return;
     }
     __atomic_sub_fetch(&g.quarantine, size, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&g.runs, 1, __ATOMIC_RELAXED);
-    at->ended = 0;
     for (apr_uint32_t i = 0; i <= count; i++) {
         g.pages[page + i].owner = 0;
         becomes(page + i, PST_RANGE_FREE);
     }
-    g.freed(owner, at->counted, size);
-    return 1;
+    g.freed(owner, counted, size);
 }
 
 /* Free runs until the quarantine is within its limit: a separate finger follows the hand, so that each page is
@@ -176,13 +173,15 @@ static int free_run(apr_uint32_t page)
 static void make_room(void)
 {
     for (apr_uint32_t looked = 0; looked < g.count; looked++) {
+        apr_uint32_t page;
+
         if (__atomic_load_n(&g.quarantine, __ATOMIC_RELAXED) <= g.most) {
             return;
         }
-        if (in_quarantine(g.finger)) {
-            free_run(g.finger);
+        page = __atomic_fetch_add(&g.finger, 1, __ATOMIC_RELAXED) % g.count;
+        if (in_quarantine(page, 0xffffffff)) {
+            free_run(page);
         }
-        g.finger = g.finger + 1 < g.count ? g.finger + 1 : 0;
     }
 }
 
@@ -190,69 +189,78 @@ static void make_room(void)
 static void let_old_go(apr_uint32_t before)
 {
     for (apr_uint32_t looked = 0; looked < OLD_MOST && looked < g.count; looked++) {
-        if (in_quarantine(g.broom) && g.pages[g.broom].ended < before) {
-            free_run(g.broom);
+        apr_uint32_t page = __atomic_fetch_add(&g.broom, 1, __ATOMIC_RELAXED) % g.count;
+
+        if (in_quarantine(page, before)) {
+            free_run(page);
         }
-        g.broom = g.broom + 1 < g.count ? g.broom + 1 : 0;
     }
 }
 
 /* -- taking ------------------------------------------------------------------ */
 
-/* Find consecutive free pages, starting at the hand. @return the first; the count of all pages if there are none */
-static apr_uint32_t free_row(apr_uint32_t wanted)
+/* Take these pages, if all are free. They are still closed, and known as such. */
+static int take_pages(apr_uint32_t page, apr_uint32_t wanted)
 {
-    apr_uint32_t page = g.hand, row = 0;
+    for (apr_uint32_t i = 0; i < wanted; i++) {
+        apr_byte_t is = __atomic_load_n(&g.pages[page + i].is, __ATOMIC_RELAXED);
 
-    for (apr_uint32_t looked = 0; looked < LOOK_MOST; looked++) {
-        if (page == g.count) {
-            page = row = 0;
-        }
-        row = is_free_page(page) ? row + 1 : 0;
-        page++;
-        if (row == wanted) {
-            g.hand = page;
-            return page - wanted;
+        if ((is != PST_RANGE_NEVER && is != PST_RANGE_FREE)
+            || !__atomic_compare_exchange_n(&g.pages[page + i].is, &is, (apr_byte_t)PST_RANGE_TAKEN, 0,
+                                            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            while (i) {
+                becomes(page + --i, PST_RANGE_FREE);
+            }
+            return 0;
         }
     }
-    g.hand = page == g.count ? 0 : page;
+    return 1;
+}
+
+/* The next row of free pages from the hand on. @return the first; the count of all pages if there are none */
+static apr_uint32_t take_range_row(apr_uint32_t wanted)
+{
+    for (apr_uint32_t looked = 0; looked < LOOK_MOST; looked += wanted) {
+        apr_uint32_t page = __atomic_fetch_add(&g.hand, wanted, __ATOMIC_RELAXED) % g.count;
+
+        if (page + wanted <= g.count && take_pages(page, wanted)) {
+            return page;
+        }
+    }
     return g.count;
 }
 
-static void *open_row(apr_uint32_t pages, apr_uint32_t owner)
+static void *open_row(apr_uint32_t page, apr_uint32_t pages, apr_uint32_t owner)
 {
-    apr_uint32_t page = free_row(pages + 1);
-    apr_size_t size = (apr_size_t)pages * PST_RANGE_PAGE;
+    int opened = mprotect(address_of(page), (apr_size_t)pages * PST_RANGE_PAGE, PROT_READ | PROT_WRITE) == 0;
 
-    if (page == g.count || mprotect(address_of(page), size, PROT_READ | PROT_WRITE) != 0) {
-        return NULL;
+    if (opened) {
+        g.pages[page].pages = pages;
+        __atomic_add_fetch(&g.runs, 1, __ATOMIC_RELAXED);
     }
     for (apr_uint32_t i = 0; i <= pages; i++) {
-        g.pages[page + i].owner = owner;
+        g.pages[page + i].owner = opened ? owner : 0;
         g.pages[page + i].first = page;
-        becomes(page + i, i < pages ? PST_RANGE_LIVE : PST_RANGE_BEHIND);
+        if (!opened) {
+            becomes(page + i, PST_RANGE_FREE);
+        }
+        else {
+            becomes(page + i, i < pages ? PST_RANGE_LIVE : PST_RANGE_BEHIND);
+        }
     }
-    g.pages[page].pages = pages;
-    g.pages[page].ended = 0;
-    __atomic_add_fetch(&g.runs, 1, __ATOMIC_RELAXED);
-    return address_of(page);
+    return opened ? address_of(page) : NULL;
 }
 
 void *pst_range_take(apr_size_t size, apr_uint32_t owner)
 {
-    apr_uint32_t pages = (apr_uint32_t)((size + PST_RANGE_PAGE - 1) / PST_RANGE_PAGE);
-    void *at = NULL;
+    apr_uint32_t pages = (apr_uint32_t)((size + PST_RANGE_PAGE - 1) / PST_RANGE_PAGE), page;
 
-    if (size > pst_range.size / 8 || !pages || __atomic_load_n(&g.runs, __ATOMIC_RELAXED) >= RUNS_MOST
-        || !pst_flag_take(&g.busy)) {
+    if (size > pst_range.size / 8 || !pages || __atomic_load_n(&g.runs, __ATOMIC_RELAXED) >= RUNS_MOST) {
         return NULL;
     }
-    if (__atomic_load_n(&g.quarantine, __ATOMIC_RELAXED) > g.most) {
-        make_room();
-    }
-    at = open_row(pages, owner);
-    pst_flag_give(&g.busy);
-    return at;
+    make_room();
+    page = take_range_row(pages + 1);
+    return page == g.count ? NULL : open_row(page, pages, owner);
 }
 
 /* -- ending ------------------------------------------------------------------ */
@@ -367,10 +375,9 @@ unsigned pst_range_open_span(const void *at, apr_size_t size, const void **first
 
 void pst_range_sweep(apr_uint32_t before)
 {
-    if (pst_range.size && pst_flag_take(&g.busy)) {
+    if (pst_range.size) {
         make_room();
         let_old_go(before);
-        pst_flag_give(&g.busy);
     }
 }
 

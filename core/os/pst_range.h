@@ -10,8 +10,8 @@
  * their contents until the quarantine exceeds its limit: then those that ended first become free. The hand goes
  * round, so an address is reused as late as possible.
  *
- * Concurrency: one thread at a time takes and frees (pst_flag.h: a thread that cannot get the flag does without a
- * run); the owner ends a run, without the flag; any thread may open, even in a signal handler.
+ * Concurrency: without locks. Any thread takes and frees; the owner ends a run; any thread opens, even in a signal
+ * handler.
  *
  * Called by: start, worker, watchdog, signal
  */
@@ -27,6 +27,7 @@
 typedef enum {
     PST_RANGE_NEVER = 0,        /**< never used */
     PST_RANGE_FREE,             /**< closed; used long ago */
+    PST_RANGE_TAKEN,            /**< closed; being opened for a run */
     PST_RANGE_LIVE,             /**< open */
     PST_RANGE_BEHIND,           /**< closed: the page behind a run */
     PST_RANGE_ENDED,            /**< closed, in quarantine */

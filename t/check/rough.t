@@ -60,6 +60,7 @@ subtest 'no room' => sub {
         my $s = PST::Server->new("room$kib", conf => $conf, wrap => [ 'sh', '-c', "ulimit -v $kib && exec \"\$@\"", 'sh' ]);
         if (!$s->start) { diag("not even httpd starts with $kib KiB"); next }
         is(misuse($s, qw(keep stale)), '200 200', "served with $kib KiB of addresses");
+        is(misuse($s, qw(keeplarge stale keeplarge stale)), '200 200 200 200', 'a stale string in a node that the range has no room for: harmless, as without the check');
         my $c = PST::Conn->new($s->{port});
         is(join(' ', map { $c->get('/small.txt'); $c->response->{status} } 1 .. 20), join(' ', (200) x 20), 'and what is healthy');
         $s->stop;

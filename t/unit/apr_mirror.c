@@ -327,6 +327,35 @@ static apr_size_t node_for(apr_size_t bytes)
     return size < 8192 ? 8192 : size;
 }
 
+/* Destroyed pools, whose nodes are in their allocator's free lists: the first list is empty before, the next is not. */
+static int rings_of_dead(void *unused)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pools[6];
+    int wrong = 0;
+
+    (void)unused;
+    apr_allocator_create(&allocator);
+    for (apr_size_t i = 0; i < 6; i++) {
+        apr_pool_create_ex(&pools[i], NULL, NULL, allocator);
+        for (apr_size_t nodes = 0; nodes < i; nodes++) {
+            apr_palloc(pools[i], 7000 + 3000 * nodes);
+        }
+    }
+    for (int i = 0; i < 6; i++) {
+        pst_apr_figures_t figures = { 0 };
+        apr_size_t budget = 100;
+
+        pst_apr_add_pool(&figures, pools[i], &budget);
+        wrong += figures.dead || figures.cut;
+        apr_pool_destroy(pools[i]);
+        memset(&figures, 0, sizeof(figures));
+        pst_apr_add_pool(&figures, pools[i], &budget);
+        wrong += !figures.dead || !figures.cut;
+    }
+    return wrong;
+}
+
 static void rings(apr_pool_t *parent)
 {
     static const apr_size_t sizes[] = { 20000, 8100, 300000, 8152, 8153, 100 };
@@ -362,6 +391,7 @@ static void rings(apr_pool_t *parent)
            apr_psprintf(parent, "allowed %u nodes, it looks at so many and says that it was cut", (unsigned)allowed));
     }
     apr_pool_destroy(pool);
+    is_number((unsigned)apart(rings_of_dead, NULL), 0, "a pool that was destroyed is no ring, and is walked no further");
 }
 
 #define MANY 500

@@ -32,7 +32,10 @@
 #define pst_apr_take_some        shifted_take_some
 #define pst_apr_keep_nothing     shifted_keep_nothing
 #define pst_apr_set_allocator    shifted_set_allocator
-#define ref                      ref; void *field_to_come
+
+#define ref ref; void *field_to_come
+#include "pst_apr.h"
+#undef ref
 
 /* An APR other than the one that runs. */
 static apr_size_t no_bytes(apr_pool_t *pool, int recurse) { return pool && !recurse ? 0 : 1; }
@@ -61,7 +64,6 @@ static void version_of(apr_version_t *version)
 #include "../../core/apr/pst_apr.c"
 #undef dlsym
 #undef apr_version
-#undef ref
 #undef pst_apr_prove
 
 apr_status_t pst_apr_prove(pst_apr_facts_t *facts, const char **why);

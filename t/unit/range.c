@@ -6,6 +6,7 @@
 #include "tap.h"
 #include "pst_range.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #define LIMIT  (64u * NODE)
 #define STEPS  40000u
 #define LIVE   256u
+#define WORKERS 4u
 
 static sigjmp_buf back;
 static apr_uint64_t freed_bytes, freed_runs;
@@ -22,8 +24,8 @@ static apr_uint32_t last_freed;
 static void on_freed(apr_uint32_t owner, int was_counted, apr_size_t size)
 {
     (void)was_counted;
-    freed_bytes += size;
-    freed_runs++;
+    __atomic_add_fetch(&freed_bytes, size, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&freed_runs, 1, __ATOMIC_RELAXED);
     last_freed = owner;
 }
 
@@ -108,6 +110,71 @@ static void many(void)
     is_number(pst_range_quarantine(), 0, "what is old goes");
 }
 
+/* Several threads take, fill and end; somebody sweeps. */
+static unsigned without[WORKERS];
+static unsigned spoiled[WORKERS];
+
+static void *work(void *number)
+{
+    unsigned me = (unsigned)(apr_uintptr_t)number;
+    struct { char *at; apr_size_t size; } mine[8] = { { NULL, 0 } };
+
+    for (unsigned step = 0; step < STEPS / 4; step++) {
+        unsigned i = step * 7 % 8;
+
+        if (mine[i].at) {
+            spoiled[me] += mine[i].at[0] != (char)me || mine[i].at[mine[i].size - 1] != (char)me;
+            pst_range_close(mine[i].at, mine[i].size, 0, 0);
+        }
+        mine[i].size = NODE * (1 + step % 3);
+        mine[i].at = pst_range_take(mine[i].size, me + 1);
+        if (mine[i].at) {
+            memset(mine[i].at, (int)me, mine[i].size);
+        }
+        without[me] += !mine[i].at;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        if (mine[i].at) {
+            pst_range_close(mine[i].at, mine[i].size, 0, 0);
+        }
+    }
+    return NULL;
+}
+
+static void *sweep_often(void *stop)
+{
+    while (!__atomic_load_n((int *)stop, __ATOMIC_ACQUIRE)) {
+        pst_range_sweep(0xffffffff);
+    }
+    return NULL;
+}
+
+static void at_once(void)
+{
+    pthread_t threads[WORKERS], sweeper;
+    unsigned none = 0, wrong = 0, before = pst_range_runs();
+    int stop = 0;
+
+    pthread_create(&sweeper, NULL, sweep_often, &stop);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        pthread_create(&threads[i], NULL, work, (void *)(apr_uintptr_t)i);
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        pthread_join(threads[i], NULL);
+        none += without[i];
+        wrong += spoiled[i];
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+    pthread_join(sweeper, NULL);
+    is_number(wrong, 0, "four threads and a sweeper: nobody gets what another has");
+    is_number(none, 0, "and nobody does without: no lock is held by another");
+    for (unsigned i = 0; i < 200; i++) {
+        pst_range_sweep(0xffffffff);
+    }
+    is_number(pst_range_quarantine(), 0, "nothing is lost");
+    is_number(pst_range_runs(), before, "every run came back");
+}
+
 int main(void)
 {
     struct sigaction action;
@@ -119,5 +186,6 @@ int main(void)
     pst_range_limit(LIMIT);
     one();
     many();
+    at_once();
     return done();
 }
