@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* Nodes examined in one of the proof's pools. */
 #define WALK_NODES 4096
@@ -490,6 +491,21 @@ void pst_instrument_refresh(apr_uint64_t now)
     }
 }
 
+/* A worker that finds objects to patch has it for some milliseconds. Ours waits for that, which no worker does. */
+#define TURN_TRIES 100
+#define TURN_PAUSE 2000u            /* microseconds */
+
+static int wait_for_turn(void)
+{
+    for (unsigned i = 0; i < TURN_TRIES; i++) {
+        if (!__atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+            return 1;
+        }
+        usleep(TURN_PAUSE);
+    }
+    return 0;
+}
+
 /* Lay a table over the calls, or remove it. @return 0 if impossible, or not now */
 static int lay_over(pst_hooks_e table, int on)
 {
@@ -498,8 +514,7 @@ static int lay_over(pst_hooks_e table, int on)
     apr_status_t rv = APR_EAGAIN;
     const char *why;
 
-    if (!pst_instrumented.calls || !g.facts.plain || pst_child_muted()
-        || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+    if (!pst_instrumented.calls || !g.facts.plain || pst_child_muted() || !wait_for_turn()) {
         return 0;
     }
     if (pst_pages_take(&here, &why) == APR_SUCCESS) {
@@ -541,7 +556,7 @@ int pst_instrument_stand(pst_hooks_e table, int on)
     if (table == PST_HOOKS_GUARD || table == PST_HOOKS_FENCE) {
         return lay_over(table, on);
     }
-    if (!pst_instrumented.calls || pst_child_muted() || __atomic_exchange_n(&g.refreshing, 1, __ATOMIC_ACQUIRE)) {
+    if (!pst_instrumented.calls || pst_child_muted() || !wait_for_turn()) {
         return 0;
     }
     if (pst_pages_take(&here, &why) == APR_SUCCESS) {

@@ -65,6 +65,7 @@ void pst_instrument_refresh(apr_uint64_t now);
 /**
  * Watchdog: start or stop sampling allocations by their bytes in the pools that pst_close.h wants. Meanwhile each
  * allocation costs some more instructions. Takes the dynamic loader's lock for a walk.
+ * Waits for a thread that redirects the calls of new objects, for up to 0.2 seconds.
  * @return 0 if impossible, or not now
  */
 int pst_instrument_look_closely(int on);
@@ -77,7 +78,8 @@ int pst_instrument_check(int on, int buckets);
 
 /**
  * The thread that starts the child, or its watchdog: install an additional table in the objects' calls, including
- * newly loaded objects each time this is called; or remove it. PST_HOOKS_GUARD, _SIGNALS, _SYSCALLS.
+ * newly loaded objects each time this is called; or remove it. PST_HOOKS_GUARD, _SIGNALS, _SYSCALLS. Waits like
+ * pst_instrument_look_closely().
  * @return 0 if impossible, or not now
  */
 int pst_instrument_stand(pst_hooks_e table, int on);

@@ -1656,6 +1656,49 @@ static int scribbled(void *unused)
     return level != PST_LEVEL_FULL;
 }
 
+static int stop_loading;
+
+/* A worker that loads and unloads objects, and finds that their calls are to be redirected. */
+static void *load_again_and_again(void *unused)
+{
+    apr_uint64_t now = 1u << 30;
+
+    (void)unused;
+    while (!__atomic_load_n(&stop_loading, __ATOMIC_ACQUIRE)) {
+        void *object = dlopen("libanl.so.1", RTLD_NOW);
+
+        if (!object) {
+            object = dlopen("libutil.so.1", RTLD_NOW);
+        }
+        pst_instrument_refresh(now += 2000000);
+        if (object) {
+            dlclose(object);
+        }
+    }
+    return NULL;
+}
+
+/* Tables are laid and taken away, whatever the workers do meanwhile. @return how often that failed */
+static int switched_beside_loads(void *unused)
+{
+    pthread_t worker;
+    int failed = 0;
+
+    (void)unused;
+    if (!start(PST_LEVEL_FULL) || pthread_create(&worker, NULL, load_again_and_again, NULL) != 0) {
+        return -1;
+    }
+    for (int i = 0; i < 100; i++) {
+        failed += !pst_instrument_stand(PST_HOOKS_SYSCALLS, 1);
+        failed += !pst_instrument_stand(PST_HOOKS_SYSCALLS, 0);
+        failed += !pst_instrument_check(1, 1);
+        failed += !pst_instrument_check(0, 0);
+    }
+    __atomic_store_n(&stop_loading, 1, __ATOMIC_RELEASE);
+    pthread_join(worker, NULL);
+    return failed;
+}
+
 /* The child's exit. */
 static int terminate(void *unused)
 {
@@ -1697,6 +1740,7 @@ int main(int argc, char **argv)
     is_number((unsigned)apart(unseen, NULL), 0, "calls that go past the wrappers: a pool heals when it is touched");
     is_number((unsigned)apart(unbalanced, NULL), 0, "what was not seen does not balance, by just that much");
     is_number((unsigned)apart(loaded_late, NULL), 0, "an object loaded late is seen when a pool grows");
+    is_number((unsigned)apart(switched_beside_loads, NULL), 0, "tables over the calls are switched beside threads that load objects");
     is_number((unsigned)apart(worker_in_dying_pool, NULL), 0, "a cleanup waits for a worker that uses the pool");
     is_number((unsigned)apart(worker_in_dying_pool, &alone), 0, "a pre-cleanup waits for one");
     is_number((unsigned)apart(unmanaged_before, NULL), 0, "an unmanaged pool born before the child was instrumented");
