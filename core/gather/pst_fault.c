@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The same address this often in a row: the page being closed is not the cause. */
+/* The same address this often in a row, though its page was open: that it had been closed is not the cause. */
 #define SAME_MOST 4
 
 /* A smaller alternate stack has no room for unwinding. */
@@ -88,13 +88,13 @@ static int is_ours(const void *at, const void *context)
     pst_range_page_t page;
     int opened;
 
-    if (here.last == at && ++here.same > SAME_MOST) {
+    if (here.last == at && here.same > SAME_MOST) {
         return 0;
     }
-    here.same = here.last == at ? here.same : 0;
-    here.last = at;
     pst_range_look(&page, at);
     opened = pst_range_open(at);
+    here.same = here.last == at && opened == 0 ? here.same + 1 : 0;
+    here.last = at;
     if (opened > 0 && !here.inside && g.pid == getpid()) {
         tell_touch(at, &page, context);
     }
@@ -273,7 +273,7 @@ static int blocks(const char *task)
     snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", task);
     status = fopen(path, "re");
     if (!status) {
-        return 0;               /* it has ended */
+        return errno != ENOENT && errno != ESRCH;       /* these: it has ended; else it is not known */
     }
     while (fgets(line, sizeof(line), status)) {
         if (sscanf(line, "SigBlk: %llx", &mask) == 1) {
