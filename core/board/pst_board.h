@@ -6,7 +6,7 @@
  * Called by: parent (pst_board_create, pst_board_withhold, pst_board_holder, pst_board_is_at, pst_board_release),
  *   start (pst_board_join, pst_board_close_file, pst_board_claim, pst_board_claim_unseen, pst_board_show), end
  *   (pst_board_farewell), worker (pst_board_module_add, pst_slot_begin, pst_slot_end), reader (pst_board_open,
- *   pst_board_open_file, pst_board_is_hollow, pst_slot_copy), any
+ *   pst_board_open_file, pst_board_check_header, pst_board_is_hollow, pst_slot_copy), any
  */
 #ifndef PST_BOARD_H
 #define PST_BOARD_H
@@ -30,18 +30,8 @@ typedef struct pst_board_t {
     apr_uint32_t fine_count;
     apr_uint32_t coarse_count;
     apr_uint32_t interval;      /**< seconds between fine points */
-    apr_uint32_t class_at;      /**< in a block */
-    apr_uint32_t site_at;       /**< in a block */
-    apr_uint32_t large_at;      /**< in a block */
-    apr_uint32_t sizes_at;      /**< in a block */
-    apr_uint32_t misuse_at;     /**< in a block */
-    apr_uint32_t url_at;        /**< in a block */
-    apr_uint32_t module_at;     /**< in the header's pages */
-    apr_uint32_t generation_at; /**< in the header's pages */
-    apr_uint32_t relative_at;   /**< in the header's pages */
-    apr_uint32_t loss_at;       /**< in the header's pages */
-    apr_uint32_t urls_at;       /**< in the header's pages */
-    apr_uint32_t segment_at;    /**< in the header's pages */
+#define PST_TABLE(place, name, ...) apr_uint32_t name##_at; /* in the header's pages, or in a block */
+#include "pst_board_tables.def"
     int          fd;            /**< the file, or -1 */
     apr_uint64_t device, inode; /**< which file it is */
     apr_uint32_t mapper;        /**< the process that mapped it */
@@ -120,6 +110,12 @@ apr_status_t pst_board_open_file(pst_board_t *board, int fd);
  * with zeros. A file that only claims to have them would make its reader go through gigabytes of holes.
  */
 int pst_board_is_hollow(const pst_board_t *board);
+
+/**
+ * Command: do the numbers in this header fit a board of this version and size? Sets the board's layout from them.
+ * @return APR_SUCCESS; APR_EMISMATCH if they do not fit; APR_EINCOMPLETE if file_size is less than they say
+ */
+apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_t *header, apr_uint64_t file_size);
 
 /** Unmap and close. Any process; others' mappings stay. */
 void pst_board_close(pst_board_t *board);

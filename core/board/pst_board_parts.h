@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the board's parts share: the layout (pst_board.c) and the file that holds it (pst_board_file.c).
+ * What the board's parts share: the layout (pst_board_layout.c) and the file that holds it (pst_board_file.c).
  *
  * Called by: parent, reader
  */
@@ -15,8 +15,5 @@ apr_status_t pst_board_shape(pst_board_t *board, apr_uint32_t child_count, apr_u
 
 /** Fill in a header in private memory: header_size bytes of zeros, including the descriptors. */
 void pst_board_fill_header(pst_shared_header_t *header, const pst_board_t *board, const pst_board_about_t *about);
-
-/** Do the numbers in this header fit a board of this version and size? Sets the board's layout from them. */
-apr_status_t pst_board_check_header(pst_board_t *board, const pst_shared_header_t *header, apr_uint64_t file_size);
 
 #endif /* PST_BOARD_PARTS_H */

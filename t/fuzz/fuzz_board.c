@@ -15,7 +15,10 @@
 #include <unistd.h>
 
 typedef enum {
-    HEADER, DESCRIPTOR, MODULE, GENERATION, RELATIVE, LOSS, CHILD, SLOT, CLASS, SITE, LARGE, SIZES, MISUSE, URL, KEPT, HISTORY, FINE, COARSE, ANYWHERE, PLACES
+    HEADER, DESCRIPTOR, CHILD, SLOT, KEPT, HISTORY, FINE, COARSE, ANYWHERE,
+#define PST_TABLE(place, name, ...) TABLE_##name,
+#include "pst_board_tables.def"
+    PLACES
 } fuzz_place_e;
 
 typedef enum {
@@ -185,19 +188,13 @@ static place_t place_of(const fuzz_blow_t *blow)
     case HEADER: return (place_t){ 0, sizeof(pst_shared_header_t), 0, 1 };
     case DESCRIPTOR: return (place_t){ PST_ALIGN_UP(sizeof(pst_shared_header_t), 64), sizeof(pst_shared_descriptor_t),
                                        sizeof(pst_shared_descriptor_t), 100 };
-    case MODULE: return (place_t){ b->module_at, sizeof(pst_shared_module_t), sizeof(pst_shared_module_t), PST_MODULE_COUNT };
-    case GENERATION: return (place_t){ b->generation_at, sizeof(pst_shared_generation_t), sizeof(pst_shared_generation_t),
-                                       PST_GENERATION_COUNT };
-    case RELATIVE: return (place_t){ b->relative_at, sizeof(pst_shared_relative_t), sizeof(pst_shared_relative_t),
-                                     PST_RELATIVE_COUNT };
-    case LOSS: return (place_t){ b->loss_at, sizeof(pst_shared_loss_t), sizeof(pst_shared_loss_t), PST_LOSS_COUNT };
+#define FROM_HEADER 0
+#define FROM_BLOCK  block
+#define PST_TABLE(from, name, size, count, rows) \
+    case TABLE_##name: return (place_t){ FROM_##from + b->name##_at, sizeof(pst_shared_##name##_t), \
+                                         sizeof(pst_shared_##name##_t), rows };
+#include "pst_board_tables.def"
     case SLOT: return (place_t){ block + PST_CHILD_HEAD, sizeof(pst_shared_slot_t), sizeof(pst_shared_slot_t), b->slot_count };
-    case CLASS: return (place_t){ block + b->class_at, sizeof(pst_shared_class_t), sizeof(pst_shared_class_t), PST_CLASS_COUNT };
-    case SITE: return (place_t){ block + b->site_at, sizeof(pst_shared_site_t), sizeof(pst_shared_site_t), PST_SITE_COUNT };
-    case LARGE: return (place_t){ block + b->large_at, sizeof(pst_shared_large_t), sizeof(pst_shared_large_t), PST_LARGE_COUNT };
-    case MISUSE: return (place_t){ block + b->misuse_at, sizeof(pst_shared_misuse_t), sizeof(pst_shared_misuse_t), PST_MISUSE_ROWS };
-    case SIZES: return (place_t){ block + b->sizes_at, sizeof(pst_shared_sizes_t), sizeof(pst_shared_sizes_t), PST_SIZES_COUNT };
-    case URL: return (place_t){ block + b->url_at, sizeof(pst_shared_url_t), sizeof(pst_shared_url_t), PST_URL_COUNT };
     case KEPT: return (place_t){ b->urls_at + offsetof(pst_shared_urls_t, rows), sizeof(pst_shared_url_t), sizeof(pst_shared_url_t),
                                  PST_URL_KEPT_COUNT };
     case ANYWHERE: return (place_t){ 0, g.of->size, 0, 1 };

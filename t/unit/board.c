@@ -190,17 +190,12 @@ static int look_at_all(void *size)
             }
             pst_slot_copy(&slot, at);
         }
-        if ((const char *)pst_board_class(&board, child, PST_CLASS_COUNT) > (char *)child + board.child_size
-            || (const char *)pst_board_site(&board, child, PST_SITE_COUNT) > (char *)child + board.child_size
-            || (const char *)pst_board_large(&board, child, PST_LARGE_COUNT) > (char *)child + board.child_size
-            || (const char *)pst_board_sizes(&board, child, PST_SIZES_COUNT) > (char *)child + board.child_size
-            || (const char *)pst_board_misuse(&board, child, PST_MISUSE_ROWS) > (char *)child + board.child_size) {
-            return 2;
-        }
     }
-    if ((char *)pst_board_module(&board, PST_MODULE_COUNT) > (char *)board.base + board.header_size) {
-        return 2;
-    }
+#define END_OF(name, rows) ((apr_size_t)board.name##_at + (rows) * sizeof(pst_shared_##name##_t))
+#define ROOM_HEADER board.header_size
+#define ROOM_BLOCK  board.child_size
+#define PST_TABLE(place, name, size, count, rows) if (END_OF(name, rows) > ROOM_##place) { return 2; }
+#include "pst_board_tables.def"
     return read_histories(&board) ? 1 : 3;
 }
 
@@ -241,11 +236,9 @@ static void lies(void)
         FIELD(magic), FIELD(version), FIELD(header_size), FIELD(child_size), FIELD(child_count), FIELD(child_head),
         FIELD(slot_size), FIELD(slot_count), FIELD(history_at), FIELD(history_size), FIELD(point_size),
         FIELD(fine_count), FIELD(coarse_count), FIELD(interval),
-        FIELD(module_at), FIELD(module_count), FIELD(class_at), FIELD(class_size), FIELD(class_count), FIELD(site_at),
-        FIELD(site_size), FIELD(site_count), FIELD(large_at), FIELD(large_size), FIELD(large_count), FIELD(sizes_at),
-        FIELD(sizes_size), FIELD(sizes_count), FIELD(generation_at), FIELD(generation_size), FIELD(generation_count),
-        FIELD(relative_at), FIELD(relative_size), FIELD(relative_count), FIELD(misuse_at), FIELD(misuse_size),
-        FIELD(misuse_count)
+#define NO_FIELD { NULL, 0 }
+#define PST_TABLE(place, name, size, count, rows) FIELD(name##_at), size, count,
+#include "pst_board_tables.def"
     };
     static const apr_uint32_t values[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff };
     pst_shared_header_t was, *header = (pst_shared_header_t *)(void *)image;
@@ -253,6 +246,9 @@ static void lies(void)
 
     memcpy(&was, header, sizeof(was));
     for (unsigned f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
+        if (!fields[f].name) {
+            continue;
+        }
         uint32_t *field = (uint32_t *)(void *)(image + fields[f].at), right = *field;
 
         wrong = (tally_t){ 0, 0 };

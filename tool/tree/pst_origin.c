@@ -24,20 +24,11 @@ struct pst_origins_t {
 static int is_board(pst_origins_t *origins, const pst_range_t *range)
 {
     pst_shared_header_t *about = &origins->about;
-    uint64_t blocks;
+    pst_board_t layout;
 
-    if (!range->shared || !range->readable || range->offset || range->to - range->from < sizeof(*about)
-        || !pst_remote_read(origins->remote, range->from, about, sizeof(*about))
-        || memcmp(about->magic, PST_BOARD_MAGIC, sizeof(about->magic)) != 0 || about->version != PST_BOARD_VERSION) {
-        return 0;
-    }
-    blocks = (uint64_t)about->child_size * about->child_count;
-    return about->child_size >= sizeof(pst_shared_child_t) && about->child_count <= 65536
-           && about->header_size + blocks <= range->to - range->from && about->class_count == PST_CLASS_COUNT
-           && about->class_size == sizeof(pst_shared_class_t) && about->slot_size == sizeof(pst_shared_slot_t)
-           && (uint64_t)about->class_at + PST_CLASS_COUNT * sizeof(pst_shared_class_t) <= about->child_size
-           && about->module_count == PST_MODULE_COUNT
-           && (uint64_t)about->module_at + PST_MODULE_COUNT * sizeof(pst_shared_module_t) <= about->header_size;
+    return range->shared && range->readable && !range->offset && range->to - range->from >= sizeof(*about)
+           && pst_remote_read(origins->remote, range->from, about, sizeof(*about))
+           && pst_board_check_header(&layout, about, range->to - range->from) == APR_SUCCESS;
 }
 
 static void find_block(pst_origins_t *origins)
