@@ -7,9 +7,11 @@
  * any.
  */
 #include "pst_doctor_verdict.h"
+#include "pst_blame.h"
 #include "pst_format.h"
 #include "pst_place.h"
 #include "pst_trend.h"
+#include "pst_who.h"
 
 #include <apr_strings.h>
 
@@ -39,7 +41,7 @@ static const struct {
 typedef struct alike_t {
     say_e say;
     apr_uint32_t module; /* of the code behind it; 0: not seen in any of them yet */
-    const pst_child_row_t *worst;
+    const pst_child_row_t *worst, *named;   /* that gained most; of those whose code is known; NULL: none's is */
     apr_uint64_t count;
     float least, most; /* a minute each */
     double gained;     /* in all */
@@ -84,13 +86,31 @@ static double threads_of(const pst_doctor_t *doctor)
     return threads < 100000 ? (double)threads : 1;
 }
 
-static double least_deviation(const pst_doctor_t *doctor, of_e of)
+/* Is it certain whose it is: one module holds most of what stayed, by samples, and keeps as much of each request; and
+ * not because there are more connections than before, each with what it needs? */
+static int is_certain(pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
+{
+    const pst_shared_verdict_t *verdict = verdict_of(child, of);
+    apr_uint32_t module = PST_FRAME_MODULE(verdict->site);
+    apr_uint64_t was, now;
+
+    if (!module || module >= PST_MODULE_COUNT || doctor->snapshot->modules[module].kind != PST_CODE_MODULE
+        || verdict->share < PST_DOCTOR_CERTAIN || !pst_blame_is_sure(verdict->share / 1000.0, verdict->samples)
+        || verdict->per_request <= 0 || !pst_doctor_history(doctor, child)) {
+        return 0;
+    }
+    pst_doctor_connections(doctor, verdict->since, &was, &now);
+    return now <= was || (now - was) * 100 < was * PST_DOCTOR_MORE_CONNECTIONS;
+}
+
+static double least_deviation(pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
 {
     double pools = threads_of(doctor) * PST_DOCTOR_GROWN_THREAD;
 
     switch (of) {
     case OF_HEAP:
-        return PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD;
+        return is_certain(doctor, child, of) ? PST_DOCTOR_HEAP_GROWN
+                                             : PST_DOCTOR_HEAP_GROWN + threads_of(doctor) * PST_DOCTOR_HEAP_THREAD;
     case OF_MAPPED:
         return PST_DOCTOR_MAPPED_GROWN;
     case OF_STACKS:
@@ -98,7 +118,7 @@ static double least_deviation(const pst_doctor_t *doctor, of_e of)
     default:
         break;
     }
-    return pools > PST_DOCTOR_GROWN ? pools : PST_DOCTOR_GROWN;
+    return pools > PST_DOCTOR_GROWN && !is_certain(doctor, child, of) ? pools : PST_DOCTOR_GROWN;
 }
 
 /* It is not a leak until something points to its owner: the code behind the growth, a class that grows, or a record of
@@ -117,11 +137,11 @@ static apr_uint64_t seconds_of(of_e of)
     return of == OF_MAPPED || of == OF_STACKS ? PST_DOCTOR_RECORD_SECONDS : PST_DOCTOR_LEAK_SECONDS;
 }
 
-static say_e what_to_say(const pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
+static say_e what_to_say(pst_doctor_t *doctor, const pst_child_row_t *child, of_e of)
 {
     const pst_shared_verdict_t *verdict = verdict_of(child, of);
     int with_new = share_of(child, of)->only_new;
-    double least = least_deviation(doctor, of),
+    double least = least_deviation(doctor, child, of),
            worth = with_new && least < PST_DOCTOR_WORTH_TELLING ? PST_DOCTOR_WORTH_TELLING : least;
     apr_uint32_t pid = child->head.owner;
 
@@ -160,11 +180,14 @@ static void add_alike(alike_t *alike, const pst_child_row_t *child, of_e of)
     if (!alike->worst || verdict->gained > verdict_of(alike->worst, of)->gained) {
         alike->worst = child;
     }
+    if (verdict->site && (!alike->named || verdict->gained > verdict_of(alike->named, of)->gained)) {
+        alike->named = child;
+    }
     alike->count++;
 }
 
 /* @return how many kinds there are, at most PST_DOCTOR_LISTED; more: children of other kinds */
-static unsigned sort_out(alike_t *kinds, const pst_doctor_t *doctor, of_e of, apr_uint64_t *more)
+static unsigned sort_out(alike_t *kinds, pst_doctor_t *doctor, of_e of, apr_uint64_t *more)
 {
     const pst_snapshot_t *snapshot = doctor->snapshot;
     unsigned count = 0, k;
@@ -288,7 +311,7 @@ static const char *blamed_code(const pst_doctor_t *doctor, const pst_child_row_t
 
 static const char *author_of(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
-    const pst_child_row_t *child = alike->worst;
+    const pst_child_row_t *child = alike->named ? alike->named : alike->worst;
 
     if (of == OF_POOLS) {
         return author_of_process(doctor, finding, child);
@@ -299,13 +322,39 @@ static const char *author_of(pst_doctor_t *doctor, pst_finding_t *finding, const
     return pst_doctor_author(doctor, finding, child, verdict_of(child, of), (int)parts[of].scope);
 }
 
+/* What the same module keeps of the other of pools and heap: what httpd makes often has a part in each. */
+static const char *kept_elsewhere(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
+{
+    of_e other = of == OF_POOLS ? OF_HEAP : OF_POOLS;
+    const pst_child_row_t *child = alike->named;
+    const pst_shared_blame_t *blame = child ? &child->head.blame[parts[other].scope] : NULL;
+    const pst_shared_who_t *who = blame ? &blame->who[0] : NULL;
+    char text[PST_WHO_LEN];
+    pst_who_t found;
+    double kept;
+
+    if (!blame || (of != OF_POOLS && of != OF_HEAP) || blame->known != 1
+        || PST_FRAME_MODULE(who->site) != alike->module
+        || !pst_who_of_frame(&found, doctor->snapshot, child, who->site, who->share, who->samples)) {
+        return "";
+    }
+    kept = (double)blame->bytes * found.share / 1000;
+    pst_doctor_figure(finding, other == OF_HEAP ? "kept_outside_bytes" : "kept_in_pools_bytes", kept);
+    return pst_doctor_say(doctor, " In child %u the same module keeps %s %s as well, at %s.", (unsigned)child->head.owner,
+                          pst_doctor_size(doctor, kept),
+                          other == OF_HEAP ? "outside of pools" : "in pools of the process scope",
+                          pst_who_text(text, &found));
+}
+
 /* PoolStatMaxChild measures what pools reserve, unless it is set to PSS. */
 static const char *what_to_do(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)
 {
+    const char *author = author_of(doctor, finding, alike, of);
+
     return pst_doctor_say(doctor,
-                          "%s Until it is mended, PoolStatMaxChild%s replaces a child that has grown too large, "
+                          "%s%s Until it is mended, PoolStatMaxChild%s replaces a child that has grown too large, "
                           "gracefully; MaxConnectionsPerChild one that has served so much.",
-                          author_of(doctor, finding, alike, of), of == OF_POOLS ? "" : " with pss");
+                          author, kept_elsewhere(doctor, finding, alike, of), of == OF_POOLS ? "" : " with pss");
 }
 
 static void say_grows(pst_doctor_t *doctor, pst_finding_t *finding, const alike_t *alike, of_e of)

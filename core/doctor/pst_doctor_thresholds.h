@@ -38,6 +38,9 @@
 /* The heap moves more than pools do: caches, and what each thread keeps for itself, at most 100 KB with glibc. */
 #define PST_DOCTOR_HEAP_GROWN     262144
 #define PST_DOCTOR_HEAP_THREAD    102400
+/* What threads may need does not count once it is certain whose it is: one module holds so many thousandths of what
+ * stayed, and it grows evenly with requests. What threads keep is many modules', and comes once for each. */
+#define PST_DOCTOR_CERTAIN        750
 /* Mappings outside of heap and pools: a language runtime takes a few chunks of 2 MiB as it warms up; steady growth
  * beyond that is not warm-up. */
 #define PST_DOCTOR_MAPPED_GROWN   8388608

@@ -471,6 +471,85 @@ static void heap_grows(void)
     ok(none(), "not before 40 seconds");
 }
 
+/* Once it is certain whose it is, what threads may need does not count. */
+static void certain(void)
+{
+    apr_uint32_t leaky, httpd;
+    const pst_finding_t *finding;
+    pst_shared_child_t *child, *other;
+
+    wipe();
+    leaky = (apr_uint32_t)pst_board_module_add(&board, 77, "mod_leaky.so", PST_CODE_MODULE);
+    httpd = (apr_uint32_t)pst_board_module_add(&board, 79, "httpd", PST_CODE_HTTPD);
+    pst_board_header(&board)->threads_per_child = 25;
+    child = healthy(100);
+    child->connections_open = 10;
+    lives(child, 60);
+    grow(&child->verdict, 65537 * 1.5, 40);
+    child->verdict.site = PST_FRAME(leaky, 0x1234);
+    child->verdict.per_request = 56;
+    child->verdict.share = 1000;
+    child->verdict.samples = 8;
+    ok(found("growing-process") != NULL, "eight nodes that one module keeps, as much of each request");
+    child->verdict.share = 749;
+    ok(none(), "three quarters of them, not less");
+    child->verdict.share = 750;
+    ok(none(), "by eight samples three quarters are not certain");
+    child->verdict.samples = 40;
+    ok(found("growing-process") != NULL, "by forty they are");
+    child->verdict.per_request = 0;
+    ok(none(), "not by requests: threads may have taken it");
+    child->verdict.per_request = 56;
+    child->verdict.site = PST_FRAME(httpd, 0x1234);
+    ok(none(), "nor httpd itself");
+    child->verdict.site = PST_FRAME(leaky, 0x1234);
+    grow(&child->verdict, 65535 * 1.5, 40);
+    ok(none(), "less than eight nodes");
+    grow(&child->verdict, 65537 * 2, 39);
+    ok(none(), "nor before 40 seconds");
+    grow(&child->verdict, 65537 * 1.5, 40);
+    child->connections_open = 12;
+    pst_history_beat(&board, child, NOW + SECOND);
+    ok(none(), "a fifth more connections may be what it is for");
+
+    child->verdict.state = PST_TREND_STEADY;
+    grow(&child->heap_verdict, 262146 * 1.5, 40);
+    child->heap_verdict.site = PST_FRAME(leaky, 0x1234);
+    child->heap_profile_rate = 524288;
+    child->heap_verdict.per_request = 256;
+    child->heap_verdict.share = 1000;
+    child->heap_verdict.samples = 8;
+    ok(none(), "so for the heap");
+    child->connections_open = 10;
+    for (apr_uint64_t s = 2; s < 70; s++) {
+        pst_history_beat(&board, child, NOW + s * SECOND);
+    }
+    child->heap_verdict.since = NOW + 20 * SECOND;
+    finding = found("heap-in-use-grows");
+    ok(finding && finding->blamed && !strcmp(finding->blamed, "mod_leaky.so"), "without them 256 KiB are enough");
+    ok(finding && !strstr(finding->advice, "as well"), "of pools there is nothing to say");
+    child->blame[PST_SCOPE_PROCESS] = (pst_shared_blame_t){ .since = 1, .known = 1, .samples = 14, .bytes = 50000,
+        .who = { { .site = PST_FRAME(leaky, 0x1111), .share = 900, .samples = 12 } } };
+    finding = found("heap-in-use-grows");
+    ok(finding && figure(finding, "kept_in_pools_bytes") == 45000
+       && strstr(finding->advice, "In child 100 the same module keeps 43.9 KiB in pools of the process scope as well, at mod_leaky.so+0x1111."),
+       "what the same module keeps in pools is told with it");
+    child->blame[PST_SCOPE_PROCESS].who[0].site = PST_FRAME(httpd, 0x1111);
+    finding = found("heap-in-use-grows");
+    ok(finding && !strstr(finding->advice, "as well"), "not what another keeps");
+    child->blame[PST_SCOPE_PROCESS].known = 0;
+    child->blame[PST_SCOPE_PROCESS].who[0].site = PST_FRAME(leaky, 0x1111);
+    finding = found("heap-in-use-grows");
+    ok(finding && !strstr(finding->advice, "as well"), "nor what is not known for certain");
+
+    other = healthy(101);
+    other->heap_profile_rate = 524288;
+    grow(&other->heap_verdict, 12 * MIB, 40);
+    finding = found("heap-in-use-grows");
+    ok(finding && finding->pid == 101 && finding->blamed && !strcmp(finding->blamed, "mod_leaky.so"),
+       "the child that gained most does not know yet: another that is alike does");
+}
+
 /* That many requests with a peak in this bucket. */
 static void requests(pst_shared_child_t *child, unsigned bucket, apr_uint64_t count)
 {
@@ -1149,6 +1228,7 @@ int main(void)
     of_class();
     filters();
     heap_grows();
+    certain();
     retained();
     retained_by_all();
     covers();
