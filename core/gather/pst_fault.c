@@ -4,13 +4,14 @@
  */
 #include "pst_fault.h"
 #include "pst_guarded.h"
+#include "pst_proc.h"
 #include "pst_wrap.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -264,30 +265,25 @@ int pst_wrap_guard_sigprocmask(int how, const sigset_t *set, sigset_t *before)
 
 /* -- existing threads --------------------------------------------------------------- */
 
+/* If /proc does not say whether a thread that has not ended blocks the signal: yes. */
 static int blocks(const char *task)
 {
-    char path[64], line[256];
-    unsigned long long mask = 0;
-    FILE *status;
+    char path[64], text[4096], *line;
+    apr_ssize_t got;
 
     snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", task);
-    status = fopen(path, "re");
-    if (!status) {
-        return errno != ENOENT && errno != ESRCH;       /* these: it has ended; else it is not known */
+    got = pst_proc_take(pst_proc_open(path), text, sizeof(text));
+    if (got < 0) {
+        return errno != ENOENT && errno != ESRCH;       /* else it has ended */
     }
-    while (fgets(line, sizeof(line), status)) {
-        if (sscanf(line, "SigBlk: %llx", &mask) == 1) {
-            break;
-        }
-    }
-    fclose(status);
-    return (mask >> (SIGSEGV - 1) & 1) != 0;
+    line = strstr(text, "\nSigBlk:");
+    return !line || (strtoull(line + 8, NULL, 16) >> (SIGSEGV - 1) & 1) != 0;
 }
 
 /* Does a thread block the signal? A fault that others survive would kill it. If /proc does not say: yes. */
 static int somebody_blocks(void)
 {
-    DIR *tasks = opendir("/proc/self/task");
+    DIR *tasks = pst_proc_list("/proc/self/task");
     struct dirent *task;
     int found = 0;
 

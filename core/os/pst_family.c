@@ -11,7 +11,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +114,7 @@ void pst_family_mark(pst_family_t *family, apr_uint32_t top)
 apr_status_t pst_family_scan(pst_family_t *family, apr_uint32_t top)
 {
     struct dirent *entry;
-    DIR *dir = opendir("/proc");
+    DIR *dir = pst_proc_list("/proc");
 
     family->count = 0;
     family->cut = 0;
@@ -218,7 +217,7 @@ int pst_family_files(pst_family_files_t *files, apr_uint32_t pid)
     if (pid) {
         snprintf(path, sizeof(path), "/proc/%u/fd", (unsigned)pid);
     }
-    dir = opendir(pid ? path : "/proc/self/fd");
+    dir = pst_proc_list(pid ? path : "/proc/self/fd");
     if (!dir) {
         return 0;
     }

@@ -3,7 +3,7 @@
  * Other processes: which ones descend from a given one, what each holds, and how to identify it. Uses /proc only.
  *
  * One pass over /proc, not the kernel's lists of children: those exist per thread, and an httpd has thousands
- * of threads and hundreds of processes.  Nothing here allocates except opendir(), and nothing waits for another
+ * of threads and hundreds of processes.  Nothing here allocates except a directory, and nothing waits for another
  * process.
  *
  * Called by: parent

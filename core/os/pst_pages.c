@@ -7,9 +7,9 @@
  * gives no list.
  */
 #include "pst_pages.h"
+#include "pst_proc.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -86,13 +86,10 @@ static void take_char(reader_t *reader, char c)
 static apr_status_t read_maps(reader_t *reader, int fd)
 {
     char text[READ_AT_ONCE];
-    ssize_t got, i;
+    apr_ssize_t got, i;
 
     for (;;) {
-        got = read(fd, text, sizeof(text));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
+        got = pst_proc_read(fd, text, sizeof(text));
         if (got <= 0) {
             return got ? errno : APR_SUCCESS;
         }
@@ -131,7 +128,7 @@ apr_status_t pst_pages_take(pst_pages_t *pages, const char **why)
     int fd;
 
     memset(pages, 0, sizeof(*pages));
-    fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    fd = pst_proc_open("/proc/self/maps");
     if (fd < 0) {
         rv = errno;
         *why = "/proc/self/maps cannot be opened";

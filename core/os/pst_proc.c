@@ -6,32 +6,57 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <features.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The last few descriptors that a process may have are left for its real work: a request must not lack one because of
- * us. */
-#define SPARE 4
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+#include <sys/single_threaded.h>
+#define IS_ALONE (__libc_single_threaded != 0)
+#else
+#define IS_ALONE 0
+#endif
 
-static int is_scarce(int fd)
+/* Descriptors left to other threads, and how many numbers below the limit are looked at for them. The kernel hands out
+ * the lowest number that is free: as long as the process is far from its limit, the first ones looked at are free. */
+#define SPARE  16
+#define LOOKED 64
+
+int pst_proc_scarce(void)
 {
     struct rlimit most;
+    unsigned unused = 0;
+    rlim_t from;
 
-    return getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur != RLIM_INFINITY
-           && (rlim_t)fd + SPARE >= most.rlim_cur;
+    if (IS_ALONE || getrlimit(RLIMIT_NOFILE, &most) != 0 || most.rlim_cur > APR_INT32_MAX) {
+        return 0;
+    }
+    from = most.rlim_cur > LOOKED ? most.rlim_cur - LOOKED : 0;
+    for (rlim_t fd = most.rlim_cur; fd > from && unused < SPARE; fd--) {
+        unused += fcntl((int)fd - 1, F_GETFD) < 0;
+    }
+    return unused < SPARE;
+}
+
+static int is_refused(void)
+{
+    int scarce = pst_proc_scarce();
+
+    if (scarce) {
+        errno = EMFILE;
+    }
+    return scarce;
 }
 
 int pst_proc_open(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return is_refused() ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
 
-    if (fd >= 0 && is_scarce(fd)) {
-        close(fd);
-        errno = EMFILE;
-        fd = -1;
-    }
-    return fd;
+DIR *pst_proc_list(const char *path)
+{
+    return is_refused() ? NULL : opendir(path);
 }
 
 int pst_proc_open_of(apr_uint32_t pid, const char *name)
@@ -51,6 +76,9 @@ apr_ssize_t pst_proc_read(int fd, char *to, apr_size_t size)
 {
     apr_ssize_t got;
 
+    if (is_refused()) {
+        return -1;
+    }
     do {
         got = read(fd, to, size);
     } while (got < 0 && errno == EINTR);

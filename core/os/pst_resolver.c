@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #endif
 #include "pst_resolver.h"
+#include "pst_proc.h"
 #include "pst_flag.h"
 
 #include <errno.h>
@@ -101,7 +102,7 @@ typedef struct {
 
 static int make_pipes(int in[2], int out[2])
 {
-    if (pipe2(in, O_CLOEXEC) != 0) {
+    if (pst_proc_scarce() || pipe2(in, O_CLOEXEC) != 0) {
         return 0;
     }
     if (pipe2(out, O_CLOEXEC) != 0) {
@@ -188,6 +189,9 @@ static ssize_t write_quietly(int fd, const char *text, size_t size)
     return written;
 }
 
+/* How long to wait before looking whether descriptors have become scarce: four are held here. */
+#define LOOK_EVERY_MS 50
+
 /* Write all questions and read all answers, until time is up. @return bytes of the answer */
 static size_t converse(helper_t *helper, const char *asked, size_t asked_size, char *answer, size_t room,
                        long long until)
@@ -200,7 +204,9 @@ static size_t converse(helper_t *helper, const char *asked, size_t asked_size, c
         long long left = until - now_ms();
         ssize_t n;
 
-        if (left <= 0 || (poll(fds, helper->to >= 0 ? 2 : 1, (int)left) < 0 && errno != EINTR)) {
+        left = left < LOOK_EVERY_MS ? left : LOOK_EVERY_MS;
+        if (left <= 0 || pst_proc_scarce()
+            || (poll(fds, helper->to >= 0 ? 2 : 1, (int)left) < 0 && errno != EINTR)) {
             return got;
         }
         if (helper->to >= 0 && fds[1].revents) {

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "pst_array.h"
 #include "pst_object.h"
+#include "pst_proc.h"
 #include "pst_view_profile.h"
 #include "pst_figure.h"
 
@@ -142,27 +144,57 @@ static void print_head(pst_emit_t *emit, const pst_snapshot_t *snapshot, pst_pro
     pst_emit_sentence(emit, line);
 }
 
+#define READ_AT_ONCE 4096u
+#define MAPS_MOST    (8u << 20)
+
+/* All of the list, to be freed by the caller: a slow reader of the face must not keep its descriptor from others.
+ * @return NULL if it cannot be had */
+static char *read_all_maps(void)
+{
+    int fd = pst_proc_open(pst_object_maps());
+    apr_size_t size = 0, room = 0;
+    apr_ssize_t got = fd < 0 ? -1 : 1;
+    char *text = NULL, *more;
+
+    while (got > 0 && size < MAPS_MOST) {
+        if (room - size < READ_AT_ONCE + 1) {
+            more = realloc(text, room * 2 + READ_AT_ONCE * 4);
+            if (!more) {
+                got = -1;
+                break;
+            }
+            text = more;
+            room = room * 2 + READ_AT_ONCE * 4;
+        }
+        got = pst_proc_read(fd, text + size, READ_AT_ONCE);
+        size += got > 0 ? (apr_size_t)got : 0;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (got < 0) {
+        free(text);
+        return NULL;
+    }
+    text[size] = '\0';
+    return text;
+}
+
 /* Code that is mapped from a file, in the format of /proc. */
 static void print_maps(pst_emit_t *emit)
 {
-    FILE *maps = fopen(pst_object_maps(), "re");
-    char *line = NULL;
-    size_t size = 0;
+    char *text = read_all_maps(), *rest = text, *line;
 
     pst_emit_sentence(emit, "");
     pst_emit_sentence(emit, "MAPPED_LIBRARIES:");
-    while (maps && getline(&line, &size, maps) > 0) {
+    while (rest && (line = strsep(&rest, "\n")) != NULL) {
         char mode[5] = "";
 
-        line[strcspn(line, "\n")] = '\0';
         if (sscanf(line, "%*s %4s", mode) == 1 && mode[2] == 'x' && strchr(line, '/')) {
             pst_emit_sentence(emit, line);
         }
     }
-    free(line);
-    if (maps) {
-        fclose(maps);
-    }
+    free(text);
 }
 
 static const char *const words[] = { [PST_PROFILE_POOLS] = "pools",
