@@ -59,7 +59,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    27
+#define PST_BOARD_VERSION    28
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are gathered. */
@@ -830,6 +830,8 @@ typedef struct pst_shared_header_t {
     uint64_t created;           /**< time */
     uint64_t homeless;          /**< children that found no free block, ever (atomic) */
     uint64_t heap_asked;        /**< the same for all children (atomic), PST_HEAP_ASKED_OF the generation; 0: never */
+    uint64_t check_wanted;      /**< what all children are to check, pst_checks_pack() (atomic) */
+    uint64_t check_asked;       /**< 1 plus the generation that it was asked of, written last (atomic); 0: never */
 #define PST_METRIC_SERVER(...) uint64_t PST_FIELD(__VA_ARGS__); /* by the parent, as a generation begins */
 #include "poolstat_metrics.def"
     uint32_t memory_kind;       /**< pst_memory_e */

@@ -11,6 +11,7 @@
  *     keep, late     the first's filter keeps a bucket of its request, which the second, on the same connection,
  *                    passes on
  *     twice          destroys a bucket twice
+ *     written        writes to buckets that it has freed
  *     foreign        passes a bucket of another bucket allocator
  *     below          a cleanup makes a pool below the one that is being destroyed
  *     dead           registers a cleanup in a pool that it has destroyed
@@ -37,6 +38,7 @@ NAMED void poolhands_take(apr_bucket_alloc_t *list);
 NAMED void *poolhands_stray(apr_pool_t *pool);
 NAMED apr_status_t poolhands_late(ap_filter_t *f, apr_bucket_brigade *bb);
 NAMED void poolhands_twice(apr_bucket *e);
+NAMED void poolhands_free(char *block);
 NAMED void poolhands_foreign(request_rec *r, apr_bucket_brigade *bb);
 NAMED apr_status_t poolhands_below(void *pool);
 NAMED void poolhands_dead(apr_pool_t *pool);
@@ -135,6 +137,25 @@ void poolhands_twice(apr_bucket *e)
     apr_bucket_destroy(e);
     apr_bucket_destroy(e);
     stays = 1;
+}
+
+void poolhands_free(char *block)
+{
+    apr_bucket_free(block);
+    stays = 1;
+}
+
+/* One of them at least is withheld: the longest gap between two is 126. */
+static void write_late(request_rec *r)
+{
+    apr_bucket_alloc_t *list = apr_bucket_alloc_create(r->pool);
+
+    for (int i = 0; i < 200; i++) {
+        char *block = apr_bucket_alloc(40, list);
+
+        poolhands_free(block);
+        *(volatile char *)(block + 17) ^= 1;
+    }
 }
 
 static void destroy_twice(request_rec *r)
@@ -281,6 +302,9 @@ static int hands_handler(request_rec *r)
     }
     else if (strcmp(what, "twice") == 0) {
         destroy_twice(r);
+    }
+    else if (strcmp(what, "written") == 0) {
+        write_late(r);
     }
     else if (strcmp(what, "foreign") == 0) {
         pass_foreign(r);

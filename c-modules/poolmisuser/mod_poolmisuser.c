@@ -128,6 +128,41 @@ void misuse_overrun(request_rec *r)
     sink += (unsigned char)((volatile char *)text)[beyond];
 }
 
+/* Response metadata read after its bucket's destroy. One in a few blocks is closed then. */
+SHOWN void misuse_free(char *block);
+void misuse_free(char *block)
+{
+    apr_bucket_free(block);
+    sink++;
+}
+
+SHOWN void misuse_wrapper(request_rec *r);
+void misuse_wrapper(request_rec *r)
+{
+    apr_bucket_alloc_t *list = apr_bucket_alloc_create(r->pool);
+
+    for (int i = 0; i < 300; i++) {
+        volatile char *block = apr_bucket_alloc(40, list);
+
+        block[5] = 'm';
+        misuse_free((char *)(apr_uintptr_t)block);
+        sink += (unsigned char)block[5] == 'm';
+    }
+}
+
+/* The same freed twice: each, since only some are found. */
+SHOWN void misuse_freed_twice(request_rec *r);
+void misuse_freed_twice(request_rec *r)
+{
+    for (int i = 0; i < 100; i++) {
+        apr_bucket_alloc_t *list = apr_bucket_alloc_create(r->pool);        /* nobody else gets what it has then */
+        char *block = apr_bucket_alloc(40, list);
+
+        misuse_free(block);
+        misuse_free(block);
+    }
+}
+
 void misuse_clear(kept_t *kept, conn_rec *c)
 {
     apr_pool_create(&kept->cleared, c->pool);
@@ -241,6 +276,12 @@ static int misuser_handler(request_rec *r)
     }
     else if (strcmp(what, "overrun") == 0) {
         misuse_overrun(r);
+    }
+    else if (strcmp(what, "wrapper") == 0) {
+        misuse_wrapper(r);
+    }
+    else if (strcmp(what, "freedtwice") == 0) {
+        misuse_freed_twice(r);
     }
     else if (strcmp(what, "clear") == 0) {
         misuse_clear(kept, r->connection);

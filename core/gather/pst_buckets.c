@@ -8,6 +8,7 @@
 #include "pst_child.h"
 #include "pst_lent.h"
 #include "pst_misuse.h"
+#include "pst_withheld.h"
 
 #include <apr_strings.h>
 
@@ -67,21 +68,29 @@ static __attribute__((noinline)) void tell_twice(const void *block)
     pst_misuse_tell(&misuse);
 }
 
-void pst_buckets_freed(void *block, const void *caller)
+int pst_buckets_freed(void *block, const void *caller)
 {
     unsigned row = bucket_row(block);
     pst_apr_bucket_head_t *head = pst_buckets_head(block);
 
-    if (head->size != PST_APR_SMALL_BUCKET || pst_child_muted()) {
-        return;
+    if (pst_child_muted()) {
+        return 1;
     }
     pst_lent_forget(block);
-    if ((apr_uintptr_t)head->memnode & PST_BUCKETS_FREE && is_given_back(head)) {
-        tell_twice(block);
+    if ((apr_uintptr_t)head->memnode & PST_BUCKETS_FREE) {
+        int withheld = pst_withheld_has(block);
+
+        if (withheld || is_given_back(head)) {
+            tell_twice(block);
+        }
+        if (withheld) {
+            return 0;
+        }
     }
     __atomic_store_n(&freed[row].block, block, __ATOMIC_RELAXED);
     __atomic_store_n(&freed[row].caller, caller, __ATOMIC_RELAXED);
     head->memnode = (apr_memnode_t *)((apr_uintptr_t)head->memnode | PST_BUCKETS_FREE);
+    return 1;
 }
 
 /* -- passed on ------------------------------------------------------------- */

@@ -39,8 +39,9 @@ static APR_INLINE void pst_buckets_taken(void *block)
     head->memnode = (apr_memnode_t *)((apr_uintptr_t)head->memnode & ~PST_BUCKETS_FREE);
 }
 
-/** A block is about to be freed. @param caller a return address in the code that frees it */
-void pst_buckets_freed(void *block, const void *caller);
+/** A small block is about to be freed. @param caller a return address in the code that frees it
+ *  @return 0: it must not be, since it is still withheld (pst_withheld.h) */
+int pst_buckets_freed(void *block, const void *caller);
 
 /** Where a brigade was seen. */
 typedef struct pst_buckets_pass_t {

@@ -18,6 +18,9 @@ static struct {
     pst_shared_child_t *block;
     apr_uint32_t done;          /* requests seen; the board's copy can be changed by others */
     int obeys;
+    const pst_shared_header_t *header;
+    apr_uint64_t as_configured;
+    int settled;                /* it has looked for what all children were asked after it could be asked itself */
 } g;
 
 /* Do as much as possible, whatever fails. */
@@ -40,15 +43,46 @@ static apr_status_t switch_to(const pst_checks_t *wanted)
     return rv;
 }
 
+/* What all children of this generation were asked to check; else what is configured. */
+static apr_uint64_t asked_of_all(void)
+{
+    pst_checks_t wanted;
+
+    if (!g.obeys || pst_load(&g.header->check_asked) != (apr_uint64_t)g.block->generation + 1) {
+        return g.as_configured;
+    }
+    pst_checks_unpack(&wanted, pst_load(&g.header->check_wanted));
+    return pst_checks_pack(&wanted);
+}
+
 apr_status_t pst_check_start(const pst_board_t *board, pst_shared_child_t *block, const pst_checks_t *wanted,
                              int obeys)
 {
+    pst_checks_t first;
+
     g.block = block;
     g.obeys = obeys;
     g.done = 0;
+    g.header = pst_board_header(board);
+    g.as_configured = pst_checks_pack(wanted);
+    g.settled = 0;
     memset(&pst_check_now, 0, sizeof(pst_check_now));
     pst_misuse_start(board, block);
-    return pst_checks_pack(wanted) ? switch_to(wanted) : APR_SUCCESS;
+    pst_checks_unpack(&first, asked_of_all());
+    return pst_checks_pack(&first) ? switch_to(&first) : APR_SUCCESS;
+}
+
+/* Somebody may have asked all children after this one had looked and before it was ready. */
+static void settle(void)
+{
+    apr_uint64_t of_all = asked_of_all();
+    pst_checks_t wanted;
+
+    if (!g.settled && of_all != pst_checks_pack(&pst_check_now)) {
+        pst_checks_unpack(&wanted, of_all);
+        switch_to(&wanted);
+    }
+    g.settled = 1;
 }
 
 void pst_check_beat(void)
@@ -60,6 +94,7 @@ void pst_check_beat(void)
         return;
     }
     pst_guarding_beat();
+    settle();
     asked = __atomic_load_n(&g.block->check_asked, __ATOMIC_ACQUIRE);
     if (g.obeys && asked != g.done) {
         g.done = asked;

@@ -8,6 +8,7 @@
 #include "pst_record.h"
 #include "pst_wrap.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -17,6 +18,12 @@
 /* Bytes of ended memory that stay closed, and the maximum time. */
 #define QUARANTINE ((apr_size_t)4 << 20)
 #define SECONDS    60u
+
+/* One in this many small blocks of a bucket allocator whose allocator is ours gets a node of its own. */
+#define OWN_NODE   8u
+
+/* Where the block starts in it. */
+#define BLOCK_AT   (APR_MEMNODE_T_SIZE + PST_APR_BUCKET_HEAD)
 
 typedef struct {
     pst_apr_allocator_t ours;
@@ -39,6 +46,9 @@ static __thread apr_uint32_t guarding __attribute__((tls_model("initial-exec")))
 static __thread apr_uint32_t ending __attribute__((tls_model("initial-exec")));
 static __thread int freeing __attribute__((tls_model("initial-exec")));     /* a node of one of our allocators */
 static __thread apr_uint64_t dice __attribute__((tls_model("initial-exec")));
+
+__thread int pst_guarded_frees_block __attribute__((tls_model("initial-exec")));
+apr_uint32_t pst_guarded_stands;
 
 static apr_uint64_t monotonic(void)
 {
@@ -225,6 +235,11 @@ static int by_chance(apr_uint32_t one_in)
     dice ^= dice >> 7;
     dice ^= dice << 17;
     return (apr_uint32_t)(dice >> 32) % one_in == 0;
+}
+
+int pst_guarded_draws_node(const apr_allocator_t *allocator)
+{
+    return slot_of(allocator) && by_chance(OWN_NODE);
 }
 
 static apr_uint32_t guard_kind_of(apr_pool_t *parent, const apr_allocator_t *allocator)
@@ -523,14 +538,18 @@ static apr_uint32_t end_alone(apr_uint32_t owner)
     if (other) {
         pst_misuse_stack(&g.entries[other].end);
         g.entries[other].of = g.entries[owner].of;
+        if (pst_guarded_frees_block) {
+            pst_misuse_party_now(&g.entries[other].of);
+        }
         g.entries[other].ended_at = monotonic();
-        g.entries[other].ended = PST_MISUSE_USE_AFTER_DESTROY + 1;
+        g.entries[other].ended = 1 + (pst_guarded_frees_block ? PST_MISUSE_BUCKET_FREED : PST_MISUSE_USE_AFTER_DESTROY);
     }
     return other;
 }
 
 static int guard_munmap(void *at, size_t size)
 {
+    pst_range_page_t page;
     apr_uint32_t owner, to;
 
     /* A node for which the range had no room. APR's allocators would have kept it, and stale pointers into it would
@@ -538,7 +557,12 @@ static int guard_munmap(void *at, size_t size)
     if (!pst_range_has(at)) {
         return ending || freeing ? pst_linger(at, size) : g.real.munmap(at, size);
     }
-    owner = page_owner(at);
+    pst_range_look(&page, at);
+    if (page.is != PST_RANGE_LIVE) {    /* freed again: that was reported when its node was touched */
+        errno = EINVAL;
+        return -1;
+    }
+    owner = page.owner;
     to = ending ? ending : end_alone(owner);
     if (to && to != owner) {
         if (ending) {
@@ -573,6 +597,7 @@ static void put_behind(void)
     pst_wrap_sealed = pst_guarded_seal;
 #undef PUT
     g.stands = 1;
+    __atomic_store_n(&pst_guarded_stands, 1, __ATOMIC_RELEASE);
 }
 
 static apr_status_t make_tables(void)
@@ -640,6 +665,10 @@ void pst_guarded_describe(pst_misuse_t *misuse, const pst_range_page_t *page, co
     if (entry->ended) {
         misuse->stacks[1] = &entry->end;
         misuse->age = now > entry->ended_at ? now - entry->ended_at : 1;
+        if (entry->ended == PST_MISUSE_BUCKET_FREED + 1) {
+            misuse->what = "bucket";
+            misuse->offset -= misuse->offset < BLOCK_AT ? misuse->offset : BLOCK_AT;
+        }
         if (misuse->kind == PST_MISUSE_USE_AFTER_DESTROY) {
             misuse->kind = (pst_misuse_e)(entry->ended - 1);
         }

@@ -57,6 +57,23 @@ int pst_guarded_is_dead(const apr_pool_t *pool);
 /** A guarded pool was made and has its record: from now on nothing is allocated next to it. Its maker. */
 void pst_guarded_seal(apr_pool_t *pool);
 
+/* Pools are guarded, or were. Relaxed atomic. */
+extern apr_uint32_t pst_guarded_stands;
+
+/** The slow half of the next one. */
+int pst_guarded_draws_node(const apr_allocator_t *allocator);
+
+/** Is the next block of a bucket allocator with that allocator to have a node of its own, which is closed when it is
+ *  freed? Any thread. */
+static APR_INLINE int pst_guarded_wants_node(const apr_allocator_t *allocator)
+{
+    return __builtin_expect(__atomic_load_n(&pst_guarded_stands, __ATOMIC_RELAXED), 0)
+           && pst_guarded_draws_node(allocator);
+}
+
+/** 1 while this thread frees a block of a bucket allocator: nodes freed meanwhile are reported as buckets. */
+extern __thread int pst_guarded_frees_block __attribute__((tls_model("initial-exec")));
+
 /** Fill in a misuse of memory there, as far as known. @param now microseconds, monotonic */
 void pst_guarded_describe(pst_misuse_t *misuse, const pst_range_page_t *page, const void *at);
 

@@ -6,6 +6,7 @@
 #include "pst_buckets.h"
 #include "pst_instrument.h"
 #include "pst_watchpoint.h"
+#include "pst_withheld.h"
 
 static int redirected, with_buckets;
 
@@ -22,6 +23,7 @@ apr_status_t pst_use_switch(const pst_checks_t *wanted)
     }
     pst_watchpoint_switch(wanted->threads);
     pst_buckets_switch(wanted->buckets);
+    pst_withheld_switch(wanted->buckets);       /* without it, all else is checked */
     if (!any && redirected) {
         redirected = !pst_instrument_check(0, 0);
         return redirected ? APR_EAGAIN : APR_SUCCESS;

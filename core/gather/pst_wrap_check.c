@@ -15,9 +15,11 @@
 #include "pst_buckets.h"
 #include "pst_clock.h"
 #include "pst_fault.h"
+#include "pst_guarded.h"
 #include "pst_lent.h"
 #include "pst_misuse.h"
 #include "pst_watchpoint.h"
+#include "pst_withheld.h"
 
 /* Pools of this thread that are being destroyed, nested. */
 #define ENDING 16
@@ -333,6 +335,7 @@ apr_memnode_t *pst_wrap_check_allocator_alloc(apr_allocator_t *allocator, apr_si
 void pst_wrap_check_allocator_free(apr_allocator_t *allocator, apr_memnode_t *node)
 {
     pst_watchpoint_at_allocator(allocator);
+    pst_withheld_end(node);
     pst_wrap_allocator_free(allocator, node);
 }
 
@@ -347,11 +350,16 @@ void *pst_wrap_check_bucket_alloc(apr_size_t size, apr_bucket_alloc_t *list)
     return IS_QUIET ? pst_wrap_bucket_alloc(size, list) : watched_bucket_alloc(size, list);
 }
 
+/* A block larger than a bucket has a node of its own. If its allocator is one of ours, that is closed when the block is
+ * freed: a few of the small ones are made so large. */
 void *pst_wrap_block_alloc(apr_size_t size, apr_bucket_alloc_t *list)
 {
     void *block;
 
     pst_watchpoint_at(list, PST_WATCH_BUCKETS);
+    if (size <= APR_BUCKET_ALLOC_SIZE && pst_guarded_wants_node(pst_apr_bucket_alloc(list)->allocator)) {
+        size = APR_BUCKET_ALLOC_SIZE + 1;
+    }
     block = pst_wrap_bucket_alloc(size, list);
     if (PST_LIKELY(block != NULL)) {
         pst_buckets_taken(block);
@@ -360,11 +368,33 @@ void *pst_wrap_block_alloc(apr_size_t size, apr_bucket_alloc_t *list)
     return block;
 }
 
+static __attribute__((noinline)) void free_large(void *block)
+{
+    int outer = pst_guarded_frees_block;
+
+    pst_guarded_frees_block = 1;
+    pst_real.block_free(block);
+    pst_guarded_frees_block = outer;
+}
+
 void pst_wrap_block_free(void *block)
 {
+    if (pst_fault_is_dead(block, PST_MISUSE_BUCKET_TWICE)) {
+        return;
+    }
     pst_watchpoint_at(pst_buckets_of(block), PST_WATCH_BUCKETS);
-    pst_buckets_freed(block, __builtin_return_address(0));
-    pst_real.block_free(block);
+    if (pst_buckets_head(block)->size != PST_APR_SMALL_BUCKET) {
+        pst_lent_forget(block);
+        free_large(block);
+        return;
+    }
+    if (!pst_buckets_freed(block, __builtin_return_address(0))) {
+        return;
+    }
+    block = pst_withheld_swap(block);
+    if (PST_LIKELY(block != NULL)) {
+        pst_real.block_free(block);
+    }
 }
 
 int pst_wrap_check_is_on(void)

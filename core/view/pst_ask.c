@@ -128,17 +128,41 @@ static apr_status_t ask_one(pst_asked_t *asked, const pst_board_t *board, int fd
     return APR_SUCCESS;
 }
 
-/* The profiles of those that start later. */
+/* -- those that start later --------------------------------------------------- */
+
+static apr_status_t ask_rate_of_all(const pst_board_t *board, int fd, apr_uint32_t generation, apr_uint64_t rate)
+{
+    return put_long(board, fd, &pst_board_header(board)->heap_asked, PST_HEAP_ASKED_OF(generation) | rate);
+}
+
+/* Nobody acts on half a request: it is valid once its generation is there. */
+static apr_status_t ask_for_checks_of_all(const pst_board_t *board, int fd, apr_uint32_t generation,
+                                          apr_uint64_t packed)
+{
+    pst_shared_header_t *header = pst_board_header(board);
+    apr_status_t rv = put_long(board, fd, &header->check_asked, 0);
+
+    rv = rv == APR_SUCCESS ? put_long(board, fd, &header->check_wanted, packed) : rv;
+    return rv == APR_SUCCESS ? put_long(board, fd, &header->check_asked, (apr_uint64_t)generation + 1) : rv;
+}
+
+/* Before the others are asked: who starts meanwhile finds it. */
 static apr_status_t ask_later_ones(const pst_asked_t *asked, const pst_board_t *board, int fd)
 {
-    apr_uint32_t newest = 0;
+    apr_uint32_t newest = 0, obeying = 0;
 
-    for (apr_uint32_t i = 0; i < asked->count; i++) {
-        apr_uint32_t generation = pst_board_child(board, asked->rows[i].block)->generation;
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
+        const pst_shared_child_t *child = pst_board_child(board, i);
 
-        newest = generation > newest ? generation : newest;
+        if (pst_ask_whom(child, 0) && __atomic_load_n(&child->obeys, __ATOMIC_ACQUIRE)) {
+            newest = child->generation > newest ? child->generation : newest;
+            obeying++;
+        }
     }
-    return put_long(board, fd, &pst_board_header(board)->heap_asked, PST_HEAP_ASKED_OF(newest) | asked->value);
+    if (!obeying) {
+        return APR_SUCCESS;
+    }
+    return (asked->what == PST_ASK_HEAP ? ask_rate_of_all : ask_for_checks_of_all)(board, fd, newest, asked->value);
 }
 
 apr_status_t pst_ask(pst_asked_t *asked, pst_ask_e what, const pst_board_t *board, int fd, apr_uint32_t pid,
@@ -150,11 +174,11 @@ apr_status_t pst_ask(pst_asked_t *asked, pst_ask_e what, const pst_board_t *boar
     asked->what = what;
     asked->value = value;
     asked->rows = apr_palloc(pool, board->child_count * sizeof(*asked->rows));
+    if (!pid) {
+        rv = ask_later_ones(asked, board, fd);
+    }
     for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count && rv == APR_SUCCESS; i++) {
         rv = ask_one(asked, board, fd, i, pid);
-    }
-    if (rv == APR_SUCCESS && what == PST_ASK_HEAP && !pid && asked->count) {
-        rv = ask_later_ones(asked, board, fd);
     }
     asked->pending = asked->count;
     return rv;

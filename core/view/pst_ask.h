@@ -49,7 +49,7 @@ apr_uint32_t pst_ask_whom(const pst_shared_child_t *child, apr_uint32_t pid);
 /**
  * Ask all children, or one.  Any thread; never waits.
  * @param fd     the board's file, opened for writing; -1: the board is mapped for it
- * @param pid    0: all; of the heap profile also those that start later in the newest generation among them
+ * @param pid    0: all, also those that start later in the newest generation among them
  * @param asked  filled in; rows are of pool. No row: there is no such child, or none listens
  * @return APR_SUCCESS; or the system's error, and some may have been asked
  */

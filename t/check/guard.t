@@ -90,4 +90,25 @@ is(join(' ', map { "$_->{kind} $_->{stacks}[0]{frames}[0]{place}" } grep { !grep
 is(join(' ', map { $_->{unbalanced_bytes} } grep { $_->{unbalanced_bytes} } @{ $s->json->{children} }), '', 'the books balance');
 $s->stop;
 unlike($s->log_text, qr/exit signal/, 'nobody crashed');
+
+# buckets that were freed
+$s = PST::Server->new('freed', conf => "LoadModule poolmisuser_module $top/mod_poolmisuser.so\nPoolStatCheck guard 1/1 all buckets\n"
+  . "<Location /misuse>\nSetHandler poolmisuser\n</Location>\n");
+$s->start or BAIL_OUT('httpd does not start: ' . $s->log_text);
+is(misuse(qw(wrapper)), '200 done', 'what was in a bucket is read after it was freed: served');
+my ($freed) = wait_for(sub { my ($r) = found('bucket-after-free', 'misuse_wrapper'); $r // 0 }, 20);
+ok(ref $freed, 'and told');
+is_deeply([ @{ $freed // {} }{qw(what offset_bytes)} ], [ 'bucket', 5 ], 'which byte of what') if ref $freed;
+ok((grep { $_ eq 'misuse_free' } functions($freed, 1)), 'who freed it') or diag(join ' ', functions($freed, 1));
+like($freed->{of}{line} // '', qr{/misuse/wrapper}, 'whose request it was');
+is(misuse(qw(freedtwice)), '200 done', 'the same freed twice: served');
+ok(wait_for(sub { grep { grep { ($_->{function} // '') eq 'misuse_free' } @{ $_->{stacks}[1]{frames} // [] } } found('bucket-freed-twice', 'misuse_free') }, 20), 'and told');
+for (1 .. 20) {
+    my $c = PST::Conn->new($s->{port});
+    for (1 .. 5) { $c->get('/small.txt'); $c->response }
+}
+is(join(' ', map { "$_->{kind} $_->{stacks}[0]{frames}[0]{place}" } grep { !grep { ($_->{function} // '') =~ /^misuse_/ } @{ $_->{stacks}[0]{frames} } } @{ $s->json->{misuses} }), '', 'healthy requests: no alarm');
+is(join(' ', map { $_->{unbalanced_bytes} } grep { $_->{unbalanced_bytes} } @{ $s->json->{children} }), '', 'the books balance');
+$s->stop;
+unlike($s->log_text, qr/exit signal/, 'nobody crashed');
 done_testing;

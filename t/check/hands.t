@@ -16,6 +16,7 @@ my @cases = (
     [ 'below',   'late-subpool',       qr/^pool$/,      qr/ poolhands_below\b/ ],
     [ 'dead',    'late-register',      qr/^pool$/,      qr/ poolhands_dead\b/, qr/ poolhands_end\b/ ],
     [ 'twice',   'bucket-freed-twice', qr/^bucket$/,    qr/ poolhands_twice\b/, qr/ poolhands_twice\b/ ],
+    [ 'written', 'bucket-written-after-free', qr/^bucket$/, qr/ poolhands_free\b/ ],
     [ 'foreign', 'foreign-bucket',     qr/^IMMORTAL /,  qr/ poolhands_foreign\b/ ],
     [ 'keep',    'bucket-outlives-pool', qr/^IMMORTAL /, qr/ poolhands_late\b/, qr/^[^|]*\bapache2\b/, 'late' ],
     [ 'pool',    'two-threads',        qr/^pool$/,      qr/ poolhands_use\b/,  qr/ poolhands_use\b/,  'both' ],

@@ -9,7 +9,7 @@ use Test::More;
 
 my $top = PST::stage()->{top};
 my $conf = "LoadModule poolmisuser_module $top/mod_poolmisuser.so\n<Location /misuse>\nSetHandler poolmisuser\n</Location>\n";
-# those that start later check what is configured: none does
+# children that stay: below, those that start later are looked at
 my @limits = mpm() eq 'prefork' ? (limits => "StartServers 4\nMinSpareServers 1\nMaxSpareServers 20\nServerLimit 20\nMaxRequestWorkers 20\n") : ();
 my $s = PST::Server->new('check_switch', @limits, conf => "${conf}ServerName main.example\nPoolStatControl On\n");
 $s->start or BAIL_OUT('httpd does not start: ' . $s->log_text);
@@ -63,6 +63,36 @@ is(join(' ', map { $_->{unbalanced_bytes} } grep { $_->{unbalanced_bytes} } @{ $
 is(join(' ', map { $_->{kind} } grep { !grep { ($_->{function} // '') =~ /^misuse_/ } map { @{ $_->{frames} } } @{ $_->{stacks} } } @{ $s->json->{misuses} }), '', 'no alarm that is none');
 $s->stop;
 unlike($s->log_text, qr/exit signal/, 'nobody died');
+
+# those that start later do as all were asked; one alone was not all; a restart brings back what is configured
+my $later = PST::Server->new('check_later', conf => "PoolStatControl On\nPoolStatCheck buckets\n",
+    limits => mpm() eq 'prefork' ? "StartServers 2\nMinSpareServers 2\nMaxSpareServers 3\nServerLimit 4\nMaxRequestWorkers 4\n"
+        : "StartServers 2\nServerLimit 6\nThreadsPerChild 4\nThreadLimit 4\nMinSpareThreads 5\nMaxSpareThreads 12\nMaxRequestWorkers 8\n");
+$later->start or BAIL_OUT('httpd does not start: ' . $later->log_text);
+# nothing, if the child that was to answer is killed
+sub of_later { my $json = eval { $later->json } or return {}; return { map { $_->{pid} => $_->{checks} } @{ $json->{children} } } }
+# One is killed: what does the one check that comes?
+sub replaced {
+    my ($gone, @others) = @_;
+    my %before = map { $_ => 1 } $gone, @others;
+    my ($new, $c);
+    kill 'KILL', $gone;
+    wait_for(sub { $c = of_later(); ($new) = grep { !$before{$_} } keys %$c; return $new && !exists $c->{$gone} }, 30) or return 'nobody came';
+    return $c->{$new};
+}
+ok(wait_for(sub { keys %{ of_later() } == 2 }, 20), 'two children');
+is(poolstat('doctor', '--check', 'guard 1/3', '-p', (sort keys %{ of_later() })[0], '-f', $later->board)->{status}, 0, 'one is switched');
+is(replaced(sort keys %{ of_later() }), 'buckets', 'who takes its place checks what is configured');
+is(poolstat('doctor', '--check', 'threads 1/50', '-f', $later->board)->{status}, 0, 'all are switched');
+is(replaced(sort keys %{ of_later() }), 'threads 1/50', 'who starts later does as they do');
+is(poolstat('doctor', '--check', 'Off', '-f', $later->board)->{status}, 0, 'all are switched off');
+is(replaced(sort keys %{ of_later() }), 'Off', 'who starts later, too');
+my %old;
+ok(wait_for(sub { %old = %{ of_later() } }, 20), 'who there is');
+ok($later->graceful, 'a graceful restart');
+ok(wait_for(sub { my $c = of_later(); keys %$c >= 2 && !grep { exists $c->{$_} } keys %old }, 30), 'new children');
+is(join(' ', sort { $a cmp $b } keys %{ { map { $_ => 1 } values %{ of_later() } } }), 'buckets', 'check what is configured');
+$later->stop;
 
 my $deaf = PST::Server->new('check_deaf', conf => $conf);
 $deaf->start;
