@@ -324,7 +324,10 @@ typedef struct pst_shared_blame_t {
     pst_shared_who_t who[PST_WHO_COUNT]; /**< most bytes first */
 } pst_shared_blame_t;
 
-/** One of the largest finished requests of a child, unordered. All under seq. */
+#define PST_URL_LEN 112         /* of a folded path */
+
+/** The largest finished request of a URL and handler of a child, of those whose largest was largest; unordered. All
+ *  under seq. */
 #define PST_LARGE_COUNT 16
 
 typedef struct pst_shared_large_t {
@@ -337,6 +340,7 @@ typedef struct pst_shared_large_t {
     uint64_t finished;          /**< time */
     char     vhost[PST_VHOST_LEN];
     char     handler[PST_HANDLER_LEN];
+    char     path[PST_URL_LEN]; /**< folded, as in pst_shared_url_t */
     char     line[PST_LINE_LEN];
 } pst_shared_large_t;
 
@@ -410,7 +414,6 @@ typedef struct pst_shared_misuse_t {
  * atomics outside it.
  */
 #define PST_URL_COUNT 129
-#define PST_URL_LEN   112
 
 typedef struct pst_shared_url_t {
     uint32_t seq;               /**< odd while the row is reassigned */

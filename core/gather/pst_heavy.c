@@ -255,6 +255,13 @@ static void post_seen(const named_t *named, const seen_t *seen)
     pst_add(&g.block->requests_unnamed, 1);
 }
 
+/* With the flag. */
+static void remember(const pst_account_t *request, apr_uint32_t at, apr_uint32_t i)
+{
+    __atomic_store_n(&g.recent[at].mixed, request->asked ^ request->url, __ATOMIC_RELAXED);
+    __atomic_store_n(&g.recent[at].row, i, __ATOMIC_RELAXED);
+}
+
 /* A path not requested recently, or whose row was reassigned or has no handler yet. */
 static __attribute__((noinline)) void add_slowly(pst_account_t *request, const seen_t *seen, apr_uint32_t at)
 {
@@ -268,13 +275,34 @@ static __attribute__((noinline)) void add_slowly(pst_account_t *request, const s
         i = row_of_named(&named);
         if (i) {
             add_seen(i, seen);
-            __atomic_store_n(&g.recent[at].mixed, request->asked ^ named.key, __ATOMIC_RELAXED);
-            __atomic_store_n(&g.recent[at].row, i, __ATOMIC_RELAXED);
+            remember(request, at, i);
         }
         pst_flag_give(&g.busy);
     }
     if (!i) {
         post_seen(&named, seen);
+    }
+}
+
+/* What it has to look up is not looked up again when it is counted. */
+void pst_heavy_name(pst_account_t *request)
+{
+    apr_uint32_t at = (apr_uint32_t)request->asked % RECENT, i = __atomic_load_n(&g.recent[at].row, __ATOMIC_RELAXED);
+    apr_uint64_t key = __atomic_load_n(&g.keys[i], __ATOMIC_RELAXED);
+    named_t named;
+
+    if (key && (__atomic_load_n(&g.recent[at].mixed, __ATOMIC_RELAXED) ^ key) == request->asked) {
+        request->url = key;
+        return;
+    }
+    name_request(&named, request);
+    request->url = named.key;
+    if (g.rows && request->came && !request->ours && !pst_child_muted() && pst_flag_take(&g.busy)) {
+        i = row_of_named(&named);
+        if (i) {
+            remember(request, at, i);
+        }
+        pst_flag_give(&g.busy);
     }
 }
 

@@ -41,6 +41,10 @@ static APR_INLINE void pst_heavy_script(pst_account_t *request, apr_uint64_t byt
     request->script = bytes;
 }
 
+/** A request is about to end and may be one of the largest: find out its `url` before it is counted. Any thread, never
+ *  waits. */
+void pst_heavy_name(pst_account_t *request);
+
 /** A request is about to end, its pools and texts still exist: count it. Any thread, never waits. */
 void pst_heavy_count(pst_account_t *request);
 

@@ -6,19 +6,23 @@
  *
  * Concurrency: counts are relaxed atomics.  The list of the largest and new rows of the
  * histograms take a flag that nobody waits for (pst_flag.h).  Most requests are no larger than
- * the smallest of the list, and pay a compare.
+ * the smallest of the list, or than a request for the same path that was one of the list: they pay some compares.
  *
  * Decisions use private data; the board is written, and only the figures and texts of the request itself are read
  * from it, untrusted.
  */
 #include "pst_largest.h"
 #include "pst_flag.h"
+#include "pst_fold.h"
+#include "pst_text.h"
 
 #include <apr_time.h>
 #include <string.h>
 
 #define WORDS (PST_VHOST_LEN / sizeof(apr_uint64_t))
 #define NAMED (PST_SIZES_EACH - 1)      /* rows with a name; the last is for all others */
+#define KNOWN 256u                      /* unfolded paths with the largest peak of their URL */
+#define MIX   UINT64_C(0x9e3779b97f4a7c15)
 
 /* Names are padded with zeros and compared as words. */
 typedef struct {
@@ -38,6 +42,11 @@ static struct {
     apr_uint64_t least;                 /* peaks up to this are not kept */
     apr_uint32_t kept;
     apr_uint64_t peaks[PST_LARGE_COUNT];
+    apr_uint64_t groups[PST_LARGE_COUNT];
+    struct {
+        apr_uint64_t mixed;             /* path ^ peak: a half written entry matches no path */
+        apr_uint64_t peak;              /* its group was kept with this: no smaller one is ever kept */
+    } known[KNOWN];
     group_t handlers, vhosts;
     int busy;                           /* the flag: pst_flag.h */
 } g;
@@ -138,6 +147,14 @@ static APR_INLINE unsigned size_bucket(apr_uint64_t peak)
     return bucket < PST_SIZES_BUCKETS ? bucket : PST_SIZES_BUCKETS - 1;
 }
 
+/* @param path  as it was asked for, and the handler */
+static APR_INLINE int is_known(apr_uint64_t path, apr_uint64_t peak)
+{
+    apr_uint64_t known = __atomic_load_n(&g.known[path % KNOWN].peak, __ATOMIC_RELAXED);
+
+    return peak <= known && (__atomic_load_n(&g.known[path % KNOWN].mixed, __ATOMIC_RELAXED) ^ known) == path;
+}
+
 int pst_largest_count(pst_account_t *request)
 {
     pst_account_t *connection = request->above;
@@ -155,7 +172,11 @@ int pst_largest_count(pst_account_t *request)
     pst_add(&g.sizes[PST_SIZES_ALL].requests[bucket], 1);
     pst_add(&g.sizes[handler].requests[bucket], 1);
     pst_add(&g.sizes[vhost].requests[bucket], 1);
-    return peak > __atomic_load_n(&g.least, __ATOMIC_RELAXED);
+    if (peak <= __atomic_load_n(&g.least, __ATOMIC_RELAXED) || is_known(request->asked + handler, peak)) {
+        return 0;
+    }
+    request->handler_row = (apr_byte_t)handler;
+    return 1;
 }
 
 /* ---- the largest ---- */
@@ -166,9 +187,10 @@ static void copy_text(char *to, apr_size_t size, const char *from)
     to[size - 1] = '\0';
 }
 
-static void write_large_row(pst_shared_large_t *row, const pst_shared_slot_t *slot, const pst_shared_usage_t *usage,
-                            apr_uint64_t peak)
+static void write_large_row(pst_shared_large_t *row, const pst_account_t *request, apr_uint64_t peak)
 {
+    const pst_shared_slot_t *slot = request->slot;
+    const pst_shared_usage_t *usage = request->usage;
     apr_uint64_t now = (apr_uint64_t)apr_time_now(), started = slot->request_started;
     apr_uint64_t reserved = pst_load(&usage->reserved_bytes), slack = pst_load(&usage->slack_bytes);
 
@@ -179,8 +201,9 @@ static void write_large_row(pst_shared_large_t *row, const pst_shared_slot_t *sl
     row->duration = started && started < now ? now - started : 0;
     row->finished = now;
     copy_text(row->line, sizeof(row->line), slot->line);
-    copy_text(row->vhost, sizeof(row->vhost), slot->vhost);
-    copy_text(row->handler, sizeof(row->handler), slot->handler);
+    pst_cut(row->vhost, sizeof(row->vhost), request->host ? request->host : slot->vhost);
+    pst_cut(row->handler, sizeof(row->handler), request->above->handled ? slot->handler : "");
+    pst_fold(row->path, sizeof(row->path), request->path ? request->path : "");
     row->in_use = 1;
     pst_seq_end(&row->seq);
 }
@@ -199,20 +222,74 @@ static unsigned smallest(void)
     return found;
 }
 
-void pst_largest_keep(const pst_account_t *request)
+static apr_uint64_t group_of(const pst_account_t *request)
+{
+    const pst_shared_slot_t *slot = request->slot;
+    apr_uint64_t hash = request->url, word;
+
+    for (apr_size_t i = 0; request->above->handled && i < sizeof(slot->handler); i += sizeof(word)) {
+        memcpy(&word, slot->handler + i, sizeof(word));
+        hash = (hash ^ word) * MIX;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+/* The row of its group, or else that of the smallest, or a free one; with the flag. */
+static unsigned row_for(apr_uint64_t group)
+{
+    for (unsigned i = 0; i < g.kept; i++) {
+        if (g.groups[i] == group) {
+            return i;
+        }
+    }
+    return smallest();
+}
+
+/* With the flag. */
+static void know(const pst_account_t *request, apr_uint64_t peak)
+{
+    apr_uint64_t path = request->asked + request->handler_row;
+
+    __atomic_store_n(&g.known[path % KNOWN].mixed, path ^ peak, __ATOMIC_RELAXED);
+    __atomic_store_n(&g.known[path % KNOWN].peak, peak, __ATOMIC_RELAXED);
+}
+
+int pst_largest_beats(const pst_account_t *request)
 {
     apr_uint64_t peak = pst_load(&request->usage->peak_bytes);
+    unsigned row;
+    int beats;
+
+    if (!pst_flag_take(&g.busy)) {
+        pst_add(&g.block->largest_missed, 1);
+        return 0;
+    }
+    row = row_for(group_of(request));
+    beats = peak > g.peaks[row];
+    if (!beats) {
+        know(request, g.peaks[row]);
+    }
+    pst_flag_give(&g.busy);
+    return beats;
+}
+
+void pst_largest_keep(const pst_account_t *request)
+{
+    apr_uint64_t peak = pst_load(&request->usage->peak_bytes), group = group_of(request);
     unsigned row;
 
     if (!pst_flag_take(&g.busy)) {
         pst_add(&g.block->largest_missed, 1);
         return;
     }
-    row = smallest();
+    row = row_for(group);
     if (peak > g.peaks[row]) {
         g.peaks[row] = peak;
-        g.kept += g.kept < PST_LARGE_COUNT;
-        write_large_row(pst_board_large(g.board, g.block, row), request->slot, request->usage, peak);
+        g.groups[row] = group;
+        g.kept += row == g.kept;
+        write_large_row(pst_board_large(g.board, g.block, row), request, peak);
+        know(request, peak);
         if (g.kept == PST_LARGE_COUNT) {
             __atomic_store_n(&g.least, g.peaks[smallest()], __ATOMIC_RELAXED);
         }

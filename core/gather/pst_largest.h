@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finished requests: histograms of their sizes, overall, by handler and by vhost, and the largest ones by name. The
- * size of a request is its peak.
+ * Finished requests: histograms of their sizes, overall, by handler and by vhost, and the largest ones by name: of
+ * each URL (vhost and folded path) and handler the largest. The size of a request is its peak.
  *
  * Called by: start, worker
  */
@@ -22,9 +22,13 @@ apr_byte_t pst_largest_handler(apr_byte_t last, const char name[PST_HANDLER_LEN]
 
 /**
  * A request is about to end, its pools still exist: count its size.  Any thread, never waits.
- * @return 1 if it is larger than the smallest one kept: then call pst_largest_keep()
+ * @return 1 if it may be one of the largest: then name it (pst_heavy_name()) and call pst_largest_beats()
  */
 int pst_largest_count(pst_account_t *request);
+
+/** @return 1 if it is larger than the largest of its URL and handler, and than the smallest one kept: then call
+ *  pst_largest_keep(). 0 if it is not, or if another thread is at the list: then it counts as missed. */
+int pst_largest_beats(const pst_account_t *request);
 
 /** Note it among the largest, unless another thread is doing so: then it counts as missed. */
 void pst_largest_keep(const pst_account_t *request);

@@ -50,7 +50,10 @@ static apr_status_t on_root_end(void *data)
     if (account->scope == PST_SCOPE_REQUEST) {
         pst_heavy_count(account);
         if (pst_largest_count(account)) {
-            pst_largest_keep(account);      /* as of the last walk */
+            pst_heavy_name(account);
+            if (pst_largest_beats(account)) {
+                pst_largest_keep(account);      /* as of the last walk */
+            }
         }
     }
     pst_account_close(account, account);

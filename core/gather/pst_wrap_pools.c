@@ -598,14 +598,22 @@ static int publish_pool(void *baton, apr_pool_t *pool)
     return record != NULL;
 }
 
-/* The last moment at which a request is complete. */
-static APR_INLINE void weigh_request(apr_pool_t *pool, pst_account_t *account)
+static __attribute__((noinline)) void weigh_large(apr_pool_t *pool, pst_account_t *account)
 {
     apr_size_t budget = WALK_NODES;
 
-    if (account->scope == PST_SCOPE_REQUEST && PST_UNLIKELY(pst_largest_count(account))) {
+    pst_heavy_name(account);
+    if (pst_largest_beats(account)) {
         pst_apr_walk(pool, publish_pool, account, &budget);
         pst_largest_keep(account);
+    }
+}
+
+/* The last moment at which a request is complete. */
+static APR_INLINE void weigh_request(apr_pool_t *pool, pst_account_t *account)
+{
+    if (account->scope == PST_SCOPE_REQUEST && PST_UNLIKELY(pst_largest_count(account))) {
+        weigh_large(pool, account);
     }
 }
 

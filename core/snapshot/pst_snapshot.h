@@ -44,10 +44,11 @@ typedef struct pst_site_row_t {
     apr_uint32_t index;                 /**< its row on the board; 0: those that found none */
 } pst_site_row_t;
 
-/** One of the largest finished requests; figures checked, texts end. */
+/** One of the largest finished requests, the largest of its URL and handler; figures checked, texts end. */
 typedef struct pst_large_row_t {
     pst_shared_large_t row;
     apr_uint32_t pid;                   /**< its child's */
+    apr_uint64_t url_requests, url_sum_bytes; /**< of all requests for this URL; PST_UNKNOWN: it has no row */
 } pst_large_row_t;
 
 /** A misuse at one place of one child; figures and kind checked, texts end. */

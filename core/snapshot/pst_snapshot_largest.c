@@ -3,8 +3,8 @@
  * The snapshot's finished requests: the largest, and how many there were of each size.  See
  * pst_snapshot.h.
  *
- * Rows are copied under their change counters and checked; over all children the largest are chosen
- * again and histograms are added up by name.
+ * Rows are copied under their change counters and checked; over all children the largest of each URL and handler are
+ * chosen again and histograms are added up by name.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +32,7 @@ static int take_large(pst_large_row_t *to, const pst_shared_large_t *from, apr_u
     good = pst_seq_copy(row, from, sizeof(*row));
     row->vhost[good ? sizeof(row->vhost) - 1 : 0] = '\0';
     row->handler[good ? sizeof(row->handler) - 1 : 0] = '\0';
+    row->path[good ? sizeof(row->path) - 1 : 0] = '\0';
     row->line[good ? sizeof(row->line) - 1 : 0] = '\0';
     row->reserved_bytes = pst_sane(row->reserved_bytes);
     row->used_bytes = pst_sane(row->used_bytes);
@@ -39,6 +40,7 @@ static int take_large(pst_large_row_t *to, const pst_shared_large_t *from, apr_u
     row->duration = pst_sane(row->duration);
     row->finished = pst_sane(row->finished);
     to->pid = pid;
+    to->url_requests = to->url_sum_bytes = PST_UNKNOWN;
     return 1;
 }
 
@@ -172,21 +174,41 @@ static void merge_large_rows(pst_snapshot_t *snapshot, const pst_child_row_t *ch
     }
 }
 
+static int is_same_group(const pst_shared_large_t *a, const pst_shared_large_t *b)
+{
+    return !strcmp(a->path, b->path) && !strcmp(a->vhost, b->vhost) && !strcmp(a->handler, b->handler);
+}
+
+/* Where it may go: in place of another of its group, at the end, or in place of the last. */
+static apr_uint32_t place_of(pst_snapshot_t *snapshot, const pst_large_row_t *large)
+{
+    apr_uint32_t at = 0;
+
+    while (at < snapshot->large_count && !is_same_group(&snapshot->large[at].row, &large->row)) {
+        at++;
+    }
+    return at < PST_LARGE_COUNT ? at : PST_LARGE_COUNT - 1;
+}
+
 /* A child's rows are sorted: once one is too small, so are the rest. */
 static void choose_large(pst_snapshot_t *snapshot, const pst_child_row_t *child)
 {
     for (apr_uint32_t i = 0; i < child->large_count; i++) {
-        apr_uint32_t at = snapshot->large_count;
+        const pst_large_row_t *large = &child->large[i];
+        apr_uint32_t count = snapshot->large_count, at;
 
-        if (at == PST_LARGE_COUNT && by_peak(&child->large[i], &snapshot->large[at - 1]) >= 0) {
+        if (count == PST_LARGE_COUNT && by_peak(large, &snapshot->large[count - 1]) >= 0) {
             return;
         }
-        at -= at == PST_LARGE_COUNT;
-        snapshot->large_count = at + 1;
-        for (; at && by_peak(&child->large[i], &snapshot->large[at - 1]) < 0; at--) {
+        at = place_of(snapshot, large);
+        if (at < count && by_peak(large, &snapshot->large[at]) >= 0) {
+            continue;
+        }
+        snapshot->large_count += at == count;
+        for (; at && by_peak(large, &snapshot->large[at - 1]) < 0; at--) {
             snapshot->large[at] = snapshot->large[at - 1];
         }
-        snapshot->large[at] = child->large[i];
+        snapshot->large[at] = *large;
     }
 }
 

@@ -34,6 +34,21 @@ static apr_uint32_t take_urls(adding_t *adding, pst_shared_child_t *child)
     return count;
 }
 
+/* All requests for the URL of a large one, as far as it has a row. */
+static void join_large(pst_large_row_t *large, apr_uint32_t large_count, const pst_shared_url_t *rows,
+                       apr_uint32_t count)
+{
+    for (apr_uint32_t l = 0; l < large_count; l++) {
+        for (apr_uint32_t i = 1; i < count; i++) {
+            if (!strcmp(rows[i].path, large[l].row.path) && !strcmp(rows[i].vhost, large[l].row.vhost)) {
+                large[l].url_requests = rows[i].requests;
+                large[l].url_sum_bytes = rows[i].bytes;
+                break;
+            }
+        }
+    }
+}
+
 /* Children that are gone are in the kept table, unless a single child is requested. */
 static void add_child_urls(adding_t *adding, const pst_child_row_t *child)
 {
@@ -48,6 +63,7 @@ static void add_child_urls(adding_t *adding, const pst_child_row_t *child)
     }
     count = take_urls(adding, from);
     if (count) {
+        join_large(child->large, child->large_count, adding->table, count);
         pst_url_add(&adding->sum, adding->table, count);
     }
 }
@@ -199,6 +215,7 @@ void pst_snapshot_urls(pst_snapshot_t *snapshot, const pst_board_t *board, const
     snapshot->urls.count = adding.sum.count;
     snapshot->urls.of_lives = !filter->pid;
     snapshot->urls.sampled = is_sampled(snapshot);
+    join_large(snapshot->large, snapshot->large_count, rows, adding.sum.count);
     group_urls(&snapshot->urls, pool);
 }
 

@@ -10,14 +10,18 @@
 #include "pst_web.h"
 #include "pst_array.h"
 
-static const pst_metric_e large_columns[] = { PST_M_peak_bytes, PST_M_reserved_bytes, PST_M_used_bytes };
+static const pst_metric_e large_columns[] = {
+    PST_M_peak_bytes, PST_M_reserved_bytes, PST_M_used_bytes, PST_M_url_requests, PST_M_url_sum_bytes
+};
 
 static apr_uint64_t large_figure(const pst_large_row_t *large, pst_metric_e metric)
 {
     switch (metric) {
     case PST_M_peak_bytes:     return large->row.peak_bytes;
     case PST_M_reserved_bytes: return large->row.reserved_bytes;
-    default:                   return large->row.used_bytes;
+    case PST_M_used_bytes:     return large->row.used_bytes;
+    case PST_M_url_requests:   return large->url_requests;
+    default:                   return large->url_sum_bytes;
     }
 }
 
@@ -34,6 +38,7 @@ void pst_view_large_rows(pst_emit_t *emit, const pst_large_row_t *rows, apr_uint
         pst_emit_text(emit, "line", row->line);
         pst_emit_text(emit, "vhost", row->vhost);
         pst_emit_text(emit, "handler", row->handler);
+        pst_emit_text(emit, "path", row->path);
         for (unsigned m = 0; m < PST_ITEMS(large_columns); m++) {
             pst_emit_figure(emit, pst_metrics[large_columns[m]].key, large_columns[m],
                             large_figure(&rows[i], large_columns[m]));
@@ -99,7 +104,7 @@ static void print_large(pst_emit_t *emit, const pst_page_t *page, const pst_larg
     char took[PST_FORMAT_LEN], age[PST_FORMAT_LEN], time[PST_FORMAT_LEN];
 
     PIECE(emit, &pst_web_largest_open, TEXT("line", row->line), TEXT("vhost", row->vhost),
-          TEXT("handler", row->handler), NUMBER("pid", large->pid));
+          TEXT("handler", row->handler), TEXT("path", row->path), NUMBER("pid", large->pid));
     pst_emit_share(emit, pst_permille(row->peak_bytes, largest));
     for (unsigned i = 0; i < PST_ITEMS(large_columns); i++) {
         pst_emit_cell(emit, i ? &pst_web_cell : &pst_web_cell_share);

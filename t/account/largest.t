@@ -174,12 +174,12 @@ subtest 'our own requests' => sub {
 
 subtest 'the smallest falls out' => sub {
     my $conn = PST::Conn->new($s->port);
-    my $small = probe(5_000_000, conn => $conn, host => 'first.example');
+    my $small = probe(5_000_000, conn => $conn, host => 'first.example', path => '/poolprobe/small');
     my ($row, $json) = found($small);
     ok($row, 'listed while there is room') or return;
     my @large;
     for my $i (1 .. 17) {
-        push @large, probe(20_000_000 + 100_000 * (($i * 7) % 17), conn => $conn, host => 'first.example');
+        push @large, probe(20_000_000 + 100_000 * (($i * 7) % 17), conn => $conn, host => 'first.example', path => '/poolprobe/' . chr(96 + $i));
         is($large[-1]{pid}, $small->{pid}, 'the same child');
     }
     ok(wait_for(sub { $json = $s->json; large($json->{total}, $large[-1]{name}) || large($json->{total}, $large[-2]{name}) }, 10), 'all have finished');
@@ -195,12 +195,51 @@ subtest 'the smallest falls out' => sub {
     ok(!(grep { $_->{peak} > $least && !$listed{ $_->{name} } } @large), 'none that is missing is larger than one that is there');
     my @total = map { $_->{peak_bytes} } @{ $json->{total}{largest_requests} };
     is(scalar @total, 16, 'the total holds 16');
-    is_deeply(\@total, [(sort { $b <=> $a } map { $_->{peak_bytes} } map { @{ $_->{largest_requests} } } @{ $json->{children} })[0 .. 15]],
-        'the largest over all children');
+    my %most;
+    for my $row (map { @{ $_->{largest_requests} } } @{ $json->{children} }) {
+        my $of = \$most{ join ' ', @$row{qw(vhost path handler)} };
+        $$of = $row->{peak_bytes} if $row->{peak_bytes} > ($$of // 0);
+    }
+    is_deeply(\@total, [(sort { $b <=> $a } values %most)[0 .. 15]], 'the largest of each URL and handler over all children');
+};
+
+# fifteen of sixteen rows were one URL
+subtest 'one row a URL and handler' => sub {
+    my (%sum, %most);
+    for my $i (1 .. 20) {
+        my $path = $i % 4 ? "/poolprobe/report/10$i" : '/poolprobe/chart';
+        my $of = $i % 4 ? '/poolprobe/report/{n}' : $path;
+        my $peak = probe(70_000_000 + 100_000 * (($i * 7) % 23), host => 'second.example', path => $path)->{peak};
+        $sum{$of} += $peak;
+        $most{$of} = $peak if $peak > ($most{$of} // 0);
+    }
+    my ($json, %of);
+    ok(wait_for(sub {
+        $json = $s->json;
+        %of = map { ($_->{path} => $_) } grep { $_->{vhost} eq 'second.example' && defined $sum{ $_->{path} } } @{ $json->{total}{largest_requests} };
+        keys %of == 2 && $of{'/poolprobe/report/{n}'}{url_requests} == 15 && $of{'/poolprobe/chart'}{url_requests} == 5;
+    }, 20), 'how many there were') or do { diag explain \%of; return };
+    for my $path (sort keys %sum) {
+        is($of{$path}{peak_bytes}, $most{$path}, "$path: the largest");
+        is($of{$path}{url_sum_bytes}, $sum{$path}, "$path: their sum");
+    }
+    for my $of ($json->{total}, @{ $json->{children} }) {
+        my %rows;
+        $rows{ join ' ', @$_{qw(vhost path handler)} }++ for @{ $of->{largest_requests} };
+        is_deeply([grep { $rows{$_} > 1 } sort keys %rows], [], 'none twice, of one child and of all');
+        my ($report) = grep { $_->{path} eq '/poolprobe/report/{n}' } @{ $of->{largest_requests} };
+        cmp_ok($report->{url_sum_bytes}, '>=', $report->{peak_bytes}, 'a child has its own sum') if $report;
+    }
+    my $text = $s->fetch('/pool-status?auto')->{body};
+    my ($n) = $text =~ m{^TotalLargestRequest\.(\d+)\.Path: /poolprobe/report/\{n\}$}m;
+    like($text, qr/^TotalLargestRequest\.$n\.UrlRequests: 15$/m, 'text: how many');
+    like($text, qr/^TotalLargestRequest\.$n\.UrlSumBytes: $sum{'\/poolprobe\/report\/{n}'}$/m, 'and their sum');
+    my ($row) = $s->fetch('/pool-status')->{body} =~ m{(<tr>\s*<th scope="row" class="wide" title="/poolprobe/report/\{n\}">.*?</tr>)}s;
+    like($row, qr{title="15 requests">15<}, 'the page');
 };
 
 subtest 'the faces' => sub {
-    my $probe = probe(60_000_000, host => 'second.example');
+    my $probe = probe(90_000_000, host => 'second.example');
     my (undef, $json) = found($probe);
     my ($row) = large($json->{total}, $probe->{name});
     is($json->{total}{largest_requests}[0]{peak_bytes}, $row->{peak_bytes}, 'it is the largest');
@@ -234,7 +273,7 @@ subtest 'hostile lines' => sub {
     for my $what (sort keys %line) {
         $name{$what} = token('hostile');
         my $conn = PST::Conn->new($hostile->port);
-        $conn->send("GET /poolprobe?n=$name{$what}&pool=subpool&bytes=$BIG&x=$line{$what} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        $conn->send("GET /poolprobe/$what?n=$name{$what}&pool=subpool&bytes=$BIG&x=$line{$what} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         $conn->response(timeout => 5);
     }
     my $json;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit: finished requests.  Buckets at their edges; rows by handler and vhost, and requests that
- * find none; what the list of the largest keeps; a list that is busy; threads that race; what the
+ * find none; what the list of the largest keeps: of each URL and handler the largest; threads that race; what the
  * snapshot makes of all that, and of lies.
  */
 #include "tap.h"
 #include "board_double.h"
+#include "pst_heavy.h"
 #include "pst_largest.h"
 #include "pst_snapshot.h"
 
@@ -40,7 +41,19 @@ static void open_connection(pst_account_t *connection, const char *vhost)
     pst_account_open_connection(connection, pool, &info);
 }
 
-/* A request with this peak, from its line to its end; handler may be NULL. */
+static apr_uint64_t hash_text(const char *text)
+{
+    apr_uint64_t hash = 1;
+
+    while (*text) {
+        hash = (hash ^ (apr_byte_t)*text++) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return hash;
+}
+
+static unsigned looks;      /* how often the list was looked at */
+
+/* A request with this peak, from its line, which is its path, to its end; handler may be NULL. */
 static void finish(pst_account_t *connection, apr_uint64_t peak, const char *line, const char *handler)
 {
     pst_account_t request;
@@ -49,6 +62,7 @@ static void finish(pst_account_t *connection, apr_uint64_t peak, const char *lin
     pst_account_came(&request);
     if (line) {
         pst_account_describe(connection, 0, line, NULL, NULL, NULL);
+        pst_heavy_asked(&request, NULL, line, hash_text(line));
     }
     if (handler) {
         pst_account_describe(connection, 0, NULL, NULL, NULL, handler);
@@ -59,7 +73,11 @@ static void finish(pst_account_t *connection, apr_uint64_t peak, const char *lin
         request.usage->peak_bytes = peak;
     }
     if (pst_largest_count(&request)) {
-        pst_largest_keep(&request);
+        pst_heavy_name(&request);
+        __atomic_add_fetch(&looks, 1, __ATOMIC_RELAXED);
+        if (pst_largest_beats(&request)) {
+            pst_largest_keep(&request);
+        }
     }
     pst_account_close(&request, &request);
 }
@@ -214,6 +232,16 @@ static void names(void)
     is_number(take()->sizes.vhosts[0].requests, 2, "are one");
 }
 
+/* A path of letters, which are not folded. */
+static const char *path_of(char *to, unsigned i)
+{
+    to[0] = '/';
+    to[1] = (char)('a' + i / 10);
+    to[2] = (char)('a' + i % 10);
+    to[3] = '\0';
+    return to;
+}
+
 static void the_largest(pst_account_t *connection)
 {
     char line[300];
@@ -222,20 +250,19 @@ static void the_largest(pst_account_t *connection)
 
     fresh();
     for (unsigned i = 0; i < 100; i++) {
-        apr_snprintf(line, sizeof(line), "GET /%u", (i * 37) % 100);
-        finish(connection, 10000 + (i * 37) % 100, line, "h");
+        finish(connection, 10000 + (i * 37) % 100, path_of(line, (i * 37) % 100), "h");
     }
     child = take();
     is_number(child->large_count, PST_LARGE_COUNT, "the list is full");
     for (unsigned i = 0; i < PST_LARGE_COUNT; i++) {
-        apr_snprintf(line, sizeof(line), "GET /%u", 99 - i);
+        path_of(line, 99 - i);
         right += child->large[i].row.peak_bytes == 10099 - i && !strcmp(child->large[i].row.line, line);
     }
     is_number(right, PST_LARGE_COUNT, "of the largest, in order");
-    finish(connection, 10084, "GET /no", "h");
-    ok(strcmp(take()->large[15].row.line, "GET /no"), "one as large as the smallest is not taken");
-    finish(connection, 10085, "GET /yes", "h");
-    is_text(take()->large[14].row.line, "GET /yes", "one byte more is; of equal ones the last comes first");
+    finish(connection, 10084, "/no", "h");
+    ok(strcmp(take()->large[15].row.line, "/no"), "one as large as the smallest is not taken");
+    finish(connection, 10085, "/yes", "h");
+    is_text(take()->large[14].row.line, "/yes", "one byte more is; of equal ones the last comes first");
     memset(line, 'x', sizeof(line) - 1);
     line[sizeof(line) - 1] = '\0';
     finish(connection, 20000, line, "h");
@@ -249,17 +276,78 @@ static void the_largest(pst_account_t *connection)
     is_number(child->large[0].pid, 101, "whose");
 }
 
+static const pst_large_row_t *with_path(const pst_large_row_t *rows, apr_uint32_t count, const char *path,
+                                        const char *handler)
+{
+    for (apr_uint32_t i = 0; i < count; i++) {
+        if (!strcmp(rows[i].row.path, path) && !strcmp(rows[i].row.handler, handler)) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* Ids are folded, so that a URL has one row: that of its largest. */
+static void groups(pst_account_t *connection)
+{
+    const pst_large_row_t *large;
+    const pst_child_row_t *child;
+    char line[80];
+    unsigned before;
+
+    fresh();
+    for (unsigned i = 0; i < 1000; i++) {
+        apr_snprintf(line, sizeof(line), "/report/%u", 1000 + i);
+        finish(connection, 100000 + (i * 37) % 1000, line, "h");
+    }
+    finish(connection, 50000, "/report/77", "other");
+    finish(connection, 60000, "/static", "h");
+    child = take();
+    is_number(child->large_count, 3, "a row for each URL and handler");
+    large = with_path(child->large, child->large_count, "/report/{n}", "h");
+    is_number(large ? large->row.peak_bytes : 0, 100999, "the largest of many");
+    is_text(large ? large->row.line : "", "/report/1027", "which it was");
+    large = with_path(child->large, child->large_count, "/report/{n}", "other");
+    is_number(large ? large->row.peak_bytes : 0, 50000, "by another handler, smaller");
+    finish(connection, 50001, "/report/78", "other");
+    large = with_path(take()->large, child->large_count, "/report/{n}", "other");
+    is_number(large ? large->row.peak_bytes : 0, 50001, "a larger one takes its place");
+    before = looks;
+    for (unsigned i = 0; i < 100; i++) {
+        finish(connection, 60000 - i, "/static", "h");
+    }
+    is_number(looks, before, "the same path again, not larger: nobody looks at the list");
+    finish(connection, 60001, "/static", "h");
+    is_number(looks, before + 1, "larger: it is looked at");
+    for (unsigned i = 0; i < PST_LARGE_COUNT - 3; i++) {
+        finish(connection, 200000 + i, path_of(line, i), "h");
+    }
+    is_number(take()->large_count, PST_LARGE_COUNT, "other URLs fill the list");
+    ok(with_path(snap.large, snap.large_count, "/report/{n}", "other") != NULL, "none had to go");
+    for (unsigned i = 0; i < 5; i++) {
+        apr_snprintf(line, sizeof(line), "/again/%u", 10 + i);
+        finish(connection, 300000 + i, line, "h");
+    }
+    ok(!with_path(take()->large, PST_LARGE_COUNT, "/report/{n}", "other"), "one more URL: the smallest went");
+    ok(with_path(snap.large, snap.large_count, "/static", "h") != NULL, "and only that, though five came");
+}
+
 static void over_all(void)
 {
     pst_shared_child_t *second = add_child(&board, 102);
+    static const char *const paths[] = { "/second", "/ja", "/jd" };
+    tally_t twice = { 0, 0 };
 
     for (unsigned i = 0; i < 3; i++) {
         pst_shared_large_t *row = pst_board_large(&board, second, i);
 
         row->in_use = 1;
-        row->peak_bytes = i ? 10090 : 30000;
+        row->peak_bytes = i ? 10090 + i : 30000;
         row->finished = 1;
         apr_cpystrn(row->line, "GET /second", sizeof(row->line));
+        apr_cpystrn(row->path, paths[i], sizeof(row->path));
+        apr_cpystrn(row->vhost, "one.example", sizeof(row->vhost));
+        apr_cpystrn(row->handler, "h", sizeof(row->handler));
     }
     pst_board_sizes(&board, second, PST_SIZES_ALL)->requests[2] = 5;
     pst_board_sizes(&board, second, PST_SIZES_HANDLERS)->named = 1;
@@ -269,9 +357,12 @@ static void over_all(void)
     is_number(snap.large_count, PST_LARGE_COUNT, "over all children as many");
     is_text(snap.large[0].row.line, "GET /second", "the largest of all");
     is_number(snap.large[0].pid, 102, "of its child");
-    is_number(snap.large[11].row.peak_bytes, 10090, "among the others");
-    is_number(snap.large[11].pid, 101, "of equal ones the last that finished");
-    is_number(snap.large[12].pid, 102, "first");
+    for (apr_uint32_t i = 1; i < snap.large_count; i++) {
+        tally(&twice, with_path(snap.large, i, snap.large[i].row.path, "h") != NULL, i);
+    }
+    none_wrong(&twice, "each URL once");
+    is_number(with_path(snap.large, snap.large_count, "/ja", "h")->pid, 102, "a URL that two children have: the larger one");
+    is_number(with_path(snap.large, snap.large_count, "/jd", "h")->pid, 101, "whichever was found first");
     is_number(of_handler("h"), 103 + 5, "histograms are added up by name");
     is_number(snap.sizes.all.row.requests[2], 5 + 1, "by bucket");
     pst_board_release(&board, 102);
@@ -318,13 +409,13 @@ static void lies(void)
 static void *race(void *baton)
 {
     pst_account_t connection;
-    char name[16];
+    char name[16] = "x";
     apr_uint64_t seed = (apr_uint64_t)(apr_uintptr_t)baton;
 
     open_connection(&connection, "race.example");
     for (unsigned i = 0; i < ROUNDS; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        apr_snprintf(name, sizeof(name), "h%u", (unsigned)(seed >> 40) % 12);
+        name[1] = (char)('a' + (seed >> 40) % 24);
         finish(&connection, 8192 + (seed >> 44), name, name);
     }
     return NULL;
@@ -449,6 +540,7 @@ int main(void)
     names();
     the_largest(&connection);
     over_all();
+    groups(&connection);
     lies();
     races();
     meetings();

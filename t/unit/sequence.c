@@ -54,7 +54,7 @@ static void request(pst_account_t *connection, apr_uint64_t peak, const char *ha
     pst_account_came(&request);
     pst_account_describe(connection, NOW + 1, "GET / HTTP/1.1", "other.example.org", "h2", handler);
     pst_account_charge(&request, (apr_int64_t)peak, 100, 1);
-    if (pst_largest_count(&request)) {
+    if (pst_largest_count(&request) && pst_largest_beats(&request)) {
         pst_largest_keep(&request);
     }
     pst_account_charge(&request, -(apr_int64_t)peak, -100, -1);

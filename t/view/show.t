@@ -32,7 +32,7 @@ for my $case (['default', ''], ['path', 'PoolStatShow path'], ['line', 'PoolStat
         $p->arrived('hold') or fail('it runs');
         $s->fetch("/poolprobe/$path?pool=subpool&bytes=3000000&secret=$secret");
         $s->fetch("http://$user:$word\@main.example/poolprobe?pool=subpool&bytes=4000000&x=1");
-        ok(wait_for(sub { @{ $s->json->{total}{largest_requests} } >= 2 && 3 <= (() = $s->log_text =~ /PST0013/g) }, 20),
+        ok(wait_for(sub { @{ $s->json->{total}{largest_requests} } >= ($name eq 'none' ? 1 : 2) && 3 <= (() = $s->log_text =~ /PST0013/g) }, 20),
             'all were noted');
         is(places($s, $secret), $name eq 'line' ? 'auto board json log page' : '', 'the query');
         is(places($s, $p->name), $name eq 'line' ? 'auto board json page' : '', 'of the one that runs') if $name ne 'line';
@@ -45,7 +45,7 @@ for my $case (['default', ''], ['path', 'PoolStatShow path'], ['line', 'PoolStat
             line => ["GET /poolprobe/$path?pool=subpool&bytes=3000000&secret=$secret HTTP/1.1",
                 "GET http://$user:XXXXXXXX\@main.example/poolprobe?pool=subpool&bytes=4000000&x=1 HTTP/1.1"],
             path => ["GET /poolprobe/$path?... HTTP/1.1", 'GET http://main.example/poolprobe?... HTTP/1.1'],
-            none => ['-', '-']);
+            none => ['-']);         # what is not shown is one URL
         is_deeply(\@lines, $want{$name} // $want{path}, 'the lines');
         is(scalar(grep { $_ ne '-' } map { $_->{request} ? $_->{request}{line} : '-' } rows($s->json)), 0, 'nor of one that runs') if $name eq 'none';
         $p->finish;
