@@ -157,12 +157,12 @@ static int index_of_place(ap_HOOK_post_config_t *function)
 }
 
 /* Those that come after our first hook and before our last. */
-static void take_places(apr_array_header_t *list)
+static void take_places(apr_array_header_t *list, ap_HOOK_post_config_t *first)
 {
     ap_LINK_post_config_t *links = (ap_LINK_post_config_t *)list->elts;
     int from = 0, to = 0;
 
-    while (from < list->nelts && links[from].pFunc != pst_reload_begins) {
+    while (from < list->nelts && links[from].pFunc != first) {
         from++;
     }
     for (int i = from + 1; i < list->nelts; i++) {
@@ -191,14 +191,8 @@ void pst_reload_ends(void)
     g.measures = 0;
 }
 
-void pst_reload_register(ap_HOOK_post_config_t *last)
-{
-    g.last = last;
-    ap_hook_post_config(pst_reload_begins, NULL, NULL, APR_HOOK_REALLY_FIRST - 10);
-    ap_hook_post_config(last, NULL, NULL, APR_HOOK_REALLY_LAST);
-}
-
-int pst_reload_begins(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+/* Hook, before all others: from now on, measure what each module's hook leaves behind. */
+static int begin_reload(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     apr_array_header_t *list = ap_hook_get_post_config();
     apr_uint64_t began = clock_now();
@@ -220,10 +214,17 @@ int pst_reload_begins(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     g.segments = pst_retained("segments", LAYOUT, sizeof(*g.segments));
     g.measures = g.segments && pst_segments_look(g.segments, g.generation, "", 0);
     if (g.measures) {
-        take_places(list);
+        take_places(list, begin_reload);
     }
     g.spent = clock_now() - began;
     return OK;
+}
+
+void pst_reload_register(ap_HOOK_post_config_t *last)
+{
+    g.last = last;
+    ap_hook_post_config(begin_reload, NULL, NULL, APR_HOOK_REALLY_FIRST - 10);
+    ap_hook_post_config(last, NULL, NULL, APR_HOOK_REALLY_LAST);
 }
 
 /* -- published --------------------------------------------------------------------- */

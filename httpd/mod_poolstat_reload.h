@@ -12,9 +12,6 @@
 /** When hooks are registered. @param last our last post_config hook; it is registered here */
 void pst_reload_register(ap_HOOK_post_config_t *last);
 
-/** Hook, before all others: from now on, measure what each module's hook leaves behind. */
-int pst_reload_begins(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
-
 /** In the hook after all others: stop measuring and restore the hooks. */
 void pst_reload_ends(void);
 

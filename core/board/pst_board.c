@@ -237,16 +237,6 @@ void pst_board_show(pst_shared_child_t *child)
     __atomic_store_n(&child->ready, 1, __ATOMIC_RELEASE);
 }
 
-pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
-{
-    pst_shared_child_t *child = pst_board_claim_unseen(board, pid, generation);
-
-    if (child) {
-        pst_board_show(child);
-    }
-    return child;
-}
-
 void pst_board_farewell(pst_shared_child_t *child)
 {
     __atomic_store_n(&child->ended_how, (apr_uint32_t)PST_END_ORDERLY, __ATOMIC_RELAXED);
@@ -264,16 +254,6 @@ int pst_board_release_block(pst_shared_child_t *child, apr_uint32_t pid)
     }
     pst_store(&child->ended, (apr_uint64_t)apr_time_now());
     return __atomic_compare_exchange_n(&child->owner, &owner, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-}
-
-int pst_board_release(const pst_board_t *board, apr_uint32_t pid)
-{
-    int freed = 0;
-
-    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
-        freed += pst_board_release_block(pst_board_child(board, i), pid);
-    }
-    return freed;
 }
 
 void pst_seq_begin(uint32_t *seq)

@@ -3,10 +3,10 @@
  * The board's life: made by the parent, claimed by children, read by anyone.
  * APR only.  The layout is in include/poolstat_board.h.
  *
- * Called by: parent (pst_board_create, pst_board_withhold, pst_board_holder, pst_board_is_at, pst_board_release),
- *   start (pst_board_join, pst_board_close_file, pst_board_claim, pst_board_claim_unseen, pst_board_show), end
- *   (pst_board_farewell), worker (pst_board_module_add, pst_slot_begin, pst_slot_end), reader (pst_board_open,
- *   pst_board_open_file, pst_board_check_header, pst_board_is_hollow, pst_slot_copy), any
+ * Called by: parent (pst_board_create, pst_board_withhold, pst_board_holder, pst_board_is_at,
+ *   pst_board_release_block), start (pst_board_join, pst_board_close_file, pst_board_claim_unseen, pst_board_show), end
+ *   (pst_board_farewell), worker (pst_board_module_add, pst_slot_begin, pst_slot_end), reader (pst_board_open_file,
+ *   pst_board_check_header, pst_board_is_hollow, pst_slot_copy), any
  */
 #ifndef PST_BOARD_H
 #define PST_BOARD_H
@@ -95,14 +95,11 @@ apr_uint32_t pst_board_holder(const char *path);
 apr_status_t pst_board_room(const pst_board_t *board, apr_uint64_t at, apr_uint64_t size);
 
 /**
- * Command and tests: map the file at path read-only, after checking every number in its header against the file's
- * size.
+ * Command: map a file read-only, after checking every number in its header against the file's size.
+ * @param fd open for reading; owned by the board from now on, whatever is returned
  * @return APR_SUCCESS; APR_EMISMATCH if it is not a board or has another version;
  *         APR_EINCOMPLETE if it is shorter than it claims; else the system's error.
  */
-apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch);
-
-/** The same for a file that is open for reading. @param fd owned by the board from now on, whatever is returned */
 apr_status_t pst_board_open_file(pst_board_t *board, int fd);
 
 /**
@@ -205,19 +202,12 @@ pst_shared_child_t *pst_board_claim_unseen(const pst_board_t *board, apr_uint32_
 /** Child: what the block says about the child is complete (above all its level). Once. */
 void pst_board_show(pst_shared_child_t *child);
 
-/** pst_board_claim_unseen() and pst_board_show(). */
-pst_shared_child_t *pst_board_claim(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation);
-
 /** Child: say goodbye, so that its end counts as orderly. Any thread. */
 void pst_board_farewell(pst_shared_child_t *child);
 
 /** Parent: free this block if pid owns it; its figures stay, with when and how it ended. @return whether it was
  *  freed */
 int pst_board_release_block(pst_shared_child_t *child, apr_uint32_t pid);
-
-/** Parent: free every block that pid owns; figures stay, with when and how it ended. Never blocks.
- *  @return how many. */
-int pst_board_release(const pst_board_t *board, apr_uint32_t pid);
 
 /**
  * Writer of a slot: begin and end a change of its texts.  Between them readers

@@ -286,19 +286,6 @@ void pst_board_give_back(const pst_board_t *board, const pst_shared_child_t *own
 
 /* -- reading ---------------------------------------------------------------- */
 
-apr_status_t pst_board_open(pst_board_t *board, const char *path, apr_pool_t *scratch)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);      /* a pipe must not block us */
-
-    (void)scratch;
-    if (fd < 0) {
-        memset(board, 0, sizeof(*board));
-        board->fd = -1;
-        return errno;
-    }
-    return pst_board_open_file(board, fd);
-}
-
 apr_status_t pst_board_open_file(pst_board_t *board, int fd)
 {
     pst_shared_header_t header;

@@ -71,9 +71,6 @@ void pst_doctor_sums(pst_doctor_t *doctor);
 int pst_doctor_is_in_sum(const pst_doctor_t *doctor, const pst_row_t *row);
 /** pst_doctor_sites.c; after classes */
 void pst_doctor_sites(pst_doctor_t *doctor);
-/** Are the child's connections, or their requests, enough to be reported as a sum, alone or with other children's?
- *  After pst_doctor_sums(). */
-int pst_doctor_sum_counts(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope);
 /** pst_doctor_children.c */
 void pst_doctor_processes(pst_doctor_t *doctor);
 void pst_doctor_heaps(pst_doctor_t *doctor);

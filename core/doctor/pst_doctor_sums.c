@@ -223,7 +223,8 @@ int pst_doctor_is_in_sum(const pst_doctor_t *doctor, const pst_row_t *row)
     return of && row->slot.verdict.scope < PST_SCOPE_COUNT && of->told[row->slot.verdict.scope];
 }
 
-int pst_doctor_sum_counts(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
+/* Are the child's connections, or their requests, enough to be reported as a sum, alone or with other children's? */
+static int is_sum_of_many(const pst_doctor_t *doctor, const pst_child_row_t *child, unsigned scope)
 {
     const of_child_t *of = of_child(doctor, child->head.owner, 0);
 
@@ -247,7 +248,7 @@ int pst_doctor_said_otherwise(const pst_doctor_t *doctor, const pst_child_row_t 
         }
     }
     for (unsigned scope = PST_SCOPE_CONNECTION; scope < PST_SCOPE_COUNT; scope++) {
-        grow |= sum_says(&child->head.sum_verdicts[scope]) && pst_doctor_sum_counts(doctor, child, scope);
+        grow |= sum_says(&child->head.sum_verdicts[scope]) && is_sum_of_many(doctor, child, scope);
     }
     return grow != 0;
 }

@@ -338,18 +338,13 @@ static int tell_found(pst_misuse_e kind, const void *at, const char *what)
     return pst_misuse_tell(&misuse);
 }
 
-int pst_fault_found(pst_misuse_e kind, const void *at)
-{
-    pst_range_open(at);
-    return tell_found(kind, at, NULL);
-}
-
 int pst_fault_dead(const void *pool, pst_misuse_e kind)
 {
     int dead = pst_guarded_is_dead(pool);
 
     if (dead) {
-        pst_fault_found(kind, pool);
+        pst_range_open(pool);
+        tell_found(kind, pool, NULL);
     }
     return dead;
 }

@@ -31,9 +31,6 @@ void pst_fault_beat(void);
 /** The slow half of pst_fault_is_dead(). */
 int pst_fault_dead(const void *pool, pst_misuse_e kind);
 
-/** Report misuse of a dead pool, found before anything was touched; opens the pool. @return 1: the first */
-int pst_fault_found(pst_misuse_e kind, const void *at);
-
 /** Is that pool a guarded one that has ended? If so, report it. Any thread. */
 static APR_INLINE int pst_fault_is_dead(const void *pool, pst_misuse_e kind)
 {

@@ -57,7 +57,8 @@ static apr_uint64_t monotonic(void)
 
 /* -- entries ----------------------------------------------------------------- */
 
-const pst_guarded_t *pst_guarded_of(apr_uint32_t owner)
+/* The entry for the owner of a page; NULL: none. */
+static const pst_guarded_t *guarded_of(apr_uint32_t owner)
 {
     return owner && owner < ENTRIES && g.entries ? &g.entries[owner] : NULL;
 }
@@ -211,13 +212,12 @@ void pst_guarded_mutex(apr_allocator_t *theirs, void *mutex)
     }
 }
 
-void pst_guarded_owner(apr_allocator_t *theirs, apr_pool_t *owner)
+void pst_guarded_owner(apr_allocator_t *theirs)
 {
     slot_t *slot = slot_with(theirs);
 
-    (void)owner;
     if (slot) {
-        slot->ours.owner = NULL;        /* APR would destroy it with the pool */
+        slot->ours.owner = NULL;
     }
 }
 
@@ -348,7 +348,8 @@ static void fill_up(apr_pool_t *pool)
     self->first_avail = self->endp;
 }
 
-void pst_guarded_seal(apr_pool_t *pool)
+/* A guarded pool was made and has its record: from now on nothing is allocated next to it. */
+static void seal_guarded(apr_pool_t *pool)
 {
     pst_record_t *record = pst_range_has(pool) ? pst_record_find(pool) : NULL;
 
@@ -594,7 +595,7 @@ static void put_behind(void)
     PUT(allocator_free, guard_allocator_free);
     PUT(allocator_max_free_set, guard_max_free);
     PUT(pool_create_ex, guard_create);
-    pst_wrap_sealed = pst_guarded_seal;
+    pst_wrap_sealed = seal_guarded;
 #undef PUT
     g.stands = 1;
     __atomic_store_n(&pst_guarded_stands, 1, __ATOMIC_RELEASE);
@@ -648,7 +649,7 @@ void pst_guarded_sweep(void)
 
 void pst_guarded_describe(pst_misuse_t *misuse, const pst_range_page_t *page, const void *at)
 {
-    const pst_guarded_t *entry = page->is == PST_RANGE_FREE ? NULL : pst_guarded_of(page->owner);
+    const pst_guarded_t *entry = page->is == PST_RANGE_FREE ? NULL : guarded_of(page->owner);
     apr_uint64_t now = monotonic();
 
     misuse->what = "pool";

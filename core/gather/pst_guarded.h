@@ -48,14 +48,8 @@ void pst_guarded_stop(void);
 /** The watchdog's thread, once a second: drop what ended long ago. */
 void pst_guarded_sweep(void);
 
-/** The entry for a page's owner. @return NULL: none */
-const pst_guarded_t *pst_guarded_of(apr_uint32_t owner);
-
 /** Is that a guarded pool that has ended? Any thread; never touches the pool. */
 int pst_guarded_is_dead(const apr_pool_t *pool);
-
-/** A guarded pool was made and has its record: from now on nothing is allocated next to it. Its maker. */
-void pst_guarded_seal(apr_pool_t *pool);
 
 /* Pools are guarded, or were. Relaxed atomic. */
 extern apr_uint32_t pst_guarded_stands;
@@ -77,8 +71,9 @@ extern __thread int pst_guarded_frees_block __attribute__((tls_model("initial-ex
 /** Fill in a misuse of memory there, as far as known. @param now microseconds, monotonic */
 void pst_guarded_describe(pst_misuse_t *misuse, const pst_range_page_t *page, const void *at);
 
-/** The allocator that a guarded pool was made with got an owner or a mutex: give ours the same. */
-void pst_guarded_owner(apr_allocator_t *theirs, apr_pool_t *owner);
+/** The allocator that a guarded pool was made with got an owner, or a mutex: ours has no owner, APR would destroy it
+ *  with the pool; it gets the same mutex. */
+void pst_guarded_owner(apr_allocator_t *theirs);
 void pst_guarded_mutex(apr_allocator_t *theirs, void *mutex);
 
 #endif /* PST_GUARDED_H */

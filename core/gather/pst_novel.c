@@ -60,12 +60,6 @@ void pst_novel_rest(void)
     serving = PST_NOVEL_NONE;
 }
 
-void pst_novel_forget(void)
-{
-    memset(served, 0, sizeof(served));
-    serving = PST_NOVEL_NONE;
-}
-
 static void charge_novelty(apr_int64_t newly, apr_int64_t again)
 {
     if (newly) {

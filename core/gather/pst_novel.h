@@ -37,7 +37,4 @@ void pst_novel_grown(pst_record_t *record, apr_size_t bytes);
 /** The pool is back to its first node of this many bytes (0: it is gone, or no longer the process's). */
 void pst_novel_given_back(pst_record_t *record, apr_size_t left);
 
-/** Forget everything served, for tests. */
-void pst_novel_forget(void);
-
 #endif /* PST_NOVEL_H */

@@ -57,7 +57,7 @@ void pst_wrap_fill(pst_record_t *record, apr_pool_t *pool, const pst_apr_figures
  *  redirected. */
 extern void (*pst_wrap_look)(void);
 
-/** A pool was made while pools are guarded: pst_guarded_seal(), which knows the wrappers. */
+/** A pool was made while pools are guarded: set by pst_guarded.c, which knows the wrappers. */
 extern void (*pst_wrap_sealed)(apr_pool_t *pool);
 
 /** Slow half of pst_wrap_compare(). */

@@ -30,7 +30,7 @@ void pst_wrap_guard_pool_destroy(apr_pool_t *pool)
 void pst_wrap_guard_allocator_owner_set(apr_allocator_t *allocator, apr_pool_t *pool)
 {
     pst_real.guard_allocator_owner_set(allocator, pool);
-    pst_guarded_owner(allocator, pool);
+    pst_guarded_owner(allocator);
 }
 
 void pst_wrap_guard_allocator_mutex_set(apr_allocator_t *allocator, apr_thread_mutex_t *mutex)

@@ -29,16 +29,6 @@ const char *pst_misuse_stack_word(unsigned kind, unsigned stack)
     return kind < PST_MISUSE_COUNT && stack < PST_MISUSE_STACKS ? stack_words[kind][stack] : "";
 }
 
-apr_uint64_t pst_misuse_figure(const pst_snapshot_t *snapshot, unsigned kind)
-{
-    apr_uint64_t sum = 0;
-
-    for (apr_uint32_t i = 0; i < snapshot->child_count && kind < PST_MISUSE_COUNT; i++) {
-        sum = pst_plus(sum, snapshot->children[i].head.misuses[kind]);
-    }
-    return sum;
-}
-
 int pst_misuse_same(const pst_misuse_row_t *one, const pst_misuse_row_t *two)
 {
     const pst_shared_stack_t *a = &one->row.stacks[0], *b = &two->row.stacks[0];

@@ -15,9 +15,6 @@ const char *pst_misuse_word(unsigned kind);
 /** What stack 0 to 2 of a kind shows: "touched", "destroyed", "made"; empty: there is none. */
 const char *pst_misuse_stack_word(unsigned kind, unsigned stack);
 
-/** How many of a kind, over all children shown. */
-apr_uint64_t pst_misuse_figure(const pst_snapshot_t *snapshot, unsigned kind);
-
 /** Do two have the same place, perhaps in different children? */
 int pst_misuse_same(const pst_misuse_row_t *one, const pst_misuse_row_t *two);
 

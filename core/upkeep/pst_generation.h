@@ -58,7 +58,7 @@ void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_
  *  blocks. */
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child);
 
-/** Parent: release the blocks of a child that has ended, like pst_board_release(), and count it as lost if it ended
+/** Parent: release the blocks of a child that has ended, and count it as lost if it ended
  *  abruptly. Never blocks. @param kept its requested URLs are added here; may be NULL
  *  @return how many blocks were released */
 int pst_generation_release(const pst_board_t *board, apr_uint32_t pid, pst_url_kept_t *kept);

@@ -54,8 +54,3 @@ void pst_turn_give(const pst_board_t *board, apr_uint32_t pid)
         __atomic_compare_exchange_n(word(board), &seen, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
 }
-
-apr_uint32_t pst_turn_holder(const pst_board_t *board)
-{
-    return turn_pid(pst_load(word(board)));
-}

@@ -23,7 +23,4 @@ int pst_turn_take(const pst_board_t *board, apr_uint32_t pid, apr_uint64_t now);
 /** Child: release the turn if it is this child's. May also be called by a child that never took it. */
 void pst_turn_give(const pst_board_t *board, apr_uint32_t pid);
 
-/** Any process: whose turn it is, 0 for nobody. @note hostile: a child of that pid need not exist */
-apr_uint32_t pst_turn_holder(const pst_board_t *board);
-
 #endif /* PST_TURN_H */

@@ -24,7 +24,8 @@
 #include "pst_view_parts.h"
 #include "pst_view_who.h"
 
-int pst_view_instrumented(const pst_snapshot_t *snapshot)
+/* Are all children shown instrumented in full (and is there one)? */
+static int all_instrumented(const pst_snapshot_t *snapshot)
 {
     for (apr_uint32_t i = 0; i < snapshot->child_count; i++) {
         if (snapshot->children[i].head.level != PST_LEVEL_FULL) {
@@ -51,7 +52,7 @@ static void print_tree_server(pst_emit_t *emit, const pst_snapshot_t *snapshot)
     if (snapshot->server_gone) {
         pst_emit_flag(emit, "gone", 1);
     }
-    pst_emit_flag(emit, "instrumented", pst_view_instrumented(snapshot));
+    pst_emit_flag(emit, "instrumented", all_instrumented(snapshot));
     pst_emit_number(emit, "homeless_children", snapshot->about.homeless);
     if (snapshot->nonce) {
         pst_emit_text(emit, "release_nonce", snapshot->nonce);

@@ -20,9 +20,6 @@
  */
 apr_status_t pst_view_tree(pst_emit_t *emit, const pst_snapshot_t *snapshot, int listed_only);
 
-/** Are all children shown instrumented in full (and is there one)? */
-int pst_view_instrumented(const pst_snapshot_t *snapshot);
-
 /** Age, at the moment of the snapshot, of something that began at `since`; 0 if that is not before the snapshot. */
 apr_uint64_t pst_view_age(const pst_snapshot_t *snapshot, apr_uint64_t since);
 

@@ -351,7 +351,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     make_board(&board, 2, SLOTS, pool);
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    block = claim_block(&board, (apr_uint32_t)getpid(), 1);
     is_number((unsigned)pst_account_start(&board, block), APR_SUCCESS, "started");
     ok(pst_child_block() == block && pst_account_process()->usage == &block->process
        && pst_account_process()->scope == PST_SCOPE_PROCESS, "on its block");

@@ -79,7 +79,7 @@ static void too_large(void)
     header->child_count = 4000;
     header->history_at = board.header_size + (apr_uint64_t)board.child_size * 4000;
     is_number((unsigned)ftruncate(board.fd, (off_t)header->history_at), 0, "is made four times as large");
-    is_number((unsigned)pst_board_open(&again, path, pool), APR_EMISMATCH, "and is none then");
+    is_number((unsigned)open_board(&again, path), APR_EMISMATCH, "and is none then");
     pst_board_close(&board);
     unlink(path);
 }
@@ -146,7 +146,7 @@ static apr_status_t opened(const void *bytes, apr_size_t size)
     apr_status_t rv;
 
     put(bytes, size);
-    rv = pst_board_open(&board, other, pool);
+    rv = open_board(&board, other);
     if (rv != APR_SUCCESS && (board.base || board.fd != -1)) {
         return -1;
     }
@@ -173,7 +173,7 @@ static int look_at_all(void *size)
     pst_shared_slot_t slot;
     pst_board_t board;
 
-    if (pst_board_open(&board, other, pool) != APR_SUCCESS) {
+    if (open_board(&board, other) != APR_SUCCESS) {
         return 0;
     }
     if (board.size > *(apr_size_t *)size) {
@@ -327,7 +327,7 @@ static int open_fifo(void *unused)
 
     (void)unused;
     alarm(3);
-    return pst_board_open(&board, other, pool) == APR_SUCCESS ? 1 : 0;
+    return open_board(&board, other) == APR_SUCCESS ? 1 : 0;
 }
 
 static int write_to_opened(void *unused)
@@ -336,7 +336,7 @@ static int write_to_opened(void *unused)
 
     (void)unused;
     signal(SIGSEGV, SIG_DFL);
-    if (pst_board_open(&board, path, pool) == APR_SUCCESS) {
+    if (open_board(&board, path) == APR_SUCCESS) {
         pst_board_header(&board)->parent = 1;
     }
     return 0;
@@ -353,15 +353,15 @@ static void opening(void)
     image_size = board.size;
     image = malloc(image_size);
     memcpy(image, board.base, image_size);
-    is_number((unsigned)pst_board_open(&reader, path, pool), APR_SUCCESS, "opened");
+    is_number((unsigned)open_board(&reader, path), APR_SUCCESS, "opened");
     ok(reader.size == board.size && reader.child_count == 3 && reader.slot_count == 5
        && reader.child_size == board.child_size && reader.header_size == board.header_size, "as it was made");
     pst_board_child(&board, 2)->held_bytes = 12345;
     is_number(pst_board_child(&reader, 2)->held_bytes, 12345, "a reader sees what is written");
     pst_board_close(&reader);
     is_number((unsigned)-apart(write_to_opened, NULL), SIGSEGV, "and cannot write itself");
-    is_number((unsigned)pst_board_open(&reader, "/nowhere/at/all/board", pool), ENOENT, "no file");
-    is_number((unsigned)pst_board_open(&reader, "/", pool), APR_EMISMATCH, "a folder");
+    is_number((unsigned)open_board(&reader, "/nowhere/at/all/board"), ENOENT, "no file");
+    is_number((unsigned)open_board(&reader, "/"), APR_EMISMATCH, "a folder");
     for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
         tally(&wrong, opened(image, none[i]) != APR_EMISMATCH, i);
     }
@@ -421,23 +421,23 @@ static void claims(void)
 
     create(&board, 3, 5);
     for (apr_uint32_t i = 0; i < 3; i++) {
-        child[i] = pst_board_claim(&board, 100 + i, 7);
+        child[i] = claim_block(&board, 100 + i, 7);
     }
     ok(child[0] && child[1] && child[2] && child[0] != child[1] && child[1] != child[2] && child[0] != child[2],
        "three blocks for three");
     ok(child[0]->owner == 100 && child[0]->generation == 7 && child[0]->ready == 1 && child[0]->started,
        "the head is filled in");
-    ok(!pst_board_claim(&board, 103, 7) && pst_board_header(&board)->homeless == 1,
+    ok(!claim_block(&board, 103, 7) && pst_board_header(&board)->homeless == 1,
        "the fourth is homeless, and counted");
-    is_number((unsigned)pst_board_release(&board, 0), 0, "nobody's blocks are not released");
-    is_number((unsigned)pst_board_release(&board, 99), 0, "a stranger owns nothing");
+    is_number((unsigned)release_blocks(&board, 0), 0, "nobody's blocks are not released");
+    is_number((unsigned)release_blocks(&board, 99), 0, "a stranger owns nothing");
     ok(child[0]->owner == 100 && child[1]->owner == 101 && child[2]->owner == 102, "all as it was");
     memset((char *)child[1] + sizeof(child[1]->owner), 0xff, board.child_size - sizeof(child[1]->owner));
     child[1]->ended_how = PST_END_NONE;
-    is_number((unsigned)pst_board_release(&board, 101), 1, "released by pid");
+    is_number((unsigned)release_blocks(&board, 101), 1, "released by pid");
     ok(child[1]->ended_how == PST_END_ABRUPT && child[1]->ended, "who said nothing ended abruptly");
     ok(child[0]->owner == 100 && child[1]->owner == 0 && child[2]->owner == 102, "its own and no other");
-    again = pst_board_claim(&board, 200, 8);
+    again = claim_block(&board, 200, 8);
     ok(again == child[1] && again->owner == 200 && again->generation == 8, "the free one is found");
     ok(again->pid == 200 && again->ended_how == PST_END_NONE && !again->ended, "its new owner lives");
     again->owner = again->generation = again->ready = again->pid = 0;
@@ -447,11 +447,11 @@ static void claims(void)
     }
     is_number(dirty, 0, "nothing is left of the one before, slots included");
     pst_board_farewell(child[0]);
-    pst_board_release(&board, 100);
+    release_blocks(&board, 100);
     ok(child[0]->ended_how == PST_END_ORDERLY && child[0]->ended && child[0]->pid == 100,
        "who said goodbye ended orderly, and is remembered");
-    pst_board_claim(&board, 102, 1);
-    is_number((unsigned)pst_board_release(&board, 102), 2, "all blocks of a pid go at once");
+    claim_block(&board, 102, 1);
+    is_number((unsigned)release_blocks(&board, 102), 2, "all blocks of a pid go at once");
     pst_board_close(&board);
 }
 
@@ -463,21 +463,21 @@ static void order_of_claims(void)
 
     create(&board, 3, 1);
     for (apr_uint32_t i = 0; i < 3; i++) {
-        child[i] = pst_board_claim(&board, 100 + i, 1);
+        child[i] = claim_block(&board, 100 + i, 1);
     }
-    pst_board_release(&board, 101);
-    pst_board_release(&board, 100);
-    pst_board_release(&board, 102);
+    release_blocks(&board, 101);
+    release_blocks(&board, 100);
+    release_blocks(&board, 102);
     child[0]->ended = 2000;
     child[1]->ended = 1000;
     child[2]->ended = 3000;
-    ok(pst_board_claim(&board, 200, 1) == child[1] && pst_board_claim(&board, 201, 1) == child[0]
-       && pst_board_claim(&board, 202, 1) == child[2], "the block that was left longest ago is claimed first");
-    pst_board_release(&board, 201);
+    ok(claim_block(&board, 200, 1) == child[1] && claim_block(&board, 201, 1) == child[0]
+       && claim_block(&board, 202, 1) == child[2], "the block that was left longest ago is claimed first");
+    release_blocks(&board, 201);
     child[0]->ended = 5000;
-    pst_board_release(&board, 200);
+    release_blocks(&board, 200);
     child[1]->ended = 0;
-    ok(pst_board_claim(&board, 203, 1) == child[1], "one never used before all others");
+    ok(claim_block(&board, 203, 1) == child[1], "one never used before all others");
     for (apr_uint32_t i = 0; i < 3; i++) {
         is_number((unsigned)pst_board_index(&board, child[i]), i, "a block knows its place");
     }
@@ -504,17 +504,17 @@ static void claimer(apr_uint32_t me, int churn)
         sched_yield();
     }
     while (churn-- > 0) {
-        while ((child = pst_board_claim(&raced, me, 1))) {
+        while ((child = claim_block(&raced, me, 1))) {
             __atomic_add_fetch(&race->claimed, 1, __ATOMIC_RELAXED);
             if (pst_add(&child->held_bytes, me) != me || child->owner != me) {
                 __atomic_add_fetch(&race->spoiled, 1, __ATOMIC_RELAXED);
             }
             if (churn && rand() % 4 == 0) {
-                pst_board_release(&raced, me);
+                release_blocks(&raced, me);
             }
         }
         if (churn) {
-            pst_board_release(&raced, me);
+            release_blocks(&raced, me);
         }
     }
 }
@@ -551,7 +551,7 @@ static void racing_claims(void)
         total += race->claimed;
         spoiled += race->spoiled;
         for (apr_uint32_t i = 0; i < CLAIMERS; i++) {
-            pst_board_release(&raced, 1000 + i);
+            release_blocks(&raced, 1000 + i);
         }
     }
     is_number(total, 20 * BLOCKS, "processes race for blocks: each goes to one");

@@ -6,7 +6,10 @@
 #ifndef PST_BOARD_DOUBLE_H
 #define PST_BOARD_DOUBLE_H
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <apr_general.h>
 #include <apr_file_io.h>
@@ -30,10 +33,42 @@ static inline void make_board(pst_board_t *board, apr_uint32_t children, apr_uin
     unlink(path);
 }
 
+/* A child's block, shown to readers. */
+static inline pst_shared_child_t *claim_block(const pst_board_t *board, apr_uint32_t pid, apr_uint32_t generation)
+{
+    pst_shared_child_t *child = pst_board_claim_unseen(board, pid, generation);
+
+    if (child) {
+        pst_board_show(child);
+    }
+    return child;
+}
+
+/* The parent frees every block that pid owns. @return how many */
+static inline int release_blocks(const pst_board_t *board, apr_uint32_t pid)
+{
+    int freed = 0;
+
+    for (apr_uint32_t i = 0, count = pst_board_claimed(board); i < count; i++) {
+        freed += pst_board_release_block(pst_board_child(board, i), pid);
+    }
+    return freed;
+}
+
+/* As a command opens a board. */
+static inline apr_status_t open_board(pst_board_t *board, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    memset(board, 0, sizeof(*board));
+    board->fd = -1;
+    return fd < 0 ? errno : pst_board_open_file(board, fd);
+}
+
 /* A child whose process scope has 10 pools, 80,000 bytes, 1,000 of them slack. */
 static inline pst_shared_child_t *add_child(pst_board_t *board, apr_uint32_t pid)
 {
-    pst_shared_child_t *child = pst_board_claim(board, pid, 1);
+    pst_shared_child_t *child = claim_block(board, pid, 1);
 
     child->level = PST_LEVEL_FULL;
     child->started = NOW - 60 * (apr_uint64_t)1000000;

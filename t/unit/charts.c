@@ -201,7 +201,7 @@ static void gone(void)
         if (i == 11) {
             pst_board_farewell(pst_board_child(&board, i));
         }
-        pst_board_release(&board, 100 + i);
+        release_blocks(&board, 100 + i);
         pst_board_child(&board, i)->ended = NOW - (50 - i) * SECOND;
     }
     html = page_of("");

@@ -22,7 +22,7 @@ static inline int start_child(void)
 
     apr_pool_create(&base, NULL);
     make_board(&board, 2, 8, base);
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    block = claim_block(&board, (apr_uint32_t)getpid(), 1);
     return pst_account_start(&board, block) == APR_SUCCESS
            && pst_instrument_start(base, PST_LEVEL_FULL, &reason) == PST_LEVEL_FULL;
 }

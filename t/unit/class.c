@@ -295,7 +295,7 @@ static void races(void)
 /* Two children, whose rows are in different orders, and one that lies. */
 static void sums(void)
 {
-    pst_shared_child_t *other = pst_board_claim(&board, 4711, 1);
+    pst_shared_child_t *other = claim_block(&board, 4711, 1);
     pst_shared_class_t *row;
     pst_record_t a, b;
 
@@ -335,7 +335,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     make_board(&board, 4, 2, pool);
-    block = pst_board_claim(&board, 100, 1);
+    block = claim_block(&board, 100, 1);
     pst_clock_start();
     one_class();
     lifetimes();

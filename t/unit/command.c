@@ -101,7 +101,7 @@ static void make_whole(apr_pool_t *pool)
         pids[i] = 100000 + i;
         spice_child(&board, add_child(&board, pids[i]), i);
     }
-    pst_board_release(&board, pids[CHILDREN - 1]);
+    release_blocks(&board, pids[CHILDREN - 1]);
     size = board.size;
     head = board.header_size;
     whole = malloc(size);
@@ -268,7 +268,7 @@ static void view_profile(void)
     apr_pool_t *pool;
 
     apr_pool_create(&pool, NULL);
-    if (pst_board_open(&board, path, pool) == APR_SUCCESS) {
+    if (open_board(&board, path) == APR_SUCCESS) {
         pst_guard_set(&board);
         if (pst_snapshot_take(&snapshot, &board, &filter, NOW, pool) == APR_SUCCESS) {
             pst_emit_init(&emit, PST_EMIT_TEXT, to_nowhere, NULL);

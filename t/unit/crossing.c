@@ -220,7 +220,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     make_board(&board, 1, 8, pool);
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    block = claim_block(&board, (apr_uint32_t)getpid(), 1);
     pst_account_start(&board, block);
     once_and_exact();
     both_at_once();

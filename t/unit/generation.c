@@ -56,8 +56,8 @@ static void records(void)
        && row->row.generation_started == NOW && !row->row.generation_ended, "what the parent said");
     ok(row && !row->process_start_mean && !row->private_end_mean, "no child, no mean");
 
-    first = pst_board_claim(&board, 1001, 0);
-    second = pst_board_claim(&board, 1002, 0);
+    first = claim_block(&board, 1001, 0);
+    second = claim_block(&board, 1002, 0);
     first->process.reserved_bytes = 40 * KIB;
     second->process.reserved_bytes = 60 * KIB;
     pst_generation_child_starts(&board, first);
@@ -89,13 +89,13 @@ static void records(void)
     is_number(row->process_end_mean, 140 * KIB, "the mean is of both");
     is_number(row->row.generation_rss_end_max_bytes, (apr_uint64_t)9 << 30, "it was the largest");
     is_number(row->row.generation_private_end_max_bytes, ((apr_uint64_t)9 << 30) - (4 << 20), "its own is what no file and no shared memory has");
-    second = pst_board_claim(&board, 1003, 0);
+    second = claim_block(&board, 1003, 0);
     second->process.reserved_bytes = 500 * KIB;
     pst_generation_release(&board, 1003, NULL);
     row = look(0);
     ok(row->row.generation_children_lost == 2 && row->row.generation_children_measured == 2 && row->process_end_mean == 140 * KIB,
        "one that was lost before its books were taken is in no mean");
-    second = pst_board_claim(&board, 1004, 0);
+    second = claim_block(&board, 1004, 0);
     second->process.reserved_bytes = 500 * KIB;
     second->books.rss_bytes = second->books.file_bytes = (apr_uint64_t)1 << 60;
     pst_generation_release(&board, 1004, NULL);
@@ -125,7 +125,7 @@ static void ring(void)
 static int hostile(void *unused)
 {
     const pst_generation_row_t *row;
-    pst_shared_child_t *child = pst_board_claim(&board, 2000, 39);
+    pst_shared_child_t *child = claim_block(&board, 2000, 39);
 
     (void)unused;
     srand(3);

@@ -100,7 +100,7 @@ static int read_only(void *name)
 {
     pst_board_t mapped;
 
-    if (pst_board_open(&mapped, name, pool) != APR_SUCCESS) {
+    if (open_board(&mapped, name) != APR_SUCCESS) {
         return 1;
     }
     pst_guard_set(&mapped);

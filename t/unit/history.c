@@ -4,6 +4,7 @@
  * a wrap, a death, a clock set back, lies; and one writer and readers racing.
  */
 #include "tap.h"
+#include "board_double.h"
 #include "pst_account.h"
 #include "pst_alike.h"
 #include "pst_growth.h"
@@ -19,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NOW ((apr_uint64_t)1738367940 * 1000000)
+#define ON_THE_MINUTE ((apr_uint64_t)1738367940 * 1000000)
 #define SECOND APR_UINT64_C(1000000)
 #define FINE 60
 
@@ -46,7 +47,7 @@ static void make(apr_uint32_t children, apr_uint32_t fine, apr_uint32_t interval
         printf("Bail out! no board at %s\n", path);
         exit(1);
     }
-    is_number((unsigned)pst_board_open(&reader, path, pool), APR_SUCCESS, "the file opens as a board");
+    is_number((unsigned)open_board(&reader, path), APR_SUCCESS, "the file opens as a board");
     is_number(reader.size, board.size, "of the same size");
     pst_board_close(&reader);
     unlink(path);
@@ -55,10 +56,10 @@ static void make(apr_uint32_t children, apr_uint32_t fine, apr_uint32_t interval
 
 static pst_shared_child_t *claim(apr_uint32_t pid)
 {
-    pst_shared_child_t *child = pst_board_claim(&board, pid, 3);
+    pst_shared_child_t *child = claim_block(&board, pid, 3);
 
     child->level = PST_LEVEL_FULL;
-    child->started = NOW - SECOND;
+    child->started = ON_THE_MINUTE - SECOND;
     pst_history_start(&board, child);
     return child;
 }
@@ -88,7 +89,7 @@ static void figures(pst_shared_child_t *child, unsigned n)
     child->books = (pst_shared_books_t){ .rss_bytes = 5000 * 4096, .pss_bytes = 3000 * 4096 + 1, .private_dirty_bytes = 2000 * 4096,
         .swap_bytes = n * 4096, .heap_in_use_bytes = 300 * 4096, .heap_free_bytes = 200 * 4096, .heap_arenas = 3,
         .file_bytes = 1000 * 4096, .shmem_bytes = 100 * 4096, .stack_bytes = 50 * 4096, .data_bytes = 40 * 4096,
-        .other_bytes = 30 * 4096, .books_time = NOW, .maps_time = NOW };
+        .other_bytes = 30 * 4096, .books_time = ON_THE_MINUTE, .maps_time = ON_THE_MINUTE };
 }
 
 static int read_pid(apr_uint32_t pid)
@@ -111,7 +112,7 @@ static void points(void)
             int what;
 
             figures(child, n);
-            what = pst_history_beat(&board, child, NOW + n * SECOND + tenth * SECOND / 10 + 31000);
+            what = pst_history_beat(&board, child, ON_THE_MINUTE + n * SECOND + tenth * SECOND / 10 + 31000);
             added += what > 0;
             coarse += what > 1;
         }
@@ -129,7 +130,7 @@ static void points(void)
     is_number(p->peak, 40960 + 10 * 8192 + 8192 + 24576 + 4096, "peak");
     is_number(p->connections_open, 2, "connections open");
     is_number(p->requests_finished, 0xfffffff0u + 10 * 8ull, "requests, beyond what 32 bits hold");
-    is_number(p->time, NOW + 10 * SECOND + 31000, "time, to the millisecond");
+    is_number(p->time, ON_THE_MINUTE + 10 * SECOND + 31000, "time, to the millisecond");
     is_number(p->process_pools, 7, "pools of the process scope");
     is_number(p->slack, 12288, "slack of all scopes, whole pages");
     ok(p->rss == 5000 * 4096 && p->pss == 3000 * 4096 && p->private_dirty == 2000 * 4096 && p->swap == 10 * 4096, "the kernel's figures");
@@ -155,7 +156,7 @@ static void points(void)
 static void wraps(void)
 {
     pst_shared_child_t *child = pst_board_child(&board, 0);
-    apr_uint64_t at = NOW + 50 * SECOND;
+    apr_uint64_t at = ON_THE_MINUTE + 50 * SECOND;
 
     for (unsigned n = 50; n < 3 * 60 * 60; n++, at += SECOND) {
         figures(child, n);
@@ -166,7 +167,7 @@ static void wraps(void)
     is_number(history.fine[FINE - 1].time, at - SECOND, "the last one last");
     is_number(history.fine[0].time, at - FINE * SECOND, "the oldest first");
     is_number(history.coarse_count, 180, "three hours of minutes");
-    is_number(history.coarse[0].time, NOW + 31000, "the first of all");
+    is_number(history.coarse[0].time, ON_THE_MINUTE + 31000, "the first of all");
     is_number(history.coarse[179].time - history.coarse[178].time, 60 * SECOND, "a minute apart");
     is_number((unsigned)pst_history_beat(&board, child, at - 7 * SECOND), 1, "a clock set back");
     read_pid(100);
@@ -209,11 +210,11 @@ static void deaths(void)
     ok(pst_board_index(&board, second) == 1 && pst_board_index(&board, third) == 2, "blocks never used come first");
     is_number((unsigned)pst_board_index(&board, (void *)&board), (unsigned)-1, "what is no block has no index");
     figures(second, 1);
-    pst_history_beat(&board, second, NOW);
+    pst_history_beat(&board, second, ON_THE_MINUTE);
     pst_board_farewell(second);
-    pst_board_release(&board, 200);
+    release_blocks(&board, 200);
     usleep(2000);
-    pst_board_release(&board, 100);
+    release_blocks(&board, 100);
     ok(read_pid(100) && !history.about.alive && history.about.ended_how == PST_END_ABRUPT, "gone without a word");
     ok(history.about.ended > history.about.started && history.fine_count == FINE, "its points stay");
     ok(read_pid(200) && history.about.ended_how == PST_END_ORDERLY && history.fine_count == 1, "gone in order");
@@ -227,14 +228,14 @@ static void deaths(void)
     ok(read_pid(500) && history.fine_count == 0, "the new child's is empty");
     claim(600);
     ok(!read_pid(100) && read_pid(600), "until there is no other block");
-    ok(!pst_board_claim(&board, 700, 3) && pst_board_header(&board)->homeless == 1, "and then there is none");
+    ok(!claim_block(&board, 700, 3) && pst_board_header(&board)->homeless == 1, "and then there is none");
 }
 
 static void verdicts(void)
 {
     pst_shared_child_t *child = pst_board_child(&board, 2);
     pst_shared_slot_t *slot = pst_board_slot(&board, child, 1);
-    apr_uint64_t at = NOW;
+    apr_uint64_t at = ON_THE_MINUTE;
 
     for (unsigned n = 0; n < 40; n++, at += SECOND) {
         figures(child, n);
@@ -251,7 +252,7 @@ static void verdicts(void)
     is_number(child->verdict.state, PST_TREND_GROWING, "a process scope that grows");
     ok(child->verdict.per_minute > 60 * 8192 * 0.97 && child->verdict.per_minute < 60 * 8192 * 1.03, "its rate");
     ok(child->verdict.per_request > 1020 && child->verdict.per_request < 1028, "its rate by request");
-    ok(child->verdict.since >= NOW && child->verdict.since < NOW + 3 * SECOND, "since when");
+    ok(child->verdict.since >= ON_THE_MINUTE && child->verdict.since < ON_THE_MINUTE + 3 * SECOND, "since when");
     ok(slot->verdict.of == 5 && slot->verdict.scope == PST_SCOPE_CONNECTION, "the connection");
     ok(slot->verdict.per_minute > 60 * 16384 * 0.97 && slot->verdict.per_minute < 60 * 16384 * 1.03, "its rate");
     slot->id = 6;
@@ -261,7 +262,7 @@ static void verdicts(void)
         slot->usage.reserved_bytes = 24576 + 16384 + (n % 7) * 16384;
         slot->request.reserved_bytes = 16384 + n * 8192;
         slot->usage.reserved_bytes += n * 8192;
-        slot->request_started = NOW;
+        slot->request_started = ON_THE_MINUTE;
         pst_growth_connections(&board, child, at);
     }
     ok(slot->verdict.state == PST_TREND_GROWING && slot->verdict.scope == PST_SCOPE_REQUEST,
@@ -289,7 +290,7 @@ static void thinned(void)
     pst_shared_child_t *child = pst_board_child(&board, 2);
     pst_shared_slot_t *slot = pst_board_slot(&board, child, 1);
     tally_t one = { 0, 0 }, alike = { 0, 0 };
-    apr_uint64_t at = NOW + 5000 * SECOND;
+    apr_uint64_t at = ON_THE_MINUTE + 5000 * SECOND;
     /* points of a series: the next one thins it */
     static const unsigned full[] = { 32, 64 };
     unsigned grows;
@@ -322,7 +323,7 @@ static void on_demand(void)
 {
     pst_shared_child_t *child = pst_board_child(&board, 2);
     pst_shared_class_t *class = pst_board_class(&board, child, 5);
-    apr_uint64_t at = NOW + 10000 * SECOND;
+    apr_uint64_t at = ON_THE_MINUTE + 10000 * SECOND;
     unsigned accused = 0, n;
 
     pst_board_header(&board)->threads_per_child = 4;        /* 4 * 8 and 32: so 64 pools */
@@ -379,10 +380,10 @@ static void lies(void)
         }
         child->ready = 1;
         child->pid = 77;
-        child->started = NOW;
+        child->started = ON_THE_MINUTE;
         ((pst_shared_history_t *)ring)->pid = 77;
-        ((pst_shared_history_t *)ring)->started = NOW;
-        pst_history_beat(&board, child, NOW + (apr_uint64_t)round * SECOND);
+        ((pst_shared_history_t *)ring)->started = ON_THE_MINUTE;
+        pst_history_beat(&board, child, ON_THE_MINUTE + (apr_uint64_t)round * SECOND);
         pst_growth_process(&board, child, 1);
         if (read_pid(77)) {
             apr_uint64_t wrong = 0;
@@ -403,7 +404,7 @@ static int stop;
 static void *write_points(void *block)
 {
     pst_shared_child_t *child = block;
-    apr_uint64_t at = NOW;
+    apr_uint64_t at = ON_THE_MINUTE;
 
     for (unsigned n = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n++, at += SECOND) {
         child->process.reserved_bytes = child->child_reserved_bytes = child->held_bytes = (apr_uint64_t)(n % 1000000) * 4096;
@@ -451,8 +452,8 @@ static void geometry(void)
     is_number((unsigned)pst_board_create(&off, board_path(), 2, 2, &none, pool), APR_SUCCESS, "a board without histories");
     unlink(board_path());
     board = off;
-    ok(pst_history_start(&board, pst_board_claim(&board, 1, 0)) == APR_ENOTIMPL, "records nothing");
-    ok(!pst_history_beat(&board, pst_board_child(&board, 0), NOW) && !read_pid(1), "and has nothing");
+    ok(pst_history_start(&board, claim_block(&board, 1, 0)) == APR_ENOTIMPL, "records nothing");
+    ok(!pst_history_beat(&board, pst_board_child(&board, 0), ON_THE_MINUTE) && !read_pid(1), "and has nothing");
     pst_board_close(&board);
 }
 
@@ -477,7 +478,7 @@ static void flat(void)
 
     for (unsigned n = 0; n < 700; n++) {
         figures(child, 3);
-        pst_history_beat(&board, child, NOW + n * SECOND);
+        pst_history_beat(&board, child, ON_THE_MINUTE + n * SECOND);
         pst_growth_process(&board, child, 0);
         now = own_kilobytes();
         before = n == 70 ? now : before;

@@ -721,7 +721,7 @@ static int start(pst_level_e wanted)
     apr_pool_create(&base, NULL);
     root = pst_apr_root(base);
     make_board(&board, 2, SLOTS, base);
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    block = claim_block(&board, (apr_uint32_t)getpid(), 1);
     if (pst_account_start(&board, block) != APR_SUCCESS) {
         return 0;
     }
@@ -1644,7 +1644,7 @@ static int scribbled(void *unused)
             pst_add(&target->process.reserved_bytes, 4096);
         }
     }
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    block = claim_block(&board, (apr_uint32_t)getpid(), 1);
     for (apr_uint64_t was = pst_load(&block->held_bytes); pst_load(&block->held_bytes) == was; sched_yield()) { }
     level = pst_account_start(&board, block) == APR_SUCCESS ? (int)pst_instrument_start(base, PST_LEVEL_FULL, &why_not) : -1;
     kill(scribbler, SIGKILL);

@@ -365,7 +365,7 @@ static void over_all(void)
     is_number(with_path(snap.large, snap.large_count, "/jd", "h")->pid, 101, "whichever was found first");
     is_number(of_handler("h"), 103 + 5, "histograms are added up by name");
     is_number(snap.sizes.all.row.requests[2], 5 + 1, "by bucket");
-    pst_board_release(&board, 102);
+    release_blocks(&board, 102);
 }
 
 /* Rows, of one child and of all: their number is bounded, texts end, sums do not wrap. */
@@ -400,7 +400,7 @@ static void lies(void)
     is_number(child->large[15].row.peak_bytes, 0, "what is too much is nothing");
     is_number(child->sizes.all.requests, INT64_MAX, "sums stop");
     is_number(snap.sizes.all.requests, INT64_MAX, "also those of all");
-    pst_board_release(&board, 103);
+    release_blocks(&board, 103);
 }
 
 #define THREADS 4

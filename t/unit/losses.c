@@ -119,7 +119,7 @@ static int lose(apr_uint32_t pid, unsigned signal, apr_uint64_t kills, pst_oom_w
     const pst_loss_how_t how = { signal, signal ? PST_SIGNAL_LOGGED : PST_SIGNAL_UNKNOWN, watch->kind, kills };
     int added = pst_losses_add(&board, pid, &how, watch, NOW - 10 * SECOND);
 
-    pst_board_release(&board, pid);
+    release_blocks(&board, pid);
     return added;
 }
 

@@ -80,7 +80,7 @@ int main(void)
     make_board(&board, 2, 8, root);
     is_number((unsigned)pst_name_of_class(root, class), APR_NOTFOUND, "before the start there is no class");
     ok(!class[0], "and no name");
-    block = pst_board_claim(&board, (apr_uint32_t)getpid(), 1);
+    block = claim_block(&board, (apr_uint32_t)getpid(), 1);
     pst_account_start(&board, block);
     is_number(pst_instrument_start(root, PST_LEVEL_FULL, &reason), PST_LEVEL_FULL, "instrumented");
     pst_instrument_classes(root, &board, block, 0);

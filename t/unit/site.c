@@ -421,7 +421,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     make_board(&board, 4, 2, pool);
-    block = pst_board_claim(&board, 100, 1);
+    block = claim_block(&board, 100, 1);
     exact();
     places();
     paths();

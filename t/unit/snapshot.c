@@ -365,7 +365,7 @@ static void gone(void)
     take("with all children alive");
     before = snap.child_count;
     pid = snap.children[0].head.owner;
-    pst_board_release(&board, pid);
+    release_blocks(&board, pid);
     take("after one ended");
     is_number(snap.child_count, before - 1, "it is not shown");
     filter.gone = 1;

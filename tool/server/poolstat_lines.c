@@ -66,6 +66,16 @@ static int is_same_build(poolstat_lines_t *lines, apr_uint64_t id)
     return size <= 0 || pst_object_id(bits, (apr_size_t)size) == id;
 }
 
+static void close_lines(poolstat_lines_t *lines)
+{
+    if (lines) {
+        if (lines->dwfl) {
+            dw.dwfl_end(lines->dwfl);
+        }
+        free(lines);
+    }
+}
+
 poolstat_lines_t *poolstat_lines_open(int fd, const char *path, apr_uint64_t id, int *replaced)
 {
     static Dwfl_Callbacks callbacks;
@@ -95,7 +105,7 @@ poolstat_lines_t *poolstat_lines_open(int fd, const char *path, apr_uint64_t id,
     else {
         *replaced = 1;
     }
-    poolstat_lines_close(lines);
+    close_lines(lines);
     return NULL;
 }
 
@@ -112,15 +122,5 @@ void poolstat_lines_at(poolstat_lines_t *lines, apr_uint64_t offset, poolstat_li
     source = dw.dwfl_module_getsrc(lines->module, at);
     if (source) {
         line->file = dw.dwfl_lineinfo(source, NULL, &line->line, NULL, NULL, NULL);
-    }
-}
-
-void poolstat_lines_close(poolstat_lines_t *lines)
-{
-    if (lines) {
-        if (lines->dwfl) {
-            dw.dwfl_end(lines->dwfl);
-        }
-        free(lines);
     }
 }

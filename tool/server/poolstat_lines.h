@@ -33,6 +33,4 @@ poolstat_lines_t *poolstat_lines_open(int fd, const char *path, apr_uint64_t id,
 /** What is at an offset of the object. Texts live as long as the object is open. */
 void poolstat_lines_at(poolstat_lines_t *lines, apr_uint64_t offset, poolstat_line_t *line);
 
-void poolstat_lines_close(poolstat_lines_t *lines);
-
 #endif /* POOLSTAT_LINES_H */
