@@ -98,11 +98,19 @@ static void name_request(named_t *named, const pst_account_t *request)
 
 /* -- figures ---------------------------------------------------------------- */
 
+/* Other threads raise it as well, each a few times at most. Other processes may write to it for as long as they like: no
+ * request waits for them. */
+#define RAISES 64
+
 static APR_INLINE void raise_to(uint64_t *figure, apr_uint64_t to)
 {
     apr_uint64_t was = pst_load(figure);
 
-    while (to > was && !__atomic_compare_exchange_n(figure, &was, to, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { }
+    for (unsigned tries = RAISES; tries && to > was; tries--) {
+        if (__atomic_compare_exchange_n(figure, &was, to, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            return;
+        }
+    }
 }
 
 static __attribute__((noinline)) void add_outside(pst_shared_url_t *row, const seen_t *seen)
