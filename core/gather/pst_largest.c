@@ -236,7 +236,7 @@ static apr_uint64_t group_of(const pst_account_t *request)
 }
 
 /* The row of its group, or else that of the smallest, or a free one; with the flag. */
-static unsigned row_for(apr_uint64_t group)
+static unsigned row_of_group(apr_uint64_t group)
 {
     for (unsigned i = 0; i < g.kept; i++) {
         if (g.groups[i] == group) {
@@ -265,7 +265,7 @@ int pst_largest_beats(const pst_account_t *request)
         pst_add(&g.block->largest_missed, 1);
         return 0;
     }
-    row = row_for(group_of(request));
+    row = row_of_group(group_of(request));
     beats = peak > g.peaks[row];
     if (!beats) {
         know(request, g.peaks[row]);
@@ -283,7 +283,7 @@ void pst_largest_keep(const pst_account_t *request)
         pst_add(&g.block->largest_missed, 1);
         return;
     }
-    row = row_for(group);
+    row = row_of_group(group);
     if (peak > g.peaks[row]) {
         g.peaks[row] = peak;
         g.groups[row] = group;

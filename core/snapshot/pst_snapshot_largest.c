@@ -180,7 +180,7 @@ static int is_same_group(const pst_shared_large_t *a, const pst_shared_large_t *
 }
 
 /* Where it may go: in place of another of its group, at the end, or in place of the last. */
-static apr_uint32_t place_of(pst_snapshot_t *snapshot, const pst_large_row_t *large)
+static apr_uint32_t find_place_of_large(pst_snapshot_t *snapshot, const pst_large_row_t *large)
 {
     apr_uint32_t at = 0;
 
@@ -200,7 +200,7 @@ static void choose_large(pst_snapshot_t *snapshot, const pst_child_row_t *child)
         if (count == PST_LARGE_COUNT && by_peak(large, &snapshot->large[count - 1]) >= 0) {
             return;
         }
-        at = place_of(snapshot, large);
+        at = find_place_of_large(snapshot, large);
         if (at < count && by_peak(large, &snapshot->large[at]) >= 0) {
             continue;
         }
