@@ -142,6 +142,11 @@ sub works {
     for my $n ($least .. $least + 12) {
         ok(works("-n $n"), "$n descriptors (RLIMIT_NOFILE): starts and serves") or diag($s->start_text, $s->log_text);
     }
+    # as a child starts nobody is beside us: its calls are redirected all the same
+    ok(start_limited("-n $least"), "$least descriptors: starts") or diag($s->start_text, $s->log_text);
+    ok(wait_for(sub { quiet($s); my $j = eval { $s->json }; $j && @{ $j->{children} } && !grep { $_->{level} ne 'full' } @{ $j->{children} } }, 20),
+        'all is counted') or diag($s->log_text);
+    is($s->stop, 0, 'stops');
 }
 
 # Address space: a board that does not fit beside what httpd needs is none. With one arena what it needs is the same each time.
