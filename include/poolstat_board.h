@@ -59,7 +59,7 @@
 #include <stdint.h>
 
 #define PST_BOARD_MAGIC      "PSTBOARD"
-#define PST_BOARD_VERSION    28
+#define PST_BOARD_VERSION    29
 #define PST_BOARD_ALIGN      4096
 
 /** How a child's figures are gathered. */

@@ -152,6 +152,40 @@ static void find_shared(pst_doctor_t *doctor)
     pst_doctor_figure(finding, "shared_bytes", (double)shared.last);
 }
 
+/* Children that end before their growth can be judged: each judged its life as it ended. */
+static void find_lives(pst_doctor_t *doctor)
+{
+    const pst_snapshot_t *snapshot = doctor->snapshot;
+    const pst_shared_generation_t *row = snapshot->generation_count
+                                             ? &snapshot->generations[snapshot->generation_count - 1].row : NULL;
+    pst_finding_t *finding;
+    double each;
+
+    if (!row || row->generation_lives_judged < PST_DOCTOR_LIVES
+        || (double)row->generation_lives_rising < PST_DOCTOR_LIVES_RISING * (double)row->generation_lives_judged
+        || !row->generation_lives_requests) {
+        return;
+    }
+    each = (double)row->generation_lives_gained_bytes / (double)row->generation_lives_rising;
+    finding = pst_doctor_find(doctor, "grows-within-lives", PST_SEVERITY_WARNING);
+    finding->what = pst_doctor_say(doctor, "Children grow until they end: by %s of RSS each, on average.",
+                                   pst_doctor_size(doctor, each));
+    finding->evidence = pst_doctor_say(
+        doctor, "%.0f of %.0f children of this generation that ended grew evenly over the %.0f requests that each "
+                "served, by %s a request.",
+        (double)row->generation_lives_rising, (double)row->generation_lives_judged,
+        (double)row->generation_lives_requests / (double)row->generation_lives_rising,
+        pst_doctor_size(doctor,
+                        (double)row->generation_lives_gained_bytes / (double)row->generation_lives_requests));
+    finding->advice = "MaxConnectionsPerChild ends them before they are large, and before anybody can say what grows. "
+                      "Raise it until a child lives for two minutes: its growth is then judged, and its code named.";
+    pst_doctor_figure(finding, "children", (double)row->generation_lives_judged);
+    pst_doctor_figure(finding, "rising", (double)row->generation_lives_rising);
+    pst_doctor_figure(finding, "gained_bytes_per_child", each);
+    pst_doctor_figure(finding, "bytes_per_request",
+                      (double)row->generation_lives_gained_bytes / (double)row->generation_lives_requests);
+}
+
 /* What grows in the parent: pools by their nodes, pools that a reload does not clear by the bytes used, and memory
  * outside of pools. */
 typedef struct parent_t {
@@ -233,6 +267,7 @@ void pst_doctor_generations(pst_doctor_t *doctor)
     parent_t parent;
 
     find_shared(doctor);
+    find_lives(doctor);
     if (!look_at_parent(&parent, doctor->snapshot)) {
         return;
     }

@@ -92,6 +92,10 @@
 /* Shared memory is created in large pieces and for good: less than this is somebody's bookkeeping. */
 #define PST_DOCTOR_RELOAD_SHMEM   262144
 
+/* Children of a generation that judged their lives, and the share of these that rose until their end. */
+#define PST_DOCTOR_LIVES        8
+#define PST_DOCTOR_LIVES_RISING 0.8
+
 /* A child that ended without notice while it was large (PST_LOSS_LARGE) is reported for this long: whoever was asleep
  * then finds it in the morning. */
 #define PST_DOCTOR_LOST_SECONDS   86400

@@ -38,8 +38,8 @@ typedef struct pst_account_t {
                                          them */
     apr_byte_t            told;     /**< connection: the current request's line has arrived */
     apr_byte_t            handled;  /**< connection: handler_row is the current request's */
-    apr_byte_t            handler_row;  /**< connection: row of the sizes; 0 = none yet. Request: the same, if it may be one of
-                                             the largest */
+    apr_byte_t            handler_row;  /**< connection: row of the sizes; 0 = none yet. Request: the same, if it may
+                                             be one of the largest */
     apr_byte_t            vhost_row;    /**< connection: row of the sizes; 0 = to be looked up */
     apr_byte_t            novel;        /**< request: for what the child had not served before */
     apr_byte_t            crossed;      /**< it is, or was, above its limit: pst_crossing.h */

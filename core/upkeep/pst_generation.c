@@ -10,6 +10,7 @@
 #include "pst_generation.h"
 #include "pst_apr.h"
 #include "pst_figure.h"
+#include "pst_life.h"
 #include "pst_proc.h"
 
 #include <fcntl.h>
@@ -238,10 +239,23 @@ static void sum_end(pst_shared_generation_t *record, apr_uint64_t process, apr_u
     pst_raise(&record->generation_rss_end_max_bytes, rss);
 }
 
+static void count_life(pst_shared_generation_t *record, const pst_life_t *life)
+{
+    if (life->judged) {
+        pst_add(&record->generation_lives_judged, 1);
+    }
+    if (life->rises) {
+        pst_add(&record->generation_lives_rising, 1);
+        pst_add(&record->generation_lives_gained_bytes, (apr_int64_t)life->gained);
+        pst_add(&record->generation_lives_requests, (apr_int64_t)life->requests);
+    }
+}
+
 void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_t *child)
 {
     pst_shared_generation_t *record = record_of_child(board, child);
     apr_uint64_t own, rss;
+    pst_life_t life;
 
     if (!record) {
         return;
@@ -249,6 +263,8 @@ void pst_generation_child_ends(const pst_board_t *board, const pst_shared_child_
     rss = statm_resident(&own);
     pst_add(&record->generation_children_ended, 1);
     sum_end(record, pst_load_sane(&child->process.reserved_bytes), own, rss);
+    pst_life_judge(&life, board, child, rss);
+    count_life(record, &life);
 }
 
 void pst_generation_child_gone(const pst_board_t *board, const pst_shared_child_t *child)

@@ -815,6 +815,36 @@ static void slowly_by_generation(void)
     ok(finding && finding->blamed && !strcmp(finding->blamed, "mod_a.so"), "who took most of it each time is");
 }
 
+/* Lives that children judged as they ended. */
+static void within_lives(void)
+{
+    static const struct { const char *what; unsigned judged, rising; int found; } cases[] = {
+        { "seven lives: too few", 7, 7, 0 },
+        { "eight, all rising", 8, 8, 1 },
+        { "four of five", 50, 40, 1 },
+        { "less than that", 50, 39, 0 },
+        { "none", 1000, 0, 0 }
+    };
+    const pst_generation_begin_t begin = { 1, 2, 4, 3, 0, 0 };
+    pst_shared_generation_t *row = pst_board_generation(&board, 1);
+    const pst_finding_t *finding;
+
+    wipe();
+    pst_generation_begin(&board, 1, &begin, NOW - SECOND);
+    for (unsigned c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+        row->generation_lives_judged = cases[c].judged;
+        row->generation_lives_rising = cases[c].rising;
+        row->generation_lives_gained_bytes = cases[c].rising * (UINT64_C(6) << 20);
+        row->generation_lives_requests = cases[c].rising * 1536;
+        finding = found("grows-within-lives");
+        ok(cases[c].found ? finding && strstr(finding->what, "by 6.0 MiB of") && strstr(finding->evidence, "by 4.0 KiB a request") : none(),
+           cases[c].what);
+    }
+    row->generation_lives_rising = 1000;
+    pst_generation_begin(&board, 2, &begin, NOW);
+    ok(none(), "of a generation that ended: nothing");
+}
+
 static void shared_by_generation(void)
 {
     const apr_uint64_t least = 262144;
@@ -1236,6 +1266,7 @@ int main(void)
     slack();
     generations();
     slowly_by_generation();
+    within_lives();
     shared_by_generation();
     limits();
     lingering();

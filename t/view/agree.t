@@ -39,7 +39,7 @@ my %without = (
         generation    => [ map "generation_$_", qw(started ended children_ended children_lost process_start_first_bytes process_start_sum_bytes
             process_start_max_bytes process_end_sum_bytes process_end_max_bytes private_start_first_bytes private_start_sum_bytes
             private_start_max_bytes private_end_sum_bytes private_end_max_bytes children_measured rss_start_sum_bytes rss_start_max_bytes
-            rss_end_sum_bytes rss_end_max_bytes) ],
+            rss_end_sum_bytes rss_end_max_bytes lives_judged lives_rising lives_gained_bytes lives_requests) ],
     },
     # sums are PromQL's; no counter or peak of what is short-lived, nothing by generation or call site
     metrics => {
