@@ -155,12 +155,11 @@ int pst_phase_create_request(request_rec *r)
 }
 
 /* Hosts are distinguished by their records, paths as requested, without the query. */
-static void tell_what(const connection_t *connection, const request_rec *r)
+static void tell_what(const connection_t *connection, pst_account_t *account, const request_rec *r)
 {
-    pst_account_t *account = pst_phase_request_account(r);
     apr_uint64_t hash;
 
-    if (!account || !r->uri) {
+    if (!r->uri) {
         return;
     }
     hash = pst_novel_hash(r->server, r->method_number, r->uri);
@@ -170,15 +169,6 @@ static void tell_what(const connection_t *connection, const request_rec *r)
     }
     pst_heavy_serve(&connection->account);
     pst_heavy_asked(account, vhost_name(r->server), lines == PST_LINE_NONE ? NULL : r->uri, hash);
-}
-
-static void note_came(const request_rec *r)
-{
-    pst_account_t *account = pst_phase_request_account(r);
-
-    if (account) {
-        pst_account_came(account);
-    }
 }
 
 /* What is left out of a request line: user and password of an absolute URI, which an access log masks, too
@@ -240,12 +230,16 @@ static void describe(connection_t *connection, const request_rec *r, const char 
 int pst_phase_post_read_request(request_rec *r)
 {
     connection_t *connection = connection_of(r->connection);
+    pst_account_t *account;
     const char *vhost = NULL;
 
     if (!connection || r->main || r->prev) {
         return DECLINED;
     }
-    note_came(r);
+    account = pst_phase_request_account(r);
+    if (account) {
+        pst_account_came(account);
+    }
     if (connection->shown != r->server) {
         connection->shown = r->server;
         vhost = vhost_name(r->server);
@@ -253,7 +247,9 @@ int pst_phase_post_read_request(request_rec *r)
     pst_account_state(&connection->account, PST_STATE_HANDLER);
     pst_surge_begin();
     describe(connection, r, vhost);
-    tell_what(connection, r);
+    if (account) {
+        tell_what(connection, account, r);
+    }
     return DECLINED;
 }
 
@@ -278,16 +274,6 @@ void pst_phase_ours(const request_rec *r)
     }
 }
 
-/* What this request mapped is gone by now, or stays. */
-static void end_surge(const request_rec *r)
-{
-    const pst_account_t *account = pst_phase_request_account(r);
-
-    if (account && !account->ours) {
-        pst_surge_end(account->slot);
-    }
-}
-
 /* Where an internal redirect led. */
 static APR_INLINE const request_rec *last_of(const request_rec *r)
 {
@@ -299,11 +285,10 @@ static APR_INLINE const request_rec *last_of(const request_rec *r)
 
 /* When a script ends, mod_php puts its peak memory in a note (php_handler() in
  * sapi/apache2handler/sapi_apache2.c, PHP 8.2). */
-static __attribute__((noinline)) void note_script(const request_rec *r)
+static __attribute__((noinline)) void note_script(pst_account_t *account, const request_rec *r)
 {
     const char *used = apr_table_get(last_of(r)->notes, "mod_php_memory_usage");
-    pst_account_t *account = used ? pst_phase_request_account(r) : NULL;
-    apr_int64_t bytes = account ? apr_atoi64(used) : 0;
+    apr_int64_t bytes = used ? apr_atoi64(used) : 0;
 
     if (bytes > 0 && bytes < SCRIPT_MOST) {
         pst_heavy_script(account, (apr_uint64_t)bytes);
@@ -317,12 +302,19 @@ static __attribute__((noinline)) void note_script(const request_rec *r)
  */
 int pst_phase_log_transaction(request_rec *r)
 {
-    if (r->method || r->status != HTTP_REQUEST_TIME_OUT) {
-        note_came(r);
+    pst_account_t *account = pst_phase_request_account(r);
+
+    if (!account) {
+        return DECLINED;
     }
-    end_surge(r);
+    if (r->method || r->status != HTTP_REQUEST_TIME_OUT) {
+        pst_account_came(account);
+    }
+    if (!account->ours) {
+        pst_surge_end(account->slot);       /* what the request mapped is gone by now, or stays */
+    }
     if (scripts) {
-        note_script(r);
+        note_script(account, r);
     }
     return DECLINED;
 }
