@@ -392,13 +392,14 @@ static __attribute__((noinline)) void end_pool(apr_pool_t *pool)
     drop_entry(owner);
 }
 
-/* A pool that is not guarded but below one that is has its allocator, too. @return the flag to restore afterwards */
-static int frees_ours(apr_pool_t *pool)
+/* A pool that is not guarded but below one that is has its allocator, too. */
+static void end_unguarded(apr_pool_t *pool, void (*real)(apr_pool_t *))
 {
     int outer = freeing;
 
     freeing = slot_of(pst_apr_pool(pool)->allocator) != 0;
-    return outer;
+    real(pool);
+    freeing = outer;
 }
 
 static void guard_destroy(apr_pool_t *pool)
@@ -407,10 +408,7 @@ static void guard_destroy(apr_pool_t *pool)
         end_pool(pool);
     }
     else {
-        int outer = frees_ours(pool);
-
-        g.real.pool_destroy(pool);
-        freeing = outer;
+        end_unguarded(pool, g.real.pool_destroy);
     }
 }
 
@@ -445,10 +443,7 @@ static void guard_clear(apr_pool_t *pool)
         clear_pool(pool);
     }
     else {
-        int outer = frees_ours(pool);
-
-        g.real.pool_clear(pool);
-        freeing = outer;
+        end_unguarded(pool, g.real.pool_clear);
     }
 }
 

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -59,6 +60,16 @@ extern void (*pst_wrap_look)(void);
 
 /** A pool was made while pools are guarded: set by pst_guarded.c, which knows the wrappers. */
 extern void (*pst_wrap_sealed)(apr_pool_t *pool);
+
+/** What apr_pstrmemdup() puts into memory that was just taken for it; NULL stays NULL. */
+static APR_INLINE char *pst_wrap_terminated(char *to, const char *from, apr_size_t length)
+{
+    if (to) {
+        memcpy(to, from, length);
+        to[length] = '\0';
+    }
+    return to;
+}
 
 /** Slow half of pst_wrap_compare(). */
 void pst_wrap_heal(pst_record_t *record, apr_pool_t *pool);

@@ -49,13 +49,7 @@ char *pst_wrap_fence_pstrdup(apr_pool_t *pool, const char *from)
 
 char *pst_wrap_fence_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
 {
-    char *to = from ? pst_wrap_fence_palloc(pool, length + 1) : NULL;
-
-    if (to) {
-        memcpy(to, from, length);
-        to[length] = '\0';
-    }
-    return to;
+    return pst_wrap_terminated(from ? pst_wrap_fence_palloc(pool, length + 1) : NULL, from, length);
 }
 
 char *pst_wrap_fence_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)

@@ -247,13 +247,7 @@ char *pst_wrap_pstrdup(apr_pool_t *pool, const char *from)
 
 char *pst_wrap_pstrmemdup(apr_pool_t *pool, const char *from, apr_size_t length)
 {
-    char *to = from ? take_bytes(pool, length + 1) : NULL;
-
-    if (to) {
-        memcpy(to, from, length);
-        to[length] = '\0';
-    }
-    return to;
+    return pst_wrap_terminated(from ? take_bytes(pool, length + 1) : NULL, from, length);
 }
 
 static APR_INLINE void link_cleanup(pst_apr_pool_t *p, pst_apr_cleanup_t *cleanup, const void *data,

@@ -15,17 +15,7 @@ sub one_child {
         : "StartServers 1\nServerLimit 1\nThreadsPerChild 8\nThreadLimit 8\nMinSpareThreads 1\nMaxSpareThreads 8\nMaxRequestWorkers 8\n");
 }
 
-my $s = one_child('largest', conf => <<'EOT');
-<VirtualHost *:*>
-    ServerName first.example
-</VirtualHost>
-<VirtualHost *:*>
-    ServerName second.example
-</VirtualHost>
-<Location /refused>
-    Require all denied
-</Location>
-EOT
+my $s = one_child('largest', conf => two_hosts());
 ok($s->start, 'a server') or BAIL_OUT($s->start_text . $s->log_text);
 
 sub bucket { my ($peak) = @_; my $up = 8192; $up *= 2 while $up < $peak && $up < 512 << 20; return $peak > 512 << 20 ? undef : $up }

@@ -13,20 +13,11 @@ my %limits = (
 
 sub server {
     my ($name, $conf, %o) = @_;
-    my $s = PST::Server->new($name, conf => <<"EOT" . ($conf // ''), limits => $limits{ mpm() } // $limits{other}, %o);
+    my $s = PST::Server->new($name, conf => <<"EOT" . two_hosts() . ($conf // ''), limits => $limits{ mpm() } // $limits{other}, %o);
 LogFormat "%v %U" asked
 CustomLog "access" asked
 Protocols h2c http/1.1
 AcceptFilter http none
-<VirtualHost *:*>
-    ServerName first.example
-</VirtualHost>
-<VirtualHost *:*>
-    ServerName second.example
-</VirtualHost>
-<Location /refused>
-    Require all denied
-</Location>
 EOT
     ok($s->start, "$name: a server") or BAIL_OUT($s->start_text . $s->log_text);
     return $s;

@@ -16,11 +16,24 @@ use Test::More ();
 use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(stage mpm port wait_for token json_of json_now fetch node_size aligned rows row_of row_by_id
-    child_of books_balance serves lacks);
+    child_of books_balance serves lacks two_hosts);
 
 sub stage { PST::Stage::load() }
 sub mpm   { stage()->{mpm} }
 sub port  { stage()->{port} }
+
+# A configuration: two virtual hosts, and a place that refuses everybody.
+sub two_hosts { <<'EOT' }
+<VirtualHost *:*>
+    ServerName first.example
+</VirtualHost>
+<VirtualHost *:*>
+    ServerName second.example
+</VirtualHost>
+<Location /refused>
+    Require all denied
+</Location>
+EOT
 
 # lacks('gdb', ...): '' or the reason to skip what needs these programs. The suite collects such reasons and
 # says at the end which tests were not run because this machine lacks something.

@@ -133,7 +133,7 @@ static void print_table_more(const pst_child_row_t *child, pst_metric_show_e lev
     poolstat_print(text, 0, width);
 }
 
-static int print_table(const poolstat_board_t *board, const poolstat_options_t *options, apr_pool_t *pool)
+static int print_table(const poolstat_board_t *board, poolstat_options_t *options, apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
     pst_window_t window = { 0 };
@@ -177,16 +177,5 @@ static int print_table(const poolstat_board_t *board, const poolstat_options_t *
 
 int poolstat_table(poolstat_options_t *options)
 {
-    poolstat_board_t board;
-    apr_pool_t *pool;
-    int status;
-
-    apr_pool_create(&pool, NULL);
-    status = poolstat_open(&board, options, 1, pool);
-    if (status < 0) {
-        status = board.is_foreign ? poolstat_foreign(&board) : print_table(&board, options, pool);
-    }
-    poolstat_close(&board);
-    apr_pool_destroy(pool);
-    return status;
+    return poolstat_with_board(options, print_table);
 }

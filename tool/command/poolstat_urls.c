@@ -32,7 +32,7 @@ static void print_url_grid(const pst_snapshot_t *snapshot, unsigned count, apr_p
     poolstat_print(text, 0, width);
 }
 
-static int print_urls(const poolstat_board_t *board, const poolstat_options_t *options, apr_pool_t *pool)
+static int print_urls(const poolstat_board_t *board, poolstat_options_t *options, apr_pool_t *pool)
 {
     pst_snapshot_t snapshot;
     apr_status_t rv = poolstat_look(&snapshot, board, &options->filter, pool);
@@ -50,16 +50,5 @@ static int print_urls(const poolstat_board_t *board, const poolstat_options_t *o
 
 int poolstat_urls(poolstat_options_t *options)
 {
-    poolstat_board_t board;
-    apr_pool_t *pool;
-    int status;
-
-    apr_pool_create(&pool, NULL);
-    status = poolstat_open(&board, options, 1, pool);
-    if (status < 0) {
-        status = board.is_foreign ? poolstat_foreign(&board) : print_urls(&board, options, pool);
-    }
-    poolstat_close(&board);
-    apr_pool_destroy(pool);
-    return status;
+    return poolstat_with_board(options, print_urls);
 }

@@ -120,3 +120,20 @@ int poolstat_foreign(const poolstat_board_t *board)
 {
     return print_foreign(board->foreign);
 }
+
+int poolstat_with_board(poolstat_options_t *options,
+                        int (*print)(const poolstat_board_t *, poolstat_options_t *, apr_pool_t *))
+{
+    poolstat_board_t board;
+    apr_pool_t *pool;
+    int status;
+
+    apr_pool_create(&pool, NULL);
+    status = poolstat_open(&board, options, 1, pool);
+    if (status < 0) {
+        status = board.is_foreign ? poolstat_foreign(&board) : print(&board, options, pool);
+    }
+    poolstat_close(&board);
+    apr_pool_destroy(pool);
+    return status;
+}
