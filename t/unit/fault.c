@@ -123,6 +123,10 @@ int main(void)
 {
     int limited = 1;
 
+#if defined(__SANITIZE_ADDRESS__)
+    printf("ok %d # SKIP the sanitizer has SIGSEGV, and needs terabytes of addresses\n", ++tap_count);
+    return done();
+#endif
     apr_initialize();
     apr_pool_create(&pool, NULL);
     make_board(&board, 1, 1, pool);
