@@ -106,7 +106,7 @@ subtest 'every order' => sub {
     isnt($ids[0], $row{slack}{id}, 'and not first');
     $_->finish, $_->conn->close for values %more;
     $t->keys('r');
-    ok(wait_for(sub { first_id($t->text) == $id{large} }), 'they are gone');
+    ok(wait_for(sub { my $text = $t->text; first_id($text) == $id{large} && !grep { $text =~ /^ *\d+ +$row{$_}{id} /m } keys %row }), 'they are gone');
     $t->keys('Left');
 };
 
