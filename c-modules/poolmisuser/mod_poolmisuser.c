@@ -84,6 +84,26 @@ unsigned misuse_stale(const kept_t *kept)
     return (unsigned char)kept->text[5];
 }
 
+/* The same in a pool that had nothing in it: without the guard its node has room for it. */
+SHOWN void misuse_fresh_end(apr_pool_t *pool);
+void misuse_fresh_end(apr_pool_t *pool)
+{
+    apr_pool_destroy(pool);
+    sink++;
+}
+
+SHOWN void misuse_fresh(request_rec *r);
+void misuse_fresh(request_rec *r)
+{
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, r->pool);
+    misuse_fresh_end(pool);
+    apr_pool_cleanup_register(pool, NULL, apr_pool_cleanup_null, apr_pool_cleanup_null);
+    apr_psprintf(pool, "%d", (int)sink);
+    sink += (unsigned)(apr_palloc(pool, 16) != NULL);
+}
+
 /* Like ModSecurity's: it allocates from the pool of a request that is gone. */
 void misuse_log(const kept_t *kept)
 {
@@ -276,6 +296,9 @@ static int misuser_handler(request_rec *r)
     }
     else if (strcmp(what, "overrun") == 0) {
         misuse_overrun(r);
+    }
+    else if (strcmp(what, "fresh") == 0) {
+        misuse_fresh(r);
     }
     else if (strcmp(what, "wrapper") == 0) {
         misuse_wrapper(r);

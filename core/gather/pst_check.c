@@ -4,8 +4,11 @@
  */
 #include "pst_check.h"
 #include "pst_guarding.h"
+#include "pst_linger.h"
 #include "pst_misuse.h"
+#include "pst_range.h"
 #include "pst_use.h"
+#include "pst_withheld.h"
 
 #include <string.h>
 
@@ -85,6 +88,14 @@ static void settle(void)
     g.settled = 1;
 }
 
+static void publish_checks(void)
+{
+    pst_store(&g.block->guarded_nodes, pst_range_runs());
+    pst_store(&g.block->quarantine_bytes, pst_range_quarantine());
+    pst_store(&g.block->lingering_bytes, pst_linger_bytes());
+    pst_store(&g.block->withheld_bytes, pst_withheld_bytes());
+}
+
 void pst_check_beat(void)
 {
     apr_uint32_t asked;
@@ -94,6 +105,7 @@ void pst_check_beat(void)
         return;
     }
     pst_guarding_beat();
+    publish_checks();
     settle();
     asked = __atomic_load_n(&g.block->check_asked, __ATOMIC_ACQUIRE);
     if (g.obeys && asked != g.done) {

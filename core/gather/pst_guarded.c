@@ -447,11 +447,36 @@ static void guard_clear(apr_pool_t *pool)
     }
 }
 
+/* The nodes of a pool that was destroyed are no ring any more. Without the guard its first node has room, and whoever
+ * takes from it gets away with it; here that is full. Its active node becomes a ring of its own. */
+static void mend_ring(apr_pool_t *pool)
+{
+    apr_memnode_t *active = pst_apr_pool(pool)->active;
+
+    active->next = active;
+    active->ref = &active->next;
+}
+
+/* Nodes that this thread takes now are this pool's. */
+static APR_INLINE void guard_for(apr_pool_t *pool)
+{
+    pst_range_page_t page;
+
+    guarding = 0;
+    if (PST_UNLIKELY(pst_range_has(pool))) {
+        pst_range_look(&page, pool);
+        guarding = page.owner;
+        if (page.is == PST_RANGE_ENDED || page.is == PST_RANGE_OPENED) {
+            mend_ring(pool);
+        }
+    }
+}
+
 static void *guard_palloc(apr_pool_t *pool, apr_size_t size)
 {
     void *m;
 
-    guarding = pst_range_has(pool) ? page_owner(pool) : 0;
+    guard_for(pool);
     m = g.real.palloc(pool, size);
     guarding = 0;
     return m;
@@ -461,7 +486,7 @@ static char *guard_pvsprintf(apr_pool_t *pool, const char *format, va_list ap)
 {
     char *m;
 
-    guarding = pst_range_has(pool) ? page_owner(pool) : 0;
+    guard_for(pool);
     m = g.real.pvsprintf(pool, format, ap);
     guarding = 0;
     return m;

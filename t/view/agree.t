@@ -16,7 +16,7 @@ my @class_counters = qw(class_pools_created class_pools_left class_pools_destroy
 my @releases  = qw(releases release_allocators_bytes release_heap_bytes released_time);
 my @books     = qw(board_bytes books_time books_cost heap_time heap_cost maps_time maps_cost books_put_off);
 my @told      = qw(cleanups_registered child_reserved_bytes child_peak_time pools_created pools_destroyed pools_cleared connections_opened unslotted_connections
-    unslotted_opened requests_new requests_new_open grown_new_bytes grown_again_bytes unattributed_bytes requests_unsized requests_unnamed requests_own requests_peak_bytes largest_missed samples_lost allocators allocators_kept_bytes max_free_bytes
+    unslotted_opened requests_new requests_new_open grown_new_bytes grown_again_bytes unattributed_bytes requests_unsized requests_unnamed requests_own requests_peak_bytes largest_missed guarded_nodes quarantine_bytes lingering_bytes withheld_bytes samples_lost allocators allocators_kept_bytes max_free_bytes
     unbalanced_bytes overbooked_bytes balance_time slack_late_bytes slack_early_bytes);
 my @of_kernel = qw(rss_bytes private_dirty_bytes swap_bytes heap_in_use_bytes heap_free_bytes heap_arenas file_bytes shmem_bytes stack_bytes
     data_bytes other_bytes unexplained_bytes not_resident_bytes);
