@@ -5,6 +5,7 @@
  */
 #include "tap.h"
 #include "child_double.h"
+#include "pst_clock.h"
 #include "pst_misuse.h"
 #include "pst_record.h"
 #include "pst_watchpoint.h"
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #define PATIENCE 60         /* seconds until two threads must have met */
-#define MANY     20000      /* operations of each thread that must not meet */
+#define LONG     200        /* milliseconds that threads must not meet in: each sets hundreds of watchpoints */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static apr_pool_t *pools[3];        /* the last is shared */
@@ -24,7 +25,7 @@ typedef struct {
     void           *object;
     pst_watch_e     what;
     pthread_mutex_t *lock;
-    int             most;       /* operations; 0: until stop */
+    int             most;       /* milliseconds; 0: until stop */
 } use_t;
 
 static apr_uint64_t told(pst_misuse_e kind)
@@ -35,8 +36,9 @@ static apr_uint64_t told(pst_misuse_e kind)
 static void *use(void *data)
 {
     const use_t *use = data;
+    apr_uint64_t until = pst_clock_usec(CLOCK_MONOTONIC) + (apr_uint64_t)use->most * 1000;
 
-    for (int i = 0; use->most ? i < use->most : !stop; i++) {
+    while (use->most ? pst_clock_usec(CLOCK_MONOTONIC) < until : !stop) {
         if (use->lock) {
             pthread_mutex_lock(use->lock);
         }
@@ -77,7 +79,7 @@ static apr_uint64_t same(void *object, pst_watch_e what, pthread_mutex_t *by, in
 static void off(void)
 {
     pst_watchpoint_switch(0);
-    is_number(same(pools[2], PST_WATCH_POOL, NULL, MANY), 0, "off: nothing is told");
+    is_number(same(pools[2], PST_WATCH_POOL, NULL, LONG), 0, "off: nothing is told");
     is_number(pst_watchpoint_armed, 0, "nor watched");
 }
 
@@ -106,25 +108,27 @@ static void meet(void)
         pst_watchpoint_tick();
     }
     ok(pst_watchpoint_armed & 1, "what is rare is wanted after some ticks");
-    use(&(use_t){ pools[0], PST_WATCH_POOL, NULL, 1 });
+    pst_watchpoint_at(pools[0], PST_WATCH_POOL);
     is_number(pst_watchpoint_armed, 0, "and set by one operation");
     pst_watchpoint_switch(1);
 }
 
 static void apart(void)
 {
-    use_t one = { pools[0], PST_WATCH_POOL, NULL, MANY }, two = { pools[1], PST_WATCH_POOL, NULL, MANY };
-    use_t here = { pools[2], PST_WATCH_POOL, &lock, MANY }, there = here;
+    use_t one = { pools[0], PST_WATCH_POOL, NULL, LONG }, two = { pools[1], PST_WATCH_POOL, NULL, LONG };
+    use_t here = { pools[2], PST_WATCH_POOL, &lock, LONG }, there = here;
 
     is_number(both(&one, &two), 0, "each its own: nothing is told");
     is_number(both(&here, &there), 0, "one pool under a lock: neither");
-    use(&(use_t){ pools[2], PST_WATCH_POOL, NULL, MANY });
+    use(&(use_t){ pools[2], PST_WATCH_POOL, NULL, LONG });
     is_number(pst_watchpoint_armed, 1, "no watchpoint is left");
 }
 
 static void *use_allocator(void *data)
 {
-    for (int i = 0; i < MANY; i++) {
+    apr_uint64_t until = pst_clock_usec(CLOCK_MONOTONIC) + LONG * 1000;
+
+    while (pst_clock_usec(CLOCK_MONOTONIC) < until) {
         pst_watchpoint_at_allocator(data);
     }
     return NULL;
@@ -154,7 +158,7 @@ static void named(void)
     static const char *const names[] = { "other", "shared", NULL };
 
     pst_watchpoint_except(names);
-    is_number(same(pools[2], PST_WATCH_POOL, NULL, MANY), 0, "a pool that was named: nothing is told");
+    is_number(same(pools[2], PST_WATCH_POOL, NULL, LONG), 0, "a pool that was named: nothing is told");
     pst_watchpoint_except(NULL);
     ok(same(pools[2], PST_WATCH_POOL, NULL, 0) > 0, "named no longer: told");
 }
@@ -200,12 +204,13 @@ int main(void)
     static const char *const tags[] = { "first", "second", "shared" };
 
     apr_initialize();
+    pst_clock_start();
     if (!start_child()) {
         printf("ok %d - # SKIP pools are not instrumented here\n", ++tap_count);
         return done();
     }
     for (unsigned i = 0; i < 3; i++) {
-        apr_pool_create(&pools[i], base);
+        pools[i] = transaction(base, APR_ALLOCATOR_MAX_FREE_UNLIMITED);     /* its allocator has no lock */
         apr_pool_tag(pools[i], tags[i]);
     }
     pst_misuse_start(&board, block);
