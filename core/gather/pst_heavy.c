@@ -98,8 +98,8 @@ static void name_request(named_t *named, const pst_account_t *request)
 
 /* -- figures ---------------------------------------------------------------- */
 
-/* Other threads raise it as well, each a few times at most. Other processes may write to it for as long as they like: no
- * request waits for them. */
+/* Other threads raise it as well, each a few times at most. Other processes may write to it for as long as they like:
+ * no request waits for them. */
 #define RAISES 64
 
 static APR_INLINE void raise_to(uint64_t *figure, apr_uint64_t to)

@@ -29,7 +29,8 @@ static const char *say_kept(const pst_page_t *page)
         return "";
     }
     return apr_psprintf(page->pool, " %" APR_UINT64_T_FMT " guarded nodes; %s that have ended are kept from use, "
-                        "and %s of freed buckets.", nodes, pst_format_size(text[0], closed), pst_format_size(text[1], withheld));
+                        "and %s of freed buckets.",
+                        nodes, pst_format_size(text[0], closed), pst_format_size(text[1], withheld));
 }
 
 /* "guard 1/1000 in 4 of 4 children", from the first child that checks anything. @return NULL: none does */
