@@ -48,10 +48,10 @@ sub _fill {
 }
 
 # What may still change: only times, ages and what follows from them; and other processes, which the parent
-# looks at every ten seconds in any case.
+# looks at every ten seconds in any case. When it looked at segments is a time, too.
 sub _still {
     my ($thing) = @_;
-    return join ',', map { "$_:" . _still($thing->{$_}) } grep !/^(?:age_seconds|time|release_nonce|relatives(?:_\w+)?)$/, sort keys %$thing if ref $thing eq 'HASH';
+    return join ',', map { "$_:" . _still($thing->{$_}) } grep !/^(?:age_seconds|time|release_nonce|segments_time|relatives(?:_\w+)?)$/, sort keys %$thing if ref $thing eq 'HASH';
     return ref $thing eq 'ARRAY' ? join ',', map _still($_), @$thing : $thing // 'null';
 }
 
@@ -73,8 +73,16 @@ sub new {
     return $self;
 }
 
-# Did nothing change since?
-sub held { my ($self) = @_; return _still($self->{server}->json) eq $self->{was} }
+# Did nothing change since? What did is in `moved`.
+sub held {
+    my ($self) = @_;
+    my ($was, $now) = ($self->{was}, _still($self->{server}->json));
+    my $same = 0;
+    $same++ while $same < length $was && substr($was, $same, 1) eq substr $now, $same, 1;
+    my $from = $same > 150 ? $same - 150 : 0;
+    $self->{moved} = $now eq $was ? '' : join "\n", map substr($_, $from, 300), $was, $now;
+    return $now eq $was;
+}
 
 sub thaw { my ($self) = @_; PST::Server::thaw(@{ $self->{pids} }) }
 
