@@ -14,6 +14,7 @@
  *     written        writes to buckets that it has freed
  *     foreign        passes a bucket of another bucket allocator
  *     below          a cleanup makes a pool below the one that is being destroyed
+ *     itself         a cleanup destroys the pool that is being destroyed
  *     dead           registers a cleanup in a pool that it has destroyed
  */
 #include <httpd.h>
@@ -41,6 +42,7 @@ NAMED void poolhands_twice(apr_bucket *e);
 NAMED void poolhands_free(char *block);
 NAMED void poolhands_foreign(request_rec *r, apr_bucket_brigade *bb);
 NAMED apr_status_t poolhands_below(void *pool);
+NAMED apr_status_t poolhands_itself(void *pool);
 NAMED void poolhands_dead(apr_pool_t *pool);
 NAMED void poolhands_end(apr_pool_t *pool);
 
@@ -187,6 +189,13 @@ apr_status_t poolhands_below(void *pool)
     return apr_pool_create(&below, pool);
 }
 
+apr_status_t poolhands_itself(void *pool)
+{
+    apr_pool_destroy(pool);
+    stays = 1;
+    return APR_SUCCESS;
+}
+
 void poolhands_dead(apr_pool_t *pool)
 {
     apr_pool_cleanup_register(pool, NULL, apr_pool_cleanup_null, apr_pool_cleanup_null);
@@ -207,6 +216,9 @@ static void end_pool(request_rec *r, const char *how)
     apr_pool_tag(pool, "poolhands");
     if (*how == 'b') {
         apr_pool_cleanup_register(pool, pool, poolhands_below, apr_pool_cleanup_null);
+    }
+    if (*how == 'i') {
+        apr_pool_cleanup_register(pool, pool, poolhands_itself, apr_pool_cleanup_null);
     }
     poolhands_end(pool);
     if (*how == 'd') {

@@ -252,9 +252,22 @@ apr_status_t pst_wrap_check_pool_create_ex(apr_pool_t **pool, apr_pool_t *parent
     return pst_wrap_pool_create_by(pool, parent, abort_fn, allocator, __builtin_return_address(0));
 }
 
+/* A cleanup of a pool that is being destroyed destroys or clears that pool. It is left alone: what is done already
+ * ends it. */
+static __attribute__((noinline)) int ends_itself(apr_pool_t *pool)
+{
+    for (unsigned i = 0; i < ending.depth && i < ENDING; i++) {
+        if (ending.pools[i].pool == pool && !pst_child_muted()) {
+            tell_ended(pool, PST_MISUSE_DOUBLE_DESTROY);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 void pst_wrap_check_pool_clear(apr_pool_t *pool)
 {
-    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY)) {
+    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY) || (PST_UNLIKELY(ending.depth) && ends_itself(pool))) {
         return;                         /* as pst_wrap_guard.c does */
     }
     alive(pool, PST_MISUSE_DOUBLE_DESTROY);
@@ -288,7 +301,7 @@ void pst_wrap_check_pool_destroy(apr_pool_t *pool)
 {
     const void *caller = ending.caller;
 
-    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY)) {
+    if (pst_fault_is_dead(pool, PST_MISUSE_DOUBLE_DESTROY) || (PST_UNLIKELY(ending.depth) && ends_itself(pool))) {
         return;
     }
     ending.caller = __builtin_return_address(0);

@@ -15,6 +15,7 @@ my $is_threaded = mpm() ne 'prefork';
 my @cases = (
     [ 'below',   'late-subpool',       qr/^pool$/,      qr/ poolhands_below\b/ ],
     [ 'dead',    'late-register',      qr/^pool$/,      qr/ poolhands_dead\b/, qr/ poolhands_end\b/ ],
+    [ 'itself',  'double-destroy',     qr/^pool$/,      qr/ poolhands_itself\b/, qr/ poolhands_end\b/ ],
     [ 'twice',   'bucket-freed-twice', qr/^bucket$/,    qr/ poolhands_twice\b/, qr/ poolhands_twice\b/ ],
     [ 'written', 'bucket-written-after-free', qr/^bucket$/, qr/ poolhands_free\b/ ],
     [ 'foreign', 'foreign-bucket',     qr/^IMMORTAL /,  qr/ poolhands_foreign\b/ ],
