@@ -60,12 +60,14 @@ sub one_by_one {
     return '';
 }
 
-# those that would take a connection now, and the one that was asked. While a child asks for its
-# replacement mod_status leaves its own out of the number, so they are counted on the board of letters.
+# those that would take a connection now, and those that answer us or have just done so, which they will in a moment. While a
+# child asks for its replacement mod_status leaves its own out of the number, so they are counted on the board of letters.
 sub idle_workers {
     my ($s) = @_;
-    my ($board) = $s->fetch('/server-status?auto')->{body} =~ /^Scoreboard: (\S+)/m;
-    return ($board =~ tr/_C//) + 1;     # C: has answered us before, and is closing
+    my $page = $s->fetch('/server-status')->{body};
+    my ($board) = $page =~ m{<pre[^>]*>([^<]*)</pre>} or return 0;
+    my $ours = grep m{<td>(?:<b>)?[WL](?:</b>)?\s*</td>.*GET /(?:server|pool)-status}s, split /<tr>/, $page;
+    return ($board =~ tr/_C//) + $ours;     # C: has answered, and is closing
 }
 
 # kept connections whose children are above the limit, by requests that leave it in the child
