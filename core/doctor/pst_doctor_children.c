@@ -250,13 +250,13 @@ static const char *shares(const pst_doctor_t *doctor, const pst_shared_share_t *
     if (!share->known || (!share->requests_new && !share->requests_again)) {
         return "";
     }
-    said = pst_doctor_say(doctor, " %s of it came with %u requests for what it had not served before",
+    said = pst_doctor_say(doctor, " %s of it came with %u requests for something it had not served before",
                           pst_doctor_size(doctor, (double)share->gained_new), (unsigned)share->requests_new);
     if (share->requests_new && share->gained_new > 0) {
         said = pst_doctor_say(doctor, "%s, %s each", said,
                               pst_doctor_size(doctor, (double)share->gained_new / share->requests_new));
     }
-    return pst_doctor_say(doctor, "%s; %s with %u that were repeated, or with none.", said,
+    return pst_doctor_say(doctor, "%s; %s with %u repeated ones, or with none.", said,
                           pst_doctor_size(doctor, (double)share->gained_again), (unsigned)share->requests_again);
 }
 
@@ -317,7 +317,7 @@ static const char *author_of(pst_doctor_t *doctor, pst_finding_t *finding, const
         return author_of_process(doctor, finding, child);
     }
     if (!child->head.heap_profile_rate) {
-        return "Who it is is not known while PoolStatHeapProfile is Off.";
+        return "The code behind it is not known while PoolStatHeapProfile is Off.";
     }
     return pst_doctor_author(doctor, finding, child, verdict_of(child, of), (int)parts[of].scope);
 }
@@ -353,8 +353,8 @@ static const char *what_to_do(pst_doctor_t *doctor, pst_finding_t *finding, cons
     const char *author = author_of(doctor, finding, alike, of);
 
     return pst_doctor_say(doctor,
-                          "%s%s Until it is mended, PoolStatMaxChild%s replaces a child that has grown too large, "
-                          "gracefully; MaxConnectionsPerChild one that has served so much.",
+                          "%s%s Until it is fixed, PoolStatMaxChild%s gracefully replaces a child that has grown too "
+                          "large; MaxConnectionsPerChild replaces one that has served that many connections.",
                           author, kept_elsewhere(doctor, finding, alike, of), of == OF_POOLS ? "" : " with pss");
 }
 
@@ -392,11 +392,10 @@ static void say_grows_with_new(const pst_doctor_t *doctor, pst_finding_t *findin
     finding->advice = pst_doctor_say(
         doctor, "%s%s",
         hardly_repeats(share)
-            ? "Nearly all of its requests are for something new, so what repeated ones keep is not known: if paths "
-              "have an id "
-              "in them, it may be the same for each request."
-            : "That is no leak: a cache fills, code is loaded, once for each thing. It ends when there is nothing new "
-              "any more; repeated requests keep little or nothing.",
+            ? "Nearly all of its requests are for something new, so it is not known what repeated ones keep: if paths "
+              "contain an id, each request may keep the same."
+            : "This is not a leak: a cache fills, or code is loaded, once for each new thing. It stops when nothing "
+              "new comes; repeated requests keep little or nothing.",
         blamed_code(doctor, alike->worst, of));
 }
 

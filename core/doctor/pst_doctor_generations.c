@@ -143,9 +143,9 @@ static void find_shared(pst_doctor_t *doctor)
         "A module makes a segment each time it is configured, from a pool that outlives the configuration "
         "(s->process->pool), and never destroys it.";
     finding->advice = pst_doctor_say(
-        doctor, "%s %s A restart by stop and start gives the memory back.", finding->advice,
+        doctor, "%s %s Stopping and starting httpd frees the memory.", finding->advice,
         name ? author(doctor, finding, name, share)
-             : "Which one was not seen, so none did as it was configured: leave modules out one at a time, and write "
+             : "It is not known which: none did so while it was configured. Leave modules out one at a time, and write "
                "to its author.");
     pst_doctor_figure(finding, "reloads", shared.steps);
     pst_doctor_figure(finding, "shared_bytes_per_reload", shared.each);
@@ -233,20 +233,19 @@ static const char *advice_on(pst_doctor_t *doctor, pst_finding_t *finding, const
         name = maker_of(doctor->snapshot, &parent->lasting, lasting_of, &share);
         return pst_doctor_say(
             doctor, "A module allocates from a pool that outlives the configuration (s->process->pool, or none as "
-                    "parent) each time it is configured. %s A restart by stop and start gives the memory back, a "
-                    "graceful one never does.",
+                    "parent) each time it is configured. %s Stopping and starting httpd frees the memory; a "
+                    "graceful restart never does.",
             name ? author(doctor, finding, name, share)
-                 : "Which one was not seen, so none did in its hook post_config: leave modules out one at a time, and "
+                 : "It is not known which: none did so in its hook post_config. Leave modules out one at a time, and "
                    "write to its author.");
     }
     list = asked_as_much(doctor, &parent->own, heap_of);
     return pst_doctor_say(
-        doctor, "A module, or a library that it brings along, calls malloc each time it is configured and never frees "
-                "it. %s%s Leave modules out one at a time to find it, and write to its author. A restart by stop and "
-                "start "
-                "gives the memory back, a graceful one never does.",
-        list ? "As much or more, which may have been freed later, was asked for in post_config by " : "Nobody was seen "
-               "to ask for as much in post_config.", list ? pst_doctor_say(doctor, "%s.", list) : "");
+        doctor, "A module, or a library that it loads, calls malloc each time it is configured and never frees "
+                "it. %s%s Leave modules out one at a time to find it, and write to its author. Stopping and starting "
+                "httpd frees the memory; a graceful restart never does.",
+        list ? "In post_config, as much or more, which may have been freed later, was asked for by " : "No module "
+               "was seen to ask for as much in post_config.", list ? pst_doctor_say(doctor, "%s.", list) : "");
 }
 
 static const char *left_behind(const pst_doctor_t *doctor, const parent_t *parent)

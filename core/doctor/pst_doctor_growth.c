@@ -112,7 +112,7 @@ static void find_grown_class(pst_doctor_t *doctor, const of_class_t *of)
     finding->pid = of->child->head.owner;
     finding->tag = class->row.tag;
     finding->what = pst_doctor_say(doctor,
-                                   "Pools of the class %s in child %u grow by %s, and not since there were more "
+                                   "Pools of the class %s in child %u grow by %s, and not because there are more "
                                    "connections.",
                                    tag, (unsigned)finding->pid, pst_doctor_rate(doctor, verdict));
     finding->evidence =

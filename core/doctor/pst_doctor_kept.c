@@ -191,8 +191,8 @@ static const char *promise(const pst_doctor_t *doctor, pst_finding_t *finding, c
     pst_doctor_figure(finding, "kept_mean_bytes", would->real);
     return pst_doctor_say(
         doctor,
-        "would have kept %s instead of %s (means of the children that live, each since it started, %s ago "
-        "at most)",
+        "would have kept %s instead of %s (means over the live children, each since it started, at most "
+        "%s ago)",
         pst_doctor_size(doctor, would->kept), pst_doctor_size(doctor, would->real),
         pst_doctor_age(doctor, would->seconds * 1000000));
 }
@@ -230,8 +230,7 @@ static const char *suggest(const pst_doctor_t *doctor, pst_finding_t *finding, a
     }
     if (!limit || (now && limit >= now) || limit > (apr_uint64_t)PST_LIMIT_LEAST << (PST_LIMIT_COUNT - 1)) {
         return "MaxMemFree is no higher than what most requests need at their peak: a lower one would make them ask "
-               "the system "
-               "anew each time.";
+               "the system again each time.";
     }
     would = would_have_kept(snapshot, limit);
     pst_doctor_figure(finding, "suggested_max_free_bytes", (double)limit);
@@ -267,7 +266,7 @@ static void find_retained(pst_doctor_t *doctor)
     max_free = kept.child->head.max_free_bytes;
     finding = find_kept(doctor, "retained-dominates", &kept);
     finding->what = pst_doctor_say(
-        doctor, "%s %s of the %s held from the system in free lists: freed by pools, used by nobody.",
+        doctor, "%s %s of the %s held from the system in free lists: freed by pools and not in use.",
         who(doctor, &kept, "keeps", "keep"), pst_doctor_size(doctor, kept.bytes), pst_doctor_size(doctor, kept.of));
     if (max_free) {
         bound =

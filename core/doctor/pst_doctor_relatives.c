@@ -19,15 +19,15 @@ static const char *const who[PST_ROLE_COUNT] = {
 static const char *const advice[PST_ROLE_COUNT] = {
     [PST_ROLE_OTHER] = "No pool and no child has this memory: it is the program's own. Write to its author, with the "
                        "figures.",
-    [PST_ROLE_WSGI] = "The application keeps it: Python's tracemalloc names the line. Until it is mended, "
+    [PST_ROLE_WSGI] = "The application keeps it: Python's tracemalloc names the line. Until it is fixed, "
                       "maximum-requests= or restart-interval= of WSGIDaemonProcess replaces the daemon.",
     [PST_ROLE_CGID] = "It only starts programs and should not grow: write to httpd's developers, with the figures.",
-    [PST_ROLE_FCGID] = "The application keeps it. Until it is mended, FcgidMaxRequestsPerProcess or "
+    [PST_ROLE_FCGID] = "The application keeps it. Until it is fixed, FcgidMaxRequestsPerProcess or "
                        "FcgidProcessLifeTime replaces the process.",
     [PST_ROLE_PASSENGER] = "The application, or Passenger, keeps it. PassengerMaxRequests replaces an application's "
                            "process.",
     [PST_ROLE_LOGGER] = "The program that CustomLog or ErrorLog names keeps it: write to its author, with the figures. "
-                        "A restart of httpd starts it anew.",
+                        "Restarting httpd restarts it.",
     [PST_ROLE_CGI] = "The program keeps it, and gives it back as it ends. RLimitMEM bounds it."
 };
 

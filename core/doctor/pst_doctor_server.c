@@ -68,7 +68,7 @@ static void slots_exceeded(pst_doctor_t *doctor)
     finding->what = pst_doctor_say(doctor,
                                    "Connections found no slot on the board, in %" APR_UINT64_T_FMT
                                    " of %u children: they are in the "
-                                   "sums, in no row of their own.",
+                                   "sums but have no rows of their own.",
                                    children, (unsigned)snapshot->child_count);
     finding->evidence = pst_doctor_say(doctor,
                                        "%" APR_UINT64_T_FMT " so far, %" APR_UINT64_T_FMT
@@ -99,9 +99,8 @@ static void homeless(pst_doctor_t *doctor)
         pst_doctor_say(doctor, "The board has %u blocks, for two generations of ServerLimit; %u are in use now.",
                        (unsigned)doctor->board->child_count, (unsigned)snapshot->child_count);
     finding->advice =
-        "Reload less often than children of older generations need to end, or raise ServerLimit, and with it the "
-        "board, "
-        "by a restart.";
+        "Reload less often, so that children of older generations have time to end, or raise ServerLimit, and with it "
+        "the board, and restart.";
     pst_doctor_figure(finding, "children", (double)snapshot->about.homeless);
     pst_doctor_figure(finding, "blocks", doctor->board->child_count);
     pst_doctor_figure(finding, "blocks_used", snapshot->child_count);
@@ -122,7 +121,8 @@ static void board_nearly_full(pst_doctor_t *doctor)
                        "%" APR_UINT64_T_FMT " of %" APR_UINT64_T_FMT " blocks are in use: it has room for two "
                        "generations of ServerLimit.",
                        used, blocks);
-    finding->advice = "Children of older generations take the room: reload less often than they need to end.";
+    finding->advice =
+        "Children of older generations take up the room: reload less often, so that they have time to end.";
     pst_doctor_figure(finding, "blocks", (double)blocks);
     pst_doctor_figure(finding, "blocks_used", (double)used);
 }
@@ -151,16 +151,17 @@ static void unbalanced(pst_doctor_t *doctor)
     finding = pst_doctor_find(doctor, "books-do-not-balance", PST_SEVERITY_WARNING);
     finding->pid = worst->owner;
     finding->what = pst_doctor_say(
-        doctor, "The books of %" APR_UINT64_T_FMT " of %u children do not balance: some code uses APR unseen.",
+        doctor, "The books of %" APR_UINT64_T_FMT " of %u children do not balance: some code uses APR without being "
+                "counted.",
         children, (unsigned)snapshot->child_count);
     finding->evidence =
         pst_doctor_say(doctor,
                        worst->unbalanced_bytes
-                           ? "Child %u: %s are held, and in no pool, no bucket node and no free list that is known."
+                           ? "Child %u: %s are held but are in no known pool, bucket node or free list."
                            : "Child %u: %s are in pools, bucket nodes or free lists that are no longer held.",
                        (unsigned)worst->owner, pst_doctor_size(doctor, (double)most));
     finding->advice =
-        "Pools that grow or end by calls that are not redirected: through a pointer that dlsym() gave, or of an object "
+        "Pools that grow or end by calls that are not redirected: through a pointer from dlsym(), or from an object "
         "that was just loaded. docs/limits.md says which, and when such a pool is counted anew. If none of it fits, "
         "report it.";
     pst_doctor_figure(finding, "children", (double)children);

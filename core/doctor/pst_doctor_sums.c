@@ -145,7 +145,7 @@ static void find_group(pst_doctor_t *doctor, const group_t *group, const unsigne
     const char *rate = pst_doctor_say(doctor, "%s a minute", pst_doctor_size(doctor, group->per_minute));
 
     finding->pid = group->worst->head.owner;
-    finding->what = pst_doctor_say(doctor, "%s of %s grow by %s together, and there are as many of them all the time.",
+    finding->what = pst_doctor_say(doctor, "%s of %s grow by %s together, while their number stays the same.",
                                    requests ? "The requests" : "The connections",
                                    group->children > 1 ? pst_doctor_say(doctor, "%u children", group->children)
                                                        : pst_doctor_say(doctor, "child %u", (unsigned)finding->pid),

@@ -48,13 +48,13 @@ static int stands_out(const pst_doctor_t *doctor, const surges_t *surges, const 
 static const char *to_do(const char *module)
 {
     return strncmp(module, "libphp", 6) == 0 || strncmp(module, "mod_php", 7) == 0
-               ? "That is no leak: PHP keeps what a script needed for the next one, and gives back half of it at the "
-                 "end of each request that this child serves, so a child that serves few keeps it for long. "
+               ? "This is not a leak: PHP keeps what a script needed for the next one, and gives back half of it at "
+                 "the end of each request that this child serves, so a child that serves few keeps it for long. "
                  "memory_limit bounds what a script may take. If this one must: MaxSpareServers ends children that are "
                  "idle, MaxConnectionsPerChild replaces them, and PHP-FPM (pm = ondemand, pm.max_requests) keeps "
                  "scripts out of httpd's children."
-               : "That need be no leak: it may be kept for what comes next. MaxConnectionsPerChild replaces a child "
-                 "that has served so much, PoolStatMaxChild with pss one that is too large.";
+               : "This need not be a leak: it may be kept for what comes next. MaxConnectionsPerChild replaces a child "
+                 "that has served that many connections, PoolStatMaxChild with pss one that is too large.";
 }
 
 static void tell_surge(pst_doctor_t *doctor, const surges_t *surges, const pst_opened_t *part)

@@ -40,7 +40,7 @@ void pst_doctor_waits(const pst_doctor_t *doctor, const pst_shared_verdict_t *ve
     gained = pst_doctor_size(doctor, (double)verdict->gained);
     if ((double)verdict->gained < least) {
         findings->waits =
-            pst_doctor_say(doctor, "%s grew by %s in %s; below %s that is no finding", what, gained,
+            pst_doctor_say(doctor, "%s grew by %s in %s; below %s it is not a finding", what, gained,
                            pst_doctor_age(doctor, pst_doctor_lasted(verdict)), pst_doctor_size(doctor, least));
     }
     else if (!pst_doctor_long_enough(doctor, pst_doctor_lasted(verdict), seconds)) {
@@ -49,8 +49,8 @@ void pst_doctor_waits(const pst_doctor_t *doctor, const pst_shared_verdict_t *ve
                                          pst_doctor_age(doctor, seconds * doctor->board->interval * 1000000));
     }
     else {
-        findings->waits = pst_doctor_say(doctor, "%s grew by %s in %s; whose it is was not seen yet", what, gained,
-                                         pst_doctor_age(doctor, pst_doctor_lasted(verdict)));
+        findings->waits = pst_doctor_say(doctor, "%s grew by %s in %s; which code it comes from is not known yet", what,
+                                         gained, pst_doctor_age(doctor, pst_doctor_lasted(verdict)));
     }
 }
 

@@ -83,7 +83,7 @@ subtest 'no leak before its time' => sub {
     ok($f, 'found') or return;
     cmp_ok($after, '>=', 40, 'forty seconds after the start at the earliest: ' . sprintf '%.0f s', $after);
     cmp_ok($f->{figures}{growing_seconds}, '>=', 40, 'for as long');
-    like($waits // '', qr/^The heap of child \d+ grew by [\d.]+ [KM]iB in \d+ s; it is a finding if that lasts for 40 s|below [\d.]+ [KM]iB that is no finding/,
+    like($waits // '', qr/^The heap of child \d+ grew by [\d.]+ [KM]iB in \d+ s; it is a finding if that lasts for 40 s|below [\d.]+ [KM]iB it is not a finding/,
         'until then it is said what grows and what it waits for');
     note($waits);
 };

@@ -254,18 +254,18 @@ static void new_or_again(void)
     share(&child->share, 900000, 100000, 100, 5000);
     finding = found("process-grows-with-new");
     ok(finding && finding->severity == PST_SEVERITY_INFO, "with what is new: information");
-    ok(finding && strstr(finding->evidence, "879 KiB of it came with 100 requests for what it had not served before, 8.8 KiB each; "
-                         "97.7 KiB with 5000 that were repeated"), "both shares, and how much for each");
+    ok(finding && strstr(finding->evidence, "879 KiB of it came with 100 requests for something it had not served before, 8.8 KiB each; "
+                         "97.7 KiB with 5000 repeated ones"), "both shares, and how much for each");
     ok(finding && !strstr(finding->advice, "author") && strstr(finding->advice, "mod_leaky.so+0x1234"), "nobody is blamed for it");
     grow(&child->verdict, 500000, 60);
     ok(none(), "half a megabyte is not worth a word");
     grow(&child->verdict, 1e6, 60);
     share(&child->share, 740000, 260000, 100, 5000);
     ok(found("growing-process") != NULL, "a quarter of it by repetition: it grows");
-    ok(strstr(snapshot.findings->findings[0].evidence, "with 5000 that were repeated") != NULL, "with both shares");
+    ok(strstr(snapshot.findings->findings[0].evidence, "with 5000 repeated ones") != NULL, "with both shares");
     share(&child->share, 1e6, 0, 100, 24);
     finding = found("process-grows-with-new");
-    ok(finding && strstr(finding->advice, "what repeated ones keep is not known"), "where hardly any are repeated it says so");
+    ok(finding && strstr(finding->advice, "it is not known what repeated ones keep"), "where hardly any are repeated it says so");
     pst_board_header(&board)->memory_limit_bytes = 10 * MIB;
     finding = found("process-grows-with-new");
     ok(finding && finding->severity == PST_SEVERITY_WARNING, "and where memory runs out that is a warning");
@@ -608,8 +608,8 @@ static void retained(void)
     requests(child, 12, 1);
     lives(child, 30);
     finding = found("retained-dominates");
-    ok(finding && strstr(finding->advice, "MaxMemFree 128 (in KiB) would have kept 4.0 MiB instead of 60.0 MiB (means of the children that live, each since "
-                                                 "it started, 1 h 00 min ago at most), and still holds what 95.0 %"),
+    ok(finding && strstr(finding->advice, "MaxMemFree 128 (in KiB) would have kept 4.0 MiB instead of 60.0 MiB (means over the live children, each since "
+                                                 "it started, at most 1 h 00 min ago), and still holds what 95.0 %"),
        "what MaxMemFree should be, and what it would have kept");
     ok(figure(finding, "suggested_max_free_bytes") == 131072 && figure(finding, "would_have_kept_bytes") == 4.0 * MIB, "for programs");
     ok(finding && strstr(finding->evidence, "80.0 MiB in all"), "and what it allows");
@@ -662,8 +662,8 @@ static void retained_by_all(void)
         }
     }
     finding = found("retained-dominates");
-    ok(finding && strstr(finding->advice, "MaxMemFree 2048 (in KiB) would have kept 32.0 MiB instead of 64.0 MiB (means of the children "
-                         "that live, each since it started, 10 min 15 s ago at most); there were too few requests"),
+    ok(finding && strstr(finding->advice, "MaxMemFree 2048 (in KiB) would have kept 32.0 MiB instead of 64.0 MiB (means over the live "
+                         "children, each since it started, at most 10 min 15 s ago); there were too few requests"),
        "few requests, but a record of what limits would have kept");
     ok(figure(finding, "suggested_max_free_bytes") == 2097152, "for programs");
     for (i = 0; i < 16; i++) {
@@ -977,7 +977,7 @@ static void faces(void)
     is_number(pst_view_doctor_text(&emit, &snapshot), 0, "nothing yet");
     pst_emit_flush(&emit);
     ok(strstr(out, "No findings yet: it is too early to tell. 1 children examined, on a record of 1 min 00 s.\n") != NULL
-       && strstr(out, "The process scope of child 100 grew by 163 KiB in 50 s; whose it is was not seen yet") != NULL, "says what grows, and what it waits for");
+       && strstr(out, "The process scope of child 100 grew by 163 KiB in 50 s; which code it comes from is not known yet") != NULL, "says what grows, and what it waits for");
     pst_board_child(&board, 0)->verdict.site = PST_FRAME(1, 0x1234);
     pst_board_header(&board)->homeless = 2;
     examine();
