@@ -17,6 +17,7 @@ sub note         { my ($s, $text) = @_; push @{$s->{notes}}, $text; print STDERR
 sub level        { my ($s, $text) = @_; push @{$s->{level}}, $text; print STDERR "bench: $text\n" }
 sub instructions { my ($s, $case, $figures) = @_; push @{$s->{instructions}}, [$case, $figures] }
 sub pairs        { my ($s, $setting, $ratios) = @_; push @{$s->{pairs}}, [$setting, $ratios] }
+sub checks       { my ($s, $case, $figures) = @_; push @{$s->{checks}}, [$case, $figures] }
 sub heap         { my ($s, $rows) = @_; $s->{heap} = $rows }
 sub growth       { my ($s, $figures) = @_; $s->{growth} = $figures }
 sub storm        { my ($s, @row) = @_; push @{$s->{storm}}, [@row] }
@@ -44,6 +45,7 @@ sub text {
     $t .= "The module says of itself in this run: " . join('; ', @{$s->{level}}) . ".\n\n" if @{$s->{level}};
     $t .= "$_\n\n" for @{$s->{notes}};
     $t .= $s->text_instructions if @{$s->{instructions}};
+    $t .= $s->text_checks       if @{$s->{checks} || []};
     $t .= $s->text_heap         if @{$s->{heap} || []};
     $t .= $s->text_pairs        if @{$s->{pairs}};
     $t .= $s->text_growth       if $s->{growth};
@@ -77,6 +79,18 @@ sub text_instructions {
          . "same CPU: (instructions of a run with 1200 requests - of one with 200) / 1000. Medians of 2 repeats on prefork, 3\n"
          . "on event, 5 over h2c; the last column is the largest distance between two repeats of one cell, in parts of the plain\n"
          . "figure. The servers differ in the module's `LoadModule` and its one directive, in nothing else.\n\n";
+}
+
+sub text_checks {
+    my ($s) = @_;
+    my @columns = qw(threads1000 guard1000 buckets);
+    my @rows = map {
+        my ($case, $f) = @$_;
+        [$case->{name}, thousands($f->{on}), map { percent($f->{$_} / $f->{on}) } @columns];
+    } @{$s->{checks}};
+    return "## PoolStatCheck\n\n"
+         . table(['user-space instructions', 'PoolStatCheck Off', 'threads 1/1000', 'guard 1/1000', 'buckets'], @rows)
+         . "Measured as above, medians of 2 repeats, compared with a server that only counts.\n\n";
 }
 
 sub text_heap {
