@@ -147,12 +147,12 @@ void poolhands_free(char *block)
     stays = 1;
 }
 
-/* One of them at least is withheld: the longest gap between two is 126. */
+/* One of them at least is withheld: the longest gap between two is 1022. */
 static void write_late(request_rec *r)
 {
     apr_bucket_alloc_t *list = apr_bucket_alloc_create(r->pool);
 
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1100; i++) {
         char *block = apr_bucket_alloc(40, list);
 
         poolhands_free(block);

@@ -15,7 +15,7 @@
 #define WAYS 8u
 
 /* One in this many small blocks is withheld. */
-#define ONE_IN 64u
+#define ONE_IN 512u
 
 /* Nodes of a bucket allocator that ends. */
 #define NODES_MOST 4096
