@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use PST;
+use PST::Command;
 use PST::Conn;
 use PST::Server;
 use Test::More;
@@ -74,8 +75,17 @@ my $json = $s->json;
 for my $child (@{ $json->{children} }) {
     is($child->{unbalanced_bytes}, 0, "the books of $child->{pid} balance");
 }
-$s->stop;
 unlike($s->log_text, qr/exit signal|PST003[01]/, 'nobody crashed');
+
+# the children are killed: what they found stays
+my @killed = map { $_->{pid} } @{ $json->{children} };
+kill 'KILL', @killed;
+ok(wait_for(sub { my %is = map { $_->{pid} => 1 } @{ $s->json->{children} }; %is && !grep { $is{$_} } @killed }, 20), 'all children are killed');
+my $report = poolstat('report', '--file', $s->board);
+is($report->{status}, 0, 'poolstat report') or diag($report->{err});
+like(substr($report->{out}, 0, 1000), qr/\Acritical: misuse-\S+\n.*mod_poolmisuser\.so/s, 'misuses come first');
+like($report->{out}, qr/^Child\.$_\.Pid: $_$/m, "child $_, which is gone, is in it") for @killed;
+$s->stop;
 
 # an end for each allocation
 $s = PST::Server->new('fence', conf => "LoadModule poolmisuser_module $top/mod_poolmisuser.so\nPoolStatCheck guard 1/1 all fence\n"

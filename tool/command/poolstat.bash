@@ -5,7 +5,7 @@
 _poolstat()
 {
     local cur prev word command='' options i
-    local commands='top json text metrics profile history doctor urls watch tree help'
+    local commands='top json text metrics profile history doctor report urls watch tree help'
     local sorts='reserved used peak pools buckets retained requests age client pid'
 
     COMPREPLY=()
@@ -55,6 +55,7 @@ _poolstat()
     profile) options='--file --pid --of --heap --gone --help' ;;
     history) options='--file --pid --since --help' ;;
     doctor) options='--file --pid --check --severity --json --help' ;;
+    report) options='--file --pid --limit --help' ;;
     urls) options='--file --pid --limit --help' ;;
     watch) options='--file --pid --interval --count --help' ;;
     tree) options='--json --match --min --help' ;;

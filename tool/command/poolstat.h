@@ -27,6 +27,8 @@ typedef int (*poolstat_command_fn)(poolstat_options_t *options);
       "Histories as JSON: which there are or, with the --pid of a child, its points") \
     X("doctor", "", poolstat_doctor, \
       "What is wrong, the figures behind it and what to do; status 1 if there is anything") \
+    X("report", "", poolstat_report, \
+      "For a bug report: what is wrong, misuses first, then all there is; also of children that are gone") \
     X("urls", "", poolstat_urls, "What was asked for, by URL: requests, and the memory they took") \
     X("watch", "", poolstat_watch, "A line each second: what there is, and what changed since the line before") \
     X("tree", "PID", poolstat_tree, "The pools of a running process, read without stopping it; for root") \

@@ -68,6 +68,27 @@ static int print_text_face(pst_emit_t *emit, const poolstat_board_t *board, cons
     return status;
 }
 
+/* For a bug report: findings, misuses before all others, then everything; also of children that are gone. */
+static int print_report(pst_emit_t *emit, const poolstat_board_t *board, const poolstat_options_t *options,
+                        apr_pool_t *pool)
+{
+    pst_filter_t filter = options->filter;
+    pst_snapshot_t snapshot;
+    pst_window_t window = { 0 };
+    int status;
+
+    filter.gone = 1;
+    status = take_snapshot(&snapshot, board, &filter, pool);
+    if (status == POOLSTAT_OK) {
+        pst_view_doctor_text(emit, &snapshot);
+        pst_emit_sentence(emit, "");
+        pst_snapshot_window(&snapshot, filter.sort, 0, options->has_limit ? options->limit : PST_ARGS_ROWS, &window,
+                            pool);
+        pst_view_tree(emit, &snapshot, 1);
+    }
+    return status;
+}
+
 /* Keep findings of the requested severity or worse. @return how many are left out */
 static unsigned leave_out_findings(pst_snapshot_t *snapshot, unsigned least, apr_pool_t *pool)
 {
@@ -249,6 +270,11 @@ int poolstat_auto(poolstat_options_t *options)
 int poolstat_doctor(poolstat_options_t *options)
 {
     return options->has_checks ? poolstat_switch_checks(options) : print_face(options, PST_EMIT_TEXT, print_doctor);
+}
+
+int poolstat_report(poolstat_options_t *options)
+{
+    return print_face(options, PST_EMIT_TEXT, print_report);
 }
 
 int poolstat_profile(poolstat_options_t *options)

@@ -218,7 +218,7 @@ static const char *set_nothing(poolstat_options_t *options, const char *value)
     return NULL;
 }
 
-#define BOARD "- top json text metrics profile history watch doctor urls "
+#define BOARD "- top json text metrics profile history watch doctor report urls "
 
 static const struct {
     const char *name;
@@ -235,8 +235,8 @@ static const struct {
     { "kind", 'k', "KIND", "- top json text ", set_option_kind,
       "connections of this kind: client, secondary or backend" },
     { "vhost", 0, "NAME", "- top json text ", set_option_vhost, "connections of this vhost" },
-    { "limit", 'l', "N", "- text urls ", set_limit,
-      "how many connections to list at most: 10 by default, 100 for text; of urls 20" },
+    { "limit", 'l', "N", "- text report urls ", set_limit,
+      "how many connections to list at most: 10 by default, 100 for text and report; of urls 20" },
     { "level", 0, "WORD", "- ", set_option_level,
       "more figures of each child: info (the default), detail, or debug for all there are" },
     { "of", 0, "WORD", "profile ", set_option_of, "of pools (the default), heap, mapped, stack or all" },
