@@ -394,12 +394,17 @@ static pst_level_e start_gathering(apr_pool_t *pchild, pst_shared_child_t *claim
     return level;
 }
 
-/* Fill in the child's block before anybody sees it. */
-static void introduce(pst_shared_child_t *block, pst_level_e level, const char *reason)
+/* @return whether there is more to start than what stands in the block */
+static int starts_more(pst_shared_child_t *block, pst_level_e level, const char *reason, server_rec *s)
 {
-    block->level = level;
-    apr_cpystrn(block->reason, reason ? reason : "", sizeof(block->reason));
-    pst_board_show(block);
+    if (block) {
+        block->level = level;
+        apr_cpystrn(block->reason, reason ? reason : "", sizeof(block->reason));
+    }
+    if (!pst_runtime.gathers) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_ENOMEM, s, "PST0007: this child gathers nothing.");
+    }
+    return pst_runtime.gathers;
 }
 
 static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *config)
@@ -414,21 +419,21 @@ static void set_up_child(apr_pool_t *pchild, server_rec *s, const pst_config_t *
                      "PST0006: no free block on the board, or no room for one: this child is not shown.");
     }
     block = pst_runtime.gathers ? pst_child_block() : block;
-    if (block) {
-        introduce(block, level, reason);
+    if (starts_more(block, level, reason, s)) {
+        if (reason && config->instrument && level == PST_LEVEL_HOOKS) {
+            complain_once(pst_board_header(pst_runtime.board), s, reason);
+        }
+        start_profile(block, config, s);
+        pst_instrument_ready();
+        prepare_release(block, pchild, config);
+        pst_check_child_init(pst_runtime.board, block, pchild, s);
     }
-    if (!pst_runtime.gathers) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, APR_ENOMEM, s, "PST0007: this child gathers nothing.");
-        return;
+    if (block) {        /* now that it is complete: nobody sees a child that checks nothing yet */
+        pst_board_show(block);
     }
-    if (reason && config->instrument && level == PST_LEVEL_HOOKS) {
-        complain_once(pst_board_header(pst_runtime.board), s, reason);
+    if (pst_runtime.gathers) {
+        pst_watch_child_init(pst_runtime.board, block, pchild, s);
     }
-    start_profile(block, config, s);
-    pst_instrument_ready();
-    prepare_release(block, pchild, config);
-    pst_check_child_init(pst_runtime.board, block, pchild, s);
-    pst_watch_child_init(pst_runtime.board, block, pchild, s);
 }
 
 /*

@@ -24,7 +24,12 @@ static struct {
     const pst_shared_header_t *header;
     apr_uint64_t as_configured;
     int settled;                /* it has looked for what all children were asked after it could be asked itself */
+    unsigned tries;             /* to switch to what was asked last */
+    int in_the_way;             /* what the last switch met may be gone soon */
 } g;
+
+/* A thread that is just being made, by whichever module, has all signals blocked. Whoever asks waits for three beats. */
+#define TRIES_MOST 3
 
 /* Do as much as possible, whatever fails. */
 static apr_status_t switch_to(const pst_checks_t *wanted)
@@ -43,7 +48,20 @@ static apr_status_t switch_to(const pst_checks_t *wanted)
     __atomic_store_n(&pst_check_now.buckets, wanted->buckets, __ATOMIC_RELAXED);
     __atomic_store_n(&pst_check_now.fence, wanted->fence, __ATOMIC_RELAXED);
     pst_store(&g.block->checks, all ? pst_checks_pack(wanted) : 0);
+    g.in_the_way = rv == APR_EBUSY || APR_STATUS_IS_EAGAIN(rv);
     return rv;
+}
+
+/* @return 0: what is in the way may be gone at the next beat */
+static int switch_or_wait(const pst_checks_t *wanted)
+{
+    switch_to(wanted);
+    g.tries = g.in_the_way ? g.tries + 1 : TRIES_MOST;
+    if (g.tries < TRIES_MOST) {
+        return 0;
+    }
+    g.tries = 0;
+    return 1;
 }
 
 /* What all children of this generation were asked to check; else what is configured. */
@@ -69,23 +87,26 @@ apr_status_t pst_check_start(const pst_board_t *board, pst_shared_child_t *block
     g.header = pst_board_header(board);
     g.as_configured = pst_checks_pack(wanted);
     g.settled = 0;
+    g.tries = 0;
+    g.in_the_way = 0;
     memset(&pst_check_now, 0, sizeof(pst_check_now));
     pst_misuse_start(board, block);
     pst_checks_unpack(&first, asked_of_all());
     return pst_checks_pack(&first) ? switch_to(&first) : APR_SUCCESS;
 }
 
-/* Somebody may have asked all children after this one had looked and before it was ready. */
+/* Somebody may have asked all children after this one had looked and before it was ready; or something was in the way
+ * when it began. */
 static void settle(void)
 {
     apr_uint64_t of_all = asked_of_all();
     pst_checks_t wanted;
 
-    if (!g.settled && of_all != pst_checks_pack(&pst_check_now)) {
-        pst_checks_unpack(&wanted, of_all);
-        switch_to(&wanted);
+    if (g.settled) {
+        return;
     }
-    g.settled = 1;
+    pst_checks_unpack(&wanted, of_all);
+    g.settled = (of_all == pst_checks_pack(&pst_check_now) && !g.in_the_way) || switch_or_wait(&wanted);
 }
 
 static void publish_checks(void)
@@ -109,9 +130,11 @@ void pst_check_beat(void)
     settle();
     asked = __atomic_load_n(&g.block->check_asked, __ATOMIC_ACQUIRE);
     if (g.obeys && asked != g.done) {
-        g.done = asked;
+        g.settled = 1;
         pst_checks_unpack(&wanted, pst_load(&g.block->check_wanted));
-        switch_to(&wanted);
-        __atomic_store_n(&g.block->check_done, asked, __ATOMIC_RELEASE);
+        if (switch_or_wait(&wanted)) {
+            g.done = asked;
+            __atomic_store_n(&g.block->check_done, asked, __ATOMIC_RELEASE);
+        }
     }
 }

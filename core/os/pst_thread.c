@@ -63,23 +63,20 @@ static void sleep_on(uint32_t heard)
     }
 }
 
-/* It starts with all signals blocked: the process's are for the MPM's threads. Those raised by a fault go to the
- * faulting thread. */
-static void unblock_faults(void)
+/* It starts with these blocked: the process's signals are for the MPM's threads. Those raised by a fault go to the
+ * faulting thread, and are blocked in nobody, not even while it is made: guarded memory would not be safe then. */
+static void all_but_faults(sigset_t *set)
 {
     static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-    sigset_t set;
 
-    sigemptyset(&set);
+    sigfillset(set);
     for (unsigned i = 0; i < PST_ITEMS(faults); i++) {
-        sigaddset(&set, faults[i]);
+        sigdelset(set, faults[i]);
     }
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void *run_thread(void *unused)
 {
-    unblock_faults();
     pthread_setname_np(pthread_self(), "poolstat");
     prctl(PR_SET_TIMERSLACK, SLACK, 0, 0, 0);
     while (!__atomic_load_n(&g.stop, __ATOMIC_ACQUIRE)) {
@@ -116,7 +113,7 @@ static apr_status_t stop(void *unused)
 
 apr_status_t pst_thread_start(pst_thread_fn work, uint32_t *bell, apr_pool_t *pool)
 {
-    sigset_t all, before;
+    sigset_t most, before;
     pthread_attr_t attr;
     int rv;
 
@@ -125,8 +122,8 @@ apr_status_t pst_thread_start(pst_thread_fn work, uint32_t *bell, apr_pool_t *po
     g.stop = 0;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, PST_THREAD_STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    all_but_faults(&most);
+    pthread_sigmask(SIG_SETMASK, &most, &before);
     rv = pthread_create(&g.thread, &attr, run_thread, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
