@@ -16,6 +16,7 @@
 
 static apr_uint64_t served[BITS / WORD_BITS];
 static __thread apr_byte_t serving __attribute__((tls_model("initial-exec")));
+static __thread apr_byte_t new_to_connection __attribute__((tls_model("initial-exec")));
 
 /* Eight bytes at a time: a path costs some forty instructions. */
 apr_uint64_t pst_novel_hash(const void *host, int method, const char *path)
@@ -44,13 +45,28 @@ static int set_bit(apr_uint64_t bit)
     return __atomic_load_n(word, __ATOMIC_RELAXED) & mask || __atomic_fetch_or(word, mask, __ATOMIC_RELAXED) & mask;
 }
 
-pst_novel_e pst_novel_serve(apr_uint64_t hash)
+static int ask(pst_novel_asked_t *asked, apr_uint64_t hash)
+{
+    apr_uint64_t *word = &asked->bits[hash / WORD_BITS % PST_NOVEL_ASKED], mask = (apr_uint64_t)1 << hash % WORD_BITS;
+    int is_new = !(__atomic_load_n(word, __ATOMIC_RELAXED) & mask);
+
+    if (is_new) {
+        __atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
+    }
+    return is_new;
+}
+
+pst_novel_e pst_novel_serve(apr_uint64_t hash, const pst_account_t *connection, pst_novel_asked_t *asked)
 {
     int first = set_bit(hash), second = set_bit(hash >> 32);
 
     serving = first && second ? PST_NOVEL_AGAIN : PST_NOVEL_NEW;
     if (serving == PST_NOVEL_NEW) {
         PST_COUNT(requests_new, 1);
+    }
+    new_to_connection = asked && ask(asked, hash >> 16);
+    if (new_to_connection) {
+        pst_account_add_newly(connection, 0, 1);
     }
     return (pst_novel_e)serving;
 }
@@ -74,7 +90,14 @@ void pst_novel_grown(pst_record_t *record, apr_size_t bytes)
 {
     apr_uint32_t pages = (apr_uint32_t)(bytes / PAGE);
 
-    if (!serving || record->account->scope != PST_SCOPE_PROCESS) {
+    if (!serving || record->account->scope == PST_SCOPE_REQUEST) {
+        return;
+    }
+    if (record->account->scope == PST_SCOPE_CONNECTION) {
+        if (new_to_connection) {
+            record->newly += pages;
+            pst_account_add_newly(record->account, (apr_int64_t)pages * PAGE, 0);
+        }
         return;
     }
     if (serving == PST_NOVEL_NEW) {
@@ -93,6 +116,11 @@ void pst_novel_given_back(pst_record_t *record, apr_size_t left)
     apr_uint32_t pages = (apr_uint32_t)(left / PAGE), newly = record->newly, again = record->again;
 
     if (!newly && !again) {
+        return;
+    }
+    if (record->account->scope == PST_SCOPE_CONNECTION) {
+        record->newly = newly < pages ? newly : pages;
+        pst_account_add_newly(record->account, ((apr_int64_t)record->newly - newly) * PAGE, 0);
         return;
     }
     record->newly = newly < pages ? 0 : pages;
