@@ -11,6 +11,7 @@
 
 #define BITS      524288u
 #define WORD_BITS 64u
+#define OF_CONNECTION 0x80000000u   /* in newly of a record: charged to its connection, not to the child */
 #define PAGE      4096u         /* APR's nodes are whole multiples of it */
 #define MIX       0x9e3779b97f4a7c15u
 
@@ -95,10 +96,16 @@ void pst_novel_grown(pst_record_t *record, apr_size_t bytes)
     }
     if (record->account->scope == PST_SCOPE_CONNECTION) {
         if (new_to_connection) {
-            record->newly += pages;
+            if (!(record->newly & OF_CONNECTION)) {     /* it was the process's */
+                pst_novel_given_back(record, 0);
+            }
+            record->newly = OF_CONNECTION | ((record->newly & ~OF_CONNECTION) + pages);
             pst_account_add_newly(record->account, (apr_int64_t)pages * PAGE, 0);
         }
         return;
+    }
+    if (record->newly & OF_CONNECTION) {
+        record->newly = 0;
     }
     if (serving == PST_NOVEL_NEW) {
         record->newly += pages;
@@ -118,9 +125,11 @@ void pst_novel_given_back(pst_record_t *record, apr_size_t left)
     if (!newly && !again) {
         return;
     }
-    if (record->account->scope == PST_SCOPE_CONNECTION) {
-        record->newly = newly < pages ? newly : pages;
-        pst_account_add_newly(record->account, ((apr_int64_t)record->newly - newly) * PAGE, 0);
+    if (newly & OF_CONNECTION) {
+        newly &= ~OF_CONNECTION;
+        pages = newly < pages ? newly : pages;
+        record->newly = pages ? OF_CONNECTION | pages : 0;
+        pst_account_add_newly(record->account, ((apr_int64_t)pages - newly) * PAGE, 0);     /* none once it ended */
         return;
     }
     record->newly = newly < pages ? 0 : pages;

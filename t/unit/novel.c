@@ -113,6 +113,12 @@ static void of_connection(void)
     pst_novel_given_back(&record, 0);
     is_number(pst_account_newly(slot).bytes, 0, "an end nothing");
     is_number(pst_account_newly(1000000).bytes, 0, "no slot has none");
+    pst_novel_serve(pst_novel_hash(&board, 0, "/r3"), &connection, &asked);
+    pst_novel_grown(&record, 16384);
+    record.account = pst_account_process();
+    pst_novel_given_back(&record, 8192);
+    pst_novel_grown(&record, 4096);
+    is_number(child->grown_new_bytes, 4096, "the process is not charged with what a connection's pool gives back as that ends");
     pst_novel_rest();
 }
 
