@@ -341,12 +341,7 @@ static const char *kept_elsewhere(pst_doctor_t *doctor, pst_finding_t *finding, 
     kept = (double)blame->bytes * found.share / 1000;
     pst_doctor_figure(finding, other == OF_HEAP ? "kept_outside_bytes" : "kept_in_pools_bytes", kept);
     return pst_doctor_say(doctor, " In child %u the same module keeps %s %s as well, at %s.",
-<<<<<<< HEAD
-                          (unsigned)child->head.owner,
-                          pst_doctor_size(doctor, kept),
-=======
                           (unsigned)child->head.owner, pst_doctor_size(doctor, kept),
->>>>>>> 4d57008 (What a connection keeps of things new to it is information: mod_dav_svn opens each repository once for a connection. What came with new paths is charged to the connection that asked for them, and left out of the sum of those that are alike; the site shown of the heap is the one that is sure to hold most)
                           other == OF_HEAP ? "outside of pools" : "in pools of the process scope",
                           pst_who_text(text, &found));
 }
