@@ -28,7 +28,7 @@ static struct {
     int in_the_way;             /* what the last switch met may be gone soon */
 } g;
 
-/* A thread that is just being made, by whichever module, has all signals blocked. Whoever asks waits for three beats. */
+/* A thread that is just being made, by whichever module, has all signals blocked. Who asks waits for three beats. */
 #define TRIES_MOST 3
 
 /* Do as much as possible, whatever fails. */
