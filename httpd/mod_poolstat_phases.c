@@ -37,7 +37,6 @@ typedef struct {
     conn_rec         *c;
     const server_rec *shown;    /* the one whose name is in the slot */
     int               named;    /* the protocol is known: from requests, or it was looked for */
-    pst_novel_asked_t asked;    /* by streams, too, on their own threads */
 } connection_t;
 
 static connection_t *connection_of(const conn_rec *c)
@@ -75,7 +74,6 @@ static void open_connection(conn_rec *c)
     connection->c = c;
     connection->shown = c->base_server;
     connection->named = 0;
-    memset(&connection->asked, 0, sizeof(connection->asked));
     pst_account_open_connection(&connection->account, c->pool, &info);
     pst_root_open(&connection->account, c->pool, c->bucket_alloc);
     ap_set_module_config(c->conn_config, &poolstat_module, connection);
@@ -159,14 +157,13 @@ int pst_phase_create_request(request_rec *r)
 /* Hosts are distinguished by their records, paths as requested, without the query. */
 static void tell_what(const connection_t *connection, pst_account_t *account, const request_rec *r)
 {
-    connection_t *carries = connection_of(r->connection->master ? r->connection->master : r->connection);
     apr_uint64_t hash;
 
-    if (!carries || !r->uri) {
+    if (!r->uri) {
         return;
     }
     hash = pst_novel_hash(r->server, r->method_number, r->uri);
-    if (pst_novel_serve(hash, &carries->account, &carries->asked) == PST_NOVEL_NEW && !account->novel) {
+    if (pst_novel_serve(hash) == PST_NOVEL_NEW && !account->novel) {
         account->novel = 1;
         PST_COUNT(requests_new_open, 1);
     }

@@ -151,9 +151,7 @@ typedef struct pst_shared_verdict_t {
     uint16_t share;             /**< share of the remaining growth, in thousandths, held by the object (module) of
                                      site */
     uint16_t samples;           /**< number of samples behind that */
-    uint16_t newly;             /**< for connections: share of gained, in thousandths, that came with requests for
-                                     what the connection had not been asked for before */
-    uint16_t requests_new;      /**< such requests meanwhile, 65535 at most */
+    uint32_t unused;
 } pst_shared_verdict_t;
 
 /** Which requests the growth came with: those for something the child had not served before, or others. Written like

@@ -46,17 +46,6 @@ double pst_series_seconds(const pst_series_t *series, apr_uint64_t time)
     return (double)((apr_int64_t)time - (apr_int64_t)series->begin) / 1e6;
 }
 
-pst_trend_point_t pst_series_at(const pst_series_t *series, const pst_trend_point_t *points, apr_uint64_t time)
-{
-    pst_trend_point_t found = { 0, 0, 0 };
-    double at = pst_series_seconds(series, time);
-
-    for (unsigned i = 0; i < series->count && (points[i].time <= at || points[i].time <= 0); i++) {
-        found = points[i];
-    }
-    return found;
-}
-
 void pst_series_judge(pst_trend_t *verdict, const pst_series_t *series, const pst_trend_point_t *points)
 {
     pst_trend_point_t copy[PST_SERIES_MOST], spare[PST_SERIES_MOST];

@@ -39,9 +39,6 @@ void pst_series_add(pst_series_t *series, pst_trend_point_t *points, unsigned ro
 /** Seconds from its start to a time. */
 double pst_series_seconds(const pst_series_t *series, apr_uint64_t time);
 
-/** The last point not later than a time, of a series that merges by PST_SERIES_FIRST; all zeros: none. */
-pst_trend_point_t pst_series_at(const pst_series_t *series, const pst_trend_point_t *points, apr_uint64_t time);
-
 /** Does it grow? Its points are not changed. */
 void pst_series_judge(pst_trend_t *verdict, const pst_series_t *series, const pst_trend_point_t *points);
 

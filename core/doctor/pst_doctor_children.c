@@ -341,7 +341,8 @@ static const char *kept_elsewhere(pst_doctor_t *doctor, pst_finding_t *finding, 
     kept = (double)blame->bytes * found.share / 1000;
     pst_doctor_figure(finding, other == OF_HEAP ? "kept_outside_bytes" : "kept_in_pools_bytes", kept);
     return pst_doctor_say(doctor, " In child %u the same module keeps %s %s as well, at %s.",
-                          (unsigned)child->head.owner, pst_doctor_size(doctor, kept),
+                          (unsigned)child->head.owner,
+                          pst_doctor_size(doctor, kept),
                           other == OF_HEAP ? "outside of pools" : "in pools of the process scope",
                           pst_who_text(text, &found));
 }

@@ -61,46 +61,6 @@ static void find_connection(pst_doctor_t *doctor, const pst_row_t *row)
     pst_doctor_figure(finding, "requests", (double)slot->requests);
 }
 
-/* Three quarters of it came with what the connection had not been asked for before: it keeps something for each. */
-static int is_with_new(const pst_shared_verdict_t *verdict)
-{
-    return verdict->scope == PST_SCOPE_CONNECTION && verdict->requests_new
-           && verdict->newly >= PST_DOCTOR_CONNECTION_NEW;
-}
-
-static void find_connection_with_new(pst_doctor_t *doctor, const pst_row_t *row)
-{
-    const pst_shared_slot_t *slot = &row->slot;
-    const pst_shared_verdict_t *verdict = &slot->verdict;
-    pst_finding_t *finding = pst_doctor_find(doctor, "connection-grows-with-new", PST_SEVERITY_INFO);
-    double gained_new = (double)verdict->gained * verdict->newly / 1000;
-
-    finding->pid = row->pid;
-    finding->connection = slot->id;
-    finding->what =
-        pst_doctor_say(doctor, "Connection %" APR_UINT64_T_FMT " of child %u grows by %s, with what is new to it.",
-                       slot->id, (unsigned)row->pid, pst_doctor_rate(doctor, verdict));
-    finding->evidence = pst_doctor_say(
-        doctor,
-        "It grew by %s in %s. %s of it came with %u requests for what it had not been asked for before, %s each. It "
-        "reserves %s now. %s %s, vhost %s",
-        pst_doctor_size(doctor, (double)verdict->gained), pst_doctor_age(doctor, pst_doctor_lasted(verdict)),
-        pst_doctor_size(doctor, gained_new), (unsigned)verdict->requests_new,
-        pst_doctor_size(doctor, gained_new / verdict->requests_new),
-        pst_doctor_size(doctor, (double)slot->usage.reserved_bytes), pst_kind_word(slot->kind), slot->client,
-        slot->vhost);
-    finding->advice = pst_doctor_say(
-        doctor,
-        "Something is opened or cached once for each, and kept as long as the connection. It ends when nothing is "
-        "new any more; if paths have an id in them, it may be the same for each request.%s %s",
-        pst_doctor_code(doctor, child_of(doctor, row), verdict), comes_back(slot));
-    pst_doctor_rate_figures(finding, verdict);
-    pst_doctor_figure(finding, "gained_new_bytes", gained_new);
-    pst_doctor_figure(finding, "requests_new", verdict->requests_new);
-    pst_doctor_figure(finding, "reserved_bytes", (double)slot->usage.reserved_bytes);
-    pst_doctor_figure(finding, "requests", (double)slot->requests);
-}
-
 /* ---- classes ---- */
 
 typedef struct of_class_t {
@@ -268,7 +228,6 @@ static void connections(pst_doctor_t *doctor)
 {
     pst_top_t top = { .kept = 0 };
     float most = most_gained_by_connection(doctor);
-    double least;
 
     for (const pst_row_t *row = doctor->snapshot->growing; row; row = row->next_growing) {
         const pst_shared_verdict_t *verdict = &row->slot.verdict;
@@ -276,26 +235,18 @@ static void connections(pst_doctor_t *doctor)
         if (pst_doctor_is_in_sum(doctor, row)) {
             continue;
         }
-        least = is_with_new(verdict) ? PST_DOCTOR_WORTH_TELLING : PST_DOCTOR_GROWN;
-        if (pst_doctor_grown(doctor, verdict, least, PST_DOCTOR_RECORD_SECONDS)) {
+        if (pst_doctor_grown(doctor, verdict, PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS)) {
             pst_top_add(&top, pst_doctor_weight(verdict, most), row);
         }
         else {
             pst_doctor_waits(doctor, verdict,
                              pst_doctor_say(doctor, "Connection %" APR_UINT64_T_FMT " of child %u", row->slot.id,
                                             (unsigned)row->pid),
-                             least, PST_DOCTOR_RECORD_SECONDS);
+                             PST_DOCTOR_GROWN, PST_DOCTOR_RECORD_SECONDS);
         }
     }
     for (unsigned i = 0; i < top.kept; i++) {
-        const pst_row_t *row = top.item[i];
-
-        if (is_with_new(&row->slot.verdict)) {
-            find_connection_with_new(doctor, row);
-        }
-        else {
-            find_connection(doctor, row);
-        }
+        find_connection(doctor, top.item[i]);
     }
     pst_doctor_note_more(doctor, &top);
 }

@@ -49,8 +49,6 @@
 #define PST_DOCTOR_STACKS_THREAD  262144
 /* Growth caused by new URLs or clients, and growth that has ended, does no harm: worth reporting from here on. */
 #define PST_DOCTOR_WORTH_TELLING  524288
-/* Thousandths of a connection's growth that came with what is new to it: they explain it. */
-#define PST_DOCTOR_CONNECTION_NEW 750
 /* At least one request in this many new ones must be a repeated one to tell how repeated requests behave. */
 #define PST_DOCTOR_REPEATED       4
 /* A class grows with the connections it serves, which is not a leak: this many per cent more connections explain it. */

@@ -29,7 +29,6 @@ static struct {
     apr_uint32_t        hint;       /* where a free slot was last seen */
     apr_uint16_t       *turns;      /* how often a slot was taken: makes its bucket tag */
     apr_uint64_t       *sampled;    /* per slot: for the request that it shows; pst_account_sampled() */
-    pst_account_newly_t *newly;     /* per slot: what came with requests new to its connection */
     apr_uint64_t        serial;
     uint64_t            at_rest;    /* reserved by the child when its first connection is opened */
     pst_account_t       process;
@@ -45,8 +44,7 @@ static apr_status_t start_slots(apr_uint32_t slot_count)
     g.taken = calloc(g.words, sizeof(*g.taken));
     g.turns = calloc(slot_count, sizeof(*g.turns));
     g.sampled = calloc(slot_count, sizeof(*g.sampled));
-    g.newly = calloc(slot_count, sizeof(*g.newly));
-    if (!g.taken || !g.turns || !g.sampled || !g.newly) {
+    if (!g.taken || !g.turns || !g.sampled) {
         return APR_ENOMEM;
     }
     for (i = slot_count; i < g.words * WORD_BITS; i++) {
@@ -337,8 +335,6 @@ void pst_account_open_connection(pst_account_t *account, apr_pool_t *pool, const
         return;
     }
     account->tag = make_tag((apr_uint32_t)index);
-    pst_store(&g.newly[index].bytes, 0);
-    pst_store(&g.newly[index].requests, 0);
     account->slot = slot = pst_board_slot(g.board, pst_child.block, (apr_uint32_t)index);
     account->usage = &slot->usage;
     pst_slot_begin(slot);
@@ -365,27 +361,6 @@ void pst_account_sampled(apr_uint32_t tag, apr_uint64_t bytes)
         && __atomic_load_n(&g.turns[index], __ATOMIC_RELAXED) == (apr_uint16_t)tag) {
         pst_add(&g.sampled[index], (apr_int64_t)bytes);
     }
-}
-
-void pst_account_add_newly(const pst_account_t *connection, apr_int64_t bytes, unsigned requests)
-{
-    if (connection->slot && connection->scope == PST_SCOPE_CONNECTION && !pst_child.muted) {
-        pst_account_newly_t *newly = &g.newly[connection->tag >> 16];
-
-        pst_add(&newly->bytes, bytes);
-        pst_add(&newly->requests, requests);
-    }
-}
-
-pst_account_newly_t pst_account_newly(apr_uint32_t slot)
-{
-    pst_account_newly_t newly = { 0, 0 };
-
-    if (slot < g.slot_count && g.newly) {
-        newly.bytes = pst_load_sane(&g.newly[slot].bytes);
-        newly.requests = pst_load(&g.newly[slot].requests);
-    }
-    return newly;
 }
 
 apr_uint64_t pst_account_take_sampled(pst_account_t *request)

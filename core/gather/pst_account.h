@@ -7,7 +7,7 @@
  * its connection.  Figures are relaxed atomics on
  * the board; this side only ever adds to them and never reads one back to decide.
  *
- * Called by: start (pst_account_start, pst_account_apart, pst_account_together), watchdog (pst_account_newly), worker
+ * Called by: start (pst_account_start, pst_account_apart, pst_account_together), worker
  */
 #ifndef PST_ACCOUNT_H
 #define PST_ACCOUNT_H
@@ -178,18 +178,6 @@ void pst_account_buckets(apr_uint32_t tag, apr_int64_t bytes);
  * thread, any context.
  */
 void pst_account_sampled(apr_uint32_t tag, apr_uint64_t bytes);
-
-/** What came with requests for something that a connection had not been asked for before. */
-typedef struct pst_account_newly_t {
-    apr_uint64_t bytes;             /**< of the connection's own pools, by nodes; still there */
-    apr_uint64_t requests;
-} pst_account_newly_t;
-
-/** Add to a connection's. Any thread. */
-void pst_account_add_newly(const pst_account_t *connection, apr_int64_t bytes, unsigned requests);
-
-/** Of the connection in a slot of this process; zeros elsewhere. Any thread. */
-pst_account_newly_t pst_account_newly(apr_uint32_t slot);
 
 /** Take what has been sampled so far for a request. Any thread. */
 apr_uint64_t pst_account_take_sampled(pst_account_t *request);

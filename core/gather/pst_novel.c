@@ -11,13 +11,11 @@
 
 #define BITS      524288u
 #define WORD_BITS 64u
-#define OF_CONNECTION 0x80000000u   /* in newly of a record: charged to its connection, not to the child */
 #define PAGE      4096u         /* APR's nodes are whole multiples of it */
 #define MIX       0x9e3779b97f4a7c15u
 
 static apr_uint64_t served[BITS / WORD_BITS];
 static __thread apr_byte_t serving __attribute__((tls_model("initial-exec")));
-static __thread apr_byte_t new_to_connection __attribute__((tls_model("initial-exec")));
 
 /* Eight bytes at a time: a path costs some forty instructions. */
 apr_uint64_t pst_novel_hash(const void *host, int method, const char *path)
@@ -46,28 +44,13 @@ static int set_bit(apr_uint64_t bit)
     return __atomic_load_n(word, __ATOMIC_RELAXED) & mask || __atomic_fetch_or(word, mask, __ATOMIC_RELAXED) & mask;
 }
 
-static int ask(pst_novel_asked_t *asked, apr_uint64_t hash)
-{
-    apr_uint64_t *word = &asked->bits[hash / WORD_BITS % PST_NOVEL_ASKED], mask = (apr_uint64_t)1 << hash % WORD_BITS;
-    int is_new = !(__atomic_load_n(word, __ATOMIC_RELAXED) & mask);
-
-    if (is_new) {
-        __atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
-    }
-    return is_new;
-}
-
-pst_novel_e pst_novel_serve(apr_uint64_t hash, const pst_account_t *connection, pst_novel_asked_t *asked)
+pst_novel_e pst_novel_serve(apr_uint64_t hash)
 {
     int first = set_bit(hash), second = set_bit(hash >> 32);
 
     serving = first && second ? PST_NOVEL_AGAIN : PST_NOVEL_NEW;
     if (serving == PST_NOVEL_NEW) {
         PST_COUNT(requests_new, 1);
-    }
-    new_to_connection = asked && ask(asked, hash >> 16);
-    if (new_to_connection) {
-        pst_account_add_newly(connection, 0, 1);
     }
     return (pst_novel_e)serving;
 }
@@ -91,21 +74,8 @@ void pst_novel_grown(pst_record_t *record, apr_size_t bytes)
 {
     apr_uint32_t pages = (apr_uint32_t)(bytes / PAGE);
 
-    if (!serving || record->account->scope == PST_SCOPE_REQUEST) {
+    if (!serving || record->account->scope != PST_SCOPE_PROCESS) {
         return;
-    }
-    if (record->account->scope == PST_SCOPE_CONNECTION) {
-        if (new_to_connection) {
-            if (!(record->newly & OF_CONNECTION)) {     /* it was the process's */
-                pst_novel_given_back(record, 0);
-            }
-            record->newly = OF_CONNECTION | ((record->newly & ~OF_CONNECTION) + pages);
-            pst_account_add_newly(record->account, (apr_int64_t)pages * PAGE, 0);
-        }
-        return;
-    }
-    if (record->newly & OF_CONNECTION) {
-        record->newly = 0;
     }
     if (serving == PST_NOVEL_NEW) {
         record->newly += pages;
@@ -123,13 +93,6 @@ void pst_novel_given_back(pst_record_t *record, apr_size_t left)
     apr_uint32_t pages = (apr_uint32_t)(left / PAGE), newly = record->newly, again = record->again;
 
     if (!newly && !again) {
-        return;
-    }
-    if (newly & OF_CONNECTION) {
-        newly &= ~OF_CONNECTION;
-        pages = newly < pages ? newly : pages;
-        record->newly = pages ? OF_CONNECTION | pages : 0;
-        pst_account_add_newly(record->account, ((apr_int64_t)pages - newly) * PAGE, 0);     /* none once it ended */
         return;
     }
     record->newly = newly < pages ? 0 : pages;

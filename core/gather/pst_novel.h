@@ -6,8 +6,7 @@
  * found in it was served, or shares its bits with something that was: it errs towards "again", increasingly as it
  * fills, never towards "new".
  *
- * What the pools of the process scope get while a thread serves a request is charged to one or the other. What a
- * connection's own pools get is charged by what that connection was asked for: it keeps things of its own for each.
+ * What the pools of the process scope get while a thread serves a request is charged to one or the other.
  *
  * Called by: worker
  */
@@ -25,25 +24,14 @@ typedef enum {
 /** A hash of what a request is for: its host (any address that identifies it), method number and path. */
 apr_uint64_t pst_novel_hash(const void *host, int method, const char *path);
 
-/** What a connection was asked for, so far: a bit for each path. A thousand different paths are told apart well enough;
- *  more are increasingly mistaken for known ones. All zeros: nothing. */
-#define PST_NOVEL_ASKED 32
-typedef struct pst_novel_asked_t {
-    apr_uint64_t bits[PST_NOVEL_ASKED];
-} pst_novel_asked_t;
-
-/**
- * This thread serves a request for that.
- * @param connection that carries it @param asked what that was asked for; NULL: not known
- * @return new or again for the child; counted, as what is new to the connection is
- */
-pst_novel_e pst_novel_serve(apr_uint64_t hash, const pst_account_t *connection, pst_novel_asked_t *asked);
+/** This thread serves a request for that. @return new or again; counted */
+pst_novel_e pst_novel_serve(apr_uint64_t hash);
 
 /** This thread serves no request any more. */
 void pst_novel_rest(void);
 
-/** A pool of the process scope, or of a connection, got this many bytes, on the thread that may use it: charge them to
- *  what the thread serves. */
+/** A pool of the process scope got this many bytes, on the thread that may use it: charge them to what the thread
+ *  serves. */
 void pst_novel_grown(pst_record_t *record, apr_size_t bytes);
 
 /** The pool is back to its first node of this many bytes (0: it is gone, or no longer the process's). */

@@ -25,8 +25,7 @@ typedef struct pst_record_t {
     apr_uint16_t   of_class;    /**< pst_class.h; 0 = none */
     apr_uint16_t   allocator;   /**< pst_allocator.h: entry of a transaction pool; 0 = other pools */
     apr_uint32_t   samples;     /**< pst_site.h: its sampled growths; 0 = none */
-    apr_uint32_t   newly;       /**< pst_novel.h: pages that came with requests new to the child or, with the highest
-                                     bit, to the connection */
+    apr_uint32_t   newly;       /**< pst_novel.h: pages that came with requests new to the child */
     apr_uint32_t   again;       /**< pages that came with others */
 } pst_record_t;
 

@@ -31,8 +31,8 @@ static int transfer(void *baton, apr_pool_t *pool)
     }
     pst_wrap_compare(record, pool);
     pst_account_move(t->from, t->to, (apr_int64_t)record->reserved, (apr_int64_t)record->published, 1);
-    pst_novel_given_back(record, 0);
     record->account = t->to;
+    pst_novel_given_back(record, 0);
     if (record->samples) {
         pst_site_moved(record);
     }

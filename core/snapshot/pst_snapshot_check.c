@@ -20,9 +20,6 @@ void pst_snapshot_check_verdict(pst_shared_verdict_t *verdict, apr_uint32_t of)
     if (verdict->share > 1000) {
         verdict->share = verdict->samples = 0;
     }
-    if (verdict->newly > 1000) {
-        verdict->newly = verdict->requests_new = 0;
-    }
 }
 
 void pst_snapshot_take_blame(pst_shared_blame_t *to, const pst_shared_blame_t *from)

@@ -274,21 +274,12 @@ typedef struct series_t {
     pst_trend_point_t points[SERIES];
 } series_t;
 
-/* What came with requests new to a connection. */
-typedef struct newly_t {
-    pst_series_t series;
-    pst_trend_point_t points[SERIES];   /* size: bytes; requests: such requests */
-} newly_t;
-
 /* By slot; unused ones cost no memory. */
 static struct {
     series_t *connections, *requests;
-    newly_t *newly;
     apr_uint32_t slots;
     apr_uint32_t touched;       /* series up to there have been used: later ones are not even read */
 } kept;
-
-#define SLOT_ROOM (2 * sizeof(series_t) + sizeof(newly_t))
 
 static int keep_series(apr_uint32_t slots)
 {
@@ -296,11 +287,10 @@ static int keep_series(apr_uint32_t slots)
         return 1;
     }
     if (kept.connections) {
-        munmap(kept.connections, (apr_size_t)kept.slots * SLOT_ROOM);
+        munmap(kept.connections, 2 * (apr_size_t)kept.slots * sizeof(*kept.connections));
     }
-    kept.connections = room_for((apr_size_t)slots * SLOT_ROOM);
+    kept.connections = room_for(2 * (apr_size_t)slots * sizeof(*kept.connections));
     kept.requests = kept.connections ? kept.connections + slots : NULL;
-    kept.newly = kept.connections ? (void *)(kept.connections + 2 * (apr_size_t)slots) : NULL;
     kept.slots = kept.connections ? slots : 0;
     kept.touched = 0;
     return kept.slots != 0;
@@ -329,33 +319,8 @@ static void judge_series(pst_told_t *told, series_t *of, apr_uint64_t now)
     pst_hold(&of->held, told, now);
 }
 
-static void add_newly(newly_t *newly, const series_t *connection, apr_uint32_t slot, apr_uint64_t now)
+static void watch_slot(pst_shared_slot_t *slot, series_t *connection, series_t *request, apr_uint64_t now)
 {
-    pst_account_newly_t known = pst_account_newly(slot);
-    pst_trend_point_t point = { .size = (double)known.bytes, .requests = (double)known.requests };
-
-    if (connection->series.count <= 1 && connection->series.begin == now) {
-        pst_series_begin(&newly->series, now);
-    }
-    point.time = pst_series_seconds(&newly->series, now);
-    pst_series_add(&newly->series, newly->points, SERIES, &point, PST_SERIES_FIRST);
-}
-
-/* How much of the gain came with what is new to the connection. */
-static void publish_newly(pst_shared_verdict_t *verdict, const pst_told_t *told, const newly_t *newly,
-                          apr_uint32_t slot)
-{
-    pst_account_newly_t known = pst_account_newly(slot);
-    pst_trend_point_t then = pst_series_at(&newly->series, newly->points, told->since);
-    double share = told->gained > 0 ? ((double)known.bytes - then.size) / told->gained : 0;
-
-    verdict->newly = (uint16_t)(1000 * fmin(fmax(share, 0), 1));
-    verdict->requests_new = (uint16_t)fmin(fmax((double)known.requests - then.requests, 0), 65535);
-}
-
-static void watch_slot(pst_shared_slot_t *slot, apr_uint32_t index, apr_uint64_t now)
-{
-    series_t *connection = &kept.connections[index], *request = &kept.requests[index];
     apr_uint64_t id = pst_load(&slot->id), whole = pst_load(&slot->usage.reserved_bytes), of_request = 0;
     pst_told_t told, of_requests = { .state = PST_TREND_LITTLE };
 
@@ -368,14 +333,11 @@ static void watch_slot(pst_shared_slot_t *slot, apr_uint32_t index, apr_uint64_t
         request->series.count = 0;
     }
     add_growth_point(connection, id, now, whole > of_request ? whole - of_request : 0, pst_load(&slot->requests));
-    add_newly(&kept.newly[index], connection, index, now);
     judge_series(&told, connection, now);
     if (told.state != PST_TREND_GROWING && of_requests.state == PST_TREND_GROWING) {
-        slot->verdict.newly = slot->verdict.requests_new = 0;
         pst_told_publish(&slot->verdict, &of_requests, slot, PST_SCOPE_REQUEST);
     }
     else {
-        publish_newly(&slot->verdict, &told, &kept.newly[index], index);
         pst_told_publish(&slot->verdict, &told, slot, PST_SCOPE_CONNECTION);
     }
 }
@@ -390,7 +352,7 @@ void pst_growth_connections(const pst_board_t *board, pst_shared_child_t *child,
 
         if (__atomic_load_n(&slot->in_use, __ATOMIC_RELAXED)) {
             kept.touched = s < kept.touched ? kept.touched : s + 1;
-            watch_slot(slot, s, now);
+            watch_slot(slot, &kept.connections[s], &kept.requests[s], now);
         }
         else if (s < kept.touched && kept.connections[s].series.count) {
             kept.connections[s].series.count = kept.requests[s].series.count = 0;

@@ -16,7 +16,6 @@
 #include "pst_series.h"
 #include "pst_site.h"
 
-#include <math.h>
 #include <string.h>
 
 #define SCOPES  (PST_SCOPE_OF_SITES - PST_SCOPE_COUNT)
@@ -29,7 +28,7 @@
 typedef struct {
     apr_uint32_t scope, object; /* object 0: free */
     pst_shared_frame_t site;    /* the site that holds most of it */
-    double site_bytes, site_sure;
+    apr_uint64_t site_bytes;
     pst_trend_point_t now;      /* size: bytes held; requests: samples; times from g.looked on */
     pst_series_t series;
     pst_trend_point_t points[POINTS];
@@ -70,25 +69,12 @@ static holder_t *outside_holder(apr_uint32_t scope, apr_uint32_t object)
     return spare;
 }
 
-/* The place that holds most, by what is sure: one sample may stand for half a MiB that is not there. */
-static void prefer_site(holder_t *holder, apr_uint32_t i)
-{
-    double bytes = (double)g.sums[i].bytes, samples = (double)g.sums[i].samples;
-    double sure = samples > 0 ? bytes * (1 - 1 / sqrt(samples)) : 0;
-
-    if (sure > holder->site_sure || (sure >= holder->site_sure && bytes > holder->site_bytes)) {
-        holder->site_bytes = bytes;
-        holder->site_sure = sure;
-        holder->site = g.sites[i].blamed;
-    }
-}
-
 /* @param sites  their number */
 static void sum_up(apr_uint32_t sites)
 {
     for (unsigned i = 0; i < g.used; i++) {
         g.holders[i].now = (pst_trend_point_t){ 0, 0, 0 };
-        g.holders[i].site_bytes = g.holders[i].site_sure = 0;
+        g.holders[i].site_bytes = 0;
     }
     for (apr_uint32_t i = 0; i < sites; i++) {
         apr_uint32_t object = PST_FRAME_MODULE(g.sites[i].blamed);
@@ -99,7 +85,10 @@ static void sum_up(apr_uint32_t sites)
         }
         holder->now.size += (double)g.sums[i].bytes;
         holder->now.requests += (double)g.sums[i].samples;
-        prefer_site(holder, i);
+        if (g.sums[i].bytes > holder->site_bytes) {
+            holder->site_bytes = g.sums[i].bytes;
+            holder->site = g.sites[i].blamed;
+        }
     }
 }
 
@@ -116,6 +105,19 @@ static void add_holder_points(apr_uint64_t now)
 }
 
 /* -- gainers ---------------------------------------------------------------- */
+
+/* What it held then. A later holder held nothing, unless that time was before the first look. */
+static pst_trend_point_t held_at(const holder_t *holder, apr_uint64_t time)
+{
+    pst_trend_point_t found = { 0, 0, 0 };
+    double at = pst_series_seconds(&holder->series, time);
+
+    for (unsigned i = 0; i < holder->series.count && (holder->points[i].time <= at || holder->points[i].time <= 0);
+         i++) {
+        found = holder->points[i];
+    }
+    return found;
+}
 
 static void outside_who(pst_shared_who_t *who, const holder_t *holder, double share, apr_uint64_t samples)
 {
@@ -164,8 +166,7 @@ static void find_gainers(gainers_t *gainers, apr_uint32_t scope, apr_uint64_t si
         if (!holder->object || holder->scope != scope) {
             continue;
         }
-        /* a later holder held nothing, unless that time was before the first look */
-        then = pst_series_at(&holder->series, holder->points, since);
+        then = held_at(holder, since);
         if (holder->now.size > then.size) {
             rank(gainers, holder, holder->now.size - then.size,
                  holder->now.requests > then.requests ? (apr_uint64_t)(holder->now.requests - then.requests) : 0);

@@ -99,9 +99,7 @@ static void add_slots(scope_sum_t *scopes, const pst_board_t *board, pst_shared_
             continue;
         }
         request = used(&slot->request);
-        /* what came with requests new to a connection is not what those alike have in common */
-        add_one(&scopes[PST_SCOPE_CONNECTION],
-                pst_minus(pst_minus(used(&slot->usage), request), pst_account_newly(s).bytes),
+        add_one(&scopes[PST_SCOPE_CONNECTION], pst_minus(used(&slot->usage), request),
                 now - pst_load(&slot->opened) < NEW);
         if (__atomic_load_n(&slot->has_request, __ATOMIC_RELAXED)) {
             add_one(&scopes[PST_SCOPE_REQUEST], request, now - pst_load(&slot->request_started) < NEW);

@@ -324,31 +324,6 @@ static void connection(void)
     ok(finding && finding->severity == PST_SEVERITY_CRITICAL, "until its record is minutes long");
     slot->verdict.of = 4;
     ok(none(), "a verdict on the connection that was there before");
-
-    slot->verdict.of = 3;
-    slot->verdict.scope = PST_SCOPE_CONNECTION;
-    grow(&slot->verdict, 524288 * 3.1, 20);
-    slot->verdict.newly = 750;
-    slot->verdict.requests_new = 100;
-    finding = found("connection-grows-with-new");
-    ok(finding && finding->severity == PST_SEVERITY_INFO && finding->connection == 3 && !finding->blamed
-           && strstr(finding->what, "with what is new to it")
-           && strstr(finding->evidence, "397 KiB of it came with 100 requests for what it had not been asked for before, 4.0 KiB each"),
-       "three quarters with what is new to it: information, how much for each");
-    slot->verdict.newly = 749;
-    ok(found("growing-connection") != NULL, "less of it: it grows");
-    slot->verdict.newly = 750;
-    slot->verdict.requests_new = 0;
-    ok(found("growing-connection") != NULL, "nothing was new");
-    slot->verdict.requests_new = 100;
-    slot->verdict.newly = 1001;
-    ok(found("growing-connection") != NULL, "nonsense on the board is nothing");
-    slot->verdict.newly = 1000;
-    grow(&slot->verdict, 524287 * 3, 20);
-    ok(none(), "half a megabyte is not worth a word");
-    grow(&slot->verdict, 524288 * 3.1, 20);
-    slot->verdict.scope = PST_SCOPE_REQUEST;
-    ok(found("growing-connection") != NULL, "a request has nothing new to it");
 }
 
 static void of_class(void)

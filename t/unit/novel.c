@@ -19,7 +19,7 @@ static unsigned new_of(const char *prefix, unsigned count)
 
     for (unsigned i = 0; i < count; i++) {
         apr_snprintf(path, sizeof(path), "%s%u", prefix, i);
-        found += pst_novel_serve(pst_novel_hash(&board, 0, path), NULL, NULL) == PST_NOVEL_NEW;
+        found += pst_novel_serve(pst_novel_hash(&board, 0, path)) == PST_NOVEL_NEW;
     }
     return found;
 }
@@ -29,12 +29,12 @@ static void told(void)
     apr_uint64_t before = child->requests_new;
     unsigned found;
 
-    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/path"), NULL, NULL), PST_NOVEL_NEW, "a path");
-    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/path"), NULL, NULL), PST_NOVEL_AGAIN, "once more");
-    is_number(pst_novel_serve(pst_novel_hash(&child, 0, "/a/path"), NULL, NULL), PST_NOVEL_NEW, "on another host");
-    is_number(pst_novel_serve(pst_novel_hash(&board, 2, "/a/path"), NULL, NULL), PST_NOVEL_NEW, "by another method");
-    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/pathx"), NULL, NULL), PST_NOVEL_NEW, "a longer one");
-    is_number(pst_novel_serve(pst_novel_hash(&board, 0, ""), NULL, NULL), PST_NOVEL_NEW, "an empty one");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/path")), PST_NOVEL_NEW, "a path");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/path")), PST_NOVEL_AGAIN, "once more");
+    is_number(pst_novel_serve(pst_novel_hash(&child, 0, "/a/path")), PST_NOVEL_NEW, "on another host");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 2, "/a/path")), PST_NOVEL_NEW, "by another method");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/a/pathx")), PST_NOVEL_NEW, "a longer one");
+    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "")), PST_NOVEL_NEW, "an empty one");
     is_number(child->requests_new - before, 5, "the new ones are counted");
     found = new_of("/repository/number/", 20000);
     ok(found >= 19800, "of 20,000 one in a hundred at most is taken for one served before");
@@ -45,7 +45,7 @@ static void told(void)
 
 static void *aside(void *data)
 {
-    *(pst_novel_e *)data = pst_novel_serve(pst_novel_hash(&board, 0, "/pages"), NULL, NULL);
+    *(pst_novel_e *)data = pst_novel_serve(pst_novel_hash(&board, 0, "/pages"));
     return NULL;
 }
 
@@ -58,7 +58,7 @@ static void charged(void)
 
     pst_novel_grown(&record, 8192);
     ok(!child->grown_new_bytes && !child->grown_again_bytes, "what grows while nothing is served is nobody's");
-    pst_novel_serve(pst_novel_hash(&board, 0, "/pages"), NULL, NULL);
+    pst_novel_serve(pst_novel_hash(&board, 0, "/pages"));
     pst_novel_grown(&record, 8192);
     pst_novel_grown(&record, 16384);
     is_number(child->grown_new_bytes, 24576, "while something new is");
@@ -68,7 +68,7 @@ static void charged(void)
     pst_novel_grown(&other, 8192);
     pst_novel_grown(&record, 4096);
     ok(child->grown_new_bytes == 28672 && !child->grown_again_bytes, "and this one goes on; connections are left out");
-    pst_novel_serve(pst_novel_hash(&board, 0, "/pages"), NULL, NULL);
+    pst_novel_serve(pst_novel_hash(&board, 0, "/pages"));
     pst_novel_grown(&record, 40960);
     is_number(child->grown_again_bytes, 40960, "again");
     pst_novel_rest();
@@ -78,48 +78,6 @@ static void charged(void)
     ok(child->grown_new_bytes == 8192 && !child->grown_again_bytes, "a clear leaves the first node");
     pst_novel_given_back(&record, 0);
     ok(!child->grown_new_bytes && !child->grown_again_bytes, "an end nothing");
-}
-
-/* A connection keeps things of its own for what it is asked. */
-static void of_connection(void)
-{
-    pst_account_t connection, other;
-    pst_connection_info_t info = { .kind = PST_KIND_CLIENT, .client = "192.0.2.1", .protocol = "HTTP/1.1", .vhost = "" };
-    pst_novel_asked_t asked = { { 0 } }, others = { { 0 } };
-    pst_record_t record = { .account = &connection }, of_request = { .account = &other };
-    apr_uint32_t slot;
-
-    pst_account_open_connection(&connection, NULL, &info);
-    slot = connection.tag >> 16;
-    pst_novel_serve(pst_novel_hash(&board, 0, "/r1"), &connection, &asked);
-    pst_novel_grown(&record, 8192);
-    is_number(pst_account_newly(slot).bytes, 8192, "what a connection got with something new to it");
-    is_number(pst_account_newly(slot).requests, 1, "by one request");
-    pst_novel_serve(pst_novel_hash(&board, 0, "/r1"), &connection, &asked);
-    pst_novel_grown(&record, 16384);
-    is_number(pst_account_newly(slot).bytes, 8192, "not what came with the same again");
-    pst_novel_serve(pst_novel_hash(&board, 0, "/r2"), &connection, &asked);
-    other = connection;
-    other.scope = PST_SCOPE_REQUEST;
-    pst_novel_grown(&of_request, 40960);
-    is_number(pst_account_newly(slot).bytes, 8192, "nor what is the request's");
-    pst_novel_grown(&record, 16384);
-    is_number(pst_account_newly(slot).bytes, 24576, "another new one");
-    pst_account_open_connection(&other, NULL, &info);
-    is_number(pst_novel_serve(pst_novel_hash(&board, 0, "/r2"), &other, &others), PST_NOVEL_AGAIN, "to the child that is not new");
-    is_number(pst_account_newly(other.tag >> 16).requests, 1, "to another connection it is");
-    pst_novel_given_back(&record, 8192);
-    is_number(pst_account_newly(slot).bytes, 8192, "a clear leaves the first node");
-    pst_novel_given_back(&record, 0);
-    is_number(pst_account_newly(slot).bytes, 0, "an end nothing");
-    is_number(pst_account_newly(1000000).bytes, 0, "no slot has none");
-    pst_novel_serve(pst_novel_hash(&board, 0, "/r3"), &connection, &asked);
-    pst_novel_grown(&record, 16384);
-    record.account = pst_account_process();
-    pst_novel_given_back(&record, 8192);
-    pst_novel_grown(&record, 4096);
-    is_number(child->grown_new_bytes, 4096, "the process is not charged with what a connection's pool gives back as that ends");
-    pst_novel_rest();
 }
 
 int main(void)
@@ -132,7 +90,6 @@ int main(void)
     child = add_child(&board, 100);
     pst_account_start(&board, child);
     charged();
-    of_connection();
     told();
     pst_board_close(&board);
     apr_pool_destroy(pool);
