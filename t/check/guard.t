@@ -80,7 +80,8 @@ unlike($s->log_text, qr/exit signal|PST003[01]/, 'nobody crashed');
 # the children are killed: what they found stays
 my @killed = map { $_->{pid} } @{ $json->{children} };
 kill 'KILL', @killed;
-ok(wait_for(sub { my %is = map { $_->{pid} => 1 } @{ $s->json->{children} }; %is && !grep { $is{$_} } @killed }, 20), 'all children are killed');
+ok(wait_for(sub { my $now = eval { $s->json } or return 0; my %is = map { $_->{pid} => 1 } @{ $now->{children} }; %is && !grep { $is{$_} } @killed }, 20),
+    'all children are killed');
 my $report = poolstat('report', '--file', $s->board);
 is($report->{status}, 0, 'poolstat report') or diag($report->{err});
 like(substr($report->{out}, 0, 1000), qr/\Acritical: misuse-\S+\n.*mod_poolmisuser\.so/s, 'misuses come first');
