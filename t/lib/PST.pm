@@ -96,7 +96,12 @@ sub json_of {
 # The snapshot, taken now, over the observer's connection; port => over a separate connection to that port.
 sub json_now {
     my (%o) = @_;
-    my $r = ($o{port} ? \&fetch : \&fetch_kept)->('/pool-status/json' . ($o{query} ? "?$o{query}" : ''), %o);
+    my $r;
+    # a child that ends, or is killed, takes its answer with it: others are asked, as any client would
+    for my $try (1 .. 3) {
+        $r = ($o{port} ? \&fetch : \&fetch_kept)->('/pool-status/json' . ($o{query} ? "?$o{query}" : ''), %o);
+        last if $r->{complete};
+    }
     die "the JSON face answered $r->{status}: " . substr($r->{body}, 0, 300) . "\n" if $r->{status} != 200;
     my $json = json_of($r->{body}) or die "the JSON face sent no JSON: " . substr($r->{body}, 0, 300) . "\n";
     return $json;
