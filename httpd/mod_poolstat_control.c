@@ -228,11 +228,15 @@ static const char *what_is_asked(pst_face_e face)
     }
 }
 
+const char *pst_control_user(const request_rec *r)
+{
+    return r->user ? ap_escape_logitem(r->pool, r->user) : "-";
+}
+
 static int refuse_control(request_rec *r, pst_face_e face, const char *why, const char **sentence, apr_pool_t *pool)
 {
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "PST0011: a request to %s was refused, user %s: %s",
-                  what_is_asked(face),
-                  r->user ? ap_escape_logitem(r->pool, r->user) : "-", why);
+                  what_is_asked(face), pst_control_user(r), why);
     *sentence = apr_pstrcat(pool, "Refused: ", why, ".", NULL);
     return HTTP_FORBIDDEN;
 }

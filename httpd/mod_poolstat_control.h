@@ -25,4 +25,7 @@ const char *pst_control_nonce(apr_pool_t *pool);
  */
 int pst_control_admit(request_rec *r, pst_face_e face, pst_args_t *args, const char **sentence, apr_pool_t *pool);
 
+/** Who asks, for the error log; "-": nobody by name. */
+const char *pst_control_user(const request_rec *r);
+
 #endif /* MOD_POOLSTAT_CONTROL_H */

@@ -43,7 +43,7 @@ int pst_release_serve(request_rec *r, const pst_board_t *board, pst_release_aske
         "PST0012: memory was released on request, user %s: of %u children %u did, %u "
         "are at it, %u ended; %" APR_UINT64_T_FMT " bytes from allocators, %" APR_UINT64_T_FMT " from the heap, RSS "
         "%" APR_UINT64_T_FMT " before, %" APR_UINT64_T_FMT " after",
-        r->user ? ap_escape_logitem(r->pool, r->user) : "-", (unsigned)asked->count,
+        pst_control_user(r), (unsigned)asked->count,
         (unsigned)(asked->count - asked->pending - asked->gone), (unsigned)asked->pending, (unsigned)asked->gone,
         asked->allocators_bytes, asked->heap_bytes, asked->rss_before, asked->rss_after);
     return OK;

@@ -33,11 +33,6 @@ static int switch_children(request_rec *r, const pst_board_t *board, pst_asked_t
     return OK;
 }
 
-static const char *user_of(const request_rec *r)
-{
-    return r->user ? ap_escape_logitem(r->pool, r->user) : "-";
-}
-
 int pst_switch_heap_serve(request_rec *r, const pst_board_t *board, pst_asked_t *asked, const char **sentence,
                           apr_pool_t *pool)
 {
@@ -55,7 +50,7 @@ int pst_switch_heap_serve(request_rec *r, const pst_board_t *board, pst_asked_t 
     if (status == OK) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                       "PST0032: the heap profile was switched on request, user %s: a sample each %" APR_UINT64_T_FMT
-                      " bytes (0: off); of %u children %u did, %u are at it", user_of(r), asked->value,
+                      " bytes (0: off); of %u children %u did, %u are at it", pst_control_user(r), asked->value,
                       (unsigned)asked->count, (unsigned)asked->done, (unsigned)asked->pending);
     }
     return status;
@@ -82,8 +77,8 @@ int pst_switch_checks_serve(request_rec *r, const pst_board_t *board, pst_asked_
     if (status == OK) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                       "PST0033: checks were switched on request, user %s, to %s: of %u children %u did, %u are at it",
-                      user_of(r), pst_checks_text(text, &wanted), (unsigned)asked->count, (unsigned)asked->done,
-                      (unsigned)asked->pending);
+                      pst_control_user(r), pst_checks_text(text, &wanted), (unsigned)asked->count,
+                      (unsigned)asked->done, (unsigned)asked->pending);
     }
     return status;
 }

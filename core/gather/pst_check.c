@@ -99,12 +99,13 @@ apr_status_t pst_check_start(const pst_board_t *board, pst_shared_child_t *block
  * when it began. */
 static void settle(void)
 {
-    apr_uint64_t of_all = asked_of_all();
+    apr_uint64_t of_all;
     pst_checks_t wanted;
 
     if (g.settled) {
         return;
     }
+    of_all = asked_of_all();
     pst_checks_unpack(&wanted, of_all);
     g.settled = (of_all == pst_checks_pack(&pst_check_now) && !g.in_the_way) || switch_or_wait(&wanted);
 }

@@ -4,6 +4,7 @@
  */
 #include "pst_guarded.h"
 #include "pst_clock.h"
+#include "pst_dice.h"
 #include "pst_linger.h"
 #include "pst_record.h"
 #include "pst_wrap.h"
@@ -37,7 +38,6 @@ static struct {
     slot_t        *slots;
     apr_uint32_t   next_entry, next_slot;   /* atomic: where to look first */
     apr_uint32_t   one_in, kinds;           /* atomic */
-    int            stands;                  /* behind pst_real */
     pst_real_t     real;                    /* what was there before */
 } g;
 
@@ -225,16 +225,7 @@ void pst_guarded_owner(apr_allocator_t *theirs)
 
 static int by_chance(apr_uint32_t one_in)
 {
-    if (one_in <= 1) {
-        return one_in;
-    }
-    if (!dice) {
-        dice = (pst_ticks() ^ (apr_uint64_t)(apr_uintptr_t)&dice) * 0x9e3779b97f4a7c15u | 1;
-    }
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return (apr_uint32_t)(dice >> 32) % one_in == 0;
+    return one_in <= 1 ? (int)one_in : pst_dice_below(&dice, one_in) == 0;
 }
 
 int pst_guarded_draws_node(const apr_allocator_t *allocator)
@@ -617,13 +608,12 @@ static void put_behind(void)
     PUT(pool_create_ex, guard_create);
     pst_wrap_sealed = seal_guarded;
 #undef PUT
-    g.stands = 1;
     __atomic_store_n(&pst_guarded_stands, 1, __ATOMIC_RELEASE);
 }
 
 static apr_status_t make_tables(void)
 {
-    if (g.stands) {
+    if (pst_guarded_stands) {
         return APR_SUCCESS;
     }
     g.entries = mmap(NULL, ENTRIES * sizeof(*g.entries), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -15,6 +15,7 @@
  * loader's lock happens without the flag.
  */
 #include "pst_site.h"
+#include "pst_dice.h"
 #include "pst_flag.h"
 #include "pst_object.h"
 #include "pst_unwind.h"
@@ -130,18 +131,10 @@ void pst_site_start(const pst_board_t *board, pst_shared_child_t *block, apr_uin
 
 /* -- chance --------------------------------------------------------------- */
 
-static apr_uint64_t roll(void)
-{
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return dice;
-}
-
 /* Bytes to the next sample: exponentially distributed. */
 static apr_int64_t draw(double rate)
 {
-    double u = (double)((roll() >> 11) + 1) / 9007199254740992.0;      /* (0, 1] */
+    double u = (double)((pst_dice_roll(&dice) >> 11) + 1) / 9007199254740992.0;      /* (0, 1] */
 
     return (apr_int64_t)(-log(u) * rate);
 }
@@ -153,7 +146,7 @@ static void shake(void)
     clock_gettime(CLOCK_MONOTONIC, &ts);
     dice = ((apr_uint64_t)ts.tv_nsec << 32 ^ (apr_uint64_t)ts.tv_sec ^ (apr_uint64_t)(apr_uintptr_t)&dice) | 1;
     dice *= 0x9e3779b97f4a7c15u;
-    roll();
+    pst_dice_roll(&dice);
 }
 
 apr_int64_t pst_site_draw(double rate)
@@ -193,7 +186,7 @@ static apr_uint64_t is_close(const pst_record_t *record, apr_size_t size, int fi
     if (!dice) {
         shake();
     }
-    return pst_close_weight(record, size, first, (double)(roll() >> 11) / 9007199254740992.0);
+    return pst_close_weight(record, size, first, (double)(pst_dice_roll(&dice) >> 11) / 9007199254740992.0);
 }
 
 /* -- traces; with the flag ------------------------------------------------ */
@@ -743,7 +736,7 @@ void pst_site_thin(const pst_site_kept_t *samples, int count, apr_uint32_t until
         if (!dice) {
             shake();
         }
-        if (roll() >> 63) {
+        if (pst_dice_roll(&dice) >> 63) {
             sample->is = RETIRED;
             g.retired++;
         }

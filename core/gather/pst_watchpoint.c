@@ -8,6 +8,7 @@
  */
 #include "pst_watchpoint.h"
 #include "pst_clock.h"
+#include "pst_dice.h"
 #include "pst_misuse.h"
 #include "pst_object.h"
 #include "pst_record.h"
@@ -58,7 +59,7 @@ static __thread struct {
     int          known;         /* counted in g.threads */
     int          busy;          /* in here */
     apr_uint32_t left;          /* operations, or ticks, until the next */
-    apr_uint32_t random;
+    apr_uint64_t dice;
     apr_uint64_t resting;       /* ticks: no watchpoint before */
     pst_serving_t serves;
 } me __attribute__((tls_model("initial-exec")));
@@ -79,22 +80,10 @@ void pst_watchpoint_except(const char *const *names)
     __atomic_store_n(&g.except, names, __ATOMIC_RELEASE);
 }
 
-/* Random enough not to be in step with anything. */
-static apr_uint32_t chance(apr_uint32_t below)
-{
-    if (!me.random) {
-        me.random = (apr_uint32_t)(apr_uintptr_t)&me ^ (apr_uint32_t)pst_ticks() ^ 1;
-    }
-    me.random ^= me.random << 13;
-    me.random ^= me.random >> 17;
-    me.random ^= me.random << 5;
-    return below ? me.random % below : 0;
-}
-
 /* One in n on average. */
 static apr_uint32_t watch_draw(apr_uint32_t n)
 {
-    return n > 1 ? chance(2 * n - 1) : 0;
+    return n > 1 ? pst_dice_below(&me.dice, 2 * n - 1) : 0;
 }
 
 void pst_watchpoint_tick(void)
@@ -284,7 +273,7 @@ static watch_t *watch_take(apr_uint32_t *word)
 
 static void watch_set(void *object, pst_watch_e what)
 {
-    apr_uint64_t start = pst_ticks(), usec = WAIT / 2 + chance(WAIT);
+    apr_uint64_t start = pst_ticks(), usec = WAIT / 2 + pst_dice_below(&me.dice, WAIT);
     apr_uint32_t word;
     watch_t *watch;
 

@@ -5,6 +5,7 @@
 #include "pst_withheld.h"
 #include "pst_child.h"
 #include "pst_clock.h"
+#include "pst_dice.h"
 #include "pst_misuse.h"
 
 #include <string.h>
@@ -165,17 +166,6 @@ static void compare_withheld(set_t *set)
 
 /* -- blocks ----------------------------------------------------------------- */
 
-static apr_uint32_t frees_until_next(void)
-{
-    if (!me.dice) {
-        me.dice = (pst_ticks() ^ (apr_uint64_t)(apr_uintptr_t)&me) * 0x9e3779b97f4a7c15u | 1;
-    }
-    me.dice ^= me.dice << 13;
-    me.dice ^= me.dice >> 7;
-    me.dice ^= me.dice << 17;
-    return (apr_uint32_t)(me.dice >> 32) % (2 * ONE_IN - 1);
-}
-
 static __attribute__((noinline)) void *withhold(void *block)
 {
     const pst_apr_bucket_head_t *head = (const void *)((char *)block - PST_APR_BUCKET_HEAD);
@@ -205,7 +195,7 @@ void *pst_withheld_swap(void *block)
     if (__builtin_expect(me.left-- != 0, 1) || pst_child_muted()) {
         return block;
     }
-    me.left = frees_until_next();
+    me.left = pst_dice_below(&me.dice, 2 * ONE_IN - 1);
     return withhold(block);
 }
 

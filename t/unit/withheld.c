@@ -93,15 +93,23 @@ static void written(void)
     ok(!pst_withheld_has(at) || pst_withheld_bytes() == WAYS * PST_APR_SMALL_BUCKET, "it goes back after eight others");
 }
 
+/* One block of a new bucket allocator is withheld, and then written to. */
+static char *write_to_new(apr_pool_t **pool)
+{
+    char *at;
+
+    apr_pool_create(pool, base);
+    list = apr_bucket_alloc_create(*pool);
+    at = withhold();
+    at[0] = 'w';
+    return at;
+}
+
 static void end(void)
 {
     apr_pool_t *pool;
-    char *at;
+    char *at = write_to_new(&pool);
 
-    apr_pool_create(&pool, base);
-    list = apr_bucket_alloc_create(pool);
-    at = withhold();
-    at[0] = 'w';
     pst_withheld_end(pst_apr_bucket_alloc(list)->blocks);
     is_number(told(), 2, "the end of its allocator tells, too");
     is_number(pst_withheld_bytes(), WAYS * PST_APR_SMALL_BUCKET, "and gives back what was withheld of it");
@@ -112,12 +120,8 @@ static void end(void)
 static void forget(void)
 {
     apr_pool_t *pool;
-    char *at;
+    char *at = write_to_new(&pool);
 
-    apr_pool_create(&pool, base);
-    list = apr_bucket_alloc_create(pool);
-    at = withhold();
-    at[0] = 'w';
     pst_withheld_switch(0);
     is_number(pst_withheld_bytes(), 0, "off: nothing counts as withheld");
     pst_withheld_switch(1);
